@@ -1,0 +1,1 @@
+"""The formats that several parties speak. Each file knows its own, and none knows another."""

@@ -1,0 +1,249 @@
+"""Prices: meters, rates, conditions, rate cards, and what a provider says when it names none.
+
+Money is a whole number. A `Rate` counts nano-units of its card's currency per million units of
+one meter, which is 10⁻¹⁵ of the currency per unit: fine enough for the cheapest token on sale,
+and a signed 64-bit integer still holds nine billion dollars per million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+LARGEST_RATE = 2**63 - 1
+
+# Wide enough that the only rounding is the last one, to a whole number.
+_EXACT = Context(prec=160, rounding=ROUND_HALF_EVEN)
+_FEMTO = Decimal(10) ** 15
+# An amount past these exponents is no price, and expanding it would fill the memory.
+_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 30, -60
+
+
+class Meter(StrEnum):
+    """What is counted. Tokens unless the name says otherwise."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    CACHE_READ = "cache_read"
+    CACHE_READ_AUDIO = "cache_read_audio"
+    CACHE_WRITE = "cache_write"
+    CACHE_WRITE_1H = "cache_write_1h"
+    REASONING = "reasoning"
+    INPUT_AUDIO = "input_audio"
+    OUTPUT_AUDIO = "output_audio"
+    INPUT_IMAGE = "input_image"
+    OUTPUT_IMAGE = "output_image"
+    #: Whole images, not image tokens.
+    IMAGE = "image"
+    REQUEST = "request"
+    WEB_SEARCH = "web_search"
+    CHARACTER = "character"
+    SECOND = "second"
+    PAGE = "page"
+
+
+class Per(IntEnum):
+    """How many units of the meter an amount pays for."""
+
+    ONE = 1
+    THOUSAND = 1_000
+    TEN_THOUSAND = 10_000
+    MILLION = 1_000_000
+    HUNDRED_MILLION = 100_000_000
+    #: For `Meter.SECOND`, when the source quotes minutes or hours.
+    MINUTE = 60
+    HOUR = 3_600
+
+
+class Coin(IntEnum):
+    """How many of the coins an amount is counted in make one unit of the currency."""
+
+    WHOLE = 1
+    CENT = 100
+    #: 10⁻⁴ of the currency. Novita counts in these.
+    TEN_THOUSANDTH = 10_000
+
+
+class Rate(int):
+    """Money for units of one meter: nano-units of the card's currency per million units."""
+
+    __slots__ = ()
+
+    def __new__(cls, nanos_per_million: int) -> Rate:
+        """The rate of so many nano-units per million units.
+
+        Raises:
+            ValueError: it is below zero, or does not fit 64 bits.
+        """
+        if not 0 <= nanos_per_million <= LARGEST_RATE:
+            raise ValueError(f"{nanos_per_million} is outside 0 … {LARGEST_RATE}")
+        return super().__new__(cls, nanos_per_million)
+
+    @classmethod
+    def of(cls, amount: str | int | Decimal, per: Per, coin: Coin = Coin.WHOLE) -> Rate:
+        """The rate for *amount* coins per *per* units, to the nearest 10⁻¹⁵ per unit (half even).
+
+        Raises:
+            TypeError: *amount* is a float, which has already lost the price, or a bool.
+            ValueError: *amount* is not finite, is below zero, is too large, or is above zero
+                and would round to zero.
+        """
+        if isinstance(amount, (float, bool)):
+            raise TypeError(f"a price cannot be made from the {type(amount).__name__} {amount!r}")
+        exact = _decimal(amount)
+        whole = _EXACT.divide(_EXACT.multiply(exact, _FEMTO), Decimal(per * coin))
+        rate = cls(int(whole.to_integral_value(ROUND_HALF_EVEN)))
+        if not rate and exact:
+            raise ValueError(f"{amount} is finer than 10⁻¹⁵ per unit")
+        return rate
+
+    @property
+    def per_million(self) -> Decimal:
+        """The currency per million units, exact."""
+        return Decimal(f"{int(self)}E-9")
+
+    def __str__(self) -> str:
+        """The currency per million units as a plain decimal, without trailing zeros."""
+        text = f"{self.per_million:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    def __repr__(self) -> str:
+        return f"Rate({int(self):_})"
+
+
+def _decimal(amount: str | int | Decimal) -> Decimal:
+    """*amount* as a finite Decimal that is safe to expand."""
+    if isinstance(amount, str) and len(amount) > 100:
+        raise ValueError(f"{amount[:20]}… has {len(amount)} characters")
+    try:
+        exact = Decimal(amount)
+    except ArithmeticError:
+        raise ValueError(f"{amount!r} is not a number") from None
+    if not exact.is_finite():
+        raise ValueError(f"{amount} is not a finite number")
+    if exact and not _SMALLEST_EXPONENT < exact.adjusted() < _LARGEST_EXPONENT:
+        raise ValueError(f"{amount} is not a plausible amount of money")
+    if exact < 0:
+        raise ValueError(f"{amount} is below zero")
+    return exact
+
+
+Rates: TypeAlias = Mapping[Meter, Rate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """When conditional rates of a card apply: every part that is given must match."""
+
+    #: Tokens of the whole request's input, at or above.
+    min_input_tokens: int | None = None
+    #: `batch`, `flex` or `priority`.
+    service_tier: str | None = None
+    #: Minutes since local midnight, half open. May wrap midnight: (1320, 360) is 22:00 to 06:00.
+    hours: tuple[int, int] | None = None
+    #: ISO weekdays, Monday 1 to Sunday 7, of the instant itself (not of the window's start).
+    weekdays: frozenset[int] | None = None
+    #: IANA name of the zone that `hours` and `weekdays` are told in.
+    time_zone: str = "UTC"
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_input_tokens is not None and self.min_input_tokens < 0:
+            raise ValueError(f"min_input_tokens {self.min_input_tokens} is below zero")
+        if self.hours is not None and not all(0 <= minute <= 1440 for minute in self.hours):
+            raise ValueError(f"hours {self.hours} are not minutes of a day")
+        if self.weekdays is not None and not self.weekdays <= frozenset(range(1, 8)):
+            raise ValueError(f"weekdays {sorted(self.weekdays)} are not 1 … 7")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Rates that replace a card's base rates, meter by meter, when the condition holds."""
+
+    when: When
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """All rates of one model.
+
+    Of the overrides that match, later ones win per meter; a meter that an override does not name
+    inherits. The mappings are never changed after construction.
+    """
+
+    rates: Rates
+    overrides: tuple[Conditional, ...] = ()
+    #: ISO 4217.
+    currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        if not self.rates and not any(override.rates for override in self.overrides):
+            raise ValueError("a rate card names at least one rate")
+
+    def every_rate(self) -> list[tuple[When | None, Meter, Rate]]:
+        """Each rate with its condition (None for the base), in the card's order."""
+        base: list[tuple[When | None, Meter, Rate]] = [
+            (None, meter, rate) for meter, rate in self.rates.items()
+        ]
+        return base + [
+            (override.when, meter, rate)
+            for override in self.overrides
+            for meter, rate in override.rates.items()
+        ]
+
+
+class Why(StrEnum):
+    """Why a listed model has no price."""
+
+    VARIES = "varies"
+    NOT_PER_TOKEN = "not_sold_per_token"  # noqa: S105  not a password
+    WITHDRAWN = "withdrawn"
+    NOT_PUBLISHED = "not_published"
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """The provider lists the model and, by what it says, sells it at no fixed price."""
+
+    why: Why
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why}: {self.note}" if self.note else str(self.why)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The provider lists the model in a way we cannot vouch for: where and why."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+Listing: TypeAlias = RateCard | Unpriced | Unreadable
+
+
+class Source(StrEnum):
+    """Where a card came from."""
+
+    API = "api"
+    CATALOG = "catalog"
+    CURATED = "curated"
+    OVERRIDE = "override"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one provider's whole answer says, listing by listing."""
+
+    listings: Mapping[str, Listing]
+    #: Rows that could not even be named: where and why.
+    nameless: tuple[str, ...] = ()
+    #: Price keys that were there and that nobody translates, with how often.
+    ignored: Mapping[str, int] = field(default_factory=dict)

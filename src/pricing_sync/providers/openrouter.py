@@ -1,0 +1,17 @@
+"""OpenRouter: every model it routes to, at the price of the endpoint it would choose.
+
+The list defaults to models that write text; `output_modalities=all` is the whole of it.
+The answer carries no validator, and its cache is good for five minutes. Read 2026-10-27.
+"""
+
+from pricing_sync.dialects import openrouter
+from pricing_sync.providers.provider import Key, Provider
+
+PROVIDER = Provider(
+    id="openrouter",
+    name="OpenRouter",
+    url="https://openrouter.ai/api/v1/models?output_modalities=all",
+    decode=openrouter.read,
+    key=Key(("OPENROUTER_API_KEY",), required=False),
+    page="https://openrouter.ai/models",
+)
