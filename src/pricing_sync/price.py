@@ -45,6 +45,12 @@ class Meter(StrEnum):
     PAGE = "page"
 
 
+#: The meters that do not count tokens.
+UNIT_METERS = frozenset(
+    {Meter.IMAGE, Meter.REQUEST, Meter.WEB_SEARCH, Meter.CHARACTER, Meter.SECOND, Meter.PAGE}
+)
+
+
 class Per(IntEnum):
     """How many units of the meter an amount pays for."""
 

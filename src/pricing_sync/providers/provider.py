@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pricing_sync import wire
 from pricing_sync.errors import DecodeError, IncompleteAnswer
-from pricing_sync.price import Answer, RateCard, Source
+from pricing_sync.price import Answer, Meter, RateCard, Source
 
 PAGE_SEPARATOR = b"\x1e"
 
@@ -46,6 +46,17 @@ class Curated:
     cards: Mapping[str, RateCard]
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A price that a person knows, to check now and then that a list is still read in its unit."""
+
+    model: str
+    meter: Meter
+    #: The currency per million units, and the day it was read (ISO 8601).
+    rate: str
+    read_on: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """One seller of models, and the page of facts by which its price list is read."""
@@ -63,6 +74,7 @@ class Provider:
     permission: Permission | None = None
     source: Source = Source.API
     curated: Curated | None = None
+    pin: Pin | None = None
     #: The page for people where the provider states its prices.
     page: str = ""
     #: The environment variables named in `url`.

@@ -1,0 +1,172 @@
+"""`doctor` and `providers`: what is set, what answers, how old it is, whether it can be right."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pricing_sync.app import PricingSync
+from pricing_sync.cli import output
+from pricing_sync.errors import PricingSyncError, StoreError
+from pricing_sync.price import Per, Rate, RateCard, Unreadable
+from pricing_sync.providers import built_in
+from pricing_sync.providers.provider import Provider, read_answer
+from pricing_sync.reach import Reach
+from pricing_sync.settings import Settings, key_of
+
+#: A price moves; a unit slips by a thousand. In between, somebody has to look.
+_PLAUSIBLE = 10
+
+
+def provider_records(settings: Settings) -> list[dict[str, Any]]:
+    """What `providers --json` prints: works without a database too."""
+    try:
+        with PricingSync.open(settings, create=False) as app:
+            counts, reads = app.store.model_counts(), app.store.latest_successes()
+    except StoreError:
+        counts, reads = {}, {}
+    known = built_in()
+    others = sorted(counts.keys() - known.keys())
+    return [
+        {
+            "provider": provider_id,
+            "name": provider.name if provider else provider_id,
+            "source": provider.source.value if provider else None,
+            "url": provider.url if provider else None,
+            "page": provider.page if provider else None,
+            **_key_record(provider),
+            "in_use": provider_id in settings.providers,
+            "models": _counts(counts.get(provider_id)),
+            "last_read": output.json_instant(reads.get(provider_id)),
+        }
+        for provider_id, provider in [*known.items(), *((name, None) for name in others)]
+    ]
+
+
+def _counts(counts: Any) -> dict[str, int]:
+    if counts is None:
+        return {}
+    return {name: getattr(counts, name) for name in ("priced", "unpriced", "unreadable", "missing")}
+
+
+def _key_record(provider: Provider | None) -> dict[str, Any]:
+    key = provider.key if provider else None
+    variables = list(provider.variables) if provider else []
+    return {
+        "key_variables": list(key.variables) if key else [],
+        "key_required": bool(key and key.required),
+        "key_set": bool(key and key_of(key.variables)),
+        "other_variables": {name: key_of((name,)) is not None for name in variables},
+    }
+
+
+def show_key(record: dict[str, Any]) -> str:
+    """`TOGETHER_API_KEY not set`, never the key."""
+    if not record["key_variables"]:
+        return "none needed"
+    first = record["key_variables"][0]
+    unset = [name for name, is_set in record["other_variables"].items() if not is_set]
+    if unset:
+        first += " and " + ", ".join(unset)
+    if record["key_set"] and not unset:
+        return f"{first} set"
+    return f"{first} not set" + ("" if record["key_required"] else " (optional)")
+
+
+async def examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
+    """Every check, without changing anything: no reading is stored."""
+    reach = Reach(settings)
+    wanted = [reach.provider(name) for name in names]
+    database: dict[str, Any] = {"url": settings.database, "ok": True, "problem": None}
+    reads: dict[str, datetime] = {}
+    try:
+        with PricingSync.open(settings, create=False) as app:
+            database["schema"] = app.store.version
+            reads = app.store.latest_successes()
+    except PricingSyncError as error:
+        database |= {"ok": False, "problem": str(error)}
+    answers = {} if offline else await reach.probe(wanted)
+    reports = [_report(provider, answers.get(provider.id), reads, reach) for provider in wanted]
+    return {
+        "checked_at": output.json_instant(datetime.now(UTC)),
+        "database": database,
+        "providers": reports,
+        "healthy": not any(report["problems"] for report in reports),
+    }
+
+
+def _report(
+    provider: Provider,
+    answer: Any,
+    reads: dict[str, datetime],
+    reach: Reach,
+) -> dict[str, Any]:
+    missing = reach.missing_variables(provider)
+    problems: list[str] = []
+    check: str | None = None
+    if isinstance(answer, PricingSyncError):
+        problems.append(str(answer))
+    elif answer is not None:
+        try:
+            check, doubts = _self_check(provider, answer)
+            problems += doubts
+        except PricingSyncError as error:
+            problems.append(str(error))
+    return {
+        "provider": provider.id,
+        **_key_record(provider),
+        "missing": missing,
+        "answered": answer is not None and not isinstance(answer, PricingSyncError),
+        "last_read": output.json_instant(reads.get(provider.id)),
+        "self_check": check,
+        "problems": problems,
+    }
+
+
+def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list[str]]:
+    """Whether the answer can be read, and a price known by hand is still plausible in it."""
+    answer = read_answer(provider, pages)
+    unreadable = sum(isinstance(listing, Unreadable) for listing in answer.listings.values())
+    problems = [f"{unreadable} of {len(answer.listings)} listings unreadable"] if unreadable else []
+    pin = provider.pin
+    if pin is None:
+        return f"{len(answer.listings)} models", problems
+    known = Rate.of(pin.rate, Per.MILLION)
+    listing = answer.listings.get(pin.model)
+    now = listing.rates.get(pin.meter) if isinstance(listing, RateCard) else None
+    said = f"{pin.model} {pin.meter} was {known} on {pin.read_on}, is {now or 'not listed'}"
+    if now is not None and not known <= now * _PLAUSIBLE <= known * _PLAUSIBLE**2:
+        problems.append(f"{said}: has the unit changed?")
+    return f"{len(answer.listings)} models; {said}", problems
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """The checks as a table, then what is wrong."""
+    database = report["database"]
+    state = f"schema {database['schema']}" if database["ok"] else database["problem"]
+    output.out.print(f"database {database['url']}: {state}", markup=False, soft_wrap=True)
+    output.print_table(
+        ("provider", "key", "answers", "last read", "self-check"),
+        (
+            (
+                entry["provider"],
+                show_key(entry),
+                _show_answer(entry),
+                entry["last_read"] or "never",
+                entry["self_check"],
+            )
+            for entry in report["providers"]
+        ),
+        empty="no providers",
+    )
+    for entry in report["providers"]:
+        for problem in entry["problems"]:
+            output.out.print(f"! {problem}", markup=False, soft_wrap=True)
+
+
+def _show_answer(entry: dict[str, Any]) -> str:
+    if entry["answered"]:
+        return "yes"
+    if entry["missing"]:
+        return f"not asked: {', '.join(entry['missing'])} not set"
+    return "no" if entry["problems"] else "not asked"

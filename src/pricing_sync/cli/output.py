@@ -1,0 +1,341 @@
+"""How the command line shows things: tables and one-line texts for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pricing_sync.app import Finished
+from pricing_sync.cost import Cost
+from pricing_sync.diff import Change, Kind
+from pricing_sync.ledger import MeterOverride, ModelState, Statement
+from pricing_sync.notation import write_listing, write_overrides, write_rates, write_when
+from pricing_sync.price import Meter, RateCard, Unpriced
+from pricing_sync.price_book import Price
+from pricing_sync.run import Reading
+from pricing_sync.store.store import HeldChange, Run
+from pricing_sync.sync import Taken
+
+#: Wide enough that a table in a pipe or a file is not cut.
+_PIPE_WIDTH = 200
+
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+
+
+def print_json(value: object) -> None:
+    """*value* as JSON on standard output, and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table in which nothing that a provider says is taken for markup."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    if table.row_count:
+        out.print(table)
+    else:
+        err.print(empty, markup=False)
+
+
+def show_instant(instant: datetime | None) -> str | None:
+    """An instant in UTC, to the second."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def json_instant(instant: datetime | None) -> str | None:
+    """An instant in UTC as ISO 8601, exact."""
+    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def price_record(price: Price) -> dict[str, Any]:
+    """One entry of `prices --json`."""
+    listing = price.listing
+    record: dict[str, Any] = {"provider": price.provider, "model": price.model}
+    if isinstance(listing, RateCard):
+        record |= {
+            "currency": listing.currency,
+            "rates": write_rates(listing.rates),
+            "overrides": write_overrides(listing.overrides),
+        }
+    else:
+        record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}
+    return record | {
+        "since": json_instant(price.since),
+        "recorded_at": json_instant(price.recorded_at),
+        "source": price.source,
+    }
+
+
+def cardless_record(state: ModelState, why: str) -> dict[str, Any]:
+    """The entry of `prices --json` for a model whose price has never counted."""
+    return {
+        "provider": state.provider,
+        "model": state.model,
+        "currency": None,
+        "rates": None,
+        "overrides": [],
+        "reason": why,
+        "since": json_instant(state.first_seen),
+        "recorded_at": json_instant(state.first_seen),
+        "source": None,
+    }
+
+
+def statement_record(statement: Statement) -> dict[str, Any]:
+    """One entry of `history --json`."""
+    return {
+        "since": json_instant(statement.since),
+        "until": json_instant(statement.until),
+        "recorded_at": json_instant(statement.recorded_at),
+        "superseded_at": json_instant(statement.superseded_at),
+        **write_listing(statement.listing),
+        "source": statement.source,
+        "url": statement.url,
+        "reading": statement.reading_id,
+        "digest": statement.digest,
+        "card": statement.card_id,
+    }
+
+
+def override_record(override: MeterOverride) -> dict[str, Any]:
+    """One entry of `override list --json`."""
+    upstream = override.upstream_rate
+    return {
+        "id": override.id,
+        "provider": override.provider,
+        "model": override.model,
+        "meter": override.meter.value,
+        "rate": str(override.rate),
+        "currency": override.currency,
+        "since": json_instant(override.since),
+        "until": json_instant(override.until),
+        "author": override.author,
+        "reason": override.reason,
+        "upstream_when_set": None if upstream is None else str(upstream),
+    }
+
+
+def reading_record(reading: Reading) -> dict[str, Any]:
+    """A reading as `sync --json` and `runs --json` show it."""
+    return {
+        "id": reading.id,
+        "provider": reading.provider,
+        "at": json_instant(reading.at),
+        "status": reading.status.value,
+        "dry_run": reading.dry_run,
+        "listings": dict(reading.listings),
+        "changes": dict(reading.changes),
+        "ignored": dict(reading.ignored),
+        "url": reading.url,
+        "digest": reading.digest,
+        "size_bytes": reading.size_bytes,
+        "started_at": json_instant(reading.started_at),
+        "finished_at": json_instant(reading.finished_at),
+        "error_kind": reading.error_kind,
+        "error": reading.error,
+    }
+
+
+def show_listing(listing: RateCard | Unpriced | None) -> str:
+    """A listing on one line: `input 2.5 output 10 USD (+1 condition)`."""
+    if listing is None:
+        return "–"
+    if isinstance(listing, Unpriced):
+        return f"no price ({listing})"
+    rates = " ".join(f"{meter} {rate}" for meter, rate in write_rates(listing.rates).items())
+    conditions = len(listing.overrides)
+    more = f" (+{conditions} condition{'s' if conditions > 1 else ''})" if conditions else ""
+    return f"{rates} {listing.currency}{more}"
+
+
+def show_change(old: RateCard | Unpriced | None, new: RateCard | Unpriced | None) -> str:
+    """What is different between two listings, on one line."""
+    if not (isinstance(old, RateCard) and isinstance(new, RateCard)):
+        return f"{show_listing(old)} → {show_listing(new)}"
+    moved = [
+        f"{meter} {old.rates.get(meter, '–')} → {new.rates.get(meter, '–')}"
+        for meter in Meter
+        if old.rates.get(meter) != new.rates.get(meter)
+    ]
+    if old.overrides != new.overrides:
+        moved.append(f"conditions {_conditions(old)} → {_conditions(new)}")
+    if old.currency != new.currency:
+        moved.append(f"currency {old.currency} → {new.currency}")
+    return ", ".join(moved)
+
+
+def _conditions(card: RateCard) -> str:
+    return (
+        "; ".join(
+            f"{_plain(write_when(entry.when))}: {_plain(write_rates(entry.rates))}"
+            for entry in card.overrides
+        )
+        or "none"
+    )
+
+
+def _plain(parts: Mapping[str, Any]) -> str:
+    return " ".join(f"{name} {value}" for name, value in parts.items())
+
+
+def show_record(record: Mapping[str, Any]) -> str:
+    """The price in an entry of `prices --json`, on one line."""
+    if record["rates"] is None:
+        return f"no price ({record['reason']})"
+    conditions = "".join(
+        f"\n  when {_plain(entry['when'])}: {_plain(entry['rates'])}"
+        for entry in record["overrides"]
+    )
+    return f"{_plain(record['rates'])} {record['currency']}{conditions}"
+
+
+def show_upstream(record: Mapping[str, Any]) -> str:
+    """What the provider says beside an override, and whether it has moved since."""
+    said = record["upstream_when_set"] or "none"
+    if record.get("upstream_moved"):
+        return f"{said} → {record['upstream_now'] or 'none'} (moved)"
+    return str(said)
+
+
+def change_lines(taken: Taken) -> list[str]:
+    """Each change of a reading on a line; models listed for the first time are only counted."""
+    who, decision = taken.reading.provider, taken.decision
+    lines = [
+        f"  {change.kind.value:9} {who} {change.model}: {show_change(change.old, change.new)}"
+        for change in decision.apply
+        if change.kind is not Kind.ADDED
+    ]
+    lines += [
+        f"  missing   {who} {model}: not listed; kept until it is missed again"
+        for model in decision.missing
+    ]
+    lines += [f"  retired   {who} {model}: not listed twice" for model in decision.retire]
+    lines += [f"  back      {who} {model}: listed again" for model in decision.back]
+    return lines + [
+        f"  held      {who} {item.change.model}: "
+        f"{show_change(item.change.old, item.change.new)} [{', '.join(item.reasons)}]"
+        for item in decision.hold
+    ]
+
+
+def run_result(finished: Finished) -> dict[str, Any]:
+    """`sync --json`: the run, its readings, and every change made or held."""
+    return {
+        "run": finished.id,
+        "outcome": finished.outcome.value,
+        "duration_seconds": round(finished.duration_seconds, 3),
+        "readings": [
+            reading_record(taken.reading)
+            | {
+                "applied": [change_record(change) for change in taken.decision.apply],
+                "held": [
+                    change_record(item.change) | {"reasons": list(item.reasons)}
+                    for item in (*taken.decision.hold, *taken.decision.still_held)
+                ],
+                "missing": list(taken.decision.missing),
+                "retired": list(taken.decision.retire),
+            }
+            for taken in finished.taken
+        ],
+    }
+
+
+def change_record(change: Change) -> dict[str, Any]:
+    """A change with its old and new listing."""
+    return {
+        "model": change.model,
+        "kind": change.kind.value,
+        "old": None if change.old is None else write_listing(change.old),
+        "new": None if change.new is None else write_listing(change.new),
+    }
+
+
+def held_record(item: HeldChange) -> dict[str, Any]:
+    """One entry of `held --json`."""
+    return {
+        "id": item.id,
+        "provider": item.provider,
+        **change_record(item.change),
+        "reasons": list(item.reasons),
+        "since": json_instant(item.since),
+        "reading": item.reading_id,
+    }
+
+
+def run_record(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
+    """One entry of `runs --json`."""
+    return {
+        "run": run.id,
+        "started_by": run.started_by,
+        "started_at": json_instant(run.started_at),
+        "finished_at": json_instant(run.finished_at),
+        "outcome": run.outcome.value if run.outcome else None,
+        "dry_run": run.dry_run,
+        "providers": list(run.providers),
+        "readings": [reading_record(reading) for reading in readings],
+    }
+
+
+def reading_summary(readings: Sequence[Reading]) -> str:
+    """`3 read, 1 failed (together)`."""
+    counts = Counter(reading.status.value for reading in readings)
+    failed = [reading.provider for reading in readings if reading.is_failed]
+    return counted(counts) + (f" ({', '.join(failed)})" if failed else "")
+
+
+def total_changes(readings: Sequence[Reading]) -> Counter[str]:
+    """How many models, by what was done, in all the readings together."""
+    total: Counter[str] = Counter()
+    for reading in readings:
+        total.update(reading.changes)
+    return total
+
+
+def cost_record(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
+    """`cost --json`: the total and its items, with the card they were priced by."""
+    return {
+        "provider": price.provider,
+        "model": price.model,
+        "at": json_instant(at),
+        "total": plain_decimal(result.total),
+        "currency": result.currency,
+        "items": [
+            {
+                "meter": item.meter.value,
+                "quantity": item.quantity,
+                "rate": str(item.rate),
+                "rate_meter": item.rate_meter.value,
+                "amount": plain_decimal(item.amount),
+            }
+            for item in result.items
+        ],
+        "card": price.card_id,
+        "source": price.source,
+        "since": json_instant(price.since),
+    }
+
+
+def plain_decimal(amount: Decimal) -> str:
+    """An exact amount without an exponent and without trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`3 added, 1 held`, leaving out what there is none of."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)

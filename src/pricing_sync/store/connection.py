@@ -1,0 +1,140 @@
+"""The seam between the store and a database: five verbs, named queries, migrations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import resources
+from typing import Any, Protocol
+
+from pricing_sync.errors import StoreError
+from pricing_sync.price import UNIT_METERS, Meter
+
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+
+
+class Connection(Protocol):
+    """One database. Queries name their values `:like_this`; threads take turns."""
+
+    #: SQL for a whole number of 10⁻¹⁵, in the column `{0}`, as an exact decimal.
+    decimal_sql: str
+    #: SQL for this instant, as the store writes instants.
+    now_sql: str
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        """The rows a query gives."""
+
+    def run(self, sql: str, values: Values) -> int:
+        """Run one statement; how many rows it touched."""
+
+    def many(self, sql: str, values: Sequence[Values]) -> None:
+        """Run one statement for each set of values, in few round trips."""
+
+    def script(self, sql: str) -> None:
+        """Run several statements without values."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything inside counts, or nothing does. Writers wait for each other.
+
+        Raises:
+            StoreBusy: another process did not let go of the write lock in time.
+        """
+
+    def close(self) -> None:
+        """Let go of the database. Closing twice is harmless."""
+
+
+def load_queries(replacements: Mapping[str, str]) -> dict[str, str]:
+    """The queries of `queries.sql` by name, with `{…}` filled in."""
+    text = resources.files("pricing_sync.store").joinpath("queries.sql").read_text("utf-8")
+    parts = _NAME.split(text)[1:]
+    queries = dict(zip(parts[::2], parts[1::2], strict=True))
+    return {name: _fill(sql, replacements) for name, sql in queries.items()}
+
+
+def _fill(sql: str, replacements: Mapping[str, str]) -> str:
+    for name, text in replacements.items():
+        sql = sql.replace("{" + name + "}", text)
+    return sql.strip().rstrip(";")
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Every migration in order: its number and its SQL, the same for all databases."""
+    folder = resources.files("pricing_sync.store").joinpath("migrations")
+    found = [(entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name)]
+    return [(int(name[:4]), entry.read_text("utf-8")) for name, entry in sorted(found)]
+
+
+def schema_version(connection: Connection) -> int:
+    """The number of the last migration applied; 0 for an empty database."""
+    try:
+        return int(connection.rows("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0)
+    except StoreError:
+        return 0
+
+
+def migrate(connection: Connection, at: str, upto: int | None = None) -> list[int]:
+    """Apply the migrations that are missing, in order, in one transaction; which ones they were.
+
+    Raises:
+        StoreError: the database was made by a newer version of this program.
+    """
+    with connection.transaction():
+        connection.script(
+            "CREATE TABLE IF NOT EXISTS pricing_migrations"
+            " (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
+        )
+        current = schema_version(connection)
+        refuse_newer(current)
+        wanted = [
+            (version, sql)
+            for version, sql in migrations()
+            if version > current and (upto is None or version <= upto)
+        ]
+        for version, sql in wanted:
+            connection.script(sql)
+            connection.run(
+                "INSERT INTO pricing_migrations (version, applied_at) VALUES (:version, :at)",
+                {"version": version, "at": at},
+            )
+        if wanted:
+            connection.script(_views(connection))
+    return [version for version, _ in wanted]
+
+
+def refuse_newer(version: int) -> None:
+    """Raise StoreError for a schema that this program does not know."""
+    newest = migrations()[-1][0]
+    if version > newest:
+        raise StoreError(f"database: schema {version} is newer than this program's {newest}")
+
+
+#: The price columns of the views. Tokens come first and are named as the reference named them.
+_VIEW_COLUMNS = {
+    meter: f"price_per_{meter.value}" + ("" if meter in UNIT_METERS else "_token")
+    for meter in Meter
+}
+
+
+def _views(connection: Connection) -> str:
+    text = resources.files("pricing_sync.store").joinpath("views.sql").read_text("utf-8")
+    lists = {
+        "overridden": [f"MAX(CASE WHEN meter = '{m}' THEN rate END) AS \"{m}\"" for m in Meter],
+        "effective": [f'COALESCE(o."{m}", l."{m}") AS "{m}"' for m in Meter],
+        "prices": [
+            f"{connection.decimal_sql.format(meter)} AS {column}"
+            for meter, column in _VIEW_COLUMNS.items()
+        ],
+    }
+    joined = {name: ",\n        ".join(lines) for name, lines in lists.items()}
+    return _fill(text, joined | {"now": connection.now_sql}) + ";"
+
+
+def placeholders(names: Iterable[str]) -> str:
+    """`:a, :b` for `a, b`."""
+    return ", ".join(f":{name}" for name in names)

@@ -1,0 +1,220 @@
+-- Every question put to the database, by name. One SQL for SQLite (3.38 and later) and PostgreSQL.
+
+-- name: last_reading
+-- The newest reading whose answer was read, dry runs apart.
+SELECT id, at, etag, digest, decoder, url, status
+FROM pricing_readings
+WHERE provider = :provider AND status <> 'failed' AND dry_run = 0
+ORDER BY at DESC, id DESC
+LIMIT 1;
+
+-- name: known_models
+-- Every model of a provider with its open card, or with its last card when it is retired.
+SELECT m.model, m.missing_since, m.retired_at, m.unreadable, {card}
+FROM pricing_models m
+LEFT JOIN pricing_ledger l
+    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
+    AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
+WHERE m.provider = :provider;
+
+-- name: latest_recorded_at
+SELECT MAX(recorded_at) FROM pricing_ledger;
+
+-- name: forget_touched
+DELETE FROM pricing_touched;
+
+-- name: touch
+INSERT INTO pricing_touched (model) VALUES (:model);
+
+-- name: supersede_open_cards
+UPDATE pricing_ledger SET superseded_at = :recorded_at
+WHERE provider = :provider AND superseded_at IS NULL AND until IS NULL
+    AND model IN (SELECT model FROM pricing_touched);
+
+-- name: close_cards
+-- What was open until this transaction was true until the reading.
+INSERT INTO pricing_ledger (
+    card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
+)
+SELECT card_id, provider, model, since, :at, :recorded_at, source, url, reading_id, digest, {values}
+FROM pricing_ledger
+WHERE provider = :provider AND superseded_at = :recorded_at AND since < :at
+    AND model IN (SELECT model FROM pricing_touched);
+
+-- name: add_card
+INSERT INTO pricing_ledger (
+    card_id, provider, model, since, recorded_at, source, url, reading_id, digest, {values}
+)
+VALUES (
+    :card_id, :provider, :model, :since, :recorded_at, :source, :url, :reading_id, :digest, {places}
+);
+
+-- name: see_models
+-- A model is listed for the first time, or became readable or unreadable.
+INSERT INTO pricing_models (provider, model, first_seen, unreadable)
+VALUES (:provider, :model, :at, :unreadable)
+ON CONFLICT (provider, model)
+DO UPDATE SET unreadable = excluded.unreadable;
+
+-- name: return_models
+UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
+WHERE provider = :provider AND model = :model;
+
+-- name: miss_models
+UPDATE pricing_models SET missing_since = :at WHERE provider = :provider AND model = :model;
+
+-- name: retire_models
+UPDATE pricing_models SET retired_at = :at WHERE provider = :provider AND model = :model;
+
+-- name: lapse_held
+UPDATE pricing_held SET state = 'lapsed', decided_at = :at, decided_by = 'reading', decision = :why
+WHERE provider = :provider AND model = :model AND state = 'open';
+
+-- name: hold
+INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
+VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');
+
+-- name: all_open_held
+SELECT id, reading_id, provider, model, kind, old, new, reasons, since
+FROM pricing_held
+WHERE state = 'open' AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+ORDER BY provider, since, model;
+
+-- name: keep_evidence
+INSERT INTO pricing_evidence (digest, body, size_bytes, first_used_at, last_used_at)
+VALUES (:digest, :body, :size_bytes, :at, :at)
+ON CONFLICT (digest) DO UPDATE SET last_used_at = excluded.last_used_at;
+
+-- name: use_evidence
+UPDATE pricing_evidence SET last_used_at = :at WHERE digest = :digest;
+
+-- name: forget_evidence
+DELETE FROM pricing_evidence WHERE last_used_at < :before;
+
+-- name: evidence
+SELECT body FROM pricing_evidence WHERE digest = :digest;
+
+-- name: tell
+INSERT INTO pricing_outbox (id, kind, created_at, payload)
+VALUES (:id, :kind, :created_at, :payload);
+
+-- name: waiting_events
+SELECT id, kind, created_at, payload
+FROM pricing_outbox
+WHERE delivered_at IS NULL
+ORDER BY created_at, id
+LIMIT :limit;
+
+-- name: begin_run
+INSERT INTO pricing_runs (id, started_by, started_at, dry_run, providers)
+VALUES (:id, :started_by, :started_at, :dry_run, :providers);
+
+-- name: finish_run
+UPDATE pricing_runs SET finished_at = :finished_at, outcome = :outcome WHERE id = :id;
+
+-- name: add_reading
+INSERT INTO pricing_readings (
+    id, run_id, provider, at, started_at, finished_at, status, dry_run, source, url, etag, digest,
+    decoder, size_bytes, listings, changes, ignored, error_kind, error
+)
+VALUES (
+    :id, :run_id, :provider, :at, :started_at, :finished_at, :status, :dry_run, :source, :url,
+    :etag, :digest, :decoder, :size_bytes, :listings, :changes, :ignored, :error_kind, :error
+);
+
+-- name: runs
+SELECT id, started_by, started_at, finished_at, outcome, dry_run, providers
+FROM pricing_runs
+WHERE CAST(:before AS TEXT) IS NULL OR id < :before
+ORDER BY id DESC
+LIMIT :limit;
+
+-- name: readings_of_runs
+SELECT {reading} FROM pricing_readings
+WHERE run_id >= :first AND run_id <= :last
+ORDER BY run_id, started_at, id;
+
+-- name: latest_readings
+-- The newest reading of each provider, whatever became of it, dry runs apart.
+SELECT {reading} FROM pricing_readings r
+WHERE dry_run = 0 AND NOT EXISTS (
+    SELECT 1 FROM pricing_readings newer
+    WHERE newer.provider = r.provider AND newer.dry_run = 0
+        AND (newer.finished_at > r.finished_at
+            OR (newer.finished_at = r.finished_at AND newer.id > r.id))
+)
+ORDER BY provider;
+
+-- name: latest_successes
+SELECT provider, MAX(finished_at) FROM pricing_readings
+WHERE status <> 'failed' AND dry_run = 0
+GROUP BY provider;
+
+-- name: model_counts
+-- How many models of each provider are priced, unpriced, unreadable and missing.
+SELECT m.provider,
+    SUM(CASE WHEN l.currency IS NOT NULL THEN 1 ELSE 0 END),
+    SUM(CASE WHEN l.unpriced IS NOT NULL THEN 1 ELSE 0 END),
+    SUM(CASE WHEN m.unreadable IS NOT NULL THEN 1 ELSE 0 END),
+    SUM(CASE WHEN m.missing_since IS NOT NULL AND m.retired_at IS NULL THEN 1 ELSE 0 END)
+FROM pricing_models m
+LEFT JOIN pricing_ledger l
+    ON l.provider = m.provider AND l.model = m.model
+    AND l.superseded_at IS NULL AND l.until IS NULL
+GROUP BY m.provider;
+
+-- name: cards_at
+-- The cards in force at an instant, as known at another.
+SELECT {statement} FROM pricing_ledger l
+WHERE l.since <= :at AND (l.until IS NULL OR l.until > :at)
+    AND l.recorded_at <= :known_at AND (l.superseded_at IS NULL OR l.superseded_at > :known_at)
+    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
+ORDER BY l.provider, l.model;
+
+-- name: current_cards
+-- The cards in force, as known now.
+SELECT {statement} FROM pricing_ledger l
+WHERE l.superseded_at IS NULL AND l.until IS NULL
+    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
+ORDER BY l.provider, l.model;
+
+-- name: history
+-- Every card of a model that is known now, oldest first; with :all, what was believed once too.
+SELECT {statement} FROM pricing_ledger l
+WHERE l.provider = :provider AND l.model = :model
+    AND (:all = 1 OR l.superseded_at IS NULL)
+ORDER BY l.since, l.recorded_at;
+
+-- name: model_states
+SELECT provider, model, first_seen, missing_since, retired_at, unreadable
+FROM pricing_models
+WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider) AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+ORDER BY provider, model;
+
+-- name: models_like
+SELECT DISTINCT model FROM pricing_models WHERE provider = :provider ORDER BY model;
+
+-- name: overrides_at
+SELECT {override} FROM pricing_overrides
+WHERE since <= :at AND (until IS NULL OR until > :at)
+    AND recorded_at <= :known_at AND (superseded_at IS NULL OR superseded_at > :known_at)
+    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+ORDER BY provider, model, meter;
+
+-- name: overrides_not_ended
+-- Overrides in force or yet to begin.
+SELECT {override} FROM pricing_overrides
+WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
+    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+ORDER BY provider, model, meter, since;
+
+-- name: supersede_override
+UPDATE pricing_overrides SET superseded_at = :recorded_at
+WHERE id = :id AND superseded_at IS NULL;
+
+-- name: add_override
+INSERT INTO pricing_overrides ({override}) VALUES ({override_places});

@@ -1,0 +1,154 @@
+"""Rows of the database to values and back. Instants are UTC text of fixed width, which sorts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pricing_sync.diff import Known
+from pricing_sync.ledger import MeterOverride, Statement
+from pricing_sync.notation import read_overrides, write_overrides
+from pricing_sync.price import Meter, Rate, RateCard, Unpriced, Why
+from pricing_sync.run import Reading, Status
+
+_METERS = tuple(Meter)
+#: The columns that say what a card is, and the same as `queries.sql` asks for them.
+CARD_COLUMNS = ("currency", "unpriced", "note", "overrides", *(meter.value for meter in _METERS))
+STATEMENT_COLUMNS = (
+    *("card_id", "provider", "model", "since", "until", "recorded_at", "superseded_at"),
+    *("source", "url", "reading_id", "digest"),
+)
+READING_COLUMNS = (
+    *("id", "run_id", "provider", "at", "started_at", "finished_at", "status", "dry_run"),
+    *("source", "url", "etag", "digest", "decoder", "size_bytes"),
+    *("listings", "changes", "ignored", "error_kind", "error"),
+)
+OVERRIDE_COLUMNS = (
+    *("id", "provider", "model", "meter", "rate", "currency", "since", "until"),
+    *("recorded_at", "superseded_at", "author", "reason", "upstream_rate"),
+)
+
+
+def write_instant(instant: datetime) -> str:
+    """An aware instant as `2026-01-26T12:00:00.000000Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def write_optional_instant(instant: datetime | None) -> str | None:
+    return None if instant is None else write_instant(instant)
+
+
+def read_instant(text: str) -> datetime:
+    """The instant written by `write_instant`."""
+    return datetime.fromisoformat(text)
+
+
+def read_optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def write_json(value: object) -> str:
+    """JSON in one spelling: equal values are equal text."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def write_card(listing: Known) -> dict[str, Any]:
+    """The columns `CARD_COLUMNS` of a listing."""
+    card: dict[str, Any] = dict.fromkeys(CARD_COLUMNS)
+    if isinstance(listing, Unpriced):
+        return card | {"unpriced": listing.why.value, "note": listing.note}
+    card["currency"] = listing.currency
+    if listing.overrides:
+        card["overrides"] = write_json(write_overrides(listing.overrides))
+    for meter, rate in listing.rates.items():
+        card[meter.value] = int(rate)
+    return card
+
+
+def read_card(columns: Sequence[Any]) -> Known:
+    """The listing that the columns `CARD_COLUMNS` hold."""
+    currency, unpriced, note, overrides = columns[:4]
+    if currency is None:
+        return Unpriced(Why(unpriced), note or "")
+    rates = {
+        meter: Rate(value)
+        for meter, value in zip(_METERS, columns[4:], strict=True)
+        if value is not None
+    }
+    return RateCard(rates, read_overrides(json.loads(overrides)) if overrides else (), currency)
+
+
+def read_statement(row: Sequence[Any]) -> Statement:
+    """The ledger row that `STATEMENT_COLUMNS` and `CARD_COLUMNS` hold."""
+    split = len(STATEMENT_COLUMNS)
+    card_id, provider, model, since, until, recorded_at, superseded_at, *origin = row[:split]
+    source, url, reading_id, digest = origin
+    return Statement(
+        card_id=card_id,
+        provider=provider,
+        model=model,
+        since=read_instant(since),
+        until=read_optional_instant(until),
+        recorded_at=read_instant(recorded_at),
+        superseded_at=read_optional_instant(superseded_at),
+        source=source,
+        url=url,
+        reading_id=reading_id,
+        digest=digest,
+        listing=read_card(row[split:]),
+    )
+
+
+_INSTANTS = ("at", "started_at", "finished_at")
+_TABLES = ("listings", "changes", "ignored")
+
+
+def write_reading(reading: Reading) -> dict[str, Any]:
+    """The columns `READING_COLUMNS` of a reading."""
+    row: dict[str, Any] = {name: getattr(reading, name) for name in READING_COLUMNS}
+    row.update({name: write_instant(row[name]) for name in _INSTANTS})
+    row.update({name: write_json(row[name]) for name in _TABLES})
+    return row | {"status": reading.status.value, "dry_run": int(reading.dry_run)}
+
+
+def read_reading(columns: Sequence[Any]) -> Reading:
+    """The reading that the columns `READING_COLUMNS` hold."""
+    row = dict(zip(READING_COLUMNS, columns, strict=True))
+    row.update({name: read_instant(row[name]) for name in _INSTANTS})
+    row.update({name: json.loads(row[name]) for name in _TABLES})
+    return Reading(**row | {"status": Status(row["status"]), "dry_run": bool(row["dry_run"])})
+
+
+def write_override(override: MeterOverride) -> dict[str, Any]:
+    """The columns `OVERRIDE_COLUMNS` of an override."""
+    row: dict[str, Any] = {name: getattr(override, name) for name in OVERRIDE_COLUMNS}
+    upstream = override.upstream_rate
+    return row | {
+        "meter": override.meter.value,
+        "rate": int(override.rate),
+        "since": write_instant(override.since),
+        "until": write_optional_instant(override.until),
+        "recorded_at": write_instant(override.recorded_at),
+        "superseded_at": write_optional_instant(override.superseded_at),
+        "upstream_rate": None if upstream is None else int(upstream),
+    }
+
+
+def read_override(columns: Sequence[Any]) -> MeterOverride:
+    """The override that the columns `OVERRIDE_COLUMNS` hold."""
+    row: Mapping[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
+    upstream = row["upstream_rate"]
+    return MeterOverride(
+        **dict(row)
+        | {
+            "meter": Meter(row["meter"]),
+            "rate": Rate(row["rate"]),
+            "since": read_instant(row["since"]),
+            "until": read_optional_instant(row["until"]),
+            "recorded_at": read_instant(row["recorded_at"]),
+            "superseded_at": read_optional_instant(row["superseded_at"]),
+            "upstream_rate": None if upstream is None else Rate(upstream),
+        }
+    )

@@ -1,0 +1,113 @@
+"""SQLite: one file, one connection, write-ahead log, full durability.
+
+Reading never waits for a writer; writers wait for each other up to `BUSY_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pricing_sync.errors import StoreBusy, StoreError
+from pricing_sync.store.connection import Row, Values
+
+BUSY_SECONDS = 10
+
+
+class SqliteConnection:
+    """A connection that threads share, one at a time."""
+
+    decimal_sql = (
+        "CASE WHEN \"{0}\" IS NOT NULL THEN printf('%d.%015d',"
+        ' "{0}" / 1000000000000000, "{0}" % 1000000000000000) END'
+    )
+    now_sql = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open *path*; *create* it when it is not there.
+
+        Raises:
+            StoreError: it is not there, cannot be opened, or is not an SQLite database.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        mode = "rwc" if create else "rw"
+        if not create and not path.is_file():
+            raise StoreError(f"database: {path} does not exist")
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise self._named(error) from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise self._named(error) from error
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS pricing_touched (model TEXT PRIMARY KEY)"
+        )
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        with self._lock, self._translated():
+            return self._connection.execute(sql, values).fetchall()
+
+    def run(self, sql: str, values: Values) -> int:
+        with self._lock, self._translated():
+            return self._connection.execute(sql, values).rowcount
+
+    def many(self, sql: str, values: Sequence[Values]) -> None:
+        with self._lock, self._translated():
+            self._connection.executemany(sql, values)
+
+    def script(self, sql: str) -> None:
+        statement = ""
+        with self._lock, self._translated():
+            # `executescript` would commit the transaction it finds itself in.
+            for line in sql.splitlines(keepends=True):
+                statement += line
+                if sqlite3.complete_statement(statement):
+                    self._connection.execute(statement)
+                    statement = ""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock, self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._named(error) from error
+
+    def _named(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        kind = StoreBusy if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
+        return kind(f"database: {self.path}: {error}")

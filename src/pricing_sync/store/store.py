@@ -1,0 +1,566 @@
+"""What the program asks of its database, in the program's words."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pricing_sync.decision import Decision, Held
+from pricing_sync.diff import Change, Kind, Known, Stored
+from pricing_sync.errors import StoreError
+from pricing_sync.ledger import MeterOverride, ModelState, Statement
+from pricing_sync.notation import read_listing, write_listing
+from pricing_sync.price import Meter, Rate, RateCard
+from pricing_sync.run import Outcome, Reading
+from pricing_sync.store import rows
+from pricing_sync.store.connection import (
+    Connection,
+    load_queries,
+    migrate,
+    migrations,
+    placeholders,
+    refuse_newer,
+    schema_version,
+)
+from pricing_sync.store.rows import (
+    CARD_COLUMNS,
+    OVERRIDE_COLUMNS,
+    READING_COLUMNS,
+    STATEMENT_COLUMNS,
+    write_instant,
+    write_json,
+)
+
+
+def _quoted(columns: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{column}"' for column in columns)
+
+
+_QUERIES = load_queries(
+    {
+        "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
+        "values": _quoted(CARD_COLUMNS),
+        "places": placeholders(CARD_COLUMNS),
+        "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
+        "reading": _quoted(READING_COLUMNS),
+        "override": _quoted(OVERRIDE_COLUMNS),
+        "override_places": placeholders(OVERRIDE_COLUMNS),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LastReading:
+    """What the newest successful reading of a provider saw."""
+
+    id: str
+    at: datetime
+    etag: str | None
+    digest: str | None
+    decoder: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldChange:
+    """A change that waits, as it was judged."""
+
+    id: str
+    reading_id: str
+    provider: str
+    change: Change
+    reasons: tuple[str, ...]
+    #: When the provider was first seen to say so.
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Readings that were started together."""
+
+    id: str
+    started_by: str
+    started_at: datetime
+    #: None while it runs, and for a run whose process was killed.
+    finished_at: datetime | None
+    outcome: Outcome | None
+    dry_run: bool
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCounts:
+    """How many models of a provider there are, by what is known of them."""
+
+    priced: int
+    unpriced: int
+    unreadable: int
+    missing: int
+
+
+def new_id(at: datetime | None = None) -> str:
+    """An id that sorts by time: microseconds since 1970 and 32 random bits, in hexadecimal."""
+    instant = at or datetime.now(UTC)
+    return f"{int(instant.timestamp() * 1_000_000):014x}{secrets.token_hex(4)}"
+
+
+class Store:
+    """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Schema
+
+    def prepare(self, *, create: bool) -> None:
+        """Check that the schema is the one this program knows; with *create*, make a new one.
+
+        Raises:
+            StoreError: the schema is another one, or there is none.
+        """
+        version, newest = schema_version(self._connection), migrations()[-1][0]
+        refuse_newer(version)
+        if version == 0 and create:
+            self.migrate()
+        elif version < newest:
+            raise StoreError(
+                f"database: schema {version}, needed {newest}: run `pricing-sync migrate`"
+            )
+
+    def migrate(self, upto: int | None = None) -> list[int]:
+        """Apply missing migrations; which ones they were."""
+        return migrate(self._connection, write_instant(datetime.now(UTC)), upto)
+
+    @property
+    def version(self) -> int:
+        """The number of the schema's last migration."""
+        return schema_version(self._connection)
+
+    # A reading
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside counts, or nothing does."""
+        with self._connection.transaction():
+            yield
+
+    def last_reading(self, provider: str) -> LastReading | None:
+        """The newest successful reading of a provider, or None before the first."""
+        found = self._rows("last_reading", provider=provider)
+        if not found:
+            return None
+        reading_id, at, etag, digest, decoder, url, _ = found[0]
+        return LastReading(reading_id, rows.read_instant(at), etag, digest, decoder, url)
+
+    def known_models(self, provider: str) -> dict[str, Stored]:
+        """Every model of a provider with the listing in force, or its last one when retired."""
+        known = {}
+        for model, missing, retired, why, *card in self._rows("known_models", provider=provider):
+            listing = rows.read_card(card) if card[0] or card[1] else None
+            known[model] = Stored(
+                listing,
+                rows.read_optional_instant(missing),
+                rows.read_optional_instant(retired),
+                why,
+            )
+        return known
+
+    def open_held(self, provider: str) -> dict[str, Held]:
+        """A provider's changes that wait, by model."""
+        return {item.change.model: Held(item.change, item.reasons) for item in self.held(provider)}
+
+    def record(self, reading: Reading, decision: Decision) -> None:
+        """Write down a reading and what it changes. To be called inside `transaction`."""
+        # Knowledge never runs backwards, whatever the machine's clock does.
+        recorded_at = self._next_recorded_at(reading.finished_at)
+        self._replace_cards(reading, decision, recorded_at)
+        self._mark_models(reading, decision)
+        self._hold(reading, decision)
+        if decision.apply or decision.retire:
+            self._tell(reading, decision)
+        self.add_reading(reading)
+
+    def add_reading(self, reading: Reading) -> None:
+        """Write down a reading that changes nothing: a failed one, or a dry run."""
+        self._run("add_reading", **rows.write_reading(reading))
+
+    def _next_recorded_at(self, now: datetime) -> datetime:
+        latest = rows.read_optional_instant(self._rows("latest_recorded_at")[0][0])
+        if latest is None or latest < now:
+            return now
+        return latest + timedelta(microseconds=1)
+
+    def _replace_cards(self, reading: Reading, decision: Decision, recorded_at: datetime) -> None:
+        closing = [change.model for change in decision.apply] + list(decision.retire)
+        if not closing:
+            return
+        known = write_instant(recorded_at)
+        self._run("forget_touched")
+        self._many("touch", [{"model": model} for model in closing])
+        self._run("supersede_open_cards", provider=reading.provider, recorded_at=known)
+        self._run(
+            "close_cards",
+            provider=reading.provider,
+            recorded_at=known,
+            at=write_instant(reading.at),
+        )
+        origin = {
+            "provider": reading.provider,
+            "since": write_instant(reading.at),
+            "recorded_at": known,
+            "source": reading.source,
+            "url": reading.url,
+            "reading_id": reading.id,
+            "digest": reading.digest,
+        }
+        self._many(
+            "add_card",
+            [
+                origin
+                | {"card_id": f"{reading.id}-{index}", "model": change.model}
+                | rows.write_card(change.new)
+                for index, change in enumerate(decision.apply)
+                if change.new is not None
+            ],
+        )
+
+    def _mark_models(self, reading: Reading, decision: Decision) -> None:
+        at = write_instant(reading.at)
+
+        def named(models: Iterable[str]) -> list[dict[str, Any]]:
+            return [{"provider": reading.provider, "model": model, "at": at} for model in models]
+
+        seen = [
+            {"provider": reading.provider, "model": model, "at": at, "unreadable": why}
+            for model, why in decision.seen.items()
+        ]
+        returned = [change.model for change in decision.apply if change.kind is Kind.RETURNED]
+        self._many("see_models", seen)
+        self._many("return_models", named([*returned, *decision.back]))
+        self._many("miss_models", named(decision.missing))
+        self._many("retire_models", named(decision.retire))
+
+    def _hold(self, reading: Reading, decision: Decision) -> None:
+        at = write_instant(reading.at)
+        self._many(
+            "lapse_held",
+            [
+                {"provider": reading.provider, "model": model, "at": at, "why": "listed otherwise"}
+                for model in decision.lapsed
+            ],
+        )
+        self._many(
+            "hold",
+            [
+                {
+                    "id": f"{reading.id}-{index}",
+                    "reading_id": reading.id,
+                    "provider": reading.provider,
+                    "model": item.change.model,
+                    "kind": item.change.kind.value,
+                    "old": _write_known(item.change.old),
+                    "new": _write_known(item.change.new),
+                    "reasons": write_json(item.reasons),
+                    "since": at,
+                }
+                for index, item in enumerate(decision.hold)
+            ],
+        )
+
+    def _tell(self, reading: Reading, decision: Decision) -> None:
+        payload = {
+            "provider": reading.provider,
+            "reading": reading.id,
+            "at": write_instant(reading.at),
+            "changes": dict(decision.counts()),
+        }
+        self._run(
+            "tell",
+            id=f"{reading.id}-prices",
+            kind="prices.changed",
+            created_at=write_instant(reading.finished_at),
+            payload=write_json(payload),
+        )
+
+    # Evidence
+
+    def keep_evidence(self, digest: str, compressed: bytes, size_bytes: int, at: datetime) -> None:
+        """Keep the bytes of an answer (`zlib`), or note that they were seen again."""
+        self._run(
+            "keep_evidence",
+            digest=digest,
+            body=compressed,
+            size_bytes=size_bytes,
+            at=write_instant(at),
+        )
+
+    def use_evidence(self, digest: str, at: datetime) -> None:
+        """Note that the bytes were seen again."""
+        self._run("use_evidence", digest=digest, at=write_instant(at))
+
+    def forget_evidence(self, before: datetime) -> None:
+        """Drop the bytes last seen before an instant. The digests stay in the ledger."""
+        self._run("forget_evidence", before=write_instant(before))
+
+    def evidence(self, digest: str) -> bytes | None:
+        """The bytes of an answer, or None when they are no longer kept."""
+        found = self._rows("evidence", digest=digest)
+        return zlib.decompress(found[0][0]) if found else None
+
+    # Runs
+
+    def begin_run(self, run: Run) -> None:
+        """Write down that a run has begun."""
+        self._run(
+            "begin_run",
+            id=run.id,
+            started_by=run.started_by,
+            started_at=write_instant(run.started_at),
+            dry_run=int(run.dry_run),
+            providers=write_json(run.providers),
+        )
+
+    def finish_run(self, run_id: str, finished_at: datetime, outcome: Outcome) -> None:
+        """Write down what became of a run."""
+        self._run(
+            "finish_run",
+            id=run_id,
+            finished_at=write_instant(finished_at),
+            outcome=outcome.value,
+        )
+
+    def runs(self, limit: int, before: str | None = None) -> list[tuple[Run, list[Reading]]]:
+        """The newest runs with their readings, newest first; *before* is the id to go on from."""
+        found = [_run(row) for row in self._rows("runs", before=before, limit=limit)]
+        if not found:
+            return []
+        readings: dict[str, list[Reading]] = {run.id: [] for run in found}
+        for row in self._rows("readings_of_runs", first=found[-1].id, last=found[0].id):
+            reading = rows.read_reading(row)
+            readings[reading.run_id].append(reading)
+        return [(run, readings[run.id]) for run in found]
+
+    def latest_readings(self) -> dict[str, Reading]:
+        """The newest reading of each provider, whatever became of it."""
+        return {row[2]: rows.read_reading(row) for row in self._rows("latest_readings")}
+
+    def latest_successes(self) -> dict[str, datetime]:
+        """When each provider was last read successfully."""
+        return {row[0]: rows.read_instant(row[1]) for row in self._rows("latest_successes")}
+
+    # Prices
+
+    def statements(
+        self,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        at: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> list[Statement]:
+        """The cards in force now, or at an instant, as known now or at another. No overrides."""
+        if at is None and known_at is None:
+            found = self._rows("current_cards", provider=provider, model=model)
+        else:
+            now = datetime.now(UTC)
+            found = self._rows(
+                "cards_at",
+                provider=provider,
+                model=model,
+                at=write_instant(at or now),
+                known_at=write_instant(known_at) if known_at else _END_OF_TIME,
+            )
+        return [rows.read_statement(row) for row in found]
+
+    def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
+        """Every card of a model, oldest first; with *everything*, what was once believed too."""
+        found = self._rows("history", provider=provider, model=model, all=int(everything))
+        return [rows.read_statement(row) for row in found]
+
+    def model_states(
+        self, provider: str | None = None, model: str | None = None
+    ) -> dict[tuple[str, str], ModelState]:
+        """What became of each model ever listed."""
+        return {
+            (row[0], row[1]): ModelState(
+                row[0],
+                row[1],
+                rows.read_instant(row[2]),
+                rows.read_optional_instant(row[3]),
+                rows.read_optional_instant(row[4]),
+                row[5],
+            )
+            for row in self._rows("model_states", provider=provider, model=model)
+        }
+
+    def model_counts(self) -> dict[str, ModelCounts]:
+        """How many models of each provider there are, by what is known of them."""
+        return {row[0]: ModelCounts(*row[1:]) for row in self._rows("model_counts")}
+
+    def held(self, provider: str | None = None) -> list[HeldChange]:
+        """The changes that wait, oldest first within a provider."""
+        return [_held(row) for row in self._rows("all_open_held", provider=provider)]
+
+    # Overrides
+
+    def overrides(
+        self,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        at: datetime | None = None,
+        known_at: datetime | None = None,
+    ) -> list[MeterOverride]:
+        """The overrides in force at an instant (now), as known at another (now)."""
+        found = self._rows(
+            "overrides_at",
+            provider=provider,
+            model=model,
+            at=write_instant(at or datetime.now(UTC)),
+            known_at=write_instant(known_at) if known_at else _END_OF_TIME,
+        )
+        return [rows.read_override(row) for row in found]
+
+    def overrides_not_ended(
+        self, provider: str | None = None, model: str | None = None, *, at: datetime
+    ) -> list[MeterOverride]:
+        """The overrides that are in force at an instant or begin after it."""
+        found = self._rows(
+            "overrides_not_ended", provider=provider, model=model, at=write_instant(at)
+        )
+        return [rows.read_override(row) for row in found]
+
+    def set_overrides(
+        self,
+        provider: str,
+        model: str,
+        rates: Mapping[Meter, Rate],
+        *,
+        currency: str,
+        author: str,
+        reason: str,
+        since: datetime,
+        until: datetime | None,
+        now: datetime,
+    ) -> list[MeterOverride]:
+        """Set a person's rates from *since* on. They replace what was set for the same meters."""
+        with self.transaction():
+            upstream = self.statements(provider, model)
+            card = upstream[0].listing if upstream else None
+            listed = card.rates if isinstance(card, RateCard) else {}
+            self._end_overrides(provider, model, rates, since, now)
+            made = [
+                MeterOverride(
+                    id=new_id(now),
+                    provider=provider,
+                    model=model,
+                    meter=meter,
+                    rate=rate,
+                    currency=currency,
+                    since=since,
+                    until=until,
+                    recorded_at=now,
+                    superseded_at=None,
+                    author=author,
+                    reason=reason,
+                    upstream_rate=listed.get(meter),
+                )
+                for meter, rate in rates.items()
+            ]
+            self._many("add_override", [rows.write_override(override) for override in made])
+        return made
+
+    def end_overrides(
+        self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
+    ) -> list[MeterOverride]:
+        """End the overrides of these meters at an instant; which ones they were."""
+        with self.transaction():
+            return self._end_overrides(provider, model, meters, at, now)
+
+    def _end_overrides(
+        self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
+    ) -> list[MeterOverride]:
+        wanted = set(meters)
+        ending = [
+            override
+            for override in self.overrides_not_ended(provider, model, at=at)
+            if override.meter in wanted
+        ]
+        known = write_instant(now)
+        self._many("supersede_override", [{"id": o.id, "recorded_at": known} for o in ending])
+        closed = [
+            replace(override, until=at, recorded_at=now)
+            for override in ending
+            if override.since < at
+        ]
+        self._many("add_override", [rows.write_override(override) for override in closed])
+        return ending
+
+    # Events
+
+    def waiting_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
+        """The oldest events not yet told: id, kind, payload."""
+        found = self._rows("waiting_events", limit=limit)
+        return [(row[0], row[1], json.loads(row[3])) for row in found]
+
+    def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.rows(_QUERIES[query], values)
+
+    def _run(self, query: str, **values: Any) -> int:
+        return self._connection.run(_QUERIES[query], values)
+
+    def _many(self, query: str, values: Sequence[Mapping[str, Any]]) -> None:
+        if values:
+            self._connection.many(_QUERIES[query], values)
+
+
+_END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))
+
+
+def _write_known(listing: Known | None) -> str | None:
+    return None if listing is None else write_json(write_listing(listing))
+
+
+def _read_known(text: str | None) -> Known | None:
+    return None if text is None else read_listing(json.loads(text))
+
+
+def _held(row: Sequence[Any]) -> HeldChange:
+    held_id, reading_id, provider, model, kind, old, new, reasons, since = row
+    return HeldChange(
+        id=held_id,
+        reading_id=reading_id,
+        provider=provider,
+        change=Change(model, Kind(kind), _read_known(old), _read_known(new)),
+        reasons=tuple(json.loads(reasons)),
+        since=rows.read_instant(since),
+    )
+
+
+def _run(row: Sequence[Any]) -> Run:
+    run_id, started_by, started_at, finished_at, outcome, dry_run, providers = row
+    return Run(
+        run_id,
+        started_by,
+        rows.read_instant(started_at),
+        rows.read_optional_instant(finished_at),
+        None if outcome is None else Outcome(outcome),
+        bool(dry_run),
+        tuple(json.loads(providers)),
+    )

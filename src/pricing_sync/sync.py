@@ -1,0 +1,205 @@
+"""One reading of one provider, in order: ask, decode, compare, judge, write down.
+
+Nothing is stored before the whole answer has been read and judged, and then all of it is, in one
+transaction: the ledger, the held changes, the evidence and the reading itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from pricing_sync.decision import Decision, decide, decide_unchanged
+from pricing_sync.diff import diff
+from pricing_sync.errors import DecodeError, OlderAnswer, PricingSyncError, ReadingError, StoreError
+from pricing_sync.fetch import Fetched, NotModified
+from pricing_sync.gate import judge
+from pricing_sync.price import Answer, RateCard, Unpriced, Unreadable
+from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider, read_answer
+from pricing_sync.reach import Ask
+from pricing_sync.run import Reading, Status
+from pricing_sync.store.store import LastReading, Store, new_id
+from pricing_sync.version import VERSION
+
+_FEW_ROWS, _UNREADABLE_SHARE = 5, 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A reading, and what it did to the store."""
+
+    reading: Reading
+    decision: Decision = field(default_factory=Decision)
+
+
+async def take_reading(
+    provider: Provider,
+    ask: Ask,
+    store: Store,
+    *,
+    run_id: str,
+    observed_at: datetime | None = None,
+    dry_run: bool = False,
+    evidence_days: int = 90,
+) -> Taken:
+    """Read *provider* once. A failure is a reading too: it is written down and returned.
+
+    *observed_at* is when a recorded answer was recorded; None for one that is asked for now.
+
+    Raises:
+        StoreError: the database cannot be read or written. Nothing was stored.
+    """
+    started = datetime.now(UTC)
+    reading = Reading(
+        id=new_id(started),
+        run_id=run_id,
+        provider=provider.id,
+        at=observed_at or started,
+        started_at=started,
+        finished_at=started,
+        status=Status.FAILED,
+        dry_run=dry_run,
+        source=provider.source.value,
+        url=provider.url,
+        decoder=VERSION,
+    )
+    try:
+        last = await asyncio.to_thread(store.last_reading, provider.id)
+        got = await ask(last.etag if last and last.decoder == VERSION else None)
+        reading = _observed(reading, got, last, observed_at)
+        return await asyncio.to_thread(_settle, provider, got, last, reading, store, evidence_days)
+    except StoreError:
+        raise
+    except PricingSyncError as error:
+        failed = _failed(reading, error)
+        await asyncio.to_thread(store.add_reading, failed)
+        return Taken(reading=failed)
+
+
+def _settle(
+    provider: Provider,
+    got: Fetched | NotModified,
+    last: LastReading | None,
+    reading: Reading,
+    store: Store,
+    evidence_days: int,
+) -> Taken:
+    """Decode, compare, judge and write down: everything that follows an answer."""
+    if _is_unchanged(got, last, reading):
+        with store.transaction():
+            _refuse_overtaken(store, last, reading)
+            decision = decide_unchanged(store.known_models(provider.id))
+            reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
+            return _written(store, reading, decision, None, evidence_days)
+    assert isinstance(got, Fetched)  # noqa: S101  a 304 is unchanged
+    answer = _readable(provider, read_answer(provider, got.pages))
+    compressed = zlib.compress(PAGE_SEPARATOR.join(got.pages), 1)
+    with store.transaction():
+        _refuse_overtaken(store, last, reading)
+        stored = store.known_models(provider.id)
+        changes = diff(stored, answer)
+        in_force = sum(known.retired_at is None for known in stored.values())
+        verdicts = judge(changes, in_force, provider.curated.cards if provider.curated else None)
+        decision = decide(changes, verdicts, stored, store.open_held(provider.id), answer)
+        reading = replace(
+            reading,
+            status=Status.READ,
+            listings=_listings(answer),
+            changes=decision.counts(),
+            ignored=answer.ignored,
+        )
+        return _written(store, reading, decision, compressed, evidence_days)
+
+
+def _written(
+    store: Store,
+    reading: Reading,
+    decision: Decision,
+    compressed: bytes | None,
+    evidence_days: int,
+) -> Taken:
+    """Write a reading and its consequences down. To be called inside the store's transaction."""
+    reading = replace(reading, finished_at=datetime.now(UTC))
+    if reading.dry_run:
+        store.add_reading(reading)
+        return Taken(reading=reading, decision=decision)
+    if compressed is not None and reading.digest is not None:
+        store.keep_evidence(reading.digest, compressed, reading.size_bytes, reading.finished_at)
+        store.forget_evidence(reading.finished_at - timedelta(days=evidence_days))
+    elif reading.digest is not None:
+        store.use_evidence(reading.digest, reading.finished_at)
+    store.record(reading, decision)
+    return Taken(reading=reading, decision=decision)
+
+
+def _observed(
+    reading: Reading,
+    got: Fetched | NotModified,
+    last: LastReading | None,
+    observed_at: datetime | None,
+) -> Reading:
+    """The reading with what came back.
+
+    Raises:
+        OlderAnswer: a recorded answer is older than what is stored.
+    """
+    at = observed_at or datetime.now(UTC)
+    if isinstance(got, NotModified):
+        digest, size = (last.digest if last else None), 0
+    else:
+        body = PAGE_SEPARATOR.join(got.pages)
+        digest, size = hashlib.sha256(body).hexdigest(), len(body)
+    if last is not None and at <= last.at and not (at == last.at and digest == last.digest):
+        if observed_at is not None:
+            stored = last.at.isoformat(timespec="seconds")
+            raise OlderAnswer(reading.provider, "answer", f"{stored} is already stored")
+        # The machine's clock went back. What is asked for now is newer all the same.
+        at = last.at + timedelta(microseconds=1)
+    return replace(reading, at=at, url=got.url, etag=got.etag, digest=digest, size_bytes=size)
+
+
+def _refuse_overtaken(store: Store, last: LastReading | None, reading: Reading) -> None:
+    """Raise OlderAnswer if another reading of the provider was stored while this one was taken."""
+    newest = store.last_reading(reading.provider)
+    if newest is not None and (last is None or newest.id != last.id):
+        raise OlderAnswer(reading.provider, "answer", f"overtaken by reading {newest.id}")
+
+
+def _is_unchanged(got: Fetched | NotModified, last: LastReading | None, reading: Reading) -> bool:
+    """Whether the bytes, and the program that reads them, are those of the last time."""
+    if isinstance(got, NotModified):
+        return True
+    return last is not None and last.digest == reading.digest and last.decoder == VERSION
+
+
+def _readable(provider: Provider, answer: Answer) -> Answer:
+    """*answer*, unless so much of it is unreadable that the format must have changed."""
+    unreadable = [str(item) for item in answer.listings.values() if isinstance(item, Unreadable)]
+    unreadable += answer.nameless
+    rows = len(answer.listings) + len(answer.nameless)
+    if len(unreadable) >= _FEW_ROWS and len(unreadable) > _UNREADABLE_SHARE * rows:
+        why = f"{len(unreadable)} of {rows} listings cannot be read, the first: {unreadable[0]}"
+        raise DecodeError(provider.id, "body", why)
+    return answer
+
+
+def _listings(answer: Answer) -> dict[str, int]:
+    names = {RateCard: "priced", Unpriced: "unpriced", Unreadable: "unreadable"}
+    counts = Counter(names[type(listing)] for listing in answer.listings.values())
+    return {**counts, "nameless": len(answer.nameless)}
+
+
+def _failed(reading: Reading, error: PricingSyncError) -> Reading:
+    kind = error.kind if isinstance(error, ReadingError) else "settings"
+    return replace(
+        reading,
+        finished_at=datetime.now(UTC),
+        status=Status.FAILED,
+        etag=None,
+        error_kind=kind,
+        error=str(error),
+    )

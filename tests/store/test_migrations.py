@@ -1,0 +1,101 @@
+"""The schema, however old the database is that it began as."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.errors import StoreError
+from pricing_sync.store import connect, open_store
+from pricing_sync.store.connection import migrations
+
+
+def schema(path: Path) -> set[tuple[str, str]]:
+    with sqlite3.connect(path) as database:
+        found = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        rows = set(found.fetchall())
+    database.close()
+    return rows
+
+
+@pytest.mark.parametrize("version", [version for version, _ in migrations()])
+def test_every_older_version_migrates_to_the_fresh_schema(tmp_path: Path, version: int) -> None:
+    """Whether the tables were made at once or in steps, they are the same."""
+    with open_store(f"sqlite:///{tmp_path / 'fresh.db'}", create=True):
+        pass
+    with connect(f"sqlite:///{tmp_path / 'old.db'}", create=True) as old:
+        old.migrate(upto=version)
+        assert version == old.version
+        old.migrate()
+    assert schema(tmp_path / "fresh.db") == schema(tmp_path / "old.db")
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """So that the newest number says which ones there are."""
+    numbers = [version for version, _ in migrations()]
+    assert list(range(1, len(numbers) + 1)) == numbers
+
+
+def test_migrating_again_does_nothing(tmp_path: Path) -> None:
+    """It can be run at every start."""
+    with connect(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as store:
+        assert [version for version, _ in migrations()] == store.migrate()
+        assert [] == store.migrate()
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    """An old program does not guess what a newer one wrote."""
+    path = tmp_path / "prices.db"
+    with open_store(f"sqlite:///{path}", create=True):
+        pass
+    with sqlite3.connect(path) as database:
+        database.execute("INSERT INTO pricing_migrations VALUES (999, 'later')")
+    database.close()
+    with pytest.raises(StoreError, match="schema 999 is newer"):
+        open_store(f"sqlite:///{path}", create=True)
+
+
+def test_a_database_without_our_tables_asks_to_be_migrated(tmp_path: Path) -> None:
+    """Reading does not write tables into somebody's file."""
+    path = tmp_path / "prices.db"
+    sqlite3.connect(path).close()
+    with pytest.raises(StoreError, match="pricing-sync migrate"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_the_views_show_exact_decimals_and_leave_the_unknown_empty(tmp_path: Path) -> None:
+    """People who query in SQL get the price per token, overrides included, and never a zero."""
+    path = tmp_path / "prices.db"
+    with open_store(f"sqlite:///{path}", create=True):
+        pass
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "INSERT INTO pricing_ledger (card_id, provider, model, since, recorded_at, source, url,"
+            " reading_id, currency, input, output) VALUES"
+            " ('c', 'acme', 'm', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z',"
+            " 'api', '', 'r', 'USD', 83333333, 15000000000)"
+        )
+        database.execute(
+            "INSERT INTO pricing_overrides VALUES ('o', 'acme', 'm', 'output', 7000000001, 'USD',"
+            " '2026-01-02T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', NULL, 'me', 'x',"
+            " 15000000000)"
+        )
+        row = database.execute(
+            "SELECT price_per_input_token, price_per_output_token, price_per_image, source"
+            " FROM model_pricing"
+        ).fetchone()
+        history = database.execute(
+            "SELECT price_per_output_token FROM model_pricing_history"
+        ).fetchall()
+        logged = database.execute("SELECT COUNT(*) FROM pricing_sync_log").fetchone()
+    database.close()
+    assert (Decimal("0.000000083333333"), Decimal("0.000007000000001"), None, "override") == (
+        Decimal(row[0]),
+        Decimal(row[1]),
+        *row[2:],
+    )
+    assert [("0.000015000000000",)] == history
+    assert (0,) == logged

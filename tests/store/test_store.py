@@ -1,0 +1,369 @@
+"""What every database must do. Each test runs on each database there is."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pricing_sync.decision import Decision, decide
+from pricing_sync.diff import Change, Kind, Known, diff
+from pricing_sync.errors import SettingsError, StoreError
+from pricing_sync.price import (
+    Answer,
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.run import Outcome, Reading, Status
+from pricing_sync.store import Store, open_store
+from pricing_sync.store.store import Run
+
+DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
+CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
+DEAR = RateCard({Meter.INPUT: Rate.of(3, Per.MILLION), Meter.OUTPUT: Rate.of(15, Per.MILLION)})
+TIERED = RateCard(
+    {Meter.INPUT: Rate.of("1.25", Per.MILLION), Meter.WEB_SEARCH: Rate.of("0.01", Per.ONE)},
+    (
+        Conditional(When(min_input_tokens=200_001), {Meter.INPUT: Rate.of("2.5", Per.MILLION)}),
+        Conditional(
+            When(hours=(990, 30), weekdays=frozenset({6, 7}), time_zone="Asia/Shanghai"),
+            {Meter.INPUT: Rate.of("0.6", Per.MILLION)},
+        ),
+        Conditional(When(service_tier="batch", region="eu"), {Meter.INPUT: Rate(625_000_000)}),
+    ),
+    "CNY",
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+        opened.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        yield opened
+
+
+def take(
+    store: Store, listings: dict[str, Listing], at: datetime, *, nameless: int = 0
+) -> Decision:
+    """One reading of acme, by the same steps as a real one, without a gate."""
+    answer = Answer(listings, ("row 0: no id",) * nameless)
+    with store.transaction():
+        stored = store.known_models("acme")
+        decision = decide(diff(stored, answer), {}, stored, store.open_held("acme"), answer)
+        store.record(reading(at), decision)
+    return decision
+
+
+def reading(at: datetime, **different: object) -> Reading:
+    usual = Reading(
+        id=f"reading-{at.isoformat()}",
+        run_id="run",
+        provider="acme",
+        at=at,
+        started_at=at,
+        finished_at=at,
+        status=Status.READ,
+        digest="d" * 64,
+        decoder="1",
+    )
+    return replace(usual, **different)  # type: ignore[arg-type]
+
+
+def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> dict[str, Known]:
+    return {s.model: s.listing for s in store.statements("acme", at=at, known_at=known_at)}
+
+
+@pytest.mark.parametrize(
+    "listing", [CHEAP, TIERED, Unpriced(Why.VARIES, "at -1"), RateCard({Meter.INPUT: Rate(0)})]
+)
+def test_a_listing_comes_back_as_it_was_stored(store: Store, listing: Known) -> None:
+    """Exactly, with its conditions, its currency and its zeros."""
+    take(store, {"m": listing}, DAY)
+    assert listing == store.statements("acme", "m")[0].listing
+    assert listing == store.known_models("acme")["m"].listing
+
+
+def test_a_changed_price_is_dated_on_both_clocks(store: Store) -> None:
+    """The old card was true until the reading, and was believed without an end until then."""
+    later = DAY + timedelta(days=1)
+    take(store, {"m": CHEAP}, DAY)
+    take(store, {"m": DEAR}, later)
+    known = store.history("acme", "m")
+    assert [(CHEAP, DAY, later), (DEAR, later, None)] == [
+        (s.listing, s.since, s.until) for s in known
+    ]
+    believed = [s for s in store.history("acme", "m", everything=True) if s.superseded_at]
+    assert [(CHEAP, DAY, None, DAY, later)] == [
+        (s.listing, s.since, s.until, s.recorded_at, s.superseded_at) for s in believed
+    ]
+    assert known[0].card_id == believed[0].card_id
+
+
+def test_as_of_and_as_known_are_different_questions(store: Store) -> None:
+    """At 14:02 we billed by what we knew at 14:02."""
+    later = DAY + timedelta(days=1)
+    take(store, {"m": CHEAP}, DAY)
+    take(store, {"m": DEAR}, later)
+    assert {"m": CHEAP} == in_force(store, later - timedelta(seconds=1))
+    assert {"m": DEAR} == in_force(store, later)
+    assert {"m": CHEAP} == in_force(store, later, known_at=later - timedelta(seconds=1))
+    assert {} == in_force(store, DAY - timedelta(seconds=1))
+
+
+def test_a_model_is_retired_by_the_second_complete_reading_without_it(store: Store) -> None:
+    """Absence is weak evidence: once is a question, twice is an answer. The card is kept."""
+    days = [DAY + timedelta(days=n) for n in range(5)]
+    take(store, {"m": CHEAP, "n": CHEAP}, days[0])
+    assert ["m"] == take(store, {"n": CHEAP}, days[1]).missing
+    assert days[1] == store.known_models("acme")["m"].missing_since
+    assert {"m", "n"} == set(in_force(store, days[1]))
+    assert ["m"] == take(store, {"n": CHEAP}, days[2]).retire
+    assert {"n": CHEAP} == in_force(store, days[2])
+    assert [(CHEAP, days[0], days[2])] == [
+        (s.listing, s.since, s.until) for s in store.history("acme", "m")
+    ]
+    assert [] == take(store, {"n": CHEAP}, days[3]).retire
+
+
+def test_a_model_that_comes_back_in_time_never_left(store: Store) -> None:
+    """One reading without it leaves no trace in the ledger."""
+    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    take(store, {"n": CHEAP}, DAY + timedelta(days=1))
+    assert ["m"] == take(store, {"m": CHEAP, "n": CHEAP}, DAY + timedelta(days=2)).back
+    assert None is store.known_models("acme")["m"].missing_since
+    take(store, {"n": CHEAP}, DAY + timedelta(days=3))
+    assert {"m", "n"} == set(in_force(store, DAY + timedelta(days=3)))
+    assert 1 == len(store.history("acme", "m", everything=True))
+
+
+def test_a_retired_model_returns_with_a_new_card(store: Store) -> None:
+    """Between its retirement and its return no price was true, even at the same price as before."""
+    for day, listings in enumerate([{"m": CHEAP, "n": CHEAP}, {"n": CHEAP}, {"n": CHEAP}]):
+        take(store, dict(listings), DAY + timedelta(days=day))
+    back = DAY + timedelta(days=3)
+    decision = take(store, {"m": CHEAP, "n": CHEAP}, back)
+    assert [Kind.RETURNED] == [change.kind for change in decision.apply]
+    assert [(DAY, DAY + timedelta(days=2)), (back, None)] == [
+        (s.since, s.until) for s in store.history("acme", "m")
+    ]
+    assert {"n": CHEAP} == in_force(store, back - timedelta(seconds=1))
+
+
+def test_a_row_without_a_name_takes_the_meaning_out_of_absence(store: Store) -> None:
+    """It may be the very model that seems to be gone."""
+    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    decision = take(store, {"n": CHEAP}, DAY + timedelta(days=1), nameless=1)
+    assert [] == decision.missing
+
+
+def test_an_unreadable_listing_leaves_the_price_in_force(store: Store) -> None:
+    """And says why, until it can be read again."""
+    take(store, {"m": CHEAP}, DAY)
+    take(store, {"m": Unreadable("pricing.prompt: true")}, DAY + timedelta(days=1))
+    assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
+    assert "pricing.prompt: true" == store.model_states("acme")["acme", "m"].unreadable
+    take(store, {"m": CHEAP}, DAY + timedelta(days=2))
+    assert None is store.model_states("acme")["acme", "m"].unreadable
+
+
+def test_a_held_change_waits_once_and_lapses_when_it_is_taken_back(store: Store) -> None:
+    """The same doubt on the next day is the same item, dated when it was first seen."""
+    take(store, {"m": CHEAP}, DAY)
+    for day in (1, 2):
+        _hold(store, {"m": DEAR}, DAY + timedelta(days=day))
+    waiting = store.held("acme")
+    assert [(DAY + timedelta(days=1), ("doubt",), CHEAP, DEAR)] == [
+        (item.since, item.reasons, item.change.old, item.change.new) for item in waiting
+    ]
+    assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=2))
+    take(store, {"m": CHEAP}, DAY + timedelta(days=3))
+    assert [] == store.held()
+
+
+def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> Decision:
+    answer = Answer(listings)
+    with store.transaction():
+        stored = store.known_models("acme")
+        verdicts = dict.fromkeys(listings, ("doubt",))
+        decision = decide(diff(stored, answer), verdicts, stored, store.open_held("acme"), answer)
+        store.record(reading(at), decision)
+    return decision
+
+
+def test_what_fails_inside_a_transaction_leaves_no_trace(store: Store) -> None:
+    """Neither the ledger, nor the reading, nor the events: all or nothing."""
+    take(store, {"m": CHEAP}, DAY)
+    events = store.waiting_events()
+    with pytest.raises(RuntimeError), store.transaction():
+        decision = Decision(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
+        store.record(reading(DAY + timedelta(days=1)), decision)
+        raise RuntimeError
+    assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
+    assert DAY == store.last_reading("acme").at  # type: ignore[union-attr]
+    assert events == store.waiting_events()
+
+
+def test_what_changed_is_told_in_the_same_transaction(store: Store) -> None:
+    """One event for a reading that changed something, none for one that did not."""
+    take(store, {"m": CHEAP}, DAY)
+    take(store, {"m": CHEAP}, DAY + timedelta(days=1))
+    ((_, kind, payload),) = store.waiting_events()
+    assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
+
+
+def test_knowledge_never_runs_backwards(store: Store) -> None:
+    """When the machine's clock goes back, what is recorded next is still recorded later."""
+    take(store, {"m": CHEAP}, DAY)
+    wrong_clock = reading(DAY + timedelta(days=1), finished_at=DAY - timedelta(days=9))
+    with store.transaction():
+        store.record(wrong_clock, Decision(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)]))
+    recorded = [s.recorded_at for s in store.history("acme", "m", everything=True)]
+    assert sorted(recorded) == recorded
+    assert DAY < max(recorded)
+
+
+def test_readings_and_runs_come_back_as_written(store: Store) -> None:
+    """With their counts, their errors, and the newest first."""
+    failed = reading(
+        DAY, id="a", status=Status.FAILED, error_kind="transport", error="acme: request: timed out"
+    )
+    counted = reading(
+        DAY + timedelta(days=1),
+        id="b",
+        listings={"priced": 3},
+        changes={"added": 3},
+        ignored={"pricing.extra": 2},
+        etag='"x"',
+    )
+    store.add_reading(failed)
+    store.add_reading(counted)
+    store.finish_run("run", DAY + timedelta(days=2), Outcome.PARTIAL)
+    ((run, readings),) = store.runs(limit=5)
+    assert (Outcome.PARTIAL, DAY + timedelta(days=2)) == (run.outcome, run.finished_at)
+    assert [failed, counted] == readings
+    assert [] == store.runs(limit=5, before="run")
+    assert {"acme": counted} == store.latest_readings()
+    assert {"acme": DAY + timedelta(days=1)} == store.latest_successes()
+
+
+def test_a_failed_or_dry_reading_is_not_the_last_one(store: Store) -> None:
+    """What the next one is compared with is the last one that counted."""
+    store.add_reading(reading(DAY, id="a"))
+    store.add_reading(reading(DAY + timedelta(days=1), id="b", status=Status.FAILED))
+    store.add_reading(reading(DAY + timedelta(days=2), id="c", dry_run=True))
+    last = store.last_reading("acme")
+    assert last is not None
+    assert ("a", DAY) == (last.id, last.at)
+    assert None is store.last_reading("nobody")
+
+
+def test_evidence_is_kept_once_and_forgotten_when_it_is_old(store: Store) -> None:
+    """Used again, it is young again."""
+    store.keep_evidence("x", zlib.compress(b"bytes"), 5, DAY)
+    store.keep_evidence("y", zlib.compress(b"other"), 5, DAY)
+    store.use_evidence("x", DAY + timedelta(days=10))
+    store.forget_evidence(DAY + timedelta(days=5))
+    assert b"bytes" == store.evidence("x")
+    assert None is store.evidence("y")
+
+
+def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
+    """Setting a meter again ends what was set before, from then on."""
+    take(store, {"m": CHEAP}, DAY)
+    noon = DAY + timedelta(days=1)
+    _override(store, {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)}, since=DAY, now=DAY)
+    _override(store, {Meter.INPUT: Rate(3)}, since=noon, now=noon)
+    take(store, {"m": DEAR}, DAY + timedelta(days=2))
+
+    def rates(at: datetime, known_at: datetime | None = None) -> dict[Meter, Rate]:
+        found = store.overrides("acme", "m", at=at, known_at=known_at)
+        return {override.meter: override.rate for override in found}
+
+    assert {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)} == rates(DAY)
+    assert {Meter.INPUT: Rate(3), Meter.OUTPUT: Rate(2)} == rates(noon)
+    assert {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)} == rates(noon, known_at=DAY)
+    ended = store.end_overrides(
+        "acme", "m", [Meter.INPUT], noon + timedelta(days=1), noon + timedelta(1)
+    )
+    assert [Rate(3)] == [override.rate for override in ended]
+    assert {Meter.OUTPUT: Rate(2)} == rates(noon + timedelta(days=1))
+    assert {Rate.of("2.5", Per.MILLION), Rate.of(10, Per.MILLION)} == {
+        override.upstream_rate for override in store.overrides("acme", "m", at=DAY)
+    }
+
+
+def _override(store: Store, rates: dict[Meter, Rate], *, since: datetime, now: datetime) -> None:
+    store.set_overrides(
+        "acme",
+        "m",
+        rates,
+        currency="USD",
+        author="me",
+        reason="contract",
+        since=since,
+        until=None,
+        now=now,
+    )
+
+
+listings = st.sampled_from([CHEAP, DEAR, TIERED, Unpriced(Why.VARIES), Unreadable("x")])
+catalogues = st.dictionaries(st.sampled_from("abc"), listings, max_size=3)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(days=st.lists(catalogues, min_size=1, max_size=8))
+def test_a_ledger_never_has_two_cards_true_and_known_at_once(
+    tmp_path_factory: pytest.TempPathFactory, days: list[dict[str, Listing]]
+) -> None:
+    """Whatever the provider lists from day to day, at every instant and by every knowledge."""
+    folder = tmp_path_factory.mktemp("ledger")
+    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+        store.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        instants = [DAY + timedelta(days=n) for n in range(len(days))]
+        for at, catalogue in zip(instants, days, strict=True):
+            take(store, catalogue, at)
+        for at in instants:
+            for known_at in instants:
+                found = [s.model for s in store.statements("acme", at=at, known_at=known_at)]
+                assert sorted(set(found)) == found
+
+
+def test_a_store_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
+    """A misspelt name must not become an empty database."""
+    with pytest.raises(StoreError, match="does not exist"):
+        open_store(f"sqlite:///{tmp_path / 'prices.db'}")
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    """And is left alone."""
+    path = tmp_path / "prices.db"
+    path.write_text("not a database, but long enough to be taken for one" * 10)
+    with pytest.raises(StoreError, match="not a database"):
+        open_store(f"sqlite:///{path}", create=True)
+    assert path.read_text().startswith("not a database")
+
+
+@pytest.mark.parametrize("url", ["", "prices.db", "mysql://x/y", "sqlite:///", "postgresql://x"])
+def test_a_url_of_no_supported_database_is_refused(url: str) -> None:
+    """With the form that is."""
+    with pytest.raises(SettingsError, match="sqlite:///FILE"):
+        open_store(url, create=True)
