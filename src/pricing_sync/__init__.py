@@ -1,0 +1,43 @@
+"""Prices that an LLM gateway can bill by.
+
+`price` and `cost` need only the standard library. Reading providers and keeping the ledger is
+`pricing_sync.app.PricingSync`, with the extra `sync`.
+"""
+
+from pricing_sync.cost import Cost, Item, Usage, cost
+from pricing_sync.errors import NoPrice, PricingSyncError
+from pricing_sync.price import (
+    Coin,
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.version import VERSION as __version__
+
+__all__ = [
+    "Coin",
+    "Conditional",
+    "Cost",
+    "Item",
+    "Listing",
+    "Meter",
+    "NoPrice",
+    "Per",
+    "PricingSyncError",
+    "Rate",
+    "RateCard",
+    "Unpriced",
+    "Unreadable",
+    "Usage",
+    "When",
+    "Why",
+    "__version__",
+    "cost",
+]

@@ -45,7 +45,8 @@ class Decision:
         return {
             "added": kinds[Kind.ADDED],
             "changed": kinds[Kind.CHANGED],
-            "returned": kinds[Kind.RETURNED] + len(self.back),
+            "returned": kinds[Kind.RETURNED],
+            "back": len(self.back),
             "missing": len(self.missing),
             "retired": len(self.retire),
             "held": len(self.hold) + len(self.still_held),

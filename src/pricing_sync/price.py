@@ -7,6 +7,7 @@ and a signed 64-bit integer still holds nine billion dollars per million.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -20,6 +21,8 @@ _EXACT = Context(prec=160, rounding=ROUND_HALF_EVEN)
 _FEMTO = Decimal(10) ** 15
 # An amount past these exponents is no price, and expanding it would fill the memory.
 _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 30, -60
+# Decimal itself also takes "1_000", " 1 ", "NaN" and the digits of other scripts.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 class Meter(StrEnum):
@@ -82,8 +85,12 @@ class Rate(int):
         """The rate of so many nano-units per million units.
 
         Raises:
+            TypeError: it is not an int.
             ValueError: it is below zero, or does not fit 64 bits.
         """
+        if type(nanos_per_million) is not int and not isinstance(nanos_per_million, Rate):
+            kind = type(nanos_per_million).__name__
+            raise TypeError(f"a rate cannot be made from the {kind} {nanos_per_million!r}")
         if not 0 <= nanos_per_million <= LARGEST_RATE:
             raise ValueError(f"{nanos_per_million} is outside 0 … {LARGEST_RATE}")
         return super().__new__(cls, nanos_per_million)
@@ -122,16 +129,19 @@ class Rate(int):
 
 def _decimal(amount: str | int | Decimal) -> Decimal:
     """*amount* as a finite Decimal that is safe to expand."""
-    if isinstance(amount, str) and len(amount) > 100:
-        raise ValueError(f"{amount[:20]}… has {len(amount)} characters")
+    if isinstance(amount, str):
+        if len(amount) > 100:
+            raise ValueError(f"{amount[:20]!a}… has {len(amount)} characters")
+        if not _NUMBER.fullmatch(amount):
+            raise ValueError(f"{amount!a} is not a number")
     try:
         exact = Decimal(amount)
-    except ArithmeticError:
-        raise ValueError(f"{amount!r} is not a number") from None
+    except ArithmeticError:  # an exponent of twenty digits
+        raise ValueError(f"{amount} is not a plausible amount of money") from None
     if not exact.is_finite():
-        raise ValueError(f"{amount} is not a finite number")
+        raise ValueError(f"{exact} is not a finite number")
     if exact and not _SMALLEST_EXPONENT < exact.adjusted() < _LARGEST_EXPONENT:
-        raise ValueError(f"{amount} is not a plausible amount of money")
+        raise ValueError(f"{exact:.3E} is not a plausible amount of money")
     if exact < 0:
         raise ValueError(f"{amount} is below zero")
     return exact

@@ -47,7 +47,7 @@ class Reading:
     size_bytes: int = 0
     #: How many listings, by what they are: priced, unpriced, unreadable, nameless.
     listings: Mapping[str, int] = field(default_factory=dict)
-    #: How many models, by what was done: added, changed, returned, missing, retired, held.
+    #: How many models, by what was done: added, changed, returned, back, missing, retired, held.
     changes: Mapping[str, int] = field(default_factory=dict)
     #: Price keys in the answer that nobody translates, with how often.
     ignored: Mapping[str, int] = field(default_factory=dict)

@@ -36,6 +36,7 @@ _LARGEST_COUNT = 10**9
 _MODEL_ID = re.compile(r"[A-Za-z0-9@~_][!#$%&()*+,./0-9:;=?@A-Z\[\]^_a-z{|}~-]{0,199}")
 
 RowType = TypeVar("RowType", bound=Struct)
+Nested = TypeVar("Nested")
 
 
 class Malformed(ValueError):
@@ -140,6 +141,20 @@ def _rate(text: bytes, per: Per, coin: Coin) -> Rate:
     return Rate.of(match[2].decode("ascii"), per, coin)
 
 
+def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
+    """The list, object or text in a field; None when the field is absent or null.
+
+    Raises:
+        BadAmount: it is not of that shape.
+    """
+    if not is_named(raw):
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadAmount(f"{where}: {error}") from None
+
+
 def rates(
     prices: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
 ) -> dict[Meter, Rate]:
@@ -170,18 +185,18 @@ def without_zeros(published: Mapping[Meter, Rate]) -> dict[Meter, Rate]:
     return {meter: rate for meter, rate in published.items() if rate}
 
 
-def envelope(body: bytes, kind: type[RowType]) -> RowType:
-    """The outer object of an answer.
+def envelope(body: bytes, kind: type[Nested], where: str = "body") -> Nested:
+    """The outermost object or list of an answer, or of a part of it.
 
     Raises:
-        Malformed: the body is not JSON, or not of that shape.
+        Malformed: it is not JSON, or not of that shape.
     """
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise Malformed("body", str(error)) from error
+        raise Malformed(where, str(error)) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Malformed("body", f"not JSON ({error}): {shorten(body)}") from error
+        raise Malformed(where, f"not JSON ({error}): {shorten(body)}") from error
 
 
 def parse(
@@ -231,6 +246,26 @@ def read_rows(
         page.rows.append(
             (model, row if isinstance(row, Unreadable) else guard(listing, row, page.ignored))
         )
+    return page
+
+
+def read_keyed(
+    raws: Mapping[str, Raw],
+    kind: type[RowType],
+    listing: Callable[[str, RowType, Counter[str]], Listing],
+) -> Page:
+    """A page of one model a key, read by *listing*; what is wrong with a row spoils only it."""
+    page = Page([])
+    for model, raw in raws.items():
+        if not is_model_id(model):
+            page.rows.append((None, Unreadable(f"{shorten(model.encode())} is not a model id")))
+            continue
+        try:
+            row = nested(raw, kind, "row")
+            said = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
+        except BadAmount as error:
+            said = Unreadable(str(error))
+        page.rows.append((model, said))
     return page
 
 

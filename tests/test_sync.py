@@ -1,0 +1,381 @@
+"""A reading, from the bytes to the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricing_sync.app import Answered, Finished, PricingSync
+from pricing_sync.errors import StoreError
+from pricing_sync.notation import write_rates, write_when
+from pricing_sync.price import Meter, RateCard
+from pricing_sync.providers.provider import Provider
+from pricing_sync.run import Outcome, Status
+from pricing_sync.settings import Settings
+from pricing_sync.store.connection import Row, Values
+from pricing_sync.sync import Taken
+
+from built import catalogue, openrouter, priced
+from recorded import needs_samples, sample
+
+DAY = datetime(2026, 7, 17, tzinfo=UTC)
+NEXT = DAY + timedelta(days=1)
+AFTER = DAY + timedelta(days=2)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[PricingSync]:
+    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
+    with PricingSync.open(settings) as opened:
+        yield opened
+
+
+def replay(
+    app: PricingSync, *answers: tuple[bytes, datetime | None], dry_run: bool = False
+) -> Finished:
+    recorded = [Answered(body, at) for body, at in answers]
+    return asyncio.run(app.replay("openrouter", recorded, dry_run=dry_run))
+
+
+def take(app: PricingSync, body: bytes, at: datetime | None = None) -> Taken:
+    return replay(app, (body, at)).taken[0]
+
+
+def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
+    listing = app.price("openrouter", model).listing
+    return str(listing.rates[meter]) if isinstance(listing, RateCard) else None
+
+
+def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
+    """With where it came from and the bytes it was read from."""
+    body = openrouter({"maker/model": priced(input_cache_read="0.00000025")})
+    taken = take(app, body, DAY)
+    (statement,) = app.history("openrouter", "maker/model")
+    assert {"input": "2.5", "output": "10", "cache_read": "0.25"} == write_rates(
+        statement.listing.rates  # type: ignore[union-attr]
+    )
+    assert (DAY, None, "api") == (statement.since, statement.until, statement.source)
+    assert body == app.store.evidence(statement.digest or "")
+    assert {"priced": 1, "nameless": 0} == taken.reading.listings
+
+
+def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
+    """They were judged once; reading them again is free."""
+    body = catalogue(3)
+    take(app, body, DAY)
+    decoded: list[bytes] = []
+    app.reach = _spying(app, decoded)
+    taken = take(app, body, NEXT)
+    assert Status.UNCHANGED is taken.reading.status
+    assert [] == decoded
+    take(app, catalogue(4), AFTER)
+    assert [catalogue(4)] == decoded
+
+
+def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
+    from dataclasses import replace
+
+    real = app.reach.provider("openrouter")
+
+    def decode(body: bytes) -> Any:
+        decoded.append(body)
+        return real.decode(body)
+
+    class Spy:
+        def provider(self, _: str) -> Provider:
+            return replace(real, decode=decode)
+
+    return Spy()
+
+
+def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
+    """The second complete answer without it is an answer, decoded or not."""
+    take(app, catalogue(3), DAY)
+    assert ["maker/model-2"] == take(app, catalogue(2), NEXT).decision.missing
+    taken = take(app, catalogue(2), AFTER)
+    assert Status.UNCHANGED is taken.reading.status
+    assert ["maker/model-2"] == taken.decision.retire
+    assert AFTER == app.history("openrouter", "maker/model-2")[0].until
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rule"),
+    [
+        ("0", "newly_zero"),
+        ("2.5", "out_of_bounds"),
+        ("0.0000000000025", "out_of_bounds"),
+    ],
+)
+def test_a_price_that_cannot_be_true_never_counts(app: PricingSync, prompt: str, rule: str) -> None:
+    """Zero, a million times too much, a million times too little: it waits, the old one stands."""
+    take(app, openrouter({"maker/model:free": priced()}), DAY)
+    taken = take(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
+    assert [(rule,)] == [item.reasons for item in taken.decision.hold]
+    assert "2.5" == rate(app, "maker/model:free")
+
+
+def test_a_price_that_is_no_longer_published_is_not_zero(app: PricingSync) -> None:
+    """The last one stands, and somebody is told."""
+    take(app, openrouter({"maker/model": priced()}), DAY)
+    taken = take(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
+    assert [("withdrawn",)] == [item.reasons for item in taken.decision.hold]
+    assert "2.5" == rate(app, "maker/model")
+
+
+def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> None:
+    """Half an answer does. Nothing is marked missing, and what is listed counts."""
+    take(app, catalogue(20), DAY)
+    for at in (NEXT, AFTER):
+        taken = take(app, catalogue(10, "0.000003"), at)
+        assert ([], []) == (taken.decision.missing, taken.decision.retire)
+    assert ("3", "2.5") == (rate(app, "maker/model-0"), rate(app, "maker/model-19"))
+    assert {("mass_vanish",)} == {item.reasons for item in app.store.held("openrouter")}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "decode"),
+        (b"<html>502 Bad Gateway</html>", "decode"),
+        (b"{}", "decode"),
+        (catalogue(3)[:-20], "decode"),
+        (b'{"data": []}', "incomplete"),
+        (b'{"data": [], "total_count": 9}', "incomplete"),
+        (b"[" * 100_000, "decode"),
+        (b'{"data": [{"id": "a", "pricing": NaN}]}', "decode"),
+        (catalogue(20, "1e400"), "decode"),
+        (b"\xff\xfe{}", "decode"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_changes_nothing(
+    app: PricingSync, body: bytes, kind: str
+) -> None:
+    """It is a failed reading with its reason, and the prices stand."""
+    take(app, catalogue(20), DAY)
+    before = app.prices()
+    finished = replay(app, (body, NEXT))
+    reading = finished.taken[0].reading
+    assert (Outcome.FAILED, Status.FAILED, kind) == (
+        finished.outcome,
+        reading.status,
+        reading.error_kind,
+    )
+    assert (reading.error or "").startswith("openrouter: ")
+    assert before == app.prices()
+
+
+def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
+    """Thirty-nine of forty are stored; the fortieth says why not."""
+    models = {f"maker/model-{n}": priced() for n in range(39)}
+    taken = take(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
+    assert {"priced": 39, "unreadable": 1, "nameless": 0} == taken.reading.listings
+    ((state, why),) = app.without_card("openrouter")
+    assert ("maker/bad", 'unreadable: pricing.prompt: "free" is not a number') == (
+        state.model,
+        why,
+    )
+
+
+def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
+    """A cache that serves yesterday's list does not bring yesterday's prices back."""
+    take(app, catalogue(3, "0.000003"), NEXT)
+    taken = take(app, catalogue(3, "0.000002"), DAY)
+    assert "older" == taken.reading.error_kind
+    assert "3" == rate(app, "maker/model-0")
+
+
+def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
+    """Two processes read at once; the slower one began from what is no longer so."""
+    take(app, catalogue(3), DAY)
+    other = PricingSync.open(app.settings)
+    real = app.store.last_reading
+    calls = []
+
+    def overtaken(provider: str) -> Any:
+        found = real(provider)
+        if not calls:
+            calls.append(provider)
+            with other:
+                take(other, catalogue(3, "0.000003"), AFTER)
+        return found
+
+    app.store.last_reading = overtaken  # type: ignore[method-assign]
+    taken = take(app, catalogue(3, "0.000002"), NEXT)
+    assert "overtaken" in (taken.reading.error or "")
+    assert "3" == rate(app, "maker/model-0")
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(app: PricingSync) -> None:
+    """Not the prices, not the models, not what the next reading is compared with."""
+    take(app, catalogue(3), DAY)
+    before, states = app.prices(), app.store.model_states()
+    finished = replay(app, (catalogue(4, "0.000003"), NEXT), dry_run=True)
+    assert {"added": 1, "changed": 3} == {
+        kind: count for kind, count in finished.taken[0].reading.changes.items() if count
+    }
+    assert (before, states) == (app.prices(), app.store.model_states())
+    assert 4 == len(take(app, catalogue(4, "0.000003"), NEXT).decision.apply)
+
+
+def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
+    app: PricingSync,
+) -> None:
+    """Round trips are the cost of a reading, so their number is constant."""
+    counted: list[int] = []
+    for number, count in enumerate((10, 1000)):
+        take(app, catalogue(count), DAY + timedelta(days=2 * number))
+        app.store._connection = counter = _Counting(app.store._connection)
+        take(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
+        counted.append(counter.statements)
+        app.store._connection = counter.inner
+    assert counted[0] == counted[1]
+
+
+class _Counting:
+    """A connection that counts what goes through it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.statements = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        self.statements += 1
+        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
+
+    def run(self, sql: str, values: Values) -> int:
+        self.statements += 1
+        return self.inner.run(sql, values)  # type: ignore[no-any-return]
+
+    def many(self, sql: str, values: Any) -> None:
+        self.statements += 1
+        self.inner.many(sql, values)
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
+    """The reading is lost as a whole, and the store says why."""
+    take(app, catalogue(3), DAY)
+    before = app.prices()
+    pages = app.store._connection.rows("PRAGMA page_count", {})[0][0]
+    app.store._connection.rows(f"PRAGMA max_page_count = {pages + 4}", {})
+    with pytest.raises(StoreError, match="full"):
+        take(app, catalogue(3000, "0.000003"), NEXT)
+    app.store._connection.rows("PRAGMA max_page_count = 1000000", {})
+    assert before == app.prices()
+    take(app, catalogue(3000, "0.000003"), NEXT)
+    assert 3000 == len(app.prices())
+
+
+def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
+    """Wherever the database breaks during a reading, the ledger is as before."""
+    take(app, catalogue(3), DAY)
+    real, before, n = app.store._connection, app.prices(), 0
+    while True:
+        app.store._connection = _Failing(real, n)
+        try:
+            take(app, catalogue(4, "0.000003"), NEXT)
+            break
+        except StoreError:
+            app.store._connection = real
+            assert before == app.prices()
+            assert real.rows("SELECT COUNT(*) FROM pricing_outbox", {}) == [(1,)]
+        n += 1
+    app.store._connection = real
+    assert n > 10
+    assert ["3"] * 4 == [rate(app, f"maker/model-{number}") for number in range(4)]
+
+
+class _Failing(_Counting):
+    """A connection whose n-th statement fails."""
+
+    def __init__(self, inner: Any, n: int) -> None:
+        super().__init__(inner)
+        self.n = n
+
+    def _count(self) -> None:
+        self.statements += 1
+        if self.statements > self.n:
+            raise StoreError("database: injected")
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        self._count()
+        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
+
+    def run(self, sql: str, values: Values) -> int:
+        self._count()
+        return self.inner.run(sql, values)  # type: ignore[no-any-return]
+
+    def many(self, sql: str, values: Any) -> None:
+        self._count()
+        self.inner.many(sql, values)
+
+
+DAYS = [f"2026-07-{day}" for day in range(17, 26)]
+_KEYS = {
+    "prompt": "input",
+    "completion": "output",
+    "input_cache_read": "cache_read",
+    "input_cache_write": "cache_write",
+    "input_cache_write_1h": "cache_write_1h",
+    "input_audio_cache": "cache_read_audio",
+    "internal_reasoning": "reasoning",
+    "audio": "input_audio",
+    "audio_output": "output_audio",
+    "image": "input_image",
+    "image_output": "output_image",
+    "web_search": "web_search",
+}
+
+
+@needs_samples
+def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) -> None:
+    """Every rate of every meter and override equals that day's payload, quantised to 10⁻¹⁵."""
+    for day in DAYS:
+        body = sample(f"openrouter/{day}.json")
+        at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        taken = take(app, body, at)
+        held = {item.provider + item.change.model for item in app.store.held("openrouter")}
+        rows = {row["id"]: row["pricing"] for row in json.loads(body, parse_float=Decimal)}
+        assert len(rows) == sum(taken.reading.listings.values())
+        compared = 0
+        for price in app.prices("openrouter"):
+            listing = price.listing
+            if price.model not in rows or "openrouter" + price.model in held:
+                continue
+            if not isinstance(listing, RateCard):
+                assert float(rows[price.model]["prompt"]) in (-1, 0)
+                continue
+            compared += 1
+            pricing = rows[price.model]
+            assert _published(pricing) == _stored(listing.rates), price.model
+            assert [
+                ({"min_input_tokens": entry["min_prompt_tokens"] + 1}, _published(entry))
+                for entry in pricing.get("overrides", ())
+            ] == [(write_when(entry.when), _stored(entry.rates)) for entry in listing.overrides], (
+                price.model
+            )
+        assert compared > 320
+
+
+def _published(pricing: dict[str, Any]) -> dict[str, Decimal]:
+    amounts = {
+        meter: Decimal(pricing[key]).quantize(Decimal("1E-15"))
+        for key, meter in _KEYS.items()
+        if key in pricing
+    }
+    if not any(amounts.values()):
+        return {meter: amounts[meter] for meter in ("input", "output") if meter in amounts}
+    return {meter: amount for meter, amount in amounts.items() if amount}
+
+
+def _stored(rates: Any) -> dict[str, Decimal]:
+    return {meter.value: rate.per_million / 1_000_000 for meter, rate in rates.items()}
