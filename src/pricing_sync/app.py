@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -55,21 +55,23 @@ class Finished:
 class PricingSync:
     """Reads providers into a store, and answers for the prices in it."""
 
-    def __init__(
-        self, settings: Settings, store: Store, *, extra_providers: Iterable[Provider] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, reach: Reach | None = None) -> None:
         self.settings = settings
         self.store = store
-        self.reach = Reach(settings, extra_providers)
+        self.reach = reach or Reach(settings)
 
     @classmethod
-    def open(cls, settings: Settings, *, create: bool = True) -> PricingSync:
+    def open(
+        cls, settings: Settings, reach: Reach | None = None, *, create: bool = True
+    ) -> PricingSync:
         """Open the database that the settings name; with *create*, make one if there is none.
+
+        *reach* is given by who brings providers or keys of their own.
 
         Raises:
             SettingsError, StoreError: it cannot be opened.
         """
-        return cls(settings, open_store(settings.database, create=create))
+        return cls(settings, open_store(settings.database, create=create), reach)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -120,12 +120,6 @@ def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]
     }
 
 
-def decide_unchanged(stored: Mapping[str, Stored]) -> Decision:
-    """What the same bytes as last time do to the store: what was missing is missing again."""
-    return Decision(
-        retire=[
-            model
-            for model, known in stored.items()
-            if known.missing_since is not None and known.retired_at is None
-        ]
-    )
+def decide_unchanged(missing: Sequence[str]) -> Decision:
+    """What the same bytes as last time do: what was *missing* is missing again."""
+    return Decision(retire=missing)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import httpx
@@ -21,8 +22,14 @@ Ask: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
 class Reach:
     """The providers there are, and what the settings know about asking them."""
 
-    def __init__(self, settings: Settings, extra_providers: Iterable[Provider] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        extra_providers: Iterable[Provider] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         self._settings = settings
+        self._environment = environment
         self._extra = {provider.id: provider for provider in extra_providers}
 
     def provider(self, provider_id: str) -> Provider:
@@ -36,9 +43,9 @@ class Reach:
     def access(self, provider: Provider) -> Access:
         """What the settings know about reaching a provider."""
         table = self._settings.provider.get(provider.id)
-        found = {name: key_of((name,)) for name in provider.variables}
+        found = {name: key_of((name,), self._environment) for name in provider.variables}
         return Access(
-            key=key_of(provider.key.variables) if provider.key else None,
+            key=key_of(provider.key.variables, self._environment) if provider.key else None,
             base_url=table.base_url if table else None,
             variables={name: value for name, value in found.items() if value is not None},
         )

@@ -92,7 +92,7 @@ def _settle(
     if _is_unchanged(got, last, reading):
         with store.transaction():
             _refuse_overtaken(store, last, reading)
-            decision = decide_unchanged(store.known_models(provider.id))
+            decision = decide_unchanged(store.missing_models(provider.id))
             reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
             return _written(store, reading, decision, None, evidence_days)
     assert isinstance(got, Fetched)  # noqa: S101  a 304 is unchanged

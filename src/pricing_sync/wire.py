@@ -94,14 +94,27 @@ def number(raw: Raw, where: str) -> Decimal | None:
     text = bytes(raw)
     if text in _NOTHING:
         return None
+    try:
+        return _number(text)
+    except ValueError as error:
+        raise BadAmount(f"{where}: {error}") from None
+
+
+@lru_cache(maxsize=65_536)  # a list of thousands of models repeats a few hundred prices
+def _number(text: bytes) -> Decimal:
+    return Decimal(_literal(text))
+
+
+def _literal(text: bytes) -> str:
+    """The digits of a JSON number, bare or in a string."""
     match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
     if match is None:
-        raise BadAmount(f"{where}: {shorten(text)} is not a number")
-    value = Decimal(match[2].decode("ascii"))
+        raise ValueError(f"{shorten(text)} is not a number")
+    literal = match[2].decode("ascii")
     # Beyond these a number is no price and no count, and expanding it would fill the memory.
-    if value and abs(value.adjusted()) > _LARGEST_EXPONENT:
-        raise BadAmount(f"{where}: {shorten(text)} is not a plausible number")
-    return value
+    if abs(Decimal(literal).adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(f"{shorten(text)} is not a plausible number")
+    return literal
 
 
 def whole(raw: Raw, where: str) -> int | None:
@@ -133,26 +146,9 @@ def rate(raw: Raw, where: str, per: Per, coin: Coin = Coin.WHOLE) -> Rate | None
         raise BadAmount(f"{where}: {error}") from None
 
 
-@lru_cache(maxsize=65_536)  # a list of thousands of models repeats a few hundred prices
+@lru_cache(maxsize=65_536)  # as above
 def _rate(text: bytes, per: Per, coin: Coin) -> Rate:
-    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
-    if match is None:
-        raise ValueError(f"{shorten(text)} is not a number")
-    return Rate.of(match[2].decode("ascii"), per, coin)
-
-
-def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
-    """The list, object or text in a field; None when the field is absent or null.
-
-    Raises:
-        BadAmount: it is not of that shape.
-    """
-    if not is_named(raw):
-        return None
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BadAmount(f"{where}: {error}") from None
+    return Rate.of(_literal(text), per, coin)
 
 
 def rates(

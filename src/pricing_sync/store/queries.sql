@@ -17,6 +17,11 @@ LEFT JOIN pricing_ledger l
     AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
 WHERE m.provider = :provider;
 
+-- name: missing_models
+SELECT model FROM pricing_models
+WHERE provider = :provider AND missing_since IS NOT NULL AND retired_at IS NULL
+ORDER BY model;
+
 -- name: latest_recorded_at
 SELECT MAX(recorded_at) FROM pricing_ledger;
 

@@ -181,6 +181,10 @@ class Store:
             )
         return known
 
+    def missing_models(self, provider: str) -> list[str]:
+        """The models that the last complete reading did not list, and that are not retired."""
+        return [row[0] for row in self._rows("missing_models", provider=provider)]
+
     def open_held(self, provider: str) -> dict[str, Held]:
         """A provider's changes that wait, by model."""
         return {item.change.model: Held(item.change, item.reasons) for item in self.held(provider)}

@@ -1,0 +1,211 @@
+"""Measure, and print a table. Medians of several runs; nothing here passes or fails.
+
+The floor is a straight line with no validation, in the same process and on the same disk: decode
+with types, read the stored table, compare two dictionaries, one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from pricing_sync import Meter, Per, Rate, RateCard, Usage, When, cost
+from pricing_sync.app import Answered, PricingSync
+from pricing_sync.price import Conditional
+from pricing_sync.settings import Settings
+
+DAY = datetime(2026, 7, 17, tzinfo=UTC)
+ROUNDS = 5
+
+
+def catalogue(count: int, cents: int) -> bytes:
+    """An OpenRouter list of so many models with the fields that a real row has most of."""
+    rows = [
+        {
+            "id": f"maker-{n % 50}/model-{n}",
+            "canonical_slug": f"maker-{n % 50}/model-{n}",
+            "name": f"Maker: Model {n}",
+            "created": 1780000000 + n,
+            "description": "A model. " * 60,
+            "context_length": 131072,
+            "architecture": {"modality": "text->text", "tokenizer": "Other"},
+            "pricing": {
+                "prompt": f"0.0000{(n % 90 + 10) * 1000 + cents:06}",
+                "completion": f"0.0000{(n % 90 + 10) * 3000 + cents:06}",
+                "input_cache_read": f"0.0000{(n % 90 + 10) * 100 + cents:06}",
+            },
+            "supported_parameters": ["max_tokens", "temperature", "top_p", "tools", "stop"],
+        }
+        for n in range(count)
+    ]
+    return json.dumps({"data": rows}).encode()
+
+
+class Pricing(msgspec.Struct):
+    prompt: Decimal
+    completion: Decimal
+    input_cache_read: Decimal | None = None
+
+
+class Row(msgspec.Struct):
+    id: str
+    pricing: Pricing
+
+
+class Envelope(msgspec.Struct):
+    data: list[Row]
+
+
+def floor(database: sqlite3.Connection, body: bytes) -> None:
+    """The least that reading a list into a table can be."""
+    new = {
+        row.id: (str(row.pricing.prompt), str(row.pricing.completion))
+        for row in msgspec.json.decode(body, type=Envelope).data
+    }
+    stored = {row[0]: row[1:] for row in database.execute("SELECT id, i, o FROM prices")}
+    changed = [(model, *prices) for model, prices in new.items() if stored.get(model) != prices]
+    database.execute("BEGIN IMMEDIATE")
+    database.executemany(
+        "INSERT INTO prices VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET i=excluded.i,"
+        " o=excluded.o",
+        changed,
+    )
+    database.executemany("INSERT INTO history VALUES (?, ?, ?)", changed)
+    database.execute("COMMIT")
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
+    """(what, ours in ms, the floor in ms) for a list of *count* models."""
+    bodies = [catalogue(count, cents) for cents in range(ROUNDS + 1)]
+    found: dict[str, list[tuple[float, float]]] = {"changed": [], "rewritten": [], "same": []}
+    plain = sqlite3.connect(folder / f"floor-{count}.db", isolation_level=None)
+    plain.execute("PRAGMA journal_mode=WAL")
+    plain.execute("PRAGMA synchronous=FULL")
+    plain.execute("CREATE TABLE prices (id TEXT PRIMARY KEY, i TEXT, o TEXT)")
+    plain.execute("CREATE TABLE history (id TEXT, i TEXT, o TEXT)")
+    settings = Settings(database=f"sqlite:///{folder / f'ours-{count}.db'}")
+    with PricingSync.open(settings) as app:
+        clock = DAY
+
+        def ours(body: bytes) -> None:
+            nonlocal clock
+            clock += timedelta(hours=1)
+            result = asyncio.run(app.replay("openrouter", [Answered(body, clock)]))
+            if result.taken[0].reading.is_failed:
+                raise SystemExit(result.taken[0].reading.error)
+
+        ours(bodies[0])
+        floor(plain, bodies[0])
+        for body in bodies[1:]:
+            rewritten = body + b"\n"  # other bytes, the same prices
+            found["changed"].append(_pair(ours, plain, body))
+            found["rewritten"].append(_pair(ours, plain, rewritten))
+            found["same"].append(_pair(ours, plain, rewritten))
+    plain.close()
+    labels = {
+        "changed": "all changed",
+        "rewritten": "nothing changed, other bytes",
+        "same": "the same bytes",
+    }
+    return [
+        (
+            f"reading, {count:,} models, {labels[kind]}",
+            statistics.median(pair[0] for pair in pairs),
+            statistics.median(pair[1] for pair in pairs),
+        )
+        for kind, pairs in found.items()
+    ]
+
+
+def _pair(
+    ours: Callable[[bytes], None], plain: sqlite3.Connection, body: bytes
+) -> tuple[float, float]:
+    return milliseconds(lambda: ours(body)), milliseconds(lambda: floor(plain, body))
+
+
+def microseconds(work: Callable[[], object], times: int = 20_000) -> float:
+    def batch() -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            work()
+        return (time.perf_counter() - began) / times * 1e6
+
+    return statistics.median(batch() for _ in range(ROUNDS))
+
+
+def usd(**rates: str) -> dict[Meter, Rate]:
+    return {Meter(meter): Rate.of(amount, Per.MILLION) for meter, amount in rates.items()}
+
+
+def costs() -> list[tuple[str, float]]:
+    """(what, µs) for the three usages that the field's libraries were measured with."""
+    gpt = RateCard(usd(input="2.5", output="10", cache_read="1.25"))
+    claude = RateCard(usd(input="3", output="15", cache_read="0.3", cache_write="3.75"))
+    gemini = RateCard(
+        usd(input="1.25", output="10"),
+        (Conditional(When(min_input_tokens=200_001), usd(input="2.5", output="15")),),
+    )
+    cases: list[tuple[str, RateCard, dict[str, Any]]] = [
+        ("gpt-4o 1,000/500", gpt, {"input": 1000, "output": 500}),
+        (
+            "claude 10,000 (8,000 cached)/500",
+            claude,
+            {"input": 10000, "cache_read": 8000, "output": 500},
+        ),
+        ("gemini 250,000/2,000", gemini, {"input": 250_000, "output": 2000}),
+    ]
+    return [
+        (f"cost, {name}", microseconds(lambda c=card, u=used: cost(c, Usage(**u), DAY)))  # type: ignore[misc]
+        for name, card, used in cases
+    ]
+
+
+def first_price() -> float:
+    """Milliseconds from a new process's `import pricing_sync` to its first cost."""
+    program = (
+        "import time; began = time.perf_counter()\n"
+        "from datetime import UTC, datetime\n"
+        "from pricing_sync import Meter, Per, Rate, RateCard, Usage, cost\n"
+        "cost(RateCard({Meter.INPUT: Rate.of(1, Per.MILLION)}), Usage(input=1), datetime.now(UTC))\n"
+        "print((time.perf_counter() - began) * 1000)"
+    )
+    return statistics.median(
+        float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(ROUNDS)
+    )
+
+
+def main() -> None:
+    table = Table("what", "here", "floor, same run", "ratio", box=None)
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (400, 3_000, 11_000):
+            for what, ours, least in readings(count, Path(folder)):
+                table.add_row(what, f"{ours:.1f} ms", f"{least:.1f} ms", f"{ours / least:.2f}")
+    for what, taken in costs():
+        table.add_row(what, f"{taken:.2f} µs", "", "")
+    table.add_row("import and first price", f"{first_price():.0f} ms", "", "")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

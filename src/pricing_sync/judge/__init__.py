@@ -1,0 +1,37 @@
+"""The gate: which changes count at once, and which wait and why. It has no off switch.
+
+Pure: the changes of one reading and what is known around them in, a verdict per model out. A
+change that waits leaves the stored price in force. `RULES` is the table of all rules.
+"""
+
+from pricing_sync.judge.moves import Move, Sweep, moves, survey
+from pricing_sync.judge.peers import Peers, Quote, Spread, peers
+from pricing_sync.judge.release import Waiting, may_release, worth_telling
+from pricing_sync.judge.rules import RULES, Rule, RuleCard
+from pricing_sync.judge.thresholds import Bounds, Thresholds
+from pricing_sync.judge.verdict import Anchors, Announced, Context, Reason, Verdict, judge
+
+__all__ = [
+    "RULES",
+    "Anchors",
+    "Announced",
+    "Bounds",
+    "Context",
+    "Move",
+    "Peers",
+    "Quote",
+    "Reason",
+    "Rule",
+    "RuleCard",
+    "Spread",
+    "Sweep",
+    "Thresholds",
+    "Verdict",
+    "Waiting",
+    "judge",
+    "may_release",
+    "moves",
+    "peers",
+    "survey",
+    "worth_telling",
+]

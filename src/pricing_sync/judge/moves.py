@@ -1,0 +1,167 @@
+"""What a change moves, meter by meter, and what all changes of a reading move together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pricing_sync.diff import Change, Kind
+from pricing_sync.judge.thresholds import Thresholds
+from pricing_sync.price import Meter, Rate, RateCard, Rates, When
+
+CORE = (Meter.INPUT, Meter.OUTPUT)
+CACHE = frozenset(
+    {Meter.CACHE_READ, Meter.CACHE_READ_AUDIO, Meter.CACHE_WRITE, Meter.CACHE_WRITE_1H}
+)
+
+#: In place of the logarithm of a fall to zero: further than any other.
+_TO_ZERO = -9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One rate, before and after. A move of the base rate has no condition."""
+
+    when: When | None
+    meter: Meter
+    #: None for a rate that was not there.
+    old: Rate | None
+    new: Rate
+
+    @property
+    def log10(self) -> float | None:
+        """The logarithm of the factor; None when there is no factor, to or from nothing."""
+        return math.log10(self.new) - math.log10(self.old) if self.old and self.new else None
+
+    def exceeds(self, up: float, down: float) -> bool:
+        """Whether it went up by more than the factor *up*, or down by more than *down*."""
+        if not self.old or not self.new:
+            return False
+        return self.new > self.old * up or self.new * down < self.old
+
+    def __str__(self) -> str:
+        factor = f", x{self.new / self.old:.4g}" if self.old and self.new else ""
+        where = "" if self.when is None else " (under a condition)"
+        return f"{'none' if self.old is None else self.old} to {self.new}{factor}{where}"
+
+
+def moves(old: RateCard | None, new: RateCard) -> list[Move]:
+    """The rates of *new* that *old* names otherwise or not at all, under the same condition."""
+    before = {(when, meter): rate for when, meter, rate in old.every_rate()} if old else {}
+    after = {(when, meter): rate for when, meter, rate in new.every_rate()}
+    return [
+        Move(when, meter, before.get((when, meter)), rate)
+        for (when, meter), rate in after.items()
+        if before.get((when, meter)) != rate
+    ]
+
+
+def views(card: RateCard) -> Iterator[tuple[When | None, Rates]]:
+    """The rates in force without a condition, and under each one taken alone."""
+    yield None, card.rates
+    for override in card.overrides:
+        yield override.when, {**card.rates, **override.rates}
+
+
+def is_free(card: RateCard) -> bool:
+    """Whether all its rates are zero."""
+    return not any(rate for _, _, rate in card.every_rate())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What a reading does to a provider as a whole."""
+
+    #: Models whose input or output moved, of all that had a price above zero.
+    moved: int = 0
+    priced: int = 0
+    #: The median logarithm of all moves of input and output.
+    median_log10: float = 0.0
+    #: The most models that moved by one and the same factor, of those that moved far.
+    by_one_factor: int = 0
+
+    def is_mass(self, t: Thresholds) -> bool:
+        """Whether it is wider and further than providers change their prices."""
+        size = abs(self.median_log10)
+        share = self.moved / max(self.priced, 1)
+        wide = (self.moved >= t.mass_models and share >= t.mass_share) or (
+            self.moved >= t.wide_mass_models and share >= t.wide_mass_share
+        )
+        return (
+            (wide and size >= math.log10(t.mass_factor))
+            or (self.moved >= t.far_mass_models and size >= math.log10(t.far_mass_factor))
+            or self._is_one_factor(t)
+        )
+
+    def _is_one_factor(self, t: Thresholds) -> bool:
+        few = self.by_one_factor >= t.same_factor_few_models
+        return self.by_one_factor >= t.same_factor_models or (
+            few and self.by_one_factor >= t.mass_share * self.priced
+        )
+
+
+def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None = None) -> Sweep:
+    """What *changes* do to a provider of which *priced* models had a price above zero."""
+    t = thresholds or Thresholds()
+    logs = [found for change in changes if (found := _core_logs(change))]
+    return Sweep(
+        moved=len(logs),
+        priced=priced,
+        median_log10=median([log for found in logs for log in found]) if logs else 0.0,
+        by_one_factor=_largest_cluster(
+            [
+                found[0]
+                for found in logs
+                if max(found) - min(found) <= math.log10(t.same_factor_tolerance)
+                and abs(found[0]) >= math.log10(t.mass_factor)
+            ],
+            math.log10(t.same_factor_tolerance),
+        ),
+    )
+
+
+def _core_logs(change: Change) -> list[float]:
+    """How far the base rates of input and output moved."""
+    if change.kind is Kind.VANISHED:
+        return []
+    if not isinstance(change.old, RateCard) or not isinstance(change.new, RateCard):
+        return []
+    if change.old.currency != change.new.currency:
+        return []
+    return list(_logs(change.old.rates, change.new.rates))
+
+
+def _logs(old: Rates, new: Rates) -> Iterator[float]:
+    for meter in CORE:
+        before, after = old.get(meter), new.get(meter)
+        if before and after == 0:
+            yield _TO_ZERO
+        elif before and after and before != after:
+            yield math.log10(after) - math.log10(before)
+
+
+def _largest_cluster(logs: Sequence[float], width: float) -> int:
+    """The most of *logs* that lie within *width* of each other."""
+    ordered = sorted(logs)
+    first = largest = 0
+    for last, log in enumerate(ordered):
+        while log - ordered[first] > width:
+            first += 1
+        largest = max(largest, last - first + 1)
+    return largest
+
+
+def broken_relations(rates: Rates, t: Thresholds) -> Mapping[str, Meter]:
+    """The relations between rates that hardly any model breaks, and that *rates* do."""
+    found: dict[str, Meter] = {}
+    into, out = rates.get(Meter.INPUT), rates.get(Meter.OUTPUT)
+    read = rates.get(Meter.CACHE_READ)
+    if into and out and out < into:
+        found["output under input"] = Meter.OUTPUT
+    if into and out and out > into * t.output_to_input:
+        found[f"output over {t.output_to_input:g} times input"] = Meter.OUTPUT
+    if into and read and read > into:
+        found["cache_read over input"] = Meter.CACHE_READ
+    return found

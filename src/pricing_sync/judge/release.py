@@ -1,0 +1,110 @@
+"""When a held change releases itself, and when a change is worth telling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pricing_sync.diff import Change, Known
+from pricing_sync.judge.moves import CORE, Move, moves
+from pricing_sync.judge.peers import Peers
+from pricing_sync.judge.rules import RULES, Rule
+from pricing_sync.judge.thresholds import Thresholds
+from pricing_sync.judge.verdict import Reason
+from pricing_sync.price import Meter, Rate, RateCard
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A held change that every reading since has repeated to the digit."""
+
+    change: Change
+    reasons: Sequence[Reason]
+    held_since: datetime
+
+
+def may_release(
+    waiting: Waiting,
+    now: datetime,
+    *,
+    held_models: int,
+    priced: int,
+    peers: Peers,
+    thresholds: Thresholds | None = None,
+) -> bool:
+    """Whether a softly held change has stood long enough, alone, and with peers beside it.
+
+    *held_models* counts the provider's models that wait, this one included; *priced* its models
+    with a price. Standing is no proof by itself: only 12 % of errors are undone within a day.
+    """
+    t = thresholds or Thresholds()
+    new = waiting.change.new
+    if not isinstance(new, RateCard) or any(RULES[r.rule].hard for r in waiting.reasons):
+        return False
+    if now - waiting.held_since < t.release_after:
+        return False
+    if held_models >= t.release_crowd and held_models >= t.release_crowd_share * priced:
+        return False
+    return _agree(waiting, new, peers, t)
+
+
+def _agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
+    """Whether peers vouch for the new rates: beside them, or a moderate move towards them."""
+    coins = t.coins_to_the_dollar.get(new.currency)
+    if coins is None:
+        return False
+    medians = {meter: spread.median * coins for meter, spread in peers.items()}
+    asked = {meter for meter in CORE if meter in new.rates and meter in medians}
+    unpriced_before = {r.meter for r in waiting.reasons if r.rule is Rule.FROM_ZERO and r.meter}
+    if not asked or not unpriced_before <= medians.keys():
+        return False
+    wanted = asked | unpriced_before
+    return all(
+        _is_beside(new.rates.get(meter), medians[meter], t.release_factor) for meter in wanted
+    ) or _goes_towards(waiting.change, new, medians, t)
+
+
+def _is_beside(rate: Rate | None, median: int, factor: float) -> bool:
+    return rate is not None and median <= rate * factor and rate <= median * factor
+
+
+def _goes_towards(
+    change: Change, new: RateCard, medians: Mapping[Meter, int], t: Thresholds
+) -> bool:
+    """Whether every core rate that moved far is nearer its peers than before, and not too far."""
+    old = change.old if isinstance(change.old, RateCard) else None
+    far = [
+        move
+        for move in moves(old, new)
+        if move.when is None and move.exceeds(t.release_factor, t.release_factor)
+    ]
+    return bool(far) and all(_is_nearer(move, medians, t) for move in far)
+
+
+def _is_nearer(move: Move, medians: Mapping[Meter, int], t: Thresholds) -> bool:
+    median = medians.get(move.meter)
+    if not median or not move.old or move.exceeds(t.release_move, t.release_move):
+        return False
+    before, after = (abs(math.log10(rate) - math.log10(median)) for rate in (move.old, move.new))
+    return after < before and _is_beside(move.new, median, t.peer_factor)
+
+
+def worth_telling(
+    old: Known | None, new: Known | None, thresholds: Thresholds | None = None
+) -> bool:
+    """Whether a change is more than the drift of a currency; every change is recorded.
+
+    *old* is what was told last, not what was stored last: a hundred small steps are a large one.
+    """
+    t = thresholds or Thresholds()
+    if not isinstance(old, RateCard) or not isinstance(new, RateCard):
+        return old != new
+    if old.currency != new.currency or len(old.every_rate()) != len(new.every_rate()):
+        return True
+    return any(_is_notable(move, t) for move in moves(old, new))
+
+
+def _is_notable(move: Move, t: Thresholds) -> bool:
+    return not move.old or abs(move.new - move.old) >= t.notice_share * move.old
