@@ -118,8 +118,17 @@ class PricingSync:
         started_by: str = "library",
         listener: Listener | None = None,
     ) -> Finished:
-        """Read recorded answers of one provider, one after the other, as one run."""
+        """Read recorded answers of one provider, one after the other, as one run.
+
+        Raises:
+            UnknownName: there is no such provider.
+            SettingsError: an answer claims to be from the future, where it would outrank all others.
+            StoreError: the database cannot be read or written.
+        """
         provider = self.reach.provider(provider_id)
+        for answer in answers:
+            if answer.at is not None and answer.at > datetime.now(UTC):
+                raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
         waiting = iter(answers)
 
         async def one(provider: Provider, run_id: str) -> Taken:

@@ -41,6 +41,7 @@ from pricing_sync.version import VERSION
 _USER_AGENT = f"pricing-sync/{VERSION}"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
+_UNREADABLE = "to nowhere that can be read"
 # What one step of unpacking may yield. Between steps the event loop gets its turn.
 _PIECE_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header and checksum
@@ -118,15 +119,23 @@ def http_client() -> httpx.AsyncClient:
 
     Proxies and additional certificate authorities come from the environment. Credentials do not:
     httpx reads a `.netrc` only when told to.
+
+    Raises:
+        SettingsError: what the environment says of proxies or certificates cannot be used.
     """
-    return httpx.AsyncClient(
-        http1=True,
-        http2=False,
-        verify=True,
-        trust_env=True,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
+    try:
+        return httpx.AsyncClient(
+            http1=True,
+            http2=False,
+            verify=True,
+            trust_env=True,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+    except (ValueError, httpx.InvalidURL):  # whose words may hold a proxy's password
+        raise SettingsError("environment: names a proxy that is not a URL") from None
+    except (OSError, ImportError) as error:  # no such file of certificates; no SOCKS installed
+        raise SettingsError(f"environment: {error}") from error
 
 
 async def fetch(
@@ -301,30 +310,34 @@ class _Asking:
 
     async def _follow(self, url: httpx.URL, etag: str | None) -> _Page | None:
         for _ in range(1 + _MOST_REDIRECTS):
-            # Neither httpx's own timeouts, which a byte now and then keeps from running out, nor
-            # its redirects, which take along every header but Authorization.
-            async with self.client.stream(
-                "GET",
-                url,
-                headers=_headers(self.provider, self.access, etag),
-                auth=None,
-                follow_redirects=False,
-                timeout=None,
-            ) as response:
+            async with aclosing(await self._send(url, etag)) as response:
                 if response.status_code not in _REDIRECT_STATUSES:
                     return await self._read(response, asked=etag is not None)
                 url = self._redirected(response)
         raise Refused(self.provider.id, "redirect", f"more than {_MOST_REDIRECTS} in a row")
+
+    async def _send(self, url: httpx.URL, etag: str | None) -> httpx.Response:
+        """The head of the response; its body is still to be read."""
+        # Neither httpx's timeouts, which a byte now and then keeps from running out, nor its
+        # redirects, which take along every header but Authorization.
+        request = self.client.build_request(
+            "GET", url, headers=_headers(self.provider, self.access, etag), timeout=None
+        )
+        try:
+            return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+        except (httpx.InvalidURL, ValueError):
+            # httpx looks where a redirect leads even when it is not to follow it.
+            raise Refused(self.provider.id, "redirect", _UNREADABLE) from None
 
     def _redirected(self, response: httpx.Response) -> httpx.URL:
         """Where a redirect within the same origin leads."""
         location = response.headers.get("location", "")
         try:
             target = response.url.join(location) if location else None
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, ValueError):
             target = None
         if target is None:
-            raise Refused(self.provider.id, "redirect", "to nowhere that can be read")
+            raise Refused(self.provider.id, "redirect", _UNREADABLE)
         if _origin(target) != _origin(response.url):
             where = f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}"
             raise Refused(self.provider.id, "redirect", f"to another origin, {self._safe(where)}")

@@ -151,6 +151,20 @@ def _rate(text: bytes, per: Per, coin: Coin) -> Rate:
     return Rate.of(_literal(text), per, coin)
 
 
+def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
+    """The list, object or text in a field; None when the field is absent or null.
+
+    Raises:
+        BadAmount: it is not of that shape.
+    """
+    if not is_named(raw):
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadAmount(f"{where}: {error}") from None
+
+
 def rates(
     prices: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
 ) -> dict[Meter, Rate]:

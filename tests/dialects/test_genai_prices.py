@@ -17,6 +17,7 @@ from pricing_sync.wire import Incomplete, Malformed
 from recorded import needs_samples, sample
 
 RECORDED = "genai-prices/2026-08-21-v2-data.json"
+NANO = Decimal("1e-9")
 AT = datetime(2026, 8, 21, 12, tzinfo=UTC)
 PRICED = {"input_mtok": 1.5, "output_mtok": 6}
 CARD = RateCard({Meter.INPUT: Rate(1_500_000_000), Meter.OUTPUT: Rate(6_000_000_000)})
@@ -273,6 +274,7 @@ def test_every_recorded_price_per_million_is_the_published_one() -> None:
                 for key, meter in (("input_mtok", Meter.INPUT), ("output_mtok", Meter.OUTPUT)):
                     price = row["prices"].get(key, 0)
                     base = price["base"] if isinstance(price, dict) else price
-                    assert Decimal(base) == listing.rates.get(meter, Rate(0)).per_million, name
+                    expected = Decimal(base).quantize(NANO)
+                    assert expected == listing.rates.get(meter, Rate(0)).per_million, name
                     counts["checked"] += 1
     assert counts == {"RateCard": 1309, "Unpriced": 157, "checked": 2588}

@@ -16,6 +16,7 @@ from pricing_sync.wire import Incomplete, Malformed
 from recorded import needs_samples, sample
 
 RECORDED = "models.dev/2026-05-14-api.json"
+NANO = Decimal("1e-9")
 PRICED = {"input": 1.25, "output": 10}
 CARD = RateCard({Meter.INPUT: Rate(1_250_000_000), Meter.OUTPUT: Rate(10_000_000_000)})
 
@@ -226,7 +227,7 @@ def test_every_recorded_rate_is_the_published_one() -> None:
 def published(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
     tiers = [(tier["tier"]["size"] + 1, tier) for tier in cost.get("tiers", [])]
     above_zero = [
-        (size, key, Decimal(amount))
+        (size, key, Decimal(amount).quantize(NANO))
         for size, prices in [(0, cost), *tiers]
         for key, amount in prices.items()
         if key not in ("tiers", "tier", "context_over_200k") and amount

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 from pricing_sync.cli.commands import cli
 from pricing_sync.cli.output import err
 from pricing_sync.errors import PricingSyncError, SettingsError, UnknownName
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
     """Run the command line; every error of ours is one line and an exit code."""
     try:
-        cli()
+        sys.exit(cli(standalone_mode=False))
+    except typer.TyperException as error:
+        said = error.format_message()  # type: ignore[attr-defined]  # every one it raises has it
+        if said.startswith("Usage:"):  # nothing was asked for, so this is the help
+            sys.stderr.write(said + "\n")
+            sys.exit(BAD_INPUT)
+        _fail(said, BAD_INPUT)
+    except (SettingsError, UnknownName) as error:
+        _fail(str(error), BAD_INPUT)
     except PricingSyncError as error:
-        err.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(BAD_INPUT if isinstance(error, (SettingsError, UnknownName)) else FAILED)
-    except KeyboardInterrupt:
+        _fail(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader (`head`) has seen enough.
-        sys.stderr.close()
+        # The reader (`head`) has seen enough. What is left in the buffer has nowhere to go.
+        sys.stdout = None  # type: ignore[assignment]
         sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    err.print(f"error: {message}", markup=False, soft_wrap=True)
+    sys.exit(code)

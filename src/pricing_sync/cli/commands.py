@@ -78,7 +78,7 @@ def sync(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PROVIDER]...",
+            metavar="PROVIDER",
             help="The providers to read. By default PRICING_SYNC_PROVIDERS, without those whose key"
             " is not set.",
         ),
@@ -381,7 +381,7 @@ def cost(
     used: Annotated[
         list[str],
         typer.Argument(
-            metavar="METER=QUANTITY...",
+            metavar="METER=QUANTITY",
             help="What was used, such as input=10000 cache_read=8000 output=500. Totals: cached"
             " tokens are part of input, reasoning is part of output.",
         ),
@@ -433,7 +433,7 @@ def override_set(
     rates: Annotated[
         list[str],
         typer.Argument(
-            metavar="METER=RATE...",
+            metavar="METER=RATE",
             help="Per million units, such as input=2.5. Meters left out keep the provider's rate.",
         ),
     ],
@@ -496,7 +496,7 @@ def override_end(
     provider: typed.ProviderName,
     model: typed.ModelName,
     meters: Annotated[
-        list[str] | None, typer.Argument(metavar="[METER]...", help="Only these; else all.")
+        list[str] | None, typer.Argument(metavar="METER", help="Only these; else all.")
     ] = None,
     at: Annotated[
         datetime | None,
@@ -541,7 +541,7 @@ def doctor(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PROVIDER]...", help="By default every one built in."),
+        typer.Argument(metavar="PROVIDER", help="By default every one built in."),
     ] = None,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
     database: typed.Database = None,

@@ -28,8 +28,8 @@ from pricing_sync.sync import Taken
 #: Wide enough that a table in a pipe or a file is not cut.
 _PIPE_WIDTH = 200
 
-out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
 
 
 def print_json(value: object) -> None:

@@ -158,7 +158,7 @@ def _is_price(key: str) -> bool:
 
 def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter[str]) -> Listing:
     """What the map says of one model; zero is a price only for an id that says so."""
-    _refuse_strings(prices)
+    _refuse_strings(prices, "row")
     tiers = nested(prices.get("tiered_pricing", ABSENT), list[dict[str, Raw]], "tiered_pricing")
     if tiers and "max_results_range" in tiers[0]:
         return Unpriced(Why.VARIES, "priced by how many results a search returns")
@@ -178,11 +178,11 @@ def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter
     return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
 
 
-def _refuse_strings(prices: Mapping[str, Raw]) -> None:
+def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:
     """A price in quotes is none: LiteLLM itself fails on it at the first request."""
     for key, raw in prices.items():
         if bytes(raw).startswith(b'"'):
-            raise BadAmount(f"{key}: {shorten(bytes(raw))} is not a number")
+            raise BadAmount(f"{where}.{key}: {shorten(bytes(raw))} is not a number")
 
 
 def _flat(
@@ -240,7 +240,7 @@ def _either(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
 def _search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     """The price of a web search, when it does not depend on how much of the web is read."""
     sizes = nested(prices.get(_SEARCH, ABSENT), dict[str, Raw], _SEARCH) or {}
-    _refuse_strings(sizes)
+    _refuse_strings(sizes, _SEARCH)
     named = {rate(raw, f"{_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
     if len(named) > 1:
         ignored[f"row.{_SEARCH}"] += 1
@@ -308,7 +308,7 @@ def _block(
     unknown = [key for key in prices if not _is_price(key)]
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
-    _refuse_strings(prices)
+    _refuse_strings(prices, where)
     return rates(prices, _RATES, ignored, where)
 
 

@@ -61,9 +61,21 @@ def _agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool
     if not asked or not unpriced_before <= medians.keys():
         return False
     wanted = asked | unpriced_before
-    return all(
-        _is_beside(new.rates.get(meter), medians[meter], t.release_factor) for meter in wanted
-    ) or _goes_towards(waiting.change, new, medians, t)
+    factor = t.release_factor
+    if _went_far(waiting.change, new, t):
+        wanted = {meter for meter in wanted if peers[meter].count >= t.release_far_peers}
+        factor = t.release_far_factor
+    beside = all(_is_beside(new.rates.get(meter), medians[meter], factor) for meter in wanted)
+    return (beside and bool(wanted)) or _goes_towards(waiting.change, new, medians, t)
+
+
+def _went_far(change: Change, new: RateCard, t: Thresholds) -> bool:
+    """Whether a core rate moved by as much as a currency or a unit would move it."""
+    old = change.old if isinstance(change.old, RateCard) else None
+    return any(
+        move.meter in CORE and move.exceeds(t.release_move, t.release_move)
+        for move in moves(old, new)
+    )
 
 
 def _is_beside(rate: Rate | None, median: int, factor: float) -> bool:

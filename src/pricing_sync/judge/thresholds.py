@@ -63,7 +63,7 @@ class Thresholds:
         default_factory=lambda: {"USD": 1, "EUR": 1, "GBP": 1, "CHF": 1, "CNY": 7}
     )
     #: Up: 1 % of genuine moves are 4 or more. 3 holds a slip to a priority column (x3.2 … 5).
-    band_up: float = 3
+    band_up: float = 4
     #: Down: real cuts cluster at exactly 5 (-80 %), yuan taken for dollars are at 7.2.
     band_down: float = 5.5
     #: Cache rates move furthest: 10 % of genuine moves are 5 or more.
@@ -110,6 +110,9 @@ class Thresholds:
     #: A move towards the peers may release itself within `peer_factor` if it is under this: above
     #: begin the factors of currencies (7.2) and of units (10).
     release_move: float = 6
+    #: A move over that needs so many peers for each meter, and to be so near them.
+    release_far_peers: int = 3
+    release_far_factor: float = 1.5
     release_after: timedelta = timedelta(hours=24)
     #: Held models of the provider, at or above which none releases itself …
     release_crowd: int = 3

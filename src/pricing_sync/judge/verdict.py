@@ -265,9 +265,9 @@ def _out_of_bounds(case: _Case) -> Iterator[Reason]:
 
 
 def _relation(case: _Case) -> Iterator[Reason]:
-    """Per condition: what a card breaks without it, or broke before, is not new."""
+    """Per condition. What the card broke before, or a new one's peers break too, is not new."""
     before = dict(views(case.old)) if case.old else {}
-    base = before.get(None, {})
+    base = before.get(None) or {meter: spread.median for meter, spread in case.peers.items()}
     for when, rates in views(case.new):
         known = broken_relations(before.get(when, base), case.t)
         for relation, meter in broken_relations(rates, case.t).items():

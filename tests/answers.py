@@ -1,0 +1,351 @@
+"""The answers that are broken on purpose: where the recorded ones lie, and built ones.
+
+A built answer is small and has every kind of price that its provider is known to name. It is not
+recorded: its rows are made up, in the provider's format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pricing_sync.dialects import genai_prices, litellm
+from pricing_sync.price import Source
+from pricing_sync.providers import built_in
+from pricing_sync.providers.catalog import catalog_provider
+from pricing_sync.providers.provider import Provider
+
+from recorded import sample
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer: whose it is, and where in it the rows are."""
+
+    provider: str
+    rows: tuple[str | int, ...]
+    file: str = ""
+    built: Any = None
+    #: A recorded row without its list is put into one.
+    around: str = "{}"
+    #: What is kept of a catalog.
+    part: Callable[[Any], Any] = lambda document: document
+    #: Parts of what is found that are right as they are; each with its reason beside it.
+    accepted: tuple[str, ...] = ()
+
+    def body(self) -> bytes:
+        if not self.file:
+            return json.dumps(self.built).encode()
+        before, after = self.around.split("{}")
+        return before.encode() + sample(self.file) + after.encode()
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.file}".strip()
+
+
+_CATALOGS: dict[str, Callable[[bytes, str], Any]] = {
+    "litellm": litellm.read,
+    "genai-prices": partial(genai_prices.read, at=datetime(2026, 8, 21, tzinfo=UTC)),
+}
+
+
+def provider_of(sample: Sample) -> Provider:
+    """The built-in provider, or `CATALOG:ID` as one of a catalog's."""
+    catalog, _, name = sample.provider.rpartition(":")
+    if not catalog:
+        return built_in()[name]
+    if catalog == "models.dev":
+        return catalog_provider(name)
+    read = _CATALOGS[catalog]
+    return Provider(
+        id=name,
+        name=name,
+        url="https://catalog.example/",
+        decode=lambda body: read(body, name),
+        source=Source.CATALOG,
+    )
+
+
+def _openrouter(*pricings: dict[str, Any]) -> dict[str, Any]:
+    return {"data": [{"id": f"a/m{n}", "pricing": pricing} for n, pricing in enumerate(pricings)]}
+
+
+_MODELS_DEV = {
+    "models": {
+        "m0": {
+            "id": "m0",
+            "limit": {"context": 1000000},
+            "cost": {
+                "input": 1.25,
+                "output": 10,
+                "cache_read": 0.125,
+                "input_audio": 3,
+                "context_over_200k": {"input": 2.5, "output": 15},
+                "tiers": [
+                    {"input": 2, "output": 12, "tier": {"type": "context", "size": 32000}},
+                    {"input": 2.5, "output": 15, "tier": {"type": "context", "size": 200000}},
+                ],
+            },
+            "experimental": {"modes": {"fast": {"cost": {"input": 99, "output": 99}}}},
+        },
+        "m1": {"cost": {"input": 0.5, "output": 1}},
+        "m2-free": {"cost": {"input": 0, "output": 0}},
+    }
+}
+# Without its tiers, a model has its long price where the old field says: above 200,000.
+_LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null", "cost.tiers []")
+
+BUILT = [
+    Sample(
+        "openrouter",
+        ("data",),
+        built=_openrouter(
+            {
+                "prompt": "0.000001",
+                "completion": "0.000002",
+                "request": "0.5",
+                "image": "0.004",
+                "discount": 0.5,
+                "overrides": [
+                    {"min_prompt_tokens": 32000, "prompt": "0.000003", "completion": "0.000004"},
+                    {"utc_start": 2230, "utc_end": 600, "utc_days": ["sat"], "prompt": "0.000005"},
+                ],
+            },
+            {"prompt": "0.000007", "completion": "0.000008", "image": "0.000007"},
+            {"prompt": "-1", "completion": "-1"},
+        ),
+    ),
+    Sample(
+        "featherless",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": f"a/m{n}",
+                    "pricing": {
+                        "prompt": f"0.00000{n}",
+                        "completion": f"0.0000{n}",
+                        "input": n,
+                        "output": n * 10,
+                        "image": "0",
+                        "request": "0.01",
+                    },
+                }
+                for n in (3, 4)
+            ],
+            "pagination": {"current_page": 1, "total_pages": 1, "total_items": 2},
+        },
+    ),
+    Sample(
+        "nearai",
+        ("models",),
+        built={
+            "limit": 100,
+            "offset": 0,
+            "total": 2,
+            "models": [
+                {
+                    "modelId": "a/m0",
+                    "inputCostPerToken": {"amount": 850, "scale": 9, "currency": "USD"},
+                    "outputCostPerToken": {"amount": 3300, "scale": 9, "currency": "USD"},
+                    "cacheReadCostPerToken": {"amount": 0, "scale": 9, "currency": "USD"},
+                    "costPerImage": {"amount": 40000000, "scale": 9, "currency": "USD"},
+                },
+                {
+                    "modelId": "a/m1",
+                    "inputCostPerToken": {"amount": 2000, "scale": 9, "currency": "USD"},
+                    "textPricing": {
+                        "version": 1,
+                        "currency": "USD",
+                        "unit": "million_tokens",
+                        "longContextThreshold": 272000,
+                        "tiers": {
+                            "default": {
+                                "short": {"uncachedInput": "2", "cachedInput": "1", "output": "8"},
+                                "long": {"uncachedInput": "4", "output": "16"},
+                            },
+                            "flex": {"short": {"uncachedInput": "1.5", "output": "6"}},
+                        },
+                    },
+                },
+            ],
+        },
+    ),
+    Sample(
+        "together",
+        (),
+        built=[
+            {
+                "id": "a/m0",
+                "type": "chat",
+                "pricing": {"hourly": 0, "input": 0.18, "output": 0.2, "cached_input": 0.05},
+            },
+            {"id": "a/m1", "type": "audio", "pricing": {"input": 65, "output": 0}},
+            {"id": "a/m2-Free", "type": "chat", "pricing": {"input": 0, "output": 0}},
+        ],
+    ),
+    Sample(
+        "fireworks",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": f"accounts/a/models/{name}",
+                    "serverless_mode": mode,
+                    "usage_identifier": f"accounts/a/routers/{name}-{mode}",
+                    "pricing": [
+                        {"sku": f"LLM {kind}", "amount": amount, "unit": "1M tokens"}
+                        for kind, amount in (
+                            ("input tokens (uncached)", start),
+                            ("input tokens (cached)", "0.25"),
+                            ("output tokens", "15"),
+                        )
+                    ],
+                }
+                for name, mode, start in (
+                    ("m0", "standard", "3"),
+                    ("m1", "priority", "3.75"),
+                    ("m2", "fast", "4.5"),
+                )
+            ],
+        },
+    ),
+    Sample("groq", ("groq", "models"), built={"groq": _MODELS_DEV}, accepted=_LEGACY),
+    Sample(
+        "google-vertex",
+        ("google-vertex", "models"),
+        built={"google-vertex": _MODELS_DEV},
+        accepted=_LEGACY,
+    ),
+    Sample(
+        "litellm:p",
+        (),
+        built={
+            "p/m0": {
+                "litellm_provider": "p",
+                "mode": "chat",
+                "max_input_tokens": 1000000,
+                "input_cost_per_token": 1e-06,
+                "output_cost_per_token": 2e-06,
+                "output_cost_per_image": 0.04,
+                "input_cost_per_image": 0.0,
+                "search_context_cost_per_query": {"search_context_size_low": 0.01},
+                "input_cost_per_token_above_200k_tokens": 3e-06,
+                "input_cost_per_token_batches": 5e-07,
+                "input_cost_per_token_above_200k_tokens_priority": 6e-06,
+                "regional_processing_uplift_multiplier_eu": 1.1,
+                "off_peak_pricing": {
+                    "hours_utc": "16:30-00:30",
+                    "windows": [{"hours_utc": ["00:00-01:00"], "weekdays": [1, 5]}],
+                    "weekday_timezone": "Asia/Shanghai",
+                    "input_cost_per_token": 2.5e-07,
+                },
+            },
+            "p/m1": {
+                "litellm_provider": "p",
+                "tiered_pricing": [
+                    {"range": [0, 32000], "input_cost_per_token": 1e-06},
+                    {"range": [32000, 128000], "input_cost_per_token": 2e-06},
+                ],
+            },
+        },
+    ),
+    Sample(
+        "genai-prices:p",
+        (0, "models"),
+        built=[
+            {
+                "id": "p",
+                "models": [
+                    {
+                        "id": "m0",
+                        "prices": [
+                            {"prices": {"input_mtok": 1, "output_mtok": 2}},
+                            {
+                                "constraint": {"start_date": "2026-01-01"},
+                                "prices": {
+                                    "input_mtok": {
+                                        "base": 3,
+                                        "tiers": [{"start": 200000, "price": 5}],
+                                    },
+                                    "web_searches_kcount": 10,
+                                },
+                            },
+                            {
+                                "constraint": {"start_time": "00:30:00Z", "end_time": "16:30:00Z"},
+                                "prices": {"input_mtok": 4},
+                            },
+                        ],
+                        "price_variants": [
+                            {"when": {"processing": "batch"}, "prices": {"input_mtok": 1.5}}
+                        ],
+                    },
+                    {"id": "m1", "prices": {"input_mtok": 7}},
+                ],
+            }
+        ],
+    ),
+]
+
+
+def _only(**wanted: str) -> Callable[[Any], Any]:
+    """The rows of a catalog whose field has that value."""
+    [(field, value)] = wanted.items()
+    return lambda document: (
+        {key: row for key, row in document.items() if row.get(field) == value}
+        if isinstance(document, dict)
+        else [row for row in document if row[field] == value]
+    )
+
+
+def _models_dev(provider: str) -> Sample:
+    return Sample(
+        provider if provider in built_in() else f"models.dev:{provider}",
+        (provider, "models"),
+        file="models.dev/2026-05-14-api.json",
+        part=lambda document: {provider: document[provider]},
+        accepted=_LEGACY,
+    )
+
+
+_DAYS = ("2025-05-23", "2026-05-22", *(f"2026-07-{day}" for day in range(17, 26)))
+
+RECORDED = [
+    *(
+        Sample("openrouter", ("data",), f"openrouter/{day}.json", around=around)
+        for day in _DAYS
+        for around in (("{}",) if day < "2026-07" else ('{"data":{}}',))
+    ),
+    Sample(
+        "featherless",
+        ("data",),
+        "featherless/2026-09-26-one-model.json",
+        around='{"data":[{}],"pagination":{"current_page":1,"total_pages":1,"total_items":1}}',
+    ),
+    Sample("nearai", ("models",), "nearai/2026-model-list-third-party-fixture.json"),
+    Sample("together", (), "together/2025-07-25-v1-models.json"),
+    Sample("fireworks", ("data",), "fireworks/2026-10-08-v1-serverless-models.json"),
+    *map(_models_dev, ("groq", "google-vertex", "302ai", "openai", "opencode")),
+    *(
+        Sample(
+            f"litellm:{provider}",
+            (),
+            "litellm/2026-10-model-prices.json",
+            part=_only(litellm_provider=provider),
+        )
+        for provider in ("openai", "tencent", "dashscope", "xai", "gemini")
+    ),
+    *(
+        Sample(
+            f"genai-prices:{provider}",
+            (0, "models"),
+            "genai-prices/2026-08-21-v2-data.json",
+            part=_only(id=provider),
+        )
+        for provider in ("anthropic", "deepseek", "openai")
+    ),
+]
