@@ -97,12 +97,21 @@ _MODELS_DEV = {
     }
 }
 # Without its tiers, a model has its long price where the old field says: above 200,000.
-_LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null", "cost.tiers []")
+_LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null")
+
+# Without its days, an entry applies on every day: they are optional.
+_ANY_DAY = ("utc_days deleted", "utc_days null", "utc_days []", "utc_days.0 deleted")
+_ANY_WEEKDAY = ("weekdays deleted", "weekdays null", "weekdays.0 deleted", "weekdays.1 deleted")
+# Without a zone, the weekdays are those of UTC.
+_NO_ZONE = ("weekday_timezone deleted", "weekday_timezone null")
+# Where two directions of one meter disagree, neither is taken; without one, the other is alone.
+_ONE_WAY = tuple(f"cost_per_image {how}" for how in ("deleted", "renamed", "null"))
 
 BUILT = [
     Sample(
         "openrouter",
         ("data",),
+        accepted=_ANY_DAY,
         built=_openrouter(
             {
                 "prompt": "0.000001",
@@ -214,6 +223,163 @@ BUILT = [
             ],
         },
     ),
+    Sample(
+        "alibaba-cloud",
+        ("output", "models"),
+        built={
+            "success": True,
+            "code": None,
+            "message": None,
+            "output": {
+                "total": 2,
+                "page_no": 1,
+                "page_size": 100,
+                "models": [
+                    {
+                        "model": "m0",
+                        "prices": [
+                            {
+                                "range_name": name,
+                                "prices": [
+                                    {"type": kind, "price": price, "price_unit": "Per 1M tokens"}
+                                    for kind, price in (
+                                        ("input_token", start),
+                                        ("output_token", "8"),
+                                        ("thinking_output_token", "9"),
+                                        ("input_token_batch", "0.5"),
+                                        ("output_token_batch", "4"),
+                                    )
+                                ],
+                            }
+                            for name, start in (("Input<=32k", "1"), ("32k<Input<=128k", "2"))
+                        ],
+                    },
+                    {
+                        "model": "m1",
+                        "prices": [
+                            {
+                                "range_name": "Default",
+                                "prices": [
+                                    {
+                                        "type": "image_number",
+                                        "price": "0.04",
+                                        "price_unit": "Per image",
+                                        "time_band": "standard",
+                                    }
+                                ],
+                            }
+                        ],
+                    },
+                ],
+            },
+        },
+    ),
+    Sample(
+        "deepinfra",
+        (),
+        built=[
+            {
+                "model_name": "a/m0",
+                "type": "text-generation",
+                "pricing": {
+                    "type": "tokens",
+                    "cents_per_input_token": 0.00013,
+                    "cents_per_output_token": 0.00026,
+                    "rate_per_input_token_cached": 0.5,
+                    "rate_per_input_token_cache_write": None,
+                    "rate_per_explicit_cache_write_token": {"5m": 1.25, "1h": 2.0},
+                    "discount": 0.25,
+                    "rate_per_service_tier_priority": 1.5,
+                    "rate_per_service_tier_flex": 0.5,
+                },
+            },
+            {"model_name": "a/m1", "pricing": {"type": "time", "cents_per_sec": 0.001}},
+            {
+                "model_name": "a/m2",
+                "pricing": {
+                    "type": "tokens",
+                    "cents_per_input_token": 0.00012,
+                    "full": "$1.2 in <= 32K, $2.4 in <= 128K",
+                },
+            },
+        ],
+    ),
+    Sample(
+        "cerebras",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": f"m{n}",
+                    "pricing": {"prompt": f"0.0000003{n}", "completion": "0.00000075"},
+                    "deprecated": False,
+                }
+                for n in (1, 2)
+            ]
+        },
+    ),
+    Sample(
+        "novita",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": "a/m0",
+                    "status": 1,
+                    "input_token_price_per_m": 2800,
+                    "output_token_price_per_m": 11400,
+                    "pricing": {
+                        "prompt": {"price_per_m": 2800, "price_per_m_decimal": "0.28"},
+                        "input_cache_read": {"price_per_m": 1400},
+                    },
+                },
+                {
+                    "id": "a/m1",
+                    "status": 1,
+                    "input_token_price_per_m": 0,
+                    "output_token_price_per_m": 0,
+                    "is_tiered_billing": True,
+                    "tiered_billing_configs": [
+                        {
+                            "min_tokens": start,
+                            "pricing": {
+                                "prompt": {"price_per_m": price},
+                                "completion": {"price_per_m": price * 3},
+                            },
+                        }
+                        for start, price in ((0, 3000), (32000, 6000))
+                    ],
+                },
+            ]
+        },
+    ),
+    Sample(
+        "xai",
+        ("models",),
+        built={
+            "models": [
+                {
+                    "id": "m0",
+                    "aliases": ["m0-latest"],
+                    "prompt_text_token_price": 20000,
+                    "cached_prompt_text_token_price": 2000,
+                    "prompt_image_token_price": 0,
+                    "completion_text_token_price": 80000,
+                    "search_price": 250000000,
+                    "prompt_text_token_price_long_context": 40000,
+                    "cached_prompt_text_token_price_long_context": 0,
+                    "completion_text_token_price_long_context": 160000,
+                    "long_context_threshold": 128000,
+                },
+                {
+                    "id": "m1",
+                    "aliases": [],
+                    "prompt_text_token_price": 12500,
+                    "completion_text_token_price": 25000,
+                },
+            ]
+        },
+    ),
     Sample("groq", ("groq", "models"), built={"groq": _MODELS_DEV}, accepted=_LEGACY),
     Sample(
         "google-vertex",
@@ -224,6 +390,7 @@ BUILT = [
     Sample(
         "litellm:p",
         (),
+        accepted=_ANY_WEEKDAY + _NO_ZONE,
         built={
             "p/m0": {
                 "litellm_provider": "p",
@@ -326,9 +493,34 @@ RECORDED = [
         "featherless/2026-09-26-one-model.json",
         around='{"data":[{}],"pagination":{"current_page":1,"total_pages":1,"total_items":1}}',
     ),
-    Sample("nearai", ("models",), "nearai/2026-model-list-third-party-fixture.json"),
+    Sample(
+        "nearai",
+        ("models",),
+        "nearai/2026-model-list-third-party-fixture.json",
+        part=lambda document: {**document, "total": 0},  # it was left out; the rows are counted
+    ),
     Sample("together", (), "together/2025-07-25-v1-models.json"),
     Sample("fireworks", ("data",), "fireworks/2026-10-08-v1-serverless-models.json"),
+    Sample(
+        "alibaba-cloud-cn",
+        ("output", "models"),
+        "alibaba-cloud/2026-09-list-models-docs-example.json",
+    ),
+    Sample(
+        "alibaba-cloud-cn",
+        ("output", "models"),
+        "alibaba-cloud/2026-09-19-prices-array-beijing.json",
+        around='{"success":true,"output":{"total":1,"page_no":1,"page_size":100,'
+        '"models":[{"model":"MiniMax-M2.1","prices":{}}]}}',
+    ),
+    Sample("deepinfra", ("data",), "deepinfra/2026-03-01-v1-openai-models.json"),
+    Sample("deepinfra", (), "deepinfra/2026-05-12-models-list-one-row.json"),
+    Sample("deepinfra", (), "deepinfra/2026-09-models-list-excerpt.json"),
+    Sample("cerebras", ("data",), "cerebras/2026-08-public-v1-models-excerpt.json"),
+    Sample("cerebras", ("data",), "cerebras/2026-public-v1-models-one-full-row.json"),
+    Sample("novita", ("data",), "novita/2025-07-25-openai-v1-models.json"),
+    Sample("xai", ("models",), "xai/2026-language-models-docs-example.json"),
+    Sample("xai", ("data",), "xai/2026-v1-models-docs-example.json"),
     *map(_models_dev, ("groq", "google-vertex", "302ai", "openai", "opencode")),
     *(
         Sample(
@@ -336,6 +528,7 @@ RECORDED = [
             (),
             "litellm/2026-10-model-prices.json",
             part=_only(litellm_provider=provider),
+            accepted=_ANY_WEEKDAY + _NO_ZONE + _ONE_WAY,
         )
         for provider in ("openai", "tencent", "dashscope", "xai", "gemini")
     ),
@@ -345,6 +538,7 @@ RECORDED = [
             (0, "models"),
             "genai-prices/2026-08-21-v2-data.json",
             part=_only(id=provider),
+            accepted=("prices.1 deleted",),  # the price until then
         )
         for provider in ("anthropic", "deepseek", "openai")
     ),

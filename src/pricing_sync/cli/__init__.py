@@ -20,7 +20,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 def main() -> None:
     """Run the command line; every error of ours is one line and an exit code."""
     try:
-        sys.exit(cli(standalone_mode=False))
+        sys.exit(cli(prog_name="pricing-sync", standalone_mode=False))
     except typer.TyperException as error:
         said = error.format_message()  # type: ignore[attr-defined]  # every one it raises has it
         if said.startswith("Usage:"):  # nothing was asked for, so this is the help

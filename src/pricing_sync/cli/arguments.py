@@ -80,7 +80,5 @@ KnownAt = Annotated[
 ]
 ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="Such as openrouter.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="As the provider spells it.")]
-OneProvider = Annotated[
-    str | None, typer.Argument(metavar="PROVIDER", help="Only this provider.")
-]
+OneProvider = Annotated[str | None, typer.Argument(metavar="PROVIDER", help="Only this provider.")]
 OneModel = Annotated[str | None, typer.Argument(metavar="MODEL", help="Only this model.")]

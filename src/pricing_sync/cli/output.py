@@ -29,7 +29,9 @@ from pricing_sync.sync import Taken
 _PIPE_WIDTH = 200
 
 out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
+err = Console(
+    stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, highlight=False, emoji=False
+)
 
 
 def print_json(value: object) -> None:

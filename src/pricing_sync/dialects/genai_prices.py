@@ -131,10 +131,17 @@ def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
 
 
 def _entries(prices: Raw) -> list[dict[str, Raw]]:
-    """The dated entries of `prices`; undated prices are one entry that always holds."""
-    if bytes(prices).startswith(b"["):
-        return nested(prices, list[dict[str, Raw]], "prices") or []
-    return [{"prices": prices}]
+    """The dated entries of `prices`; undated prices are one entry that always holds.
+
+    Only the first may always hold. Another one would hide those before it for ever.
+    """
+    if not bytes(prices).startswith(b"["):
+        return [{"prices": prices}]
+    entries = nested(prices, list[dict[str, Raw]], "prices") or []
+    for entry in entries[1:]:
+        if not _constraint(entry):
+            raise BadAmount("constraint: missing in an entry after the first")
+    return entries
 
 
 def _has_begun(entry: Mapping[str, Raw], today: date) -> bool:
@@ -150,9 +157,12 @@ def _has_begun(entry: Mapping[str, Raw], today: date) -> bool:
 
 def _constraint(entry: Mapping[str, Raw]) -> dict[str, Raw]:
     """The condition of an entry. One that is not known would widen it, if it were passed over."""
-    constraint = nested(entry.get("constraint", ABSENT), dict[str, Raw], "constraint")
-    if constraint is None:
+    unknown = entry.keys() - {"constraint", "prices", "when"}
+    if unknown:
+        raise BadAmount(f"constraint: perhaps {min(unknown)}, which is not known")
+    if "constraint" not in entry:
         return {}
+    constraint = nested(entry["constraint"], dict[str, Raw], "constraint") or {}
     if set(constraint) not in ({"start_date"}, {"start_time", "end_time"}):
         raise BadAmount(f"constraint: {sorted(constraint)} are neither a date nor hours")
     if b"null" in map(bytes, constraint.values()):

@@ -296,7 +296,8 @@ def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[Conditio
         windows.append({"hours_utc": block["hours_utc"]})
     if not windows or not named:
         raise BadAmount(f"{where}: no hours, or no price in them")
-    zone = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone") or "UTC"
+    told = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone")
+    zone = "UTC" if told is None else told
     return [Conditional(when, named) for window in windows for when in _window(window, zone, where)]
 
 

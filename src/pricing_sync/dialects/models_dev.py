@@ -104,7 +104,7 @@ def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditio
     is, so it counts only without them.
     """
     tiers = nested(cost.get("tiers", ABSENT), list[dict[str, Raw]], "cost.tiers")
-    if tiers:
+    if tiers is not None:
         return _tiers(tiers, ignored)
     where = "cost.context_over_200k"
     legacy = nested(cost.get("context_over_200k", ABSENT), dict[str, Raw], where)

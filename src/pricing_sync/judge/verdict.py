@@ -205,10 +205,12 @@ def _case(
     if not isinstance(change.new, RateCard):
         return None
     old = change.old if isinstance(change.old, RateCard) else None
-    if old and (is_free(old) or old.currency != change.new.currency):
+    if old and old.currency != change.new.currency:
         old = None
     announced = {(entry.when, entry.meter) for entry in used}
     moved = [move for move in moves(old, change.new) if (move.when, move.meter) not in announced]
+    if old and is_free(old):
+        old, moved = None, [replace(move, old=None) for move in moved]
     gone = old is not None and any(meter not in change.new.rates for meter in old.rates)
     if not moved and not gone:
         return None

@@ -93,7 +93,7 @@ _COUNTED = {Meter.IMAGE: "image", Meter.SECOND: "second", Meter.CHARACTER: "char
 _OTHERWISE = re.compile(
     r"video_.+|.+_no_audio|image_.+|qima_.+|tts_vc_model|vision_input_token_cache|.+_batch_chat"
 )
-_RANGE = re.compile(r"(?:(\d+)([km]?)<)?(?:Input|Token|输入)(?:<=|≤)(\d+)([km]?)", re.IGNORECASE)
+_RANGE = re.compile(r"(?:(\d{1,9})([km]?)<)?(?:Input|Token|输入)(?:<=|≤)(\d{1,9})([km]?)", re.IGNORECASE)
 # The pages never say whether 1k is 1,000 or 1,024; every reader seen says 1,000 (2026-10). If they
 # err, a request in the 24 tokens in a thousand between the two is priced one range too high.
 _THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -101,8 +101,8 @@ _THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 class _Item(Struct):
     type: str
-    price: Raw
-    price_unit: str
+    price: Raw = ABSENT
+    price_unit: str | None = None
     time_band: str | None = None
 
     @property
@@ -120,8 +120,8 @@ class _Item(Struct):
 
 
 class _Range(Struct):
-    range_name: str
     prices: list[_Item]
+    range_name: str | None = None
 
 
 class Row(Struct):
@@ -198,10 +198,10 @@ def _begin(ranges: Iterable[_Range]) -> dict[int, _Range]:
     return {begin: part for begin, _, part in told}
 
 
-def _bounds(name: str) -> tuple[int, int]:
+def _bounds(name: str | None) -> tuple[int, int]:
     """The tokens above which a range begins, and up to which it goes; the default's end is -1,
     where no other range can begin."""
-    compact = "".join(name.split())
+    compact = "".join((name or "").split())
     if compact.lower() in ("", "default"):
         return 0, -1
     match = _RANGE.fullmatch(compact)
@@ -249,7 +249,7 @@ def _rates(items: Iterable[_Item], units: Units, *, batch: bool) -> dict[Meter, 
 
 
 def _rate(item: _Item, units: Units) -> Rate | None:
-    unit = " ".join(item.price_unit.lower().replace(",", "").split())
+    unit = " ".join((item.price_unit or "").lower().replace(",", "").split())
     if item.name not in TYPES:
         raise BadAmount(f"prices.{item.type}: not a type that is known")
     counted, per = units.get(unit, ("", Per.ONE))

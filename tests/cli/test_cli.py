@@ -1,0 +1,349 @@
+"""The command line, as a person or a program uses it: arguments in, text and exit codes out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pricing_sync.cli import main
+
+from built import catalogue, openrouter, priced
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in an empty folder, without anybody's keys."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENROUTER_API_KEY", "PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def command(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["pricing-sync", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return Result(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def record(name: str, body: bytes) -> str:
+    Path(name).write_bytes(body)
+    return name
+
+
+def read_two_days(run: Run) -> Result:
+    first = record("first.json", openrouter({"maker/a": priced(), "maker/b": priced()}))
+    second = record(
+        "second.json", openrouter({"maker/a": priced("0.000002"), "maker/auto": priced("-1", "-1")})
+    )
+    return run(
+        *("sync", "openrouter", "--json"),
+        *("--answer", first, "--at", "2026-07-17", "--answer", second, "--at", "2026-07-18T06:00"),
+    )
+
+
+def test_recorded_days_go_through_the_same_reading(run: Run) -> None:
+    """In order, each at its own time, as one run."""
+    result = read_two_days(run)
+    assert (0, "success") == (result.code, result.json["outcome"])
+    first, second = result.json["readings"]
+    assert (2, "2026-07-17T00:00:00Z") == (first["changes"]["added"], first["at"])
+    assert (["maker/b"], "2026-07-18T06:00:00Z") == (second["missing"], second["at"])
+    (changed,) = [change for change in second["applied"] if change["kind"] == "changed"]
+    assert ("2.5", "2") == (changed["old"]["rates"]["input"], changed["new"]["rates"]["input"])
+
+
+def test_prices_as_json_have_the_published_shape(run: Run) -> None:
+    """What other programs read: decimal strings per million, null and a reason for no price."""
+    read_two_days(run)
+    a, auto, b = run("prices", "--json").json
+    recorded_at = a.pop("recorded_at")
+    assert recorded_at.endswith("Z")
+    assert {
+        "provider": "openrouter",
+        "model": "maker/a",
+        "currency": "USD",
+        "rates": {"input": "2", "output": "10"},
+        "overrides": [],
+        "since": "2026-07-18T06:00:00Z",
+        "source": "api",
+    } == a
+    assert (None, True) == (auto["rates"], auto["reason"].startswith("varies"))
+    assert "maker/b" == b["model"]
+
+
+def test_prices_of_another_instant(run: Run) -> None:
+    """As it was then, whatever is known now."""
+    read_two_days(run)
+    (then,) = run("prices", "openrouter", "maker/a", "--at", "2026-07-17T12:00Z", "--json").json
+    assert "2.5" == then["rates"]["input"]
+    assert [] == run("prices", "--known-at", "2026-01-01", "--json").json
+
+
+def test_history_tells_both_clocks_and_the_evidence(run: Run) -> None:
+    """And the evidence can be had, byte for byte."""
+    read_two_days(run)
+    old, new = run("history", "openrouter", "maker/a", "--json").json
+    assert ("2026-07-18T06:00:00Z", None) == (old["until"], new["until"])
+    assert ("2.5", "2") == (old["rates"]["input"], new["rates"]["input"])
+    assert Path("first.json").read_text() == run("evidence", old["digest"]).out
+
+
+def test_cost_is_exact_and_itemised(run: Run) -> None:
+    """10,000 tokens of input at 2, half of them cached, and none of them twice."""
+    record("a.json", openrouter({"m/m": priced("0.000002", input_cache_read="0.0000002")}))
+    run("sync", "openrouter", "--answer", "a.json")
+    result = run(
+        *("cost", "openrouter", "m/m", "input=10000", "cache_read=5000", "output=100", "--json")
+    )
+    assert ("0.012", "USD") == (result.json["total"], result.json["currency"])
+    assert {("input", 5000, "0.01"), ("cache_read", 5000, "0.001"), ("output", 100, "0.001")} == {
+        (item["meter"], item["quantity"], item["amount"]) for item in result.json["items"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("maker/auto", "input=1"), "no price is known: varies"),
+        (("maker/a", "image=1"), "image: 1 used"),
+        (("maker/a", "input=1", "--tier", "batch"), "tier batch"),
+    ],
+)
+def test_an_unknown_price_is_an_error_and_not_zero(
+    run: Run, arguments: tuple[str, ...], says: str
+) -> None:
+    """With exit code 1, and nothing on standard output that could be taken for a price."""
+    read_two_days(run)
+    result = run("cost", "openrouter", *arguments, "--json")
+    assert (1, "") == (result.code, result.out)
+    assert says in result.err
+
+
+def test_an_override_wins_until_it_ends(run: Run) -> None:
+    """Through later readings; and the report says where the provider has moved since."""
+    record("a.json", catalogue(1))
+    record("b.json", catalogue(1, "0.000003"))
+    run("sync", "openrouter", "--answer", "a.json")
+    made = run(
+        *("override", "set", "openrouter", "maker/model-0", "input=1.5"),
+        *("--reason", "contract", "--author", "ann", "--json"),
+    )
+    assert [("input", "1.5", "2.5")] == [
+        (entry["meter"], entry["rate"], entry["upstream_when_set"]) for entry in made.json
+    ]
+    run("sync", "openrouter", "--answer", "b.json")
+    (price,) = run("prices", "--json").json
+    assert ("1.5", "10", "override") == (
+        price["rates"]["input"],
+        price["rates"]["output"],
+        price["source"],
+    )
+    (listed,) = run("override", "list", "--json").json
+    assert ("3", True) == (listed["upstream_now"], listed["upstream_moved"])
+    assert 0 == run("override", "end", "openrouter", "maker/model-0").code
+    (price,) = run("prices", "--json").json
+    assert ("3", "api") == (price["rates"]["input"], price["source"])
+    assert [] == run("override", "list", "--json").json
+
+
+def test_a_dry_run_changes_no_price(run: Run) -> None:
+    """It says what would change, and the next reading still finds it to change."""
+    record("a.json", catalogue(2))
+    result = run("sync", "openrouter", "--answer", "a.json", "--dry-run", "--json")
+    assert 2 == result.json["readings"][0]["changes"]["added"]
+    assert [] == run("prices", "--json").json
+    assert [True] == [entry["dry_run"] for entry in run("runs", "--json").json]
+
+
+def test_a_reading_that_failed_is_a_failed_run(run: Run) -> None:
+    """Exit code 1, the reason, and a run that says so."""
+    record("bad.json", b"<html>")
+    result = run("sync", "openrouter", "--answer", "bad.json")
+    assert 1 == result.code
+    assert "openrouter: body: not JSON" in result.out
+    (entry,) = run("runs", "--json").json
+    assert ("failed", "decode") == (entry["outcome"], entry["readings"][0]["error_kind"])
+
+
+def test_runs_page_by_page(run: Run) -> None:
+    """The last id of a page is where the next one begins."""
+    for number in range(3):
+        record("a.json", catalogue(number + 1))
+        run("sync", "openrouter", "--answer", "a.json")
+    newest, middle = run("runs", "--limit", "2", "--json").json
+    (oldest,) = run("runs", "--limit", "2", "--before", middle["run"], "--json").json
+    assert newest["run"] > middle["run"] > oldest["run"]
+
+
+def test_what_is_held_waits_with_its_reasons(run: Run) -> None:
+    """Old, new, and the rule that holds it."""
+    record("a.json", catalogue(1))
+    record("b.json", catalogue(1, "2.5"))
+    run("sync", "openrouter", "--answer", "a.json")
+    run("sync", "openrouter", "--answer", "b.json")
+    (item,) = run("held", "--json").json
+    assert ("maker/model-0", "2.5", "2500000") == (
+        item["model"],
+        item["old"]["rates"]["input"],
+        item["new"]["rates"]["input"],
+    )
+    assert item["reasons"]
+    assert "input 2.5 → 2500000" in run("held").out
+
+
+BAD = [
+    (("sync", "nosuch"), "nosuch"),
+    (("sync", "openroutr"), "openrouter"),
+    (("sync", "openrouter", "--answer", "missing.json"), "missing.json: No such file"),
+    (("sync", "--answer", "a.json"), "name the one provider"),
+    (("sync", "openrouter", "--answer", "a.json", "--at", "yesterday"), "'yesterday'"),
+    (("sync", "openrouter", "--answer", "a.json", "--at", "2999-01-01"), "in the future"),
+    (("sync", "openrouter", "--answer", "a.json", "--answer", "a.json"), "--at"),
+    (("prices", "nosuch"), "nosuch"),
+    (("prices", "openrouter", "nope"), "openrouter: nope: not in the ledger"),
+    (("prices", "--database", "mysql://x"), "sqlite:///FILE"),
+    (("--database", "prices.db", "prices"), "sqlite:///FILE"),
+    (("history", "openrouter", "nope"), "not in the ledger"),
+    (("cost", "openrouter", "maker/model-0", "input=1e3"), "'1e3' is not a whole number"),
+    (("cost", "openrouter", "maker/model-0", "input=-1"), "'-1'"),
+    (("cost", "openrouter", "maker/model-0", "input=１"), "not a whole number"),
+    (("cost", "openrouter", "maker/model-0", "tokens=1"), "'tokens' is no meter"),
+    (("cost", "openrouter", "maker/model-0", "input=1", "cache_read=2"), "more than the total"),
+    (("override", "set", "openrouter", "m", "input=free", "--reason", "x"), "input"),
+    (("override", "set", "openrouter", "m", "input=-2", "--reason", "x"), "below zero"),
+    (("override", "set", "openrouter", "m", "input=2", "--reason", " "), "a reason"),
+    (("override", "set", "openrouter", "two words", "input=2", "--reason", "x"), "model id"),
+    (
+        (
+            "override",
+            "set",
+            "openrouter",
+            "maker/model-0",
+            "input=2",
+            "--reason",
+            "x",
+            "--currency",
+            "CNY",
+        ),
+        "in USD, not CNY",
+    ),
+    (("override", "end", "openrouter", "nope"), "no such override"),
+    (("runs", "--limit", "0"), "--limit"),
+    (("evidence", "abc"), "no such evidence"),
+    (("doctor", "nosuch", "--offline"), "nosuch"),
+    (("nosuch",), "nosuch"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD, ids=lambda value: " ".join(value)[:60])
+def test_bad_input_gets_one_clear_line(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    """And exit code 2, and no traceback."""
+    record("a.json", catalogue(1))
+    run("sync", "openrouter", "--answer", "a.json")
+    result = run(*arguments)
+    assert (2, 1) == (result.code, len(result.err.splitlines())), result.err
+    assert says in result.err
+    assert "" == result.out
+
+
+def test_a_database_that_is_none_gets_one_clear_line(run: Run) -> None:
+    """Reading commands do not make one, and a file of another kind is left alone."""
+    result = run("prices")
+    assert (1, False) == (result.code, Path("pricing-sync.db").exists())
+    assert "does not exist" in result.err
+    record("pricing-sync.db", b"something else entirely, and long enough" * 9)
+    result = run("sync", "openrouter", "--answer", record("a.json", catalogue(1)))
+    assert (1, 1) == (result.code, len(result.err.splitlines()))
+    assert "not a database" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PRICING_SYNC_PROVIDERS", "openrouter,nosuch", "nosuch"),
+        ("PRICING_SYNC_PROVIDERS", " , ", "PRICING_SYNC_PROVIDERS"),
+        ("PRICING_SYNC_DEADLINE_SECONDS", "soon", "PRICING_SYNC_DEADLINE_SECONDS"),
+        ("PRICING_SYNC_DATABASE", "x", "sqlite:///FILE"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    """By its variable, before anything is read."""
+    monkeypatch.setenv(name, value)
+    result = run("sync")
+    assert (2, True) == (result.code, says in result.err), result.err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("database = [", "pricing-sync.toml"),
+        ("intervall = 3", "no such setting: intervall"),
+        ("[provider.openrouter]\nbase = 'x'", "provider.openrouter.base"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(run: Run, text: str, says: str) -> None:
+    """A misspelt key would be a setting without effect."""
+    Path("pricing-sync.toml").write_text(text)
+    result = run("sync")
+    assert (2, True) == (result.code, says in result.err), result.err
+
+
+def test_the_environment_wins_over_the_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the command line over both."""
+    Path("pricing-sync.toml").write_text('database = "sqlite:///file.db"')
+    record("a.json", catalogue(1))
+    run("sync", "openrouter", "--answer", "a.json")
+    monkeypatch.setenv("PRICING_SYNC_DATABASE", "sqlite:///variable.db")
+    run("sync", "openrouter", "--answer", "a.json")
+    run("sync", "openrouter", "--answer", "a.json", "--database", "sqlite:///option.db")
+    assert {"file.db", "variable.db", "option.db"} == {path.name for path in Path().glob("*.db")}
+
+
+def test_hostile_names_do_not_become_markup(run: Run) -> None:
+    """A model named like a terminal style is shown as it is named."""
+    record("a.json", openrouter({"m/[red]x[/red]:free": priced(), "m/y:free": priced()}))
+    run("sync", "openrouter", "--answer", "a.json")
+    shown = run("prices").out
+    assert "m/[red]x[/red]:free" in shown
+    assert "m/y:free" in shown
+
+
+def test_every_command_explains_itself(run: Run) -> None:
+    """`--help` names every option with what it does."""
+    for command in ("sync", "prices", "history", "runs", "providers", "cost", "doctor", "migrate"):
+        result = run(command, "--help")
+        assert (0, True) == (result.code, "Usage: pricing-sync" in result.out)
+
+
+def test_providers_show_keys_without_showing_them(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether each is set, never what it is."""
+    monkeypatch.setenv("TOGETHER_API_KEY", "sk-canary-0815")
+    shown, machine = run("providers"), run("providers", "--json")
+    assert "canary" not in shown.out + machine.out
+    by_id = {entry["provider"]: entry for entry in machine.json}
+    assert by_id["together"]["key_set"]
+    assert {"openrouter", "groq", "venice", "google-vertex"} <= by_id.keys()
