@@ -101,11 +101,17 @@ _LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null")
 
 # Without its days, an entry applies on every day: they are optional.
 _ANY_DAY = ("utc_days deleted", "utc_days null", "utc_days []", "utc_days.0 deleted")
-_ANY_WEEKDAY = ("weekdays deleted", "weekdays null", "weekdays.0 deleted", "weekdays.1 deleted")
+_ANY_WEEKDAY = ("weekdays deleted", "weekdays null", "weekdays.")
 # Without a zone, the weekdays are those of UTC.
 _NO_ZONE = ("weekday_timezone deleted", "weekday_timezone null")
 # Where two directions of one meter disagree, neither is taken; without one, the other is alone.
 _ONE_WAY = tuple(f"cost_per_image {how}" for how in ("deleted", "renamed", "null"))
+
+# Without a discount, the price that is listed is charged.
+_NO_DISCOUNT = tuple(f"pricing.discount {how}" for how in ("deleted", "renamed", "null"))
+# These say that the number beside them is not the whole price. Without them it is all there is.
+_NO_PROSE = ("pricing.full",)
+_NO_MATRIX = tuple(f"image_dimension_quality_pricing {how}" for how in ("deleted", "renamed"))
 
 BUILT = [
     Sample(
@@ -277,6 +283,7 @@ BUILT = [
     Sample(
         "deepinfra",
         (),
+        accepted=_NO_DISCOUNT + _NO_PROSE,
         built=[
             {
                 "model_name": "a/m0",
@@ -376,6 +383,136 @@ BUILT = [
                     "aliases": [],
                     "prompt_text_token_price": 12500,
                     "completion_text_token_price": 25000,
+                },
+            ]
+        },
+    ),
+    Sample(
+        "cloudflare-workers-ai",
+        ("result",),
+        built={
+            "success": True,
+            "errors": [],
+            "result_info": {"page": 1, "per_page": 100, "total_count": 245},
+            "result": [
+                {
+                    "id": f"0000-{name}",
+                    "name": f"@cf/a/{name}",
+                    "properties": [
+                        {"property_id": "context_window", "value": "262144"},
+                        {
+                            "property_id": "price",
+                            "value": [
+                                {"unit": unit, "price": price, "currency": "USD"}
+                                for unit, price in units
+                            ],
+                        },
+                    ],
+                }
+                for name, units in (
+                    ("m0", [("per M input tokens", 0.95), ("per M output tokens", 4)]),
+                    ("m1", [("per audio minute", 0.0005)]),
+                    ("m2", [("per step", 0.01), ("per 512 by 512 tile", 0.02)]),
+                )
+            ],
+        },
+    ),
+    Sample(
+        "nebius",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": f"a/m{n}",
+                    "pricing": {
+                        "prompt": f"0.0000000{n}",
+                        "completion": "0.00000024",
+                        "image": "0",
+                        "request": "0",
+                        "price_per_minute": "0.006",
+                    },
+                }
+                for n in (5, 6)
+            ]
+        },
+    ),
+    Sample(
+        "chutes",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": "a/m0",
+                    "pricing": {"prompt": 0.3, "completion": 1.2, "input_cache_read": 0.15},
+                },
+                {"id": "a/m1", "price": {"usd": 0.27216, "tao": 0.00066}},
+                {"id": "a/m2", "pricing": {"prompt": 0.5, "completion": 0.5}},
+            ]
+        },
+    ),
+    Sample(
+        "vercel-ai-gateway",
+        ("data",),
+        accepted=_NO_MATRIX,
+        built={
+            "data": [
+                {
+                    "id": "a/m0",
+                    "type": "language",
+                    "pricing": {
+                        "input": "0.000002",
+                        "output": "0.000012",
+                        "web_search": "10",
+                        "input_tiers": [
+                            {"cost": "0.000002", "min": 0, "max": 200001},
+                            {"cost": "0.000004", "min": 200001},
+                        ],
+                        "service_tiers": {
+                            "flex": {
+                                "input": "0.000001",
+                                "long_context": {"threshold": 200000, "input": "0.000003"},
+                            }
+                        },
+                    },
+                },
+                {
+                    "id": "a/m1",
+                    "type": "image",
+                    "pricing": {
+                        "image": "0.04",
+                        "image_dimension_quality_pricing": [{"size": "1024x1024", "cost": "0.04"}],
+                    },
+                },
+                {"id": "a/m2", "type": "embedding", "pricing": {"input": "0.0000001"}},
+            ]
+        },
+    ),
+    Sample(
+        "venice",
+        ("data",),
+        built={
+            "data": [
+                {
+                    "id": "m0",
+                    "type": "text",
+                    "model_spec": {
+                        "pricing": {
+                            "input": {"usd": 0.5, "diem": 5},
+                            "output": {"usd": 2, "diem": 20},
+                            "extended": {
+                                "context_token_threshold": 200000,
+                                "input": {"usd": 1, "diem": 10},
+                            },
+                        }
+                    },
+                },
+                {"id": "m1", "type": "tts", "model_spec": {"pricing": {"input": {"usd": 3.5}}}},
+                {
+                    "id": "m2",
+                    "type": "image",
+                    "model_spec": {
+                        "pricing": {"generation": {"usd": 0.01}, "upscale": {"2x": {"usd": 0.02}}}
+                    },
                 },
             ]
         },
@@ -521,6 +658,16 @@ RECORDED = [
     Sample("novita", ("data",), "novita/2025-07-25-openai-v1-models.json"),
     Sample("xai", ("models",), "xai/2026-language-models-docs-example.json"),
     Sample("xai", ("data",), "xai/2026-v1-models-docs-example.json"),
+    Sample(
+        "cloudflare-workers-ai",
+        ("result",),
+        "cloudflare-workers-ai/2026-05-07-ai-models-search.json",
+    ),
+    Sample("nebius", ("data",), "nebius/2026-09-23-v1-models-verbose-excerpt.json"),
+    Sample("chutes", ("data",), "chutes/2025-07-25-v1-models.json"),
+    Sample("vercel-ai-gateway", ("data",), "vercel/2025-07-25-v1-models.json"),
+    Sample("vercel-ai-gateway", ("data",), "vercel/2026-v1-models-docs-example.json"),
+    Sample("venice", ("data",), "venice/2025-07-25-v1-models.json"),
     *map(_models_dev, ("groq", "google-vertex", "302ai", "openai", "opencode")),
     *(
         Sample(

@@ -198,7 +198,7 @@ def test_a_conditional_rate_is_judged_against_itself() -> None:
 
 
 def test_a_new_condition_is_judged_against_the_base() -> None:
-    """No recorded tier is below a quarter or above 4.1 times its base."""
+    """Recorded tiers are 0.4 to 4.1 times their base."""
     assert Verdict() == verdict(changed(card(), card(batch={"input": "0.5", "output": "2"})))
     assert {Rule.TIER} == rules(
         verdict(changed(card("1", "2"), card("1", "2", batch={"output": "18"})))
@@ -256,7 +256,7 @@ def test_a_ratchet_of_steps_inside_the_band_is_caught_by_the_anchor() -> None:
 
 def test_the_way_back_to_an_anchor_is_free() -> None:
     """The end of a promotion is not a ratchet."""
-    anchors = Anchors(days_7={"m": card("10", "40")})
+    anchors = Anchors(days_7={"m": card("20", "80")})
     assert Verdict() == verdict(changed(card("1", "4"), card("2", "8")), anchors=anchors)
 
 
@@ -340,6 +340,13 @@ def test_a_slip_to_another_column_waits(factor: float, count: int, priced: int) 
     assert all(Rule.MASS in rules(each) for each in found.values())
 
 
+def test_many_far_moves_wait_though_their_factors_differ() -> None:
+    """Mass and far is nearly always an error: one genuine case in three years."""
+    apart = [fleet(1.8 + n / 10, 1, f"m{n}-")[0] for n in range(1, 7)]
+    assert all(Rule.MASS in rules(each) for each in judge(apart, context(priced=10)).values())
+    assert not any(each.holds for each in judge(apart, context(priced=20)).values())
+
+
 def test_many_small_moves_are_an_exchange_rate() -> None:
     """cortecs converts from euros: most of its catalog moves by little, often."""
     found = judge(fleet(1.1, 40), context(priced=40))
@@ -357,6 +364,14 @@ def test_good_prices_in_bad_company_wait() -> None:
     good = [added(card(), f"good{n}") for n in range(5)]
     found = judge([*bad, *good], context())
     assert {Rule.COMPANY} == rules(found["good0"])
+
+
+def test_fair_prices_among_doubtful_ones_wait() -> None:
+    """llmgateway's rows were mixed up on 2026-04-18: some moved far, and others just as wrongly."""
+    doubtful = [fleet(4.1 + n / 10, 1, f"far{n}-")[0] for n in range(5)]
+    fair = fleet(1.2, 7, "near")
+    assert {Rule.COMPANY} == rules(judge([*doubtful, *fair], context())["near1"])
+    assert not judge([*doubtful, *fair, *fleet(1.3, 3, "more")], context())["near1"].holds
 
 
 def test_one_bad_model_holds_no_other() -> None:
@@ -411,6 +426,7 @@ def test_an_announcement_covers_only_its_meter() -> None:
 def test_a_poisoned_peer_is_not_believed() -> None:
     """LiteLLM's wandb rows: 135,000 dollars per million input tokens."""
     assert {} == quotes(("135000", "400000"))
+    assert {} == peers([Quote("acme", "a catalog", card(currency="CNY"))])
 
 
 def test_a_lineage_counts_once() -> None:
@@ -474,6 +490,7 @@ def test_a_move_as_far_as_a_currency_needs_more_and_nearer_peers() -> None:
     """x7.2 that lands near one peer is still more likely yuan."""
     yuan = changed(card("1", "4"), card("7.2", "28.8"))
     assert not released(yuan, peers=quotes(("6", "24")))
+    assert not released(yuan, peers=quotes(("4.5", "18"), ("4.5", "18"), ("4.5", "18")))
     assert released(yuan, peers=quotes(("7", "28"), ("7", "28"), ("7", "28")))
 
 

@@ -7,12 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from recorded import needs_samples, sample
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.price import Listing, Meter, Rate, RateCard, Unpriced, Unreadable, Why
 from pricing_sync.providers.featherless import PROVIDER
 from pricing_sync.providers.provider import next_page, read_answer
+
+from recorded import needs_samples, sample
 
 KIMI = {
     "prompt": "0.000003",

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from recorded import needs_samples, sample
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.price import (
@@ -23,6 +22,8 @@ from pricing_sync.price import (
 )
 from pricing_sync.providers.fireworks import PROVIDER
 from pricing_sync.providers.provider import next_page, read_answer
+
+from recorded import needs_samples, sample
 
 CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)})
 PRIORITY = Conditional(

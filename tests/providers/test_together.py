@@ -7,12 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from recorded import needs_samples, sample
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.price import Answer, Listing, Meter, Rate, RateCard, Unpriced, Unreadable, Why
 from pricing_sync.providers.provider import read_answer
 from pricing_sync.providers.together import PROVIDER
+
+from recorded import needs_samples, sample
 
 ZERO = {"hourly": 0, "input": 0, "output": 0, "base": 0, "finetune": 0}
 

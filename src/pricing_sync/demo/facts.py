@@ -575,6 +575,8 @@ _VERCEL = (
     _model("anthropic/claude-3.5-haiku", 200_000, "0.8 4"),
     _model("cohere/command-a", 256_000, "2.5 10"),
     _model("google/gemini-2.5-flash", 1_000_000, "0.3 2.5"),
+    _model("anthropic/claude-sonnet-4.5", 200_000, "3 15 0.3 3.75 web_search=10000"),
+    _model("google/imagen-4.0-generate-001", None, "image=40000", kind="image"),
     _model("mistral/codestral", 256_000, "0.3 0.9"),
 )
 
@@ -587,10 +589,13 @@ _VENICE = (
     _model("kimi-k2-6", 256_000, "0.85 4.655 0.22"),
     _model("gemini-3-flash-preview", 256_000, "0.7 3.75 0.07"),
     _model("google-gemma-4-31b-it", 256_000, "0.175 0.5"),
+    _model("grok-4-3", 1_000_000, "1.42 2.83 0.23", _above(200_000, "2.83 5.67 0.45")),
     _model("grok-41-fast", 1_000_000, "0.23 0.57 0.06"),
     _model("hermes-3-llama-3.1-405b", 128_000, "1.1 3"),
     _model("llama-3.3-70b", 65_536, "0.7 2.8"),
     _model("llama-3.2-3b", 131_072, "0.15 0.6"),
+    _model("tts-kokoro", None, "character=3.5", kind="tts"),
+    _model("venice-sd35", None, "image=10000", kind="image"),
 )
 
 _GROQ = (

@@ -46,7 +46,7 @@ def peers(quotes: Iterable[Quote], thresholds: Thresholds | None = None) -> Peer
     """The spread of what *quotes* say, each lineage counted once and at its median.
 
     A quote in another currency than dollars, or with any rate out of bounds, is not believed at
-    all: the catalogs carry unit errors themselves (16 chat rows of LiteLLM in 2026-10).
+    all: the catalogs carry unit errors themselves (16 chat rows of LiteLLM in one snapshot).
     """
     t = thresholds or Thresholds()
     told: dict[Meter, dict[str, list[Rate]]] = {}

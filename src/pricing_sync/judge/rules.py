@@ -69,7 +69,7 @@ RULES: Mapping[Rule, RuleCard] = {
     ),
     Rule.SWAPPED: RuleCard(
         "input and output changed places",
-        "swapped columns pass every band: most outputs cost 2 to 5 times their input",
+        "a band of 3 alone lets a quarter of swapped columns pass",
     ),
     Rule.RELATION: RuleCard(
         "output under input, cache reads over input, or output over 30 times input, newly so",
@@ -77,7 +77,7 @@ RULES: Mapping[Rule, RuleCard] = {
     ),
     Rule.TIER: RuleCard(
         "a new condition's rate is out of all proportion to the base rate",
-        "no tier of 889 recorded ones is below a quarter or above 4.1 times its base",
+        "tiers recorded in two catalogs are 0.4 to 4.1 times their base",
     ),
     Rule.CURRENCY: RuleCard(
         "another currency than before or than declared, or one without bounds",

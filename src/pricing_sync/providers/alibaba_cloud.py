@@ -93,9 +93,11 @@ _COUNTED = {Meter.IMAGE: "image", Meter.SECOND: "second", Meter.CHARACTER: "char
 _OTHERWISE = re.compile(
     r"video_.+|.+_no_audio|image_.+|qima_.+|tts_vc_model|vision_input_token_cache|.+_batch_chat"
 )
-_RANGE = re.compile(r"(?:(\d{1,9})([km]?)<)?(?:Input|Token|输入)(?:<=|≤)(\d{1,9})([km]?)", re.IGNORECASE)
-# The pages never say whether 1k is 1,000 or 1,024; every reader seen says 1,000 (2026-10). If they
-# err, a request in the 24 tokens in a thousand between the two is priced one range too high.
+_RANGE = re.compile(
+    r"(?:([0-9]{1,9})([km]?)<)?(?:input|token|输入)(?:<=|≤)([0-9]{1,9})([km]?)", re.IGNORECASE
+)
+# The pages do not say whether 1k is 1,000 or 1,024; every reader seen says 1,000 (2026-10). If that
+# is wrong, requests of up to 2.4 % more than a bound are priced one range too high, none too low.
 _THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 

@@ -62,7 +62,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         return NO_PRICING
     for key in ("prompt", "completion"):
         if not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
-            raise BadAmount(f"pricing.{key}: not a string, as prices per token are")
+            raise BadAmount(f"pricing.{key}: missing, or not a string as prices per token are")
     named = without_zeros(rates(row.pricing, FIELDS, ignored))
     if not named:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")

@@ -223,6 +223,6 @@ PROVIDER = Provider(
     url="https://api.deepinfra.com/models/list",
     decode=read,
     key=Key(("DEEPINFRA_API_KEY",), required=False),
-    pin=Pin("deepseek-ai/DeepSeek-V4-Pro", Meter.INPUT, rate="1.3", read_on="2026-09-30"),
+    pin=Pin("moonshotai/Kimi-K2.5", Meter.INPUT, rate="0.45", read_on="2026-05-12"),
     page="https://deepinfra.com/pricing",
 )

@@ -106,6 +106,8 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     items = nested(row.pricing, list[_Item], "pricing")
     if not items:
         return Unpriced(Why.NOT_PUBLISHED)
+    if row.serverless_mode is None:
+        raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
     named = without_zeros(_rates(items, ignored))
     if not named:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")

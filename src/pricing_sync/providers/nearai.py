@@ -23,7 +23,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.providers.provider import Pin, Provider
+from pricing_sync.providers.provider import Provider
 from pricing_sync.wire import (
     ABSENT,
     Amount,
@@ -125,7 +125,7 @@ def _amount(raw: Raw, where: str) -> Rate | None:
     scale = whole(cost.scale, f"{where}.scale")
     if scale is None:
         raise BadAmount(f"{where}.scale: missing")
-    # The amount is a 64-bit integer; any other text makes no number together with the exponent.
+    # The amount is a 64-bit integer: a string, or `true`, makes no number with the exponent.
     return rate(Raw(bytes(cost.amount) + b"e-%d" % scale), f"{where}.amount", Per.ONE)
 
 
@@ -195,6 +195,5 @@ PROVIDER = Provider(
     url="https://cloud-api.near.ai/v1/model/list?limit=100&offset=0",
     decode=read,
     following=_following,
-    pin=Pin("zai-org/GLM-5.1-FP8", Meter.INPUT, rate="0.85", read_on="2026-08-20"),
     page="https://cloud.near.ai/models",
 )

@@ -77,71 +77,68 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list, whose test models stay what they are."""
+    """The whole list, in which test models are models like the others."""
     return read_rows(envelope(body, _List).data, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Novita says of one model. It writes zero for models that it bills, so zero is no
-    quote."""
+    """What Novita says of one model. It writes zero for models that it bills: no quote."""
     status = number(row.status, "status")
     if status is not None and status <= 0:
         return Unpriced(Why.WITHDRAWN, f"status {status}")
-    told = [_flat(row, ignored), _rates(row.pricing or {}, ignored)]
+    flat = {
+        "prompt.price_per_m": row.input_token_price_per_m,
+        "completion.price_per_m": row.output_token_price_per_m,
+    }
+    told = [_named(flat, ignored), _named(_flattened(row.pricing), ignored)]
     overrides = []
-    for at, tier in _tiers(row):
-        rates_there = _rates(tier.pricing, ignored)
-        # The first tier begins at the first token: it is the base.
-        if at <= 1:
-            told.append(rates_there)
+    for tier in _tiers(row):
+        said = _named(_flattened(tier.pricing), ignored)
+        if not said:
+            raise BadAmount("tiered_billing_configs: a tier without a price")
+        # The tier of the first token is the base, told once more.
+        if _begins(tier) <= 1:
+            told.append(said)
         else:
-            overrides.append(Conditional(When(min_input_tokens=at), rates_there))
+            overrides.append(Conditional(When(min_input_tokens=_begins(tier)), said))
     named = _agreed(told)
     if not named:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
     return RateCard(named, tuple(overrides))
 
 
-def _flat(row: Row, ignored: Counter[str]) -> dict[Meter, Rate]:
-    prices = {
-        "prompt.price_per_m": row.input_token_price_per_m,
-        "completion.price_per_m": row.output_token_price_per_m,
+def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:
+    return {
+        f"{key}.{unit}": raw
+        for key, price in (pricing or {}).items()
+        for unit, raw in (nested(price, dict[str, Raw], f"pricing.{key}") or {}).items()
     }
-    return _known(prices, ignored)
 
 
-def _rates(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    prices = {
-        f"{key}.{name}": raw
-        for key, price in pricing.items()
-        for name, raw in (nested(price, dict[str, Raw], f"pricing.{key}") or {}).items()
-    }
-    return _known(prices, ignored)
-
-
-def _known(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    for key in prices.keys() & WHOLE.keys():
-        whole(prices[key], f"pricing.{key}")  # a fraction, or -1, is in another unit
+def _named(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    for key in sorted(prices.keys() & WHOLE.keys()):
+        whole(prices[key], f"pricing.{key}")  # a fraction would be in another unit
     return without_zeros(rates(prices, {**WHOLE, **DECIMAL}, ignored))
 
 
-def _tiers(row: Row) -> list[tuple[int, _Tier]]:
-    """The tiers, each with the input tokens it begins at, in ascending order."""
-    configs = row.tiered_billing_configs or []
-    if row.is_tiered_billing and not configs:
-        raise BadAmount("tiered_billing_configs: missing, though billing is tiered")
-    if row.is_tiered_billing is False:
-        return []
-    # A tier's `max_tokens` is the next one's `min_tokens`. Which of the two has that very token
-    # nobody says: read as at or above (2026-10, confidence low).
-    begins = [whole(tier.min_tokens, "tiered_billing_configs.min_tokens") for tier in configs]
-    return sorted(
-        ((at or 0, tier) for at, tier in zip(begins, configs, strict=True)), key=lambda t: t[0]
-    )
+def _tiers(row: Row) -> list[_Tier]:
+    tiers = row.tiered_billing_configs or []
+    if row.is_tiered_billing and not tiers:
+        raise BadAmount("tiered_billing_configs: none, though billing is tiered")
+    return [] if row.is_tiered_billing is False else sorted(tiers, key=_begins)
+
+
+def _begins(tier: _Tier) -> int:
+    """The first number of input tokens of a tier. The one before ends at the same number; that
+    the higher tier has it is an assumption (2026-10, confidence low)."""
+    tokens = whole(tier.min_tokens, "tiered_billing_configs.min_tokens")
+    if tokens is None:
+        raise BadAmount("tiered_billing_configs.min_tokens: missing")
+    return tokens
 
 
 def _agreed(told: list[dict[Meter, Rate]]) -> dict[Meter, Rate]:
-    """One set of rates of several that must not contradict each other."""
+    """One set of rates, of several that must not contradict each other."""
     named: dict[Meter, Rate] = {}
     for said in told:
         for meter, rate in said.items():

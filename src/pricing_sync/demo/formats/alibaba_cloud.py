@@ -1,0 +1,85 @@
+"""Alibaba Cloud Model Studio: strings per million, by ranges of input, in one of two languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model, Prices
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    Render,
+    Row,
+    above,
+    key_required,
+    named,
+    per_one,
+    plain,
+)
+from pricing_sync.price import Meter
+
+_ALIBABA = {
+    "input_token": Meter.INPUT,
+    "output_token": Meter.OUTPUT,
+    "thinking_output_token": Meter.REASONING,
+    "input_token_cache": Meter.CACHE_READ,
+    "input_token_cache_creation_5m": Meter.CACHE_WRITE,
+    "image_number": Meter.IMAGE,
+}
+
+
+def _alibaba(per_million: str, per_image: str) -> Render:
+    """The list of one region, with its words for the two units."""
+
+    def items(prices: Prices) -> list[Row]:
+        return [
+            {
+                "type": key,
+                "price": per_one(amount) if key == "image_number" else plain(amount),
+                "price_unit": per_image if key == "image_number" else per_million,
+                "time_band": "standard",
+            }
+            for key, amount in named(prices, _ALIBABA)
+        ]
+
+    def row(model: Model) -> Row:
+        ranges = zip(_ranges(model), (model.prices, *_overriding(model)), strict=True)
+        return {
+            "model": model.id,
+            "model_info": {"context_window": model.context},
+            "prices": [{"range_name": name, "prices": items(prices)} for name, prices in ranges],
+        }
+
+    def render(models: Sequence[Model], asked: Asked) -> Json:
+        number, size = asked.number("page_no", 1), asked.page_size
+        output = {
+            "total": len(models),
+            "page_no": number,
+            "page_size": size,
+            "models": [row(model) for model in asked.page(models, (number - 1) * size)],
+        }
+        return {"code": None, "message": None, "success": True, "output": output}
+
+    return render
+
+
+def _overriding(model: Model) -> list[Prices]:
+    return [prices for _, prices in model.overrides]
+
+
+def _ranges(model: Model) -> list[str]:
+    """`Default`, or `Input<=32k` and `32k<Input<=128k` and so on up to the context."""
+    if not model.overrides:
+        return ["Default"]
+    bounds = [f"{above(when) // 1000}k" for when, _ in model.overrides]
+    ends = [*bounds, f"{(model.context or 0) // 1000}k"]
+    begins = ["", *(f"{bound}<" for bound in bounds)]
+    return [f"{begin}Input<={end}" for begin, end in zip(begins, ends, strict=True)]
+
+
+_KEY = key_required(
+    {"code": "InvalidApiKey", "message": "No API-key provided.", "request_id": "demo"}
+)
+INTERNATIONAL = Format({"/api/v1/models": _alibaba("Per 1M tokens", "Per image")}, "price", _KEY)
+BEIJING = Format({"/api/v1/models": _alibaba("每百万tokens", "每张")}, "price", _KEY)

@@ -1,0 +1,38 @@
+"""Cerebras: strings per token, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    named,
+    per_one,
+)
+from pricing_sync.price import Meter
+
+_PROMPT = {
+    "prompt": Meter.INPUT,
+    "completion": Meter.OUTPUT,
+}
+
+
+def _cerebras(models: Sequence[Model], _asked: Asked) -> Json:
+    rows = [
+        {
+            "id": model.id,
+            "object": "model",
+            "pricing": {key: per_one(amount) for key, amount in named(model.prices, _PROMPT)},
+            "limits": {"max_context_length": model.context},
+            "deprecated": False,
+            "preview": False,
+        }
+        for model in models
+    ]
+    return {"object": "list", "data": rows}
+
+
+FORMAT = Format({"/public/v1/models": _cerebras}, "prompt", has_etag=True)

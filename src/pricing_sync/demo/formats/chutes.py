@@ -1,0 +1,38 @@
+"""Chutes: the words of OpenRouter with another unit, numbers per million."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    named,
+)
+from pricing_sync.price import Meter
+
+_PROMPT = {
+    "prompt": Meter.INPUT,
+    "completion": Meter.OUTPUT,
+    "input_cache_read": Meter.CACHE_READ,
+}
+
+
+def _chutes(models: Sequence[Model], _asked: Asked) -> Json:
+    """The words of OpenRouter with another unit: numbers, per million."""
+    rows = [
+        {
+            "id": model.id,
+            "object": "model",
+            "context_length": model.context,
+            "pricing": dict(named(model.prices, _PROMPT)),
+            "confidential_compute": model.id.endswith("-TEE"),
+        }
+        for model in models
+    ]
+    return {"object": "list", "data": rows}
+
+
+FORMAT = Format({"/v1/models": _chutes}, "prompt")

@@ -1,0 +1,77 @@
+"""Cloudflare Workers AI: prices by the words of their unit, and a total that is not true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    Row,
+    key_required,
+    plain,
+)
+from pricing_sync.price import Meter
+
+# The meter, and the share of the price of a million that one such unit has.
+_UNITS = {
+    "per M input tokens": (Meter.INPUT, Decimal(1)),
+    "per M output tokens": (Meter.OUTPUT, Decimal(1)),
+    "per M cached input tokens": (Meter.CACHE_READ, Decimal(1)),
+    "per audio minute": (Meter.SECOND, Decimal("0.00006")),
+    "per 1k characters": (Meter.CHARACTER, Decimal("0.001")),
+    "per inference request": (Meter.REQUEST, Decimal("0.000001")),
+}
+_OTHERWISE = {
+    "Text-to-Image": {"per 512 by 512 tile": Decimal("0.0058"), "per step": Decimal("0.00011")},
+    "Summarization": {"per M input tokens": Decimal(0)},
+}
+
+
+def _cloudflare(models: Sequence[Model], asked: Asked) -> Json:
+    """The total counts more models than are ever listed: 245, when there were 91."""
+    number, size = asked.number("page", 1), asked.page_size
+    rows = [_cloudflare_row(model) for model in asked.page(models, (number - 1) * size)]
+    return {
+        "success": True,
+        "result": rows,
+        "errors": [],
+        "messages": [],
+        "result_info": {
+            "count": len(rows),
+            "page": number,
+            "per_page": size,
+            "total_count": len(models) * 245 // 91,
+        },
+    }
+
+
+def _cloudflare_row(model: Model) -> Row:
+    told = {
+        unit: Decimal(plain(model.prices[meter] * share))
+        for unit, (meter, share) in _UNITS.items()
+        if meter in model.prices
+    } or _OTHERWISE.get(model.kind, {})
+    prices = [{"unit": unit, "price": price, "currency": "USD"} for unit, price in told.items()]
+    properties: list[Row] = [{"property_id": "price", "value": prices}] if prices else []
+    if model.context is not None:
+        properties.append({"property_id": "context_window", "value": str(model.context)})
+    task = model.kind.replace("chat", "Text Generation")
+    return {"name": model.id, "task": {"name": task}, "properties": properties}
+
+
+FORMAT = Format(
+    {"/client/v4/accounts/[^/]+/ai/models/search": _cloudflare},
+    "price",
+    key_required(
+        {
+            "success": False,
+            "result": None,
+            "errors": [{"code": 10000, "message": "Authentication error"}],
+            "messages": [],
+        }
+    ),
+)

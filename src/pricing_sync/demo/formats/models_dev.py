@@ -1,0 +1,59 @@
+"""models.dev: numbers per million, every provider in one document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model, Prices
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    Row,
+    above,
+    named,
+)
+from pricing_sync.price import Meter, Why
+
+_COST = {
+    "input": Meter.INPUT,
+    "output": Meter.OUTPUT,
+    "cache_read": Meter.CACHE_READ,
+    "cache_write": Meter.CACHE_WRITE,
+    "reasoning": Meter.REASONING,
+    "input_audio": Meter.INPUT_AUDIO,
+    "output_audio": Meter.OUTPUT_AUDIO,
+}
+
+
+def _catalog(_models: Sequence[Model], asked: Asked) -> Json:
+    """The document is the same for everyone."""
+    return {
+        provider: {
+            "id": provider,
+            "name": provider,
+            "models": {model.id: _catalog_row(model) for model in models},
+        }
+        for provider, models in asked.catalog.items()
+    }
+
+
+def _catalog_row(model: Model) -> Row:
+    row: Row = {"id": model.id, "limit": {"context": model.context}}
+    if model.why is Why.NOT_PUBLISHED:
+        return row
+    cost: Row = {"input": 0, "output": 0, **_cost(model.prices)}
+    if model.overrides:
+        cost["context_over_200k"] = _cost(model.overrides[0][1])
+        cost["tiers"] = [
+            _cost(prices) | {"tier": {"type": "context", "size": above(when)}}
+            for when, prices in model.overrides
+        ]
+    return row | {"cost": cost}
+
+
+def _cost(prices: Prices) -> Row:
+    return dict(named(prices, _COST))
+
+
+FORMAT = Format({"/api.json": _catalog}, "input", has_etag=True)

@@ -1,0 +1,42 @@
+"""Novita AI: whole numbers of 10⁻⁴ dollars per million."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    key_required,
+    named,
+    ten_thousandths,
+)
+from pricing_sync.price import Meter
+
+_NOVITA = {"input_token_price_per_m": Meter.INPUT, "output_token_price_per_m": Meter.OUTPUT}
+
+
+def _novita(models: Sequence[Model], _asked: Asked) -> Json:
+    rows = [
+        {
+            "id": model.id,
+            "object": "model",
+            **dict.fromkeys(_NOVITA, 0),
+            # 10⁻⁴ dollars.
+            **{key: ten_thousandths(amount) for key, amount in named(model.prices, _NOVITA)},
+            "context_size": model.context,
+            "model_type": model.kind,
+            "status": 1,
+        }
+        for model in models
+    ]
+    return {"data": rows}
+
+
+FORMAT = Format(
+    {"/openai/v1/models": _novita, "/v3/openai/models": _novita},
+    "input_token_price_per_m",
+    key_required({"code": 401, "reason": "UNAUTHORIZED", "message": "missing api key"}),
+)

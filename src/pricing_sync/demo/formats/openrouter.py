@@ -1,0 +1,71 @@
+"""OpenRouter: strings per token, -1 where the price varies, and overrides that inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    Row,
+    above,
+    named,
+    per_one,
+)
+from pricing_sync.price import Meter, When, Why
+
+_OPENROUTER = {
+    "prompt": Meter.INPUT,
+    "completion": Meter.OUTPUT,
+    "image": Meter.INPUT_IMAGE,
+    "image_output": Meter.OUTPUT_IMAGE,
+    "audio": Meter.INPUT_AUDIO,
+    "input_audio_cache": Meter.CACHE_READ_AUDIO,
+    "web_search": Meter.WEB_SEARCH,
+    "internal_reasoning": Meter.REASONING,
+    "input_cache_read": Meter.CACHE_READ,
+    "input_cache_write": Meter.CACHE_WRITE,
+    "input_cache_write_1h": Meter.CACHE_WRITE_1H,
+}
+_UNPRICED = {Why.VARIES: "-1", Why.NOT_PER_TOKEN: "0", Why.NOT_PUBLISHED: None}
+
+
+def _openrouter(models: Sequence[Model], asked: Asked) -> Json:
+    everything = asked.parameters.get("output_modalities") == "all"
+    return {"data": [_openrouter_row(m) for m in models if everything or m.kind == "chat"]}
+
+
+def _openrouter_row(model: Model) -> Row:
+    return {
+        "id": model.id,
+        "canonical_slug": model.id,
+        "context_length": model.context,
+        "architecture": {"output_modalities": [model.kind.replace("chat", "text")]},
+        "pricing": _openrouter_pricing(model),
+        "expiration_date": "2098-12-31",
+    }
+
+
+def _openrouter_pricing(model: Model) -> Row:
+    if model.why is not None:
+        return dict.fromkeys(("prompt", "completion"), _UNPRICED[model.why])
+    overrides = [
+        _openrouter_condition(when)
+        | {key: per_one(amount) for key, amount in named(prices, _OPENROUTER)}
+        for when, prices in model.overrides
+    ]
+    pricing: Row = {"prompt": "0", "completion": "0"}
+    pricing |= {key: per_one(amount) for key, amount in named(model.prices, _OPENROUTER)}
+    return pricing | ({"overrides": overrides} if overrides else {})
+
+
+def _openrouter_condition(when: When) -> Row:
+    if when.hours is None:
+        return {"min_prompt_tokens": above(when)}
+    start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)
+    return {"utc_start": start, "utc_end": end}
+
+
+FORMAT = Format({"/api/v1/models": _openrouter}, "prompt")

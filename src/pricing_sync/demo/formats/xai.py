@@ -1,0 +1,62 @@
+"""xAI: whole numbers of cents per hundred million, zero where there is no long context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.demo.facts import Model
+from pricing_sync.demo.formats.format import (
+    Asked,
+    Format,
+    Json,
+    Row,
+    key_required,
+    named,
+    ten_thousandths,
+)
+from pricing_sync.price import Meter
+
+_XAI = {
+    "prompt_text_token_price": Meter.INPUT,
+    "cached_prompt_text_token_price": Meter.CACHE_READ,
+    "completion_text_token_price": Meter.OUTPUT,
+    "prompt_image_token_price": Meter.INPUT_IMAGE,
+    "search_price": Meter.WEB_SEARCH,
+}
+_XAI_LONG = {
+    f"{key}_long_context": meter for key, meter in list(_XAI.items())[:3]
+}  # zero means that there is no such tier
+
+
+def _xai(models: Sequence[Model], _asked: Asked) -> Json:
+    return {"models": [_xai_row(model) for model in models]}
+
+
+def _xai_row(model: Model) -> Row:
+    row: Row = {"id": model.id, "object": "model", "aliases": list(model.aliases)}
+    row |= dict.fromkeys((*_XAI, *_XAI_LONG, "long_context_threshold"), 0)
+    # Cents per hundred million tokens.
+    row |= {key: ten_thousandths(amount) for key, amount in named(model.prices, _XAI)}
+    for when, prices in model.overrides:
+        row["long_context_threshold"] = when.min_input_tokens
+        row |= {key: ten_thousandths(amount) for key, amount in named(prices, _XAI_LONG)}
+    return row
+
+
+def _xai_key(_models: Sequence[Model], _asked: Asked) -> Json:
+    """What a key may do; this one sees every model."""
+    return {
+        "redacted_api_key": "xai-...demo",
+        "name": "demo",
+        "acls": ["api-key:endpoint:*", "api-key:model:*"],
+        "api_key_blocked": False,
+        "api_key_disabled": False,
+        "team_blocked": False,
+    }
+
+
+FORMAT = Format(
+    {"/v1/language-models": _xai, "/v1/api-key": _xai_key},
+    "prompt_text_token_price",
+    key_required({"code": "unauthenticated", "error": "No API key provided."}),
+)
