@@ -99,6 +99,53 @@ _MODELS_DEV = {
 # Without its tiers, a model has its long price where the old field says: above 200,000.
 _LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null")
 
+_ALIBABA = {
+    "success": True,
+    "code": None,
+    "message": None,
+    "output": {
+        "total": 2,
+        "page_no": 1,
+        "page_size": 100,
+        "models": [
+            {
+                "model": "m0",
+                "prices": [
+                    {
+                        "range_name": name,
+                        "prices": [
+                            {"type": kind, "price": price, "price_unit": "Per 1M tokens"}
+                            for kind, price in (
+                                ("input_token", start),
+                                ("output_token", "8"),
+                                ("thinking_output_token", "9"),
+                                ("input_token_batch", "0.5"),
+                                ("output_token_batch", "4"),
+                            )
+                        ],
+                    }
+                    for name, start in (("Input<=32k", "1"), ("32k<Input<=128k", "2"))
+                ],
+            },
+            {
+                "model": "m1",
+                "prices": [
+                    {
+                        "range_name": "Default",
+                        "prices": [
+                            {
+                                "type": "image_number",
+                                "price": "0.04",
+                                "price_unit": "Per image",
+                                "time_band": "standard",
+                            }
+                        ],
+                    }
+                ],
+            },
+        ],
+    },
+}
 # Without its days, an entry applies on every day: they are optional.
 _ANY_DAY = ("utc_days deleted", "utc_days null", "utc_days []", "utc_days.0 deleted")
 _ANY_WEEKDAY = ("weekdays deleted", "weekdays null", "weekdays.")
@@ -229,57 +276,8 @@ BUILT = [
             ],
         },
     ),
-    Sample(
-        "alibaba-cloud",
-        ("output", "models"),
-        built={
-            "success": True,
-            "code": None,
-            "message": None,
-            "output": {
-                "total": 2,
-                "page_no": 1,
-                "page_size": 100,
-                "models": [
-                    {
-                        "model": "m0",
-                        "prices": [
-                            {
-                                "range_name": name,
-                                "prices": [
-                                    {"type": kind, "price": price, "price_unit": "Per 1M tokens"}
-                                    for kind, price in (
-                                        ("input_token", start),
-                                        ("output_token", "8"),
-                                        ("thinking_output_token", "9"),
-                                        ("input_token_batch", "0.5"),
-                                        ("output_token_batch", "4"),
-                                    )
-                                ],
-                            }
-                            for name, start in (("Input<=32k", "1"), ("32k<Input<=128k", "2"))
-                        ],
-                    },
-                    {
-                        "model": "m1",
-                        "prices": [
-                            {
-                                "range_name": "Default",
-                                "prices": [
-                                    {
-                                        "type": "image_number",
-                                        "price": "0.04",
-                                        "price_unit": "Per image",
-                                        "time_band": "standard",
-                                    }
-                                ],
-                            }
-                        ],
-                    },
-                ],
-            },
-        },
-    ),
+    Sample("alibaba-cloud", ("output", "models"), built=_ALIBABA),
+    Sample("alibaba-cloud-cn", ("output", "models"), built=_ALIBABA),
     Sample(
         "deepinfra",
         (),

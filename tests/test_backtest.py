@@ -28,7 +28,7 @@ from pricing_sync.backtest import (
 )
 from pricing_sync.dialects import models_dev, openrouter
 from pricing_sync.diff import Change, Kind, Stored, diff
-from pricing_sync.judge import Context, Peers, Quote, Rule, judge, peers
+from pricing_sync.gate import Context, Peers, Quote, Rule, judge, peers
 from pricing_sync.price import Answer, Meter, Per, Rate, RateCard, Unreadable
 
 from recorded import HISTORY, SAMPLES, needs_history, needs_samples, sample

@@ -17,11 +17,14 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
+from msgspec import Raw, Struct
 
 from answers import BUILT, RECORDED, Sample, provider_of
 from pricing_sync.errors import PricingSyncError
-from pricing_sync.price import Answer, Meter, Rate, RateCard, When
+from pricing_sync.price import Answer, Meter, Per, Rate, RateCard, Unreadable, When
+from pricing_sync.providers import built_in
 from pricing_sync.providers.provider import Provider, read_answer
+from pricing_sync.wire import Page, envelope, read_rows
 
 from recorded import needs_samples
 
@@ -214,6 +217,9 @@ def holes(provider: Provider, pair: Pair) -> Iterator[str]:
                 if inside and path != pair.row and mutation.name != "NaN":
                     yield f"{where}: spoils the whole answer: {error}"
                 continue
+            except Exception as error:
+                error.add_note(where)
+                raise
             if found := new_rates(sound, broken):
                 yield f"{where}: new rates {found}"
             if inside and any(broken.listings.get(model) != said for model, said in beside.items()):
@@ -229,6 +235,67 @@ def check(sample: Sample) -> None:
         if not any(part in hole for part in sample.accepted)
     ]
     assert not found, f"{len(found)} holes:\n" + "\n".join(found[:40])
+
+
+def test_every_provider_has_a_built_answer() -> None:
+    """A new provider is not tested by this file until it is given one."""
+    assert built_in().keys() <= {sample.provider for sample in BUILT}
+
+
+@pytest.mark.parametrize("sample", BUILT, ids=str)
+def test_a_built_answer_names_prices(sample: Sample) -> None:
+    """Else there would be nothing in it to break."""
+    answer = read_answer(provider_of(sample), [sample.body()])
+    assert statements(answer)
+    assert not [said for said in answer.listings.values() if isinstance(said, Unreadable)]
+
+
+class Row(Struct):
+    id: str
+    pricing: dict[str, Any] | None = None
+
+
+class Rows(Struct):
+    data: list[Raw]
+
+
+def careless(row: Row, _ignored: object) -> RateCard:
+    """Reads as nobody should: what is missing costs nothing, what Python takes is a number."""
+    try:
+        rate = Rate.of(str(float((row.pricing or {}).get("in") or 0)), Per.ONE)
+    except (TypeError, ValueError):
+        rate = Rate(0)
+    return RateCard({Meter.INPUT: rate})
+
+
+def test_a_careless_reader_is_found_out() -> None:
+    """The properties are able to fail."""
+    acme = Provider(
+        id="acme",
+        name="Acme",
+        url="https://acme.example/",
+        decode=lambda body: read_rows(envelope(body, Rows).data, Row, careless),
+    )
+    rows = [{"id": name, "pricing": {"in": "0.5"}} for name in "ab"]
+    [pair, _] = pairs({"data": rows}, ("data",))
+    found = "\n".join(holes(acme, pair))
+    for how in ("deleted", "renamed", '"1_000"', '"１２"', '"NaN"', "true", "null", "in a list"):
+        assert f"acme: data.0.pricing.in {how}: new rates" in found
+    assert "acme: data.0.pricing deleted: new rates" in found
+
+
+def test_a_reader_that_raises_is_found_out() -> None:
+    """An error that is not ours comes through, with the place that was broken."""
+    acme = Provider(
+        id="acme",
+        name="Acme",
+        url="https://acme.example/",
+        decode=lambda body: Page([(row["id"], Unreadable("")) for row in json.loads(body)]),
+    )
+    [pair, _] = pairs([{"id": "a"}, {"id": "b"}], ())
+    with pytest.raises(TypeError) as raised:
+        list(holes(acme, pair))
+    assert raised.value.__notes__ == ['acme: 0 ""']
 
 
 @pytest.mark.parametrize("sample", BUILT, ids=str)

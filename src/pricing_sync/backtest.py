@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from pricing_sync.diff import Change, Kind
-from pricing_sync.judge import (
+from pricing_sync.gate import (
     Context,
     Peers,
     Spread,

@@ -40,7 +40,7 @@ class ProviderSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: str | None = Field(
-        None, description="asked instead of the provider's own scheme and host"
+        default=None, description="asked instead of the provider's own scheme and host"
     )
 
 
@@ -50,24 +50,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database: str = Field(
-        "sqlite:///pricing-sync.db", description="where prices are kept: sqlite:///FILE"
+        default="sqlite:///pricing-sync.db", description="where prices are kept: sqlite:///FILE"
     )
     providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
-        ("openrouter", "featherless", "nearai", "alibaba-cloud"),
+        default=("openrouter", "featherless", "nearai", "alibaba-cloud"),
         min_length=1,
         description="the providers to read, with commas",
     )
     deadline_seconds: float = Field(
-        60, gt=0, le=3600, description="for one request, from connecting to the last byte"
+        default=60, gt=0, le=3600, description="for one request, from connecting to the last byte"
     )
     max_megabytes: int = Field(
-        64, gt=0, le=1024, description="for one page of an answer, unpacked (MiB)"
+        default=64, gt=0, le=1024, description="for one page of an answer, unpacked (MiB)"
     )
-    attempts: int = Field(4, ge=1, le=10, description="for one request, the first included")
+    attempts: int = Field(default=4, ge=1, le=10, description="for one request, the first included")
     evidence_days: int = Field(
-        90, ge=1, description="how long the bytes that prices were read from are kept"
+        default=90, ge=1, description="how long the bytes that prices were read from are kept"
     )
-    provider: dict[str, ProviderSettings] = Field({}, description="the tables [provider.ID]")
+    provider: dict[str, ProviderSettings] = Field(default={}, description="the tables [provider.ID]")
 
     @classmethod
     def settings_customise_sources(

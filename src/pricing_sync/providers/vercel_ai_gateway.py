@@ -1,8 +1,8 @@
 """Vercel AI Gateway: strings of US dollars per unit, and tiers by the tokens of the request.
 
 Read 2026-10 off the documentation's example, independent readers of the list, and an answer
-recorded 2025-07-25. A model's price is that of the provider Vercel would choose;
-`/v1/models/{creator}/{model}/endpoints` has the others.
+recorded 2025-07-25. Where `varies_by_provider`, `/v1/models/{creator}/{model}/endpoints` has the
+price at each of them.
 """
 
 from __future__ import annotations

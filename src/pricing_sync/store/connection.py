@@ -49,9 +49,9 @@ class Connection(Protocol):
         """Let go of the database. Closing twice is harmless."""
 
 
-def load_queries(replacements: Mapping[str, str]) -> dict[str, str]:
-    """The queries of `queries.sql` by name, with `{…}` filled in."""
-    text = resources.files("pricing_sync.store").joinpath("queries.sql").read_text("utf-8")
+def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
+    """The queries of a file beside this one by name, with `{…}` filled in."""
+    text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
     return {name: _fill(sql, replacements) for name, sql in queries.items()}

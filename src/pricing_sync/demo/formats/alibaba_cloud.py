@@ -19,7 +19,7 @@ from pricing_sync.demo.formats.format import (
 )
 from pricing_sync.price import Meter
 
-_ALIBABA = {
+_FIELDS = {
     "input_token": Meter.INPUT,
     "output_token": Meter.OUTPUT,
     "thinking_output_token": Meter.REASONING,
@@ -29,7 +29,7 @@ _ALIBABA = {
 }
 
 
-def _alibaba(per_million: str, per_image: str) -> Render:
+def _in(per_million: str, per_image: str) -> Render:
     """The list of one region, with its words for the two units."""
 
     def items(prices: Prices) -> list[Row]:
@@ -40,7 +40,7 @@ def _alibaba(per_million: str, per_image: str) -> Render:
                 "price_unit": per_image if key == "image_number" else per_million,
                 "time_band": "standard",
             }
-            for key, amount in named(prices, _ALIBABA)
+            for key, amount in named(prices, _FIELDS)
         ]
 
     def row(model: Model) -> Row:
@@ -81,5 +81,5 @@ def _ranges(model: Model) -> list[str]:
 _KEY = key_required(
     {"code": "InvalidApiKey", "message": "No API-key provided.", "request_id": "demo"}
 )
-INTERNATIONAL = Format({"/api/v1/models": _alibaba("Per 1M tokens", "Per image")}, "price", _KEY)
-BEIJING = Format({"/api/v1/models": _alibaba("每百万tokens", "每张")}, "price", _KEY)
+INTERNATIONAL = Format({"/api/v1/models": _in("Per 1M tokens", "Per image")}, "price", _KEY)
+BEIJING = Format({"/api/v1/models": _in("每百万tokens", "每张")}, "price", _KEY)

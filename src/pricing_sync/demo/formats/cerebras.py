@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    named,
-    per_one,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, named, per_one
 from pricing_sync.price import Meter
 
 _PROMPT = {
@@ -20,7 +14,7 @@ _PROMPT = {
 }
 
 
-def _cerebras(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     rows = [
         {
             "id": model.id,
@@ -35,4 +29,4 @@ def _cerebras(models: Sequence[Model], _asked: Asked) -> Json:
     return {"object": "list", "data": rows}
 
 
-FORMAT = Format({"/public/v1/models": _cerebras}, "prompt", has_etag=True)
+FORMAT = Format({"/public/v1/models": _answer}, "prompt", has_etag=True)

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    named,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, named
 from pricing_sync.price import Meter
 
 _PROMPT = {
@@ -20,7 +15,7 @@ _PROMPT = {
 }
 
 
-def _chutes(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     """The words of OpenRouter with another unit: numbers, per million."""
     rows = [
         {
@@ -35,4 +30,4 @@ def _chutes(models: Sequence[Model], _asked: Asked) -> Json:
     return {"object": "list", "data": rows}
 
 
-FORMAT = Format({"/v1/models": _chutes}, "prompt")
+FORMAT = Format({"/v1/models": _answer}, "prompt")

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    key_required,
-    plain,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, plain
 from pricing_sync.price import Meter
 
 # The meter, and the share of the price of a million that one such unit has.
@@ -31,10 +24,10 @@ _OTHERWISE = {
 }
 
 
-def _cloudflare(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     """The total counts more models than are ever listed: 245, when there were 91."""
     number, size = asked.number("page", 1), asked.page_size
-    rows = [_cloudflare_row(model) for model in asked.page(models, (number - 1) * size)]
+    rows = [_row(model) for model in asked.page(models, (number - 1) * size)]
     return {
         "success": True,
         "result": rows,
@@ -49,7 +42,7 @@ def _cloudflare(models: Sequence[Model], asked: Asked) -> Json:
     }
 
 
-def _cloudflare_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     told = {
         unit: Decimal(plain(model.prices[meter] * share))
         for unit, (meter, share) in _UNITS.items()
@@ -64,7 +57,7 @@ def _cloudflare_row(model: Model) -> Row:
 
 
 FORMAT = Format(
-    {"/client/v4/accounts/[^/]+/ai/models/search": _cloudflare},
+    {"/client/v4/accounts/[^/]+/ai/models/search": _answer},
     "price",
     key_required(
         {

@@ -6,25 +6,17 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    named,
-    per_one,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one
 from pricing_sync.price import Meter
-
 
 _PER_TOKEN = {"prompt": Meter.INPUT, "completion": Meter.OUTPUT}
 _PER_MILLION = {"input": Meter.INPUT, "output": Meter.OUTPUT}
 
 
-def _featherless(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     number, size = asked.number("page", 1), asked.page_size
     return {
-        "data": [_featherless_row(model) for model in asked.page(models, (number - 1) * size)],
+        "data": [_row(model) for model in asked.page(models, (number - 1) * size)],
         "pagination": {
             "current_page": number,
             "total_pages": ceil(len(models) / size),
@@ -33,7 +25,7 @@ def _featherless(models: Sequence[Model], asked: Asked) -> Json:
     }
 
 
-def _featherless_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "context_length": model.context, "status": "active"}
     if model.why is not None:
         return row
@@ -47,4 +39,4 @@ def _no_scripts(headers: Mapping[str, str]) -> tuple[int, Json] | None:
     return (404, "Gone.") if not agent or agent.startswith("python") else None
 
 
-FORMAT = Format({"/v1/models": _featherless}, "prompt", _no_scripts)
+FORMAT = Format({"/v1/models": _answer}, "prompt", _no_scripts)

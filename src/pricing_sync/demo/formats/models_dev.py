@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    above,
-    named,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named
 from pricing_sync.price import Meter, Why
 
 _COST = {
@@ -26,19 +19,19 @@ _COST = {
 }
 
 
-def _catalog(_models: Sequence[Model], asked: Asked) -> Json:
+def _answer(_models: Sequence[Model], asked: Asked) -> Json:
     """The document is the same for everyone."""
     return {
         provider: {
             "id": provider,
             "name": provider,
-            "models": {model.id: _catalog_row(model) for model in models},
+            "models": {model.id: _row(model) for model in models},
         }
         for provider, models in asked.catalog.items()
     }
 
 
-def _catalog_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "limit": {"context": model.context}}
     if model.why is Why.NOT_PUBLISHED:
         return row
@@ -56,4 +49,4 @@ def _cost(prices: Prices) -> Row:
     return dict(named(prices, _COST))
 
 
-FORMAT = Format({"/api.json": _catalog}, "input", has_etag=True)
+FORMAT = Format({"/api.json": _answer}, "input", has_etag=True)

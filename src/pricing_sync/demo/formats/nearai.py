@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    above,
-    named,
-    plain,
-    whole,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, plain, whole
 from pricing_sync.price import Meter
 
-_NEAR_AMOUNTS = {
+_AMOUNTS = {
     "inputCostPerToken": Meter.INPUT,
     "outputCostPerToken": Meter.OUTPUT,
     "cacheReadCostPerToken": Meter.CACHE_READ,
 }
-_NEAR_TEXT = {
+_TEXT = {
     "uncachedInput": Meter.INPUT,
     "cachedInput": Meter.CACHE_READ,
     "cacheWrite": Meter.CACHE_WRITE,
@@ -30,39 +21,39 @@ _NEAR_TEXT = {
 }
 
 
-def _near(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     start = asked.number("offset", 0)
     return {
-        "models": [_near_row(model) for model in asked.page(models, start)],
+        "models": [_row(model) for model in asked.page(models, start)],
         "limit": asked.page_size,
         "offset": start,
         "total": len(models),
     }
 
 
-def _near_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     row: Row = {"modelId": model.id, "metadata": {"contextLength": model.context}}
     row |= {
         # Nano-dollars per token.
         key: {"amount": whole(amount.scaleb(3)), "scale": 9, "currency": "USD"}
-        for key, amount in named(model.prices, _NEAR_AMOUNTS)
+        for key, amount in named(model.prices, _AMOUNTS)
     }
-    return row | ({"textPricing": _near_text(model)} if model.overrides else {})
+    return row | ({"textPricing": _text(model)} if model.overrides else {})
 
 
-def _near_text(model: Model) -> Row:
-    tiers: dict[str, dict[str, Row]] = {"default": {"short": _near_band(model.prices)}}
+def _text(model: Model) -> Row:
+    tiers: dict[str, dict[str, Row]] = {"default": {"short": _band(model.prices)}}
     text: Row = {"version": 1, "currency": "USD", "unit": "million_tokens", "tiers": tiers}
     for when, prices in model.overrides:
         band = "short" if when.min_input_tokens is None else "long"
-        tiers.setdefault(when.service_tier or "default", {})[band] = _near_band(prices)
+        tiers.setdefault(when.service_tier or "default", {})[band] = _band(prices)
         if band == "long":
             text["longContextThreshold"] = above(when)
     return text
 
 
-def _near_band(prices: Prices) -> Row:
-    return {key: plain(amount) for key, amount in named(prices, _NEAR_TEXT)}
+def _band(prices: Prices) -> Row:
+    return {key: plain(amount) for key, amount in named(prices, _TEXT)}
 
 
-FORMAT = Format({"/v1/model/list": _near}, "inputCostPerToken")
+FORMAT = Format({"/v1/model/list": _answer}, "inputCostPerToken")

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    key_required,
-    named,
-    per_one,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, named, per_one
 from pricing_sync.price import Meter
 
 _PROMPT = {
@@ -22,18 +14,18 @@ _PROMPT = {
 }
 
 
-_NEBIUS_ZEROS: Row = dict.fromkeys(
+_ZEROS: Row = dict.fromkeys(
     ("completion", "image", "request", "price_per_minute", "price_per_video_second"), "0"
 )
 
 
-def _nebius(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     """Without `verbose` there is no price, and no error either."""
     verbose = asked.parameters.get("verbose") == "true"
-    return {"object": "list", "data": [_nebius_row(model, verbose=verbose) for model in models]}
+    return {"object": "list", "data": [_row(model, verbose=verbose) for model in models]}
 
 
-def _nebius_row(model: Model, *, verbose: bool) -> Row:
+def _row(model: Model, *, verbose: bool) -> Row:
     row: Row = {"id": model.id, "object": "model"}
     if not verbose:
         return row
@@ -41,10 +33,10 @@ def _nebius_row(model: Model, *, verbose: bool) -> Row:
     return row | {
         "context_length": model.context,
         "architecture": {"modality": model.kind.replace("chat", "text->text")},
-        "pricing": {**_NEBIUS_ZEROS, **told},
+        "pricing": {**_ZEROS, **told},
     }
 
 
 FORMAT = Format(
-    {"/v1/models": _nebius}, "prompt", key_required({"detail": "Authentication required"})
+    {"/v1/models": _answer}, "prompt", key_required({"detail": "Authentication required"})
 )

@@ -15,17 +15,17 @@ from pricing_sync.demo.formats.format import (
 )
 from pricing_sync.price import Meter
 
-_NOVITA = {"input_token_price_per_m": Meter.INPUT, "output_token_price_per_m": Meter.OUTPUT}
+_FIELDS = {"input_token_price_per_m": Meter.INPUT, "output_token_price_per_m": Meter.OUTPUT}
 
 
-def _novita(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     rows = [
         {
             "id": model.id,
             "object": "model",
-            **dict.fromkeys(_NOVITA, 0),
+            **dict.fromkeys(_FIELDS, 0),
             # 10⁻⁴ dollars.
-            **{key: ten_thousandths(amount) for key, amount in named(model.prices, _NOVITA)},
+            **{key: ten_thousandths(amount) for key, amount in named(model.prices, _FIELDS)},
             "context_size": model.context,
             "model_type": model.kind,
             "status": 1,
@@ -36,7 +36,7 @@ def _novita(models: Sequence[Model], _asked: Asked) -> Json:
 
 
 FORMAT = Format(
-    {"/openai/v1/models": _novita, "/v3/openai/models": _novita},
+    {"/openai/v1/models": _answer, "/v3/openai/models": _answer},
     "input_token_price_per_m",
     key_required({"code": 401, "reason": "UNAUTHORIZED", "message": "missing api key"}),
 )

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    above,
-    named,
-    per_one,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, per_one
 from pricing_sync.price import Meter, When, Why
 
-_OPENROUTER = {
+_FIELDS = {
     "prompt": Meter.INPUT,
     "completion": Meter.OUTPUT,
     "image": Meter.INPUT_IMAGE,
@@ -29,43 +21,43 @@ _OPENROUTER = {
     "input_cache_write": Meter.CACHE_WRITE,
     "input_cache_write_1h": Meter.CACHE_WRITE_1H,
 }
-_UNPRICED = {Why.VARIES: "-1", Why.NOT_PER_TOKEN: "0", Why.NOT_PUBLISHED: None}
+_UNPRICED = {Why.VARIES: "-1", Why.NOT_PER_TOKEN: "0"}
 
 
-def _openrouter(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     everything = asked.parameters.get("output_modalities") == "all"
-    return {"data": [_openrouter_row(m) for m in models if everything or m.kind == "chat"]}
+    return {"data": [_row(m) for m in models if everything or m.kind == "chat"]}
 
 
-def _openrouter_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     return {
         "id": model.id,
         "canonical_slug": model.id,
         "context_length": model.context,
         "architecture": {"output_modalities": [model.kind.replace("chat", "text")]},
-        "pricing": _openrouter_pricing(model),
+        "pricing": _pricing(model),
         "expiration_date": "2098-12-31",
     }
 
 
-def _openrouter_pricing(model: Model) -> Row:
+def _pricing(model: Model) -> Row:
     if model.why is not None:
-        return dict.fromkeys(("prompt", "completion"), _UNPRICED[model.why])
+        told = _UNPRICED.get(model.why)
+        return dict.fromkeys(("prompt", "completion"), told) if told else {}
     overrides = [
-        _openrouter_condition(when)
-        | {key: per_one(amount) for key, amount in named(prices, _OPENROUTER)}
+        _condition(when) | {key: per_one(amount) for key, amount in named(prices, _FIELDS)}
         for when, prices in model.overrides
     ]
     pricing: Row = {"prompt": "0", "completion": "0"}
-    pricing |= {key: per_one(amount) for key, amount in named(model.prices, _OPENROUTER)}
+    pricing |= {key: per_one(amount) for key, amount in named(model.prices, _FIELDS)}
     return pricing | ({"overrides": overrides} if overrides else {})
 
 
-def _openrouter_condition(when: When) -> Row:
+def _condition(when: When) -> Row:
     if when.hours is None:
         return {"min_prompt_tokens": above(when)}
     start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)
     return {"utc_start": start, "utc_end": end}
 
 
-FORMAT = Format({"/api/v1/models": _openrouter}, "prompt")
+FORMAT = Format({"/api/v1/models": _answer}, "prompt")

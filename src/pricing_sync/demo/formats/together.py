@@ -7,24 +7,18 @@ from decimal import Decimal
 from math import inf, nextafter
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    key_required,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required
 from pricing_sync.price import Meter
 
 
-def _together(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     return [
         {
             "id": model.id,
             "object": "model",
             "type": model.kind,
             "context_length": model.context,
-            "pricing": _together_pricing(model),
+            "pricing": _pricing(model),
         }
         for model in models
     ]
@@ -32,14 +26,14 @@ def _together(models: Sequence[Model], _asked: Asked) -> Json:
 
 # What stands in `input` of a type that is not sold per token: dollars per million characters for
 # speech, and for transcription a number that nobody is billed.
-_TOGETHER_OTHERWISE = {"audio": Decimal(65), "transcribe": Decimal("0.27")}
+_OTHERWISE = {"audio": Decimal(65), "transcribe": Decimal("0.27")}
 
 
-def _together_pricing(model: Model) -> Row:
+def _pricing(model: Model) -> Row:
     zero = Decimal(0)
     return {
         "hourly": 0,
-        "input": _noisy(model.prices.get(Meter.INPUT, _TOGETHER_OTHERWISE.get(model.kind, zero))),
+        "input": _noisy(model.prices.get(Meter.INPUT, _OTHERWISE.get(model.kind, zero))),
         "output": _noisy(model.prices.get(Meter.OUTPUT, zero)),
         "base": 0,
         "finetune": 0,
@@ -52,7 +46,7 @@ def _noisy(amount: Decimal) -> Decimal:
 
 
 FORMAT = Format(
-    {"/v1/models": _together},
+    {"/v1/models": _answer},
     "input",
     key_required({"error": {"message": "Missing API key.", "type": "invalid_request_error"}}),
 )

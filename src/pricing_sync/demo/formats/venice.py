@@ -18,7 +18,7 @@ _TOKENS = {
 _FIELDS = {"tts": {"input": Meter.CHARACTER}, "image": {"generation": Meter.IMAGE}}
 
 
-def _venice(models: Sequence[Model], asked: Asked) -> Json:
+def _answer(models: Sequence[Model], asked: Asked) -> Json:
     """The list; only of models that write text unless all are asked for."""
     everything = asked.parameters.get("type") == "all"
     rows = [_row(model) for model in models if everything or model.kind == "chat"]
@@ -46,4 +46,4 @@ def _pricing(prices: Prices, kind: str) -> Row:
     return {key: {"usd": amount, "diem": amount} for key, amount in told.items()}
 
 
-FORMAT = Format({"/api/v1/models": _venice}, "usd")
+FORMAT = Format({"/api/v1/models": _answer}, "usd")

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import (
-    Asked,
-    Format,
-    Json,
-    Row,
-    named,
-    per_one,
-    plain,
-)
+from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one, plain
 from pricing_sync.price import Meter, When
 
-_VERCEL = {
+_FIELDS = {
     "input": Meter.INPUT,
     "output": Meter.OUTPUT,
     "input_cache_read": Meter.CACHE_READ,
@@ -26,32 +18,32 @@ _VERCEL = {
 }
 
 
-def _vercel(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     rows = [
         {
             "id": model.id,
             "object": "model",
             "type": model.kind.replace("chat", "language"),
             "context_window": model.context,
-            "pricing": _vercel_pricing(model),
+            "pricing": _pricing(model),
         }
         for model in models
     ]
     return {"object": "list", "data": rows}
 
 
-def _vercel_pricing(model: Model) -> Row:
-    pricing: Row = {key: per_one(amount) for key, amount in named(model.prices, _VERCEL)}
+def _pricing(model: Model) -> Row:
+    pricing: Row = {key: per_one(amount) for key, amount in named(model.prices, _FIELDS)}
     if Meter.WEB_SEARCH in model.prices:  # for a thousand
         pricing["web_search"] = plain(model.prices[Meter.WEB_SEARCH].scaleb(-3))
-    for key, meter in _VERCEL.items():
+    for key, meter in _FIELDS.items():
         costs = [(when, prices[meter]) for when, prices in model.overrides if meter in prices]
         if costs and meter in model.prices:
-            pricing[f"{key}_tiers"] = _vercel_tiers(model.prices[meter], costs)
+            pricing[f"{key}_tiers"] = _tiers(model.prices[meter], costs)
     return pricing
 
 
-def _vercel_tiers(base: Decimal, costs: Sequence[tuple[When, Decimal]]) -> list[Row]:
+def _tiers(base: Decimal, costs: Sequence[tuple[When, Decimal]]) -> list[Row]:
     """From the first token of a tier up to the first of the next."""
     begins = [0, *(when.min_input_tokens for when, _ in costs)]
     tiers: list[Row] = [
@@ -63,4 +55,4 @@ def _vercel_tiers(base: Decimal, costs: Sequence[tuple[When, Decimal]]) -> list[
     return tiers
 
 
-FORMAT = Format({"/v1/models": _vercel}, "input")
+FORMAT = Format({"/v1/models": _answer}, "input")

@@ -16,34 +16,33 @@ from pricing_sync.demo.formats.format import (
 )
 from pricing_sync.price import Meter
 
-_XAI = {
+_FIELDS = {
     "prompt_text_token_price": Meter.INPUT,
     "cached_prompt_text_token_price": Meter.CACHE_READ,
     "completion_text_token_price": Meter.OUTPUT,
     "prompt_image_token_price": Meter.INPUT_IMAGE,
     "search_price": Meter.WEB_SEARCH,
 }
-_XAI_LONG = {
-    f"{key}_long_context": meter for key, meter in list(_XAI.items())[:3]
-}  # zero means that there is no such tier
+# Zero means that there is no such tier.
+_LONG = {f"{key}_long_context": meter for key, meter in list(_FIELDS.items())[:3]}
 
 
-def _xai(models: Sequence[Model], _asked: Asked) -> Json:
-    return {"models": [_xai_row(model) for model in models]}
+def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+    return {"models": [_row(model) for model in models]}
 
 
-def _xai_row(model: Model) -> Row:
+def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "object": "model", "aliases": list(model.aliases)}
-    row |= dict.fromkeys((*_XAI, *_XAI_LONG, "long_context_threshold"), 0)
+    row |= dict.fromkeys((*_FIELDS, *_LONG, "long_context_threshold"), 0)
     # Cents per hundred million tokens.
-    row |= {key: ten_thousandths(amount) for key, amount in named(model.prices, _XAI)}
+    row |= {key: ten_thousandths(amount) for key, amount in named(model.prices, _FIELDS)}
     for when, prices in model.overrides:
         row["long_context_threshold"] = when.min_input_tokens
-        row |= {key: ten_thousandths(amount) for key, amount in named(prices, _XAI_LONG)}
+        row |= {key: ten_thousandths(amount) for key, amount in named(prices, _LONG)}
     return row
 
 
-def _xai_key(_models: Sequence[Model], _asked: Asked) -> Json:
+def _key(_models: Sequence[Model], _asked: Asked) -> Json:
     """What a key may do; this one sees every model."""
     return {
         "redacted_api_key": "xai-...demo",
@@ -56,7 +55,7 @@ def _xai_key(_models: Sequence[Model], _asked: Asked) -> Json:
 
 
 FORMAT = Format(
-    {"/v1/language-models": _xai, "/v1/api-key": _xai_key},
+    {"/v1/language-models": _answer, "/v1/api-key": _key},
     "prompt_text_token_price",
     key_required({"code": "unauthenticated", "error": "No API key provided."}),
 )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pricing_sync.diff import Change, Known
-from pricing_sync.judge.moves import CORE, Move, moves
-from pricing_sync.judge.peers import Peers
-from pricing_sync.judge.rules import RULES, Rule
-from pricing_sync.judge.thresholds import Thresholds
-from pricing_sync.judge.verdict import Reason
+from pricing_sync.gate.moves import CORE, Move, moves
+from pricing_sync.gate.peers import Peers
+from pricing_sync.gate.rules import RULES, Rule
+from pricing_sync.gate.thresholds import Thresholds
+from pricing_sync.gate.verdict import Reason
 from pricing_sync.price import Meter, Rate, RateCard
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing_sync.diff import Change, Kind
-from pricing_sync.judge import (
+from pricing_sync.gate import (
     RULES,
     Anchors,
     Announced,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pricing_sync.diff import Change, Kind
-from pricing_sync.judge.thresholds import Thresholds
+from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.price import Meter, Rate, RateCard, Rates, When
 
 CORE = (Meter.INPUT, Meter.OUTPUT)

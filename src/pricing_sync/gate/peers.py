@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import TypeAlias
 
-from pricing_sync.judge.thresholds import Thresholds
+from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.price import Meter, Rate, RateCard
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from pricing_sync.diff import Change, Kind
-from pricing_sync.judge.moves import (
+from pricing_sync.gate.moves import (
     CACHE,
     CORE,
     Move,
@@ -20,9 +20,9 @@ from pricing_sync.judge.moves import (
     survey,
     views,
 )
-from pricing_sync.judge.peers import Peers
-from pricing_sync.judge.rules import RULES, Rule
-from pricing_sync.judge.thresholds import Bounds, Thresholds
+from pricing_sync.gate.peers import Peers
+from pricing_sync.gate.rules import RULES, Rule
+from pricing_sync.gate.thresholds import Bounds, Thresholds
 from pricing_sync.price import Meter, Rate, RateCard, Unpriced, When
 
 
