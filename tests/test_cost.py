@@ -212,6 +212,12 @@ def test_a_tier_named_only_for_other_requests_has_no_price() -> None:
         cost(only_long, Usage(input=1, service_tier="batch"), NOON)
 
 
+def test_a_condition_of_another_kind_does_not_name_the_tier() -> None:
+    """Long requests have a price, long requests in the flex tier have none."""
+    with pytest.raises(NoPrice, match="flex"):
+        cost(GEMINI_2_5_PRO, Usage(input=250_000, service_tier="flex"), NOON)
+
+
 def test_region_must_be_equal() -> None:
     """A surcharge for one region is not charged elsewhere, nor where the region is not known."""
     regional = card(rates(input="3"), (When(region="eu"), rates(input="3.3")))

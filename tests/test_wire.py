@@ -150,9 +150,9 @@ def test_counts(text: str, expected: int) -> None:
     assert expected == whole(raw(text), "limit")
 
 
-@pytest.mark.parametrize("text", ["1.5", "-1", "1000000001", "1e12", '"0.1"'])
+@pytest.mark.parametrize("text", ["1.5", "-1", "1000000000001", "1e15", '"0.1"'])
 def test_what_is_no_count_is_refused(text: str) -> None:
-    """A threshold of half a token, or of a trillion, is a misreading."""
+    """A threshold of half a token, or of a thousand trillion, is a misreading."""
     with pytest.raises(BadAmount, match=r"^limit: .* is not a count$"):
         whole(raw(text), "limit")
 

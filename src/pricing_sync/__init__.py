@@ -19,7 +19,9 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.version import VERSION as __version__
+from pricing_sync.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "Coin",

@@ -122,7 +122,7 @@ class PricingSync:
 
         Raises:
             UnknownName: there is no such provider.
-            SettingsError: an answer claims to be from the future, where it would outrank all others.
+            SettingsError: an answer claims to be from the future, and would outrank all others.
             StoreError: the database cannot be read or written.
         """
         provider = self.reach.provider(provider_id)

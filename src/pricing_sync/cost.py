@@ -220,7 +220,7 @@ def _is_within(start: int, end: int, minute: int) -> bool:
     start, end = start % 1440, end % 1440
     if start < end:
         return start <= minute < end
-    return start == end or minute >= start or minute < end
+    return minute >= start or minute < end
 
 
 def _zone(name: str) -> tzinfo:

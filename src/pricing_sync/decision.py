@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from pricing_sync.diff import Change, Kind, Stored
 from pricing_sync.price import Answer, Unreadable
@@ -36,6 +37,8 @@ class Decision:
     still_held: Sequence[Held] = ()
     #: Models whose held change is no longer what the provider says.
     lapsed: Sequence[str] = ()
+    #: Models whose held change stood long enough, and now counts.
+    released: Sequence[str] = ()
     #: Models seen for the first time or in another state: why the listing cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -57,31 +60,38 @@ def decide(
     changes: Sequence[Change],
     verdicts: Verdicts,
     stored: Mapping[str, Stored],
-    open_held: Mapping[str, Held],
     answer: Answer,
+    *,
+    open_held: Mapping[str, Change] = MappingProxyType({}),
+    rejected: Collection[Change] = (),
 ) -> Decision:
     """What a complete answer does to the store.
 
     A model is retired when a second complete answer in a row does not have it: absence is weak
-    evidence. A held change that stands as it was judged stays the same held change.
+    evidence. A change that is held already stays the same held change, and is released when no
+    verdict holds it any more. What a person has *rejected* neither counts nor waits.
     """
+    judged = [change for change in changes if change not in rejected]
     held = {
         change.model: Held(change, tuple(verdicts[change.model]))
-        for change in changes
+        for change in judged
         if verdicts.get(change.model)
     }
-    passed = [change for change in changes if change.model not in held]
+    passed = [change for change in judged if change.model not in held]
     gone = [change.model for change in passed if change.kind is Kind.VANISHED]
     apply = [change for change in passed if change.new is not None and change.new != change.old]
     apply += [change for change in passed if _is_revived(change, stored)]
+    standing = {model for model, item in held.items() if open_held.get(model) == item.change}
+    released = [change.model for change in apply if open_held.get(change.model) == change]
     return Decision(
         apply=apply,
         missing=[model for model in gone if stored[model].missing_since is None],
         retire=[model for model in gone if stored[model].missing_since is not None],
         back=_back(stored, answer, {change.model for change in apply}),
-        hold=[item for model, item in held.items() if open_held.get(model) != item],
-        still_held=[item for model, item in held.items() if open_held.get(model) == item],
-        lapsed=[model for model, item in open_held.items() if held.get(model) != item],
+        hold=[item for model, item in held.items() if model not in standing],
+        still_held=[item for model, item in held.items() if model in standing],
+        lapsed=[model for model in open_held if model not in standing and model not in released],
+        released=released,
         seen=_seen(stored, answer),
     )
 
@@ -120,6 +130,7 @@ def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]
     }
 
 
-def decide_unchanged(missing: Sequence[str]) -> Decision:
-    """What the same bytes as last time do: what was *missing* is missing again."""
-    return Decision(retire=missing)
+def decide_unchanged(missing: Sequence[str], released: Sequence[Change]) -> Decision:
+    """What the same bytes as last time do: what was *missing* is missing again, and what was held
+    long enough is *released*."""
+    return Decision(apply=released, retire=missing, released=[change.model for change in released])

@@ -19,6 +19,8 @@ PricingSyncError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PricingSyncError(Exception):
     """Base of all errors raised on purpose."""
@@ -36,7 +38,7 @@ class MissingKey(SettingsError):
         self.provider = provider
         self.variables = variables
 
-    def __reduce__(self) -> tuple[type[MissingKey], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.provider, self.variables)
 
 
@@ -59,7 +61,7 @@ class ReadingError(PricingSyncError):
         self.where = where
         self.why = why
 
-    def __reduce__(self) -> tuple[type[ReadingError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.provider, self.where, self.why)
 
 
@@ -73,6 +75,9 @@ class TransportError(ReadingError):
     ) -> None:
         super().__init__(provider, where, why)
         self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.provider, self.where, self.why, self.retry_after_seconds)
 
 
 class Refused(ReadingError):

@@ -78,11 +78,11 @@ def override_card(
     """A card with a person's rates on top. They are flat: they hold under every condition too."""
     if not isinstance(below, RateCard) or below.currency != currency:
         return RateCard(rates, currency=currency)
-    conditional = [
+    # An entry that is left without rates still says that its tier is sold.
+    conditional = tuple(
         Conditional(
             entry.when, {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
         )
         for entry in below.overrides
-    ]
-    kept = tuple(entry for entry in conditional if entry.rates)
-    return replace(below, rates={**below.rates, **rates}, overrides=kept)
+    )
+    return replace(below, rates={**below.rates, **rates}, overrides=conditional)

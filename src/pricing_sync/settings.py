@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     evidence_days: int = Field(
         default=90, ge=1, description="how long the bytes that prices were read from are kept"
     )
-    provider: dict[str, ProviderSettings] = Field(default={}, description="the tables [provider.ID]")
+    provider: dict[str, ProviderSettings] = Field(
+        default={}, description="the tables [provider.ID]"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -17,7 +17,7 @@ from pricing_sync.decision import Decision, decide, decide_unchanged
 from pricing_sync.diff import diff
 from pricing_sync.errors import DecodeError, OlderAnswer, PricingSyncError, ReadingError, StoreError
 from pricing_sync.fetch import Fetched, NotModified
-from pricing_sync.gate import judge
+from pricing_sync.judgement import judgement, released
 from pricing_sync.price import Answer, RateCard, Unpriced, Unreadable
 from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider, read_answer
 from pricing_sync.reach import Ask
@@ -92,7 +92,8 @@ def _settle(
     if _is_unchanged(got, last, reading):
         with store.transaction():
             _refuse_overtaken(store, last, reading)
-            decision = decide_unchanged(store.missing_models(provider.id))
+            stood = released(provider, reading.at, store, ask_peers=lambda _provider, _models: {})
+            decision = decide_unchanged(store.missing_models(provider.id), stood)
             reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
             return _written(store, reading, decision, None, evidence_days)
     assert isinstance(got, Fetched)  # noqa: S101  a 304 is unchanged
@@ -102,9 +103,24 @@ def _settle(
         _refuse_overtaken(store, last, reading)
         stored = store.known_models(provider.id)
         changes = diff(stored, answer)
-        in_force = sum(known.retired_at is None for known in stored.values())
-        verdicts = judge(changes, in_force, provider.curated.cards if provider.curated else None)
-        decision = decide(changes, verdicts, stored, store.open_held(provider.id), answer)
+        held = {item.change.model: item for item in store.held(provider.id)}
+        judged = judgement(
+            provider,
+            reading.at,
+            changes,
+            stored,
+            held,
+            store,
+            ask_peers=lambda _provider, _models: {},
+        )
+        decision = decide(
+            changes,
+            judged.holding,
+            stored,
+            answer,
+            open_held={model: item.change for model, item in held.items()},
+            rejected=store.rejected(provider.id),
+        )
         reading = replace(
             reading,
             status=Status.READ,
@@ -188,9 +204,13 @@ def _readable(provider: Provider, answer: Answer) -> Answer:
 
 
 def _listings(answer: Answer) -> dict[str, int]:
-    names = {RateCard: "priced", Unpriced: "unpriced", Unreadable: "unreadable"}
-    counts = Counter(names[type(listing)] for listing in answer.listings.values())
-    return {**counts, "nameless": len(answer.nameless)}
+    kinds = Counter(type(listing) for listing in answer.listings.values())
+    return {
+        "priced": kinds[RateCard],
+        "unpriced": kinds[Unpriced],
+        "unreadable": kinds[Unreadable],
+        "nameless": len(answer.nameless),
+    }
 
 
 def _failed(reading: Reading, error: PricingSyncError) -> Reading:

@@ -29,7 +29,7 @@ _NUMBER = re.compile(
 )
 _LONGEST_NUMBER = 80
 _LARGEST_EXPONENT = 60
-_LARGEST_COUNT = 10**9
+_LARGEST_COUNT = 10**12
 
 # Printable ASCII without spaces, quotes, angle brackets and backslashes. Every model id seen in
 # 5,000 recorded ones fits, and nothing that fits can hurt a log, a URL, a CSV or a page.
@@ -121,7 +121,7 @@ def whole(raw: Raw, where: str) -> int | None:
     """The count in a field (of tokens, of digits); None when the field is absent or null.
 
     Raises:
-        BadAmount: it is not a whole number from 0 to a billion.
+        BadAmount: it is not a whole number from 0 to a trillion.
     """
     value = number(raw, where)
     if value is None:
@@ -289,10 +289,18 @@ def guard(
         return Unreadable(str(error))
 
 
-def merge(pages: Iterable[Page]) -> tuple[dict[str, Listing], list[str], Counter[str]]:
+def differ(_first: Listing, _second: Listing) -> Listing:
+    """What two different listings of one model make: nobody can say which is meant."""
+    return Unreadable("listed twice, with different prices")
+
+
+def merge(
+    pages: Iterable[Page], join: Callable[[Listing, Listing], Listing] = differ
+) -> tuple[dict[str, Listing], list[str], Counter[str]]:
     """The listings of all pages, the rows without a name, and the ignored keys.
 
-    A model listed twice in the same words is one listing; in different words it is unreadable.
+    A model listed twice in the same words is one listing; in different words it is what *join*
+    makes of them.
 
     Raises:
         Incomplete: there are fewer rows than the provider says it has models.
@@ -309,9 +317,13 @@ def merge(pages: Iterable[Page]) -> tuple[dict[str, Listing], list[str], Counter
             if model is None:
                 nameless.append(str(listing))
             elif listings.setdefault(model, listing) != listing:
-                listings[model] = Unreadable("listed twice, with different prices")
+                listings[model] = join(listings[model], listing)
     if rows < total:
         raise Incomplete("body", f"{rows} of {total} models")
+    # A list that shifts while it is paged shows some rows twice and others never.
+    hidden = total - len(listings) - len(nameless)
+    if hidden > 0:
+        nameless.append(f"{hidden} of {total} rows repeat others, so as many may be missing")
     return listings, nameless, ignored
 
 

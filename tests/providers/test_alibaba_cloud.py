@@ -167,8 +167,18 @@ def test_names_of_ranges(first: str, second: str, above: int) -> None:
         ["Input<=32k", "64k<Input<=128k"],
         ["Input<=32k", "16k<Input<=128k"],
         ["Input<=32k", "Default"],
+        ["Input<=0", "0<Input<=32k"],
     ],
-    ids=["unknown", "strict", "endless", "not from zero", "gap", "overlap", "default and another"],
+    ids=[
+        "unknown",
+        "strict",
+        "endless",
+        "not from zero",
+        "gap",
+        "overlap",
+        "default and another",
+        "empty",
+    ],
 )
 def test_ranges_that_do_not_join_are_refused(names: list[str]) -> None:
     """A request in a gap has no price, and one in an overlap has two."""

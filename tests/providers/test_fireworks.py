@@ -193,3 +193,22 @@ def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
     """An error page is not an empty list."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])
+
+
+def test_the_rows_of_one_model_may_fall_on_two_pages() -> None:
+    """Standard and priority make one card wherever the page ends."""
+    one = {"sku": "LLM output tokens", "unit": "1M tokens"}
+    pages = [
+        json.dumps(
+            {
+                "data": [{"id": "m", "serverless_mode": mode, "pricing": [{**one, "amount": price}]}],
+                "nextPageToken": token,
+            }
+        ).encode()
+        for mode, price, token in (("priority", "15", "x"), ("standard", "10", ""))
+    ]
+    expected = RateCard(
+        {Meter.OUTPUT: Rate.of(10, Per.MILLION)},
+        (Conditional(When(service_tier="priority"), {Meter.OUTPUT: Rate.of(15, Per.MILLION)}),),
+    )
+    assert {"m": expected} == read_answer(PROVIDER, pages).listings

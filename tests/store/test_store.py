@@ -63,9 +63,13 @@ def take(
     answer = Answer(listings, ("row 0: no id",) * nameless)
     with store.transaction():
         stored = store.known_models("acme")
-        decision = decide(diff(stored, answer), {}, stored, store.open_held("acme"), answer)
+        decision = decide(diff(stored, answer), {}, stored, answer, open_held=waiting(store))
         store.record(reading(at), decision)
     return decision
+
+
+def waiting(store: Store) -> dict[str, Change]:
+    return {item.change.model: item.change for item in store.held("acme")}
 
 
 def reading(at: datetime, **different: object) -> Reading:
@@ -199,7 +203,7 @@ def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> Decision:
     with store.transaction():
         stored = store.known_models("acme")
         verdicts = dict.fromkeys(listings, ("doubt",))
-        decision = decide(diff(stored, answer), verdicts, stored, store.open_held("acme"), answer)
+        decision = decide(diff(stored, answer), verdicts, stored, answer, open_held=waiting(store))
         store.record(reading(at), decision)
     return decision
 

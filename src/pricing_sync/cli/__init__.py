@@ -22,7 +22,7 @@ def main() -> None:
     try:
         sys.exit(cli(prog_name="pricing-sync", standalone_mode=False))
     except typer.TyperException as error:
-        said = error.format_message()  # type: ignore[attr-defined]  # every one it raises has it
+        said = error.format_message()
         if said.startswith("Usage:"):  # nothing was asked for, so this is the help
             sys.stderr.write(said + "\n")
             sys.exit(BAD_INPUT)
@@ -35,7 +35,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader (`head`) has seen enough. What is left in the buffer has nowhere to go.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(0)
 
 

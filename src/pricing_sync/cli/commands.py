@@ -6,8 +6,9 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from pricing_sync.cli import doctor as checks
 from pricing_sync.cli import output
 from pricing_sync.cost import Usage
 from pricing_sync.cost import cost as cost_of
+from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.price import RateCard
 from pricing_sync.run import Outcome
@@ -594,8 +596,41 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the server; 0 is any.")] = 0,
     database: typed.Database = None,
 ) -> None:
-    """Read seventeen simulated providers twice, offline, with changes and faults in between."""
-    # Only the demo needs the simulated providers.
-    from pricing_sync.demo.show import run_demo
+    """Read simulated providers twice, offline, with changes and faults in between."""
+    say = partial(output.out.print, markup=False, soft_wrap=True)
+    with running(database or context.obj, port) as running_demo:
+        settings = running_demo.app.settings
+        say(
+            f"{len(settings.providers)} simulated providers at 127.0.0.1:{running_demo.server.port}"
+        )
+        say("\nThe first reading of each:\n")
+        show_run(running_demo.read())
+        say("\nThen this happens:\n")
+        for event in running_demo.stir():
+            say(f"  - {event}")
+        say("\nThe second reading:\n")
+        show_run(running_demo.read())
+        say(f"\nThe ledger is in {settings.database.removeprefix('sqlite:///')}. Try:\n")
+        for command in ("history openrouter openai/gpt-4o", "held together", "runs"):
+            say(f"  {_program()} --database {settings.database} {command}")
+        if not once:
+            _keep_reading(running_demo)
 
-    run_demo(database or context.obj, once=once, port=port)
+
+def _program() -> str:
+    """How this program was called, so that what is suggested can be pasted."""
+    called = Path(sys.argv[0])
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called.name)
+
+
+def _keep_reading(running_demo: Demo) -> None:
+    port = running_demo.server.port
+    say = partial(output.out.print, markup=False, soft_wrap=True)
+    say(f"\nReading again every {AGAIN_SECONDS} s until Ctrl-C. Break something meanwhile:\n")
+    say(f'  curl -X PUT 127.0.0.1:{port}/_faults/openrouter -d \'{{"kind": "zeroed"}}\'')
+    say(f"  curl -X DELETE 127.0.0.1:{port}/_faults/openrouter\n")
+    with suppress(KeyboardInterrupt):
+        while True:
+            for taken in read_again(running_demo).taken:
+                for line in output.change_lines(taken):
+                    say(line)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from pricing_sync.app import Finished
 from pricing_sync.cost import Cost
+from pricing_sync.decision import Held
 from pricing_sync.diff import Change, Kind
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.notation import write_listing, write_overrides, write_rates, write_when
@@ -25,6 +26,8 @@ from pricing_sync.run import Reading
 from pricing_sync.store.store import HeldChange, Run
 from pricing_sync.sync import Taken
 
+#: Held changes of one reading that are shown one by one.
+_FEW = 3
 #: Wide enough that a table in a pipe or a file is not cut.
 _PIPE_WIDTH = 200
 
@@ -228,11 +231,24 @@ def change_lines(taken: Taken) -> list[str]:
     ]
     lines += [f"  retired   {who} {model}: not listed twice" for model in decision.retire]
     lines += [f"  back      {who} {model}: listed again" for model in decision.back]
-    return lines + [
+    return lines + _held_lines(who, decision.hold)
+
+
+def _held_lines(who: str, held: Sequence[Held]) -> list[str]:
+    """What a reading holds: a line each, or one for all when they are many."""
+    shown = held[:_FEW]
+    lines = [
         f"  held      {who} {item.change.model}: "
-        f"{show_change(item.change.old, item.change.new)} [{', '.join(item.reasons)}]"
-        for item in decision.hold
+        f"{show_change(item.change.old, item.change.new)} [{rule_names(item.reasons)}]"
+        for item in shown
     ]
+    more = len(held) - len(shown)
+    return lines + ([f"  held      {who}: and {more} more like these"] if more else [])
+
+
+def rule_names(reasons: Sequence[str]) -> str:
+    """The rules that hold a change, without the details."""
+    return ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
 
 
 def run_result(finished: Finished) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What the simulated providers sell, and for how much.
 
-These are facts, not recordings: models and prices as their sellers or public catalogs named them
-between 2025-07 and 2026-10, told here in one unit. The answers that carry them are made up around
-them by `formats`. Where a list has never been seen whole (Featherless, NEAR AI, Alibaba Cloud,
-xAI), some models stand at the price that others ask for them. Two things no recording has, and are
-made up to show that they are read: the hours of OpenRouter's deepseek-r1, and DeepInfra's discount.
+These are facts, not recordings: models and prices as sellers and public catalogs named them between
+2025-07 and 2026-10, read 2026-11-24 and told here in one unit. The answers that carry them are made
+up around them by `formats`. Not all are the seller's own words. Where a whole list was never seen
+(Featherless, NEAR AI, Alibaba Cloud, xAI), some models stand at the price that others ask or quote,
+and so do most prices by the image, the second and the character. Two things no recording has, and
+they are made up to be read: the hours of OpenRouter's deepseek-r1, and DeepInfra's discount.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pricing_sync.demo.facts import Model
 
@@ -43,11 +44,11 @@ Kind: TypeAlias = Literal[
 ]
 
 
-class Fault(Struct, frozen=True, forbid_unknown_fields=True):
+class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One thing that goes wrong with the answers of a provider."""
 
     kind: Kind
-    #: How many answers it spoils; None for all until it is cleared.
+    #: How many answers it spoils, each page being one; None for all until it is cleared.
     times: int | None = None
     #: `latency`: before the answer. `drip`: between two bytes.
     seconds: float = 1
@@ -57,7 +58,8 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     retry_after_seconds: int = 1
     #: `too_many_requests`: whether Retry-After is a date.
     as_date: bool = False
-    #: `unit_slip`, and `duplicates`: the prices of the second rows. Not finer than a float is.
+    #: By what prices are multiplied. `unit_slip`: all of them, by a million unless told otherwise;
+    #: `duplicates`: those of the second rows.
     factor: float | None = None
     #: `bomb`: the size unpacked; packed it is a thousandth.
     mebibytes: int = 128
@@ -85,20 +87,14 @@ class Faults:
     def __init__(self) -> None:
         self._lock = Lock()
         self._faults: dict[str, Fault] = {}
-        self._left: dict[str, int] = {}
 
     def set(self, provider: str, fault: Fault) -> None:
         with self._lock:
             self._faults[provider] = fault
-            if fault.times is not None:
-                self._left[provider] = fault.times
-            else:
-                self._left.pop(provider, None)
 
     def clear(self, provider: str) -> None:
         with self._lock:
             self._faults.pop(provider, None)
-            self._left.pop(provider, None)
 
     def current(self) -> dict[str, Fault]:
         with self._lock:
@@ -108,12 +104,13 @@ class Faults:
         """The fault that spoils this answer, which is then one fewer to spoil."""
         with self._lock:
             fault = self._faults.get(provider)
-            left = self._left.get(provider)
-            if left is not None:
-                self._left[provider] = left - 1
-                if left <= 1:
-                    del self._faults[provider], self._left[provider]
-            return None if left is not None and left < 1 else fault
+            if fault is None or fault.times is None:
+                return fault
+            if fault.times > 1:
+                self._faults[provider] = replace(fault, times=fault.times - 1)
+            else:
+                del self._faults[provider]
+            return fault
 
 
 def other_list(fault: Fault, models: Sequence[Model]) -> Sequence[Model]:

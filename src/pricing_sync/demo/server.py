@@ -76,7 +76,7 @@ class DemoServer:
 
     def __enter__(self) -> DemoServer:
         self._http = _Server(self._asked_port, self)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._thread = Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pricing_sync.app import Finished, PricingSync
@@ -20,53 +22,69 @@ AGAIN_SECONDS = 5
 class Demo:
     """A server that answers like all the providers, and a ledger of what it says."""
 
-    def __init__(self, database: str | None, port: int = 0) -> None:
-        if database is None:
-            for leftover in DATABASE.parent.glob(f"{DATABASE.name}*"):
-                leftover.unlink()
-        self.server = DemoServer(port)
-        self.database = database or f"sqlite:///{DATABASE}"
-
-    def __enter__(self) -> Demo:
-        self.server.__enter__()
-        providers = built_in()
-        settings = Settings(
-            database=self.database,
-            providers=tuple(providers),
-            provider={
-                name: ProviderSettings(base_url=self.server.base_url(name)) for name in providers
-            },
-            attempts=2,
-            deadline_seconds=10,
-        )
-        variables = {
-            variable: "demo"
-            for provider in providers.values()
-            for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
-        }
-        self.app = PricingSync.open(settings, Reach(settings, environment=variables))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.app.close()
-        self.server.__exit__(None, None, None)
+    def __init__(self, server: DemoServer, app: PricingSync) -> None:
+        self.server = server
+        self.app = app
 
     def read(self) -> Finished:
         """Read every provider once."""
         return asyncio.run(self.app.sync(self.app.settings.providers, started_by="demo"))
 
-    def change(self) -> list[str]:
-        """A handful of things that happen to price lists, in words."""
+    def stir(self) -> list[str]:
+        """Do a handful of things that happen to price lists; each in words."""
         server = self.server
         server.set_rate("openrouter", "openai/gpt-4o", "input", "2")
-        server.set_rate("together", "deepseek-ai/DeepSeek-V3", "output", "1.7")
-        return []
+        server.set_rate("deepinfra", "moonshotai/Kimi-K2.5", "output", "2.5")
+        server.add("groq", "acme/newcomer", {"input": "0.2", "output": "0.6"})
+        server.remove("novita", "moonshotai/kimi-k2-instruct")
+        server.fault("together", Fault("unit_slip", factor=1e6))
+        server.fault("chutes", Fault("zeroed"))
+        server.fault("venice", Fault("half"))
+        server.fault("xai", Fault("html"))
+        server.fault("nebius", Fault("too_many_requests", times=1))
+        server.fault("cerebras", Fault("truncated"))
+        return [
+            "openrouter lowers openai/gpt-4o from 2.5 to 2 dollars per million",
+            "deepinfra raises the output of moonshotai/Kimi-K2.5 from 2.25 to 2.5",
+            "groq sells a new model; novita no longer lists kimi-k2-instruct",
+            "together publishes its prices a million times too high",
+            "chutes publishes its prices as zero",
+            "venice lists half of its models",
+            "xai answers with a web page, cerebras with half an answer",
+            "nebius asks to be left alone for a second",
+        ]
+
+    def mend(self) -> None:
+        """End every fault."""
+        for provider in self.server.faults():
+            self.server.clear(provider)
 
 
-def wait_and_read(demo: Demo) -> Finished:
+@contextmanager
+def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
+    """The demo's server and ledger; a new ledger unless *database* names one."""
+    if database is None:
+        for leftover in Path().glob(f"{DATABASE}*"):
+            leftover.unlink()
+    providers = built_in()
+    with DemoServer(port) as server:
+        settings = Settings(
+            database=database or f"sqlite:///{DATABASE}",
+            providers=tuple(providers),
+            provider={name: ProviderSettings(base_url=server.base_url(name)) for name in providers},
+            attempts=2,
+            deadline_seconds=10,
+        )
+        keys = {
+            variable: "demo"
+            for provider in providers.values()
+            for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
+        }
+        with PricingSync.open(settings, Reach(settings, environment=keys)) as app:
+            yield Demo(server, app)
+
+
+def read_again(demo: Demo) -> Finished:
     """The next reading, some seconds later."""
     time.sleep(AGAIN_SECONDS)
     return demo.read()
-
-
-_ = Fault

@@ -134,9 +134,9 @@ def _size(tier: Mapping[str, Raw], where: str) -> int:
 def _above(size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: str) -> Conditional:
     """The rates of requests with more input tokens than *size*.
 
-    The documentation says that a tier's size is "the threshold where that band starts". Both of
-    the project's own readers (opencode's session and its provider pricing, read 2026-10) bill a
-    tier for input > size, as the legacy field's name says too; ours begins one token later.
+    The documentation says that a tier's size is "the threshold where that band starts". opencode,
+    for which the catalog is kept, bills a tier for input > size (read 2026-10), as the name of the
+    legacy field says too. Ours begins one token later.
     """
     unknown = [key for key in prices if key not in _TIER]
     if unknown:

@@ -6,6 +6,7 @@ Source: openrouter.ai/docs, the official SDK 1.3.84, and answers recorded 2025-0
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -24,6 +25,7 @@ from pricing_sync.wire import (
     number,
     rates,
     read_rows,
+    shorten,
     whole,
     without_zeros,
 )
@@ -54,6 +56,7 @@ _CONDITIONS: Fields = {
     "utc_end": None,
     "utc_days": None,
 }
+_CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
 _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
 
@@ -169,12 +172,15 @@ def _when(entry: Mapping[str, Raw], where: str) -> When:
 
 def _minute(entry: Mapping[str, Raw], key: str, where: str) -> int | None:
     """The minute of the day that an HHMM number or string names."""
-    value = whole(entry.get(key, ABSENT), f"{where}.{key}")
-    if value is None:
+    raw = entry.get(key, ABSENT)
+    if not is_named(raw):
         return None
-    hour, minute = divmod(value, 100)
+    match = _CLOCK.fullmatch(bytes(raw))
+    if match is None:
+        raise BadAmount(f"{where}.{key}: {shorten(bytes(raw))} is not a time of day")
+    hour, minute = divmod(int(match[2]), 100)
     if minute >= 60 or hour * 60 + minute > 1440:
-        raise BadAmount(f"{where}.{key}: {value} is not a time of day")
+        raise BadAmount(f"{where}.{key}: {match[2].decode()} is not a time of day")
     return hour * 60 + minute
 
 

@@ -155,8 +155,8 @@ def read(body: bytes, *, currency: str, units: Units) -> Page:
 def _output(body: bytes) -> _Output:
     answer = envelope(body, _Answer)
     if not answer.success or answer.output is None:
-        why = shorten((answer.message or "no message").encode())
-        raise Malformed("body", f"{answer.code or 'no code'}: {why}")
+        words = (answer.code or "no code", answer.message or "no message")
+        raise Malformed("body", ": ".join(shorten(word.encode()) for word in words))
     return answer.output
 
 
@@ -209,8 +209,11 @@ def _bounds(name: str | None) -> tuple[int, int]:
     match = _RANGE.fullmatch(compact)
     if match is None:
         raise BadAmount(f"prices: range {name!r} is not known")
-    begin, end = int(match[1] or 0), int(match[3])
-    return begin * _THOUSANDS[(match[2] or "").lower()], end * _THOUSANDS[match[4].lower()]
+    begin = int(match[1] or 0) * _THOUSANDS[(match[2] or "").lower()]
+    end = int(match[3]) * _THOUSANDS[match[4].lower()]
+    if end <= begin:
+        raise BadAmount(f"prices: range {name!r} holds nothing")
+    return begin, end
 
 
 def _alike(sets: Sequence[dict[Meter, Rate]]) -> Sequence[dict[Meter, Rate]]:
@@ -312,6 +315,7 @@ PROVIDER_CN = Provider(
     ),
     decode=partial(read, currency="CNY", units={**ENGLISH, **CHINESE}),
     following=_following,
+    currency="CNY",
     key=Key(
         (
             "ALIBABA_CLOUD_API_KEY_CHINA",

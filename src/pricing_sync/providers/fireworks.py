@@ -7,7 +7,7 @@ name and is a model of its own. `/inference/v1/models` has no prices. Read 2026-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Raw, Struct, field
 
@@ -69,24 +69,14 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """One page, its rows joined by the name that a model is called by."""
+    """One page, each row under the name that its model is called by."""
     page = Page([])
-    joined: dict[str, Listing] = {}
-    for called, said in _told(body, page.ignored):
-        if called is None:
-            page.rows.append((None, said))
-        else:
-            joined[called] = _joined(joined.get(called, said), said)
-    page.rows += joined.items()
-    return page
-
-
-def _told(body: bytes, ignored: Counter[str]) -> Iterator[tuple[str | None, Listing]]:
     for model, row in parse(envelope(body, _List).data, Row):
         if isinstance(row, Unreadable):
-            yield model, row
+            page.rows.append((model, row))
         else:
-            yield _called(row), guard(listing, row, ignored)
+            page.rows.append((_called(row), guard(listing, row, page.ignored)))
+    return page
 
 
 def _called(row: Row) -> str | None:
@@ -155,6 +145,7 @@ PROVIDER = Provider(
     url="https://api.fireworks.ai/v1/serverless/models",
     decode=read,
     following=_following,
+    join=_joined,
     key=Key(("FIREWORKS_API_KEY",)),
     pin=Pin("accounts/fireworks/models/kimi-k3", Meter.INPUT, rate="3", read_on="2026-10-04"),
     page="https://docs.fireworks.ai/serverless/pricing",

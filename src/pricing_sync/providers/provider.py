@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pricing_sync import wire
 from pricing_sync.errors import DecodeError, IncompleteAnswer
-from pricing_sync.price import Answer, Meter, RateCard, Source
+from pricing_sync.price import Answer, Listing, Meter, RateCard, Source
 
 PAGE_SEPARATOR = b"\x1e"
 
@@ -70,9 +70,13 @@ class Provider:
     #: The query parameters of the page after this one, or None after the last: given the body and
     #: how many pages there are so far.
     following: Callable[[bytes, int], Mapping[str, str] | None] | None = None
+    #: What two different rows of one model make, when that is no contradiction.
+    join: Callable[[Listing, Listing], Listing] = wire.differ
     key: Key | None = None
     permission: Permission | None = None
     source: Source = Source.API
+    #: What its prices are in, ISO 4217.
+    currency: str = "USD"
     curated: Curated | None = None
     pin: Pin | None = None
     #: The page for people where the provider states its prices.
@@ -103,7 +107,9 @@ def read_answer(provider: Provider, pages: Sequence[bytes]) -> Answer:
         IncompleteAnswer: a page or a part of the list is missing.
     """
     try:
-        listings, nameless, ignored = wire.merge(provider.decode(page) for page in pages)
+        listings, nameless, ignored = wire.merge(
+            (provider.decode(page) for page in pages), provider.join
+        )
     except wire.Malformed as error:
         raise _named(provider, error) from error
     if not listings and not nameless:

@@ -75,6 +75,25 @@ UPDATE pricing_models SET retired_at = :at WHERE provider = :provider AND model 
 UPDATE pricing_held SET state = 'lapsed', decided_at = :at, decided_by = 'reading', decision = :why
 WHERE provider = :provider AND model = :model AND state = 'open';
 
+-- name: release_held
+UPDATE pricing_held
+SET state = 'released', decided_at = :at, decided_by = 'gate', decision = 'stood, beside its peers'
+WHERE provider = :provider AND model = :model AND state = 'open';
+
+-- name: rejected_held
+SELECT model, kind, old, new FROM pricing_held
+WHERE provider = :provider AND state = 'rejected';
+
+-- name: anchors
+SELECT l.model, {card} FROM pricing_ledger l
+WHERE l.provider = :provider AND l.superseded_at IS NULL
+    AND l.since <= :at AND l.until > :at
+    AND NOT EXISTS (
+        SELECT 1 FROM pricing_held h
+        WHERE h.provider = l.provider AND h.model = l.model
+            AND h.state = 'accepted' AND h.decided_at > :at
+    );
+
 -- name: hold
 INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
 VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');

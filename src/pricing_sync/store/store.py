@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pricing_sync.decision import Decision, Held
+from pricing_sync.decision import Decision
 from pricing_sync.diff import Change, Kind, Known, Stored
 from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
@@ -185,9 +185,22 @@ class Store:
         """The models that the last complete reading did not list, and that are not retired."""
         return [row[0] for row in self._rows("missing_models", provider=provider)]
 
-    def open_held(self, provider: str) -> dict[str, Held]:
-        """A provider's changes that wait, by model."""
-        return {item.change.model: Held(item.change, item.reasons) for item in self.held(provider)}
+    def rejected(self, provider: str) -> list[Change]:
+        """The changes of a provider that a person has rejected."""
+        found = self._rows("rejected_held", provider=provider)
+        return [
+            Change(model, Kind(kind), _read_known(old), _read_known(new))
+            for model, kind, old, new in found
+        ]
+
+    def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
+        """The cards in force at an instant, of models whose card has changed since.
+
+        A card that a person has accepted since stands for itself: its model has no anchor.
+        """
+        found = self._rows("anchors", provider=provider, at=write_instant(at))
+        cards = {row[0]: rows.read_card(row[1:]) for row in found}
+        return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
 
     def record(self, reading: Reading, decision: Decision) -> None:
         """Write down a reading and what it changes. To be called inside `transaction`."""
@@ -267,6 +280,13 @@ class Store:
             [
                 {"provider": reading.provider, "model": model, "at": at, "why": "listed otherwise"}
                 for model in decision.lapsed
+            ],
+        )
+        self._many(
+            "release_held",
+            [
+                {"provider": reading.provider, "model": model, "at": at}
+                for model in decision.released
             ],
         )
         self._many(

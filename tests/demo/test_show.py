@@ -1,0 +1,67 @@
+"""The demo, end to end: every provider over HTTP, twice, into a ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.demo.facts import FACTS
+from pricing_sync.demo.show import running
+from pricing_sync.price import RateCard, Unpriced
+from pricing_sync.run import Outcome, Status
+
+
+def test_every_provider_is_read_and_every_price_is_that_of_the_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through eighteen wire formats and a database, to the last digit."""
+    monkeypatch.chdir(tmp_path)
+    with running() as demo:
+        finished = demo.read()
+        assert Outcome.SUCCESS is finished.outcome
+        stored = {(p.provider, p.model): p.listing for p in demo.app.prices()}
+        held = {(item.provider, item.change.model) for item in demo.app.store.held()}
+        for provider in demo.app.settings.providers:
+            currency = demo.app.reach.provider(provider).currency
+            for model in FACTS[provider]:
+                expected = model.listing(currency)
+                for name in (model.id, *model.aliases):
+                    if (provider, name) in held:
+                        continue
+                    found = stored[provider, name]
+                    if isinstance(expected, Unpriced):
+                        assert isinstance(found, Unpriced), name
+                    else:
+                        assert expected == found, name
+        assert len(held) < 3
+        assert sum(isinstance(listing, RateCard) for listing in stored.values()) > 200
+
+
+def test_what_happens_in_between_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes count, doubts wait, faults fail, and nothing wrong reaches a price."""
+    monkeypatch.chdir(tmp_path)
+    with running() as demo:
+        demo.read()
+        before = {(p.provider, p.model): p.listing for p in demo.app.prices()}
+        demo.stir()
+        finished = demo.read()
+        after = {(p.provider, p.model): p.listing for p in demo.app.prices()}
+        by_provider = {taken.reading.provider: taken for taken in finished.taken}
+    assert Outcome.PARTIAL is finished.outcome
+    assert {"xai", "cerebras"} == {
+        name for name, taken in by_provider.items() if taken.reading.is_failed
+    }
+    assert {("openrouter", "openai/gpt-4o"), ("deepinfra", "moonshotai/Kimi-K2.5")} == {
+        key for key, listing in after.items() if before.get(key) != listing
+    }
+    assert ["moonshotai/kimi-k2-instruct"] == list(by_provider["novita"].decision.missing)
+    held = Counter(
+        {name: taken.reading.changes.get("held", 0) for name, taken in by_provider.items()}
+    )
+    assert (14, 12, 7) == (held["together"], held["chutes"], held["venice"])
+    assert Status.UNCHANGED is by_provider["featherless"].reading.status
+    assert Status.UNCHANGED is by_provider["nebius"].reading.status
