@@ -22,7 +22,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fault_server import Asked, FaultServer, Reply, response
 from pricing_sync import wire
 from pricing_sync.errors import (
     DecodeError,
@@ -46,6 +45,8 @@ from pricing_sync.fetch import (
 )
 from pricing_sync.providers.provider import Key, Permission, Provider
 from pricing_sync.version import VERSION
+
+from fault_server import Asked, FaultServer, Reply, response
 
 CANARY = "sk-CANARY/0123456789+abc="
 ACCOUNT = "ACCOUNT-CANARY-77"

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 from msgspec import Raw, Struct
 
-from answers import BUILT, RECORDED, Sample, provider_of
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.price import Answer, Meter, Per, Rate, RateCard, Unreadable, When
 from pricing_sync.providers import built_in
 from pricing_sync.providers.provider import Provider, read_answer
 from pricing_sync.wire import Page, envelope, read_rows
 
+from answers import BUILT, RECORDED, Sample, provider_of
 from recorded import needs_samples
 
 Path: TypeAlias = tuple[str | int, ...]

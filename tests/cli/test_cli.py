@@ -2,47 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from pricing_sync.cli import main
-
 from built import catalogue, openrouter, priced
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in an empty folder, without anybody's keys."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("OPENROUTER_API_KEY", "PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["pricing-sync", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(exit_.value.code or 0), captured.out, captured.err)
-
-    return command
+from command import Result, Run
 
 
 def record(name: str, body: bytes) -> str:

@@ -197,18 +197,8 @@ def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
 
 def test_the_rows_of_one_model_may_fall_on_two_pages() -> None:
     """Standard and priority make one card wherever the page ends."""
-    one = {"sku": "LLM output tokens", "unit": "1M tokens"}
     pages = [
-        json.dumps(
-            {
-                "data": [{"id": "m", "serverless_mode": mode, "pricing": [{**one, "amount": price}]}],
-                "nextPageToken": token,
-            }
-        ).encode()
-        for mode, price, token in (("priority", "15", "x"), ("standard", "10", ""))
+        json.dumps({"data": [row("priority", "2", "8")], "nextPageToken": "x"}).encode(),
+        json.dumps({"data": [row("standard")]}).encode(),
     ]
-    expected = RateCard(
-        {Meter.OUTPUT: Rate.of(10, Per.MILLION)},
-        (Conditional(When(service_tier="priority"), {Meter.OUTPUT: Rate.of(15, Per.MILLION)}),),
-    )
-    assert {"m": expected} == read_answer(PROVIDER, pages).listings
+    assert {"m": RateCard(CARD.rates, (PRIORITY,))} == read_answer(PROVIDER, pages).listings

@@ -1,0 +1,133 @@
+"""Thresholds as a person writes them in a settings file, checked one by one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from pricing_sync.gate.thresholds import Bounds, Thresholds
+from pricing_sync.price import Meter, Per, Rate
+
+#: A factor of a thousand is no threshold any more, and the gate has no off switch.
+_LARGEST_FACTOR = 1_000
+_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
+_SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_CURRENCY = re.compile("[A-Z]{3}")
+
+
+def thresholds_from(written: Mapping[str, object], base: Thresholds | None = None) -> Thresholds:
+    """*base* (the calibrated defaults) with what is *written* in its place, by the fields' names.
+
+    Factors and shares are numbers, counts whole numbers, `release_after` a span such as `24h`.
+    `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million units,
+    as text or whole numbers; `coins_to_the_dollar` is a table of currencies. Of a table, only
+    what is named is replaced.
+
+    Raises:
+        ValueError: there is no such threshold, or it cannot be that: which one, and why.
+    """
+    known = base or Thresholds()
+    for name, value in written.items():
+        if name not in _READERS:
+            raise ValueError(f"{name}: no such threshold")
+        try:
+            read = _READERS[name](value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if isinstance(read, Mapping):
+            read = {**getattr(known, name), **read}
+        known = replace(known, **{name: read})
+    return known
+
+
+def _factor(value: object) -> float:
+    number = _number(value)
+    if not 1 < number <= _LARGEST_FACTOR:
+        raise ValueError(f"{value} is not a factor above 1, up to {_LARGEST_FACTOR}")
+    return number
+
+
+def _share(value: object) -> float:
+    number = _number(value)
+    if not 0 < number <= 1:
+        raise ValueError(f"{value} is not a share above 0, up to 1")
+    return number
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{value!r} is not a whole number above 0")
+    return value
+
+
+def _powers(value: object) -> frozenset[int]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(f"{value!r} is not a list of powers of ten, such as [3, 6]")
+    return frozenset(_count(power) for power in value)
+
+
+def _span(value: object) -> timedelta:
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not int(match[1]):
+        raise ValueError(f"{value!r} is not a span of time, such as 24h, 90m or 2d")
+    return timedelta(**{_SPAN_UNITS[match[2]]: int(match[1])})
+
+
+def _coins(value: object) -> Mapping[str, int]:
+    table = _table(value)
+    for currency in table:
+        if not _CURRENCY.fullmatch(currency):
+            raise ValueError(f"{currency!r} is not a currency of three letters")
+    return {currency: _count(coins) for currency, coins in table.items()}
+
+
+def _bounds(value: object) -> Bounds:
+    return dict(_bound(name, pair) for name, pair in _table(value).items())
+
+
+def _bound(name: str, pair: object) -> tuple[Meter, tuple[Rate, Rate]]:
+    if name not in set(Meter):
+        raise ValueError(f"{name!r} is no meter")
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise ValueError(f'{name}: {pair!r} is not a pair such as ["0.002", "200"]')
+    try:
+        low, high = (Rate.of(amount, Per.MILLION) for amount in pair)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not 0 < low < high:
+        raise ValueError(f"{name}: {low} … {high} is not from low to high, above 0")
+    return Meter(name), (low, high)
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not a table")
+    return value
+
+
+_SPECIAL: Mapping[str, Callable[[object], Any]] = {
+    "bounds": _bounds,
+    "usual": _bounds,
+    "coins_to_the_dollar": _coins,
+    "unit_powers": _powers,
+    "unit_tolerance": _share,
+    "release_after": _span,
+}
+_OF_TYPE: Mapping[type, Callable[[object], Any]] = {int: _count, float: _factor}
+
+
+def _reader(name: str) -> Callable[[object], Any]:
+    """How a threshold is read: shares are named so, and the defaults tell counts from factors."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    return _share if name.endswith("_share") else _count

@@ -1,0 +1,100 @@
+-- Every question that reviewing puts to the database. One SQL for SQLite (3.38 and later) and
+-- PostgreSQL.
+
+-- name: held_items
+-- Held changes with the reading they were first seen in.
+SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
+    h.decided_at, h.decided_by, h.decision, r.source, r.url, r.digest, r.listings
+FROM pricing_held h
+JOIN pricing_readings r ON r.id = h.reading_id
+WHERE (CAST(:provider AS TEXT) IS NULL OR h.provider = :provider)
+    AND (CAST(:state AS TEXT) IS NULL OR h.state = :state)
+    AND (CAST(:id AS TEXT) IS NULL OR h.id = :id)
+ORDER BY h.provider, h.since, h.reading_id, h.model;
+
+-- name: standing
+-- Every model of a provider with its open card, or with its last card when it is retired.
+SELECT m.model, l.since, l.until, {card}
+FROM pricing_models m
+LEFT JOIN pricing_ledger l
+    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
+    AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
+WHERE m.provider = :provider;
+
+-- name: latest_recorded_at
+SELECT MAX(recorded_at) FROM pricing_ledger;
+
+-- name: supersede_open_card
+UPDATE pricing_ledger SET superseded_at = :recorded_at
+WHERE provider = :provider AND model = :model AND superseded_at IS NULL AND until IS NULL;
+
+-- name: close_card
+-- What was open until this transaction was true until the provider said otherwise.
+INSERT INTO pricing_ledger (
+    card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
+)
+SELECT card_id, provider, model, since, :since, :recorded_at, source, url, reading_id, digest,
+    {values}
+FROM pricing_ledger
+WHERE provider = :provider AND model = :model AND superseded_at = :recorded_at;
+
+-- name: add_card
+INSERT INTO pricing_ledger (
+    card_id, provider, model, since, recorded_at, source, url, reading_id, digest, {values}
+)
+VALUES (
+    :card_id, :provider, :model, :since, :recorded_at, :source, :url, :reading_id, :digest, {places}
+);
+
+-- name: list_model
+UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
+WHERE provider = :provider AND model = :model;
+
+-- name: retire_model
+UPDATE pricing_models SET missing_since = COALESCE(missing_since, :since), retired_at = :since
+WHERE provider = :provider AND model = :model;
+
+-- name: decide
+UPDATE pricing_held
+SET state = :state, decided_at = :at, decided_by = :author, decision = :reason
+WHERE id = :id AND state = 'open';
+
+-- name: tell
+INSERT INTO pricing_outbox (id, kind, created_at, payload)
+VALUES (:id, :kind, :created_at, :payload);
+
+-- name: announce
+INSERT INTO pricing_announced (
+    id, provider, model, meter, condition, old, new, not_before, author, reason, recorded_at
+)
+VALUES (
+    :id, :provider, :model, :meter, :condition, :old, :new, :not_before, :author, :reason,
+    :recorded_at
+);
+
+-- name: announcements
+SELECT {announcement} FROM pricing_announced
+WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:id AS TEXT) IS NULL OR id = :id)
+    AND (:all = 1 OR (used_at IS NULL AND ended_at IS NULL))
+ORDER BY provider, model, not_before, id;
+
+-- name: end_announcement
+UPDATE pricing_announced SET ended_at = :at
+WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
+
+-- name: strike
+-- At most one row is open of each move: see pricing_announced_open.
+UPDATE pricing_announced SET used_at = :at, used_by = :reading_id
+WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
+
+-- name: note
+INSERT INTO pricing_audit (id, at, who, action, provider, model, subject, what, reason)
+VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
+
+-- name: audit_log
+SELECT id, at, who, action, provider, model, subject, what, reason
+FROM pricing_audit
+WHERE CAST(:before AS TEXT) IS NULL OR id < :before
+ORDER BY id DESC
+LIMIT :limit;
