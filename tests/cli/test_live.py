@@ -46,14 +46,12 @@ def test_one_provider_that_fails_spoils_no_other(server: DemoServer, run: Run) -
 
 
 def test_without_names_the_providers_of_the_settings_are_read(
-    server: DemoServer, run, monkeypatch
-) -> None:  # type: ignore[no-untyped-def]
+    server: DemoServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those whose key is not set are said to be left out, and are no failure."""
-    for name in (
-        "DASHSCOPE_API_KEY",
-        "ALIBABA_CLOUD_API_KEY_INTERNATIONAL",
-        "ALIBABA_CLOUD_API_KEY",
-    ):
+    key = built_in()["alibaba-cloud"].key
+    assert key is not None
+    for name in key.variables:
         monkeypatch.delenv(name)
     code, out, err = run("sync", "--json")
     assert (0, ["openrouter", "featherless", "nearai"]) == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -111,7 +111,7 @@ def _bound(name: str, pair: object) -> tuple[Meter, tuple[Rate, Rate]]:
 
 def _table(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{value!r} is not a table")
+        raise ValueError(f"{value!r} is not a table")  # noqa: TRY004  one kind of error to catch
     return value
 
 
@@ -123,11 +123,17 @@ _SPECIAL: Mapping[str, Callable[[object], Any]] = {
     "unit_tolerance": _share,
     "release_after": _span,
 }
-_OF_TYPE: Mapping[type, Callable[[object], Any]] = {int: _count, float: _factor}
 
 
-def _reader(name: str) -> Callable[[object], Any]:
-    """How a threshold is read: shares are named so, and the defaults tell counts from factors."""
-    if name in _SPECIAL:
-        return _SPECIAL[name]
-    return _share if name.endswith("_share") else _count
+def _reader(name: str, kind: str) -> Callable[[object], Any]:
+    if name.endswith("_share"):
+        return _share
+    return _count if kind == "int" else _factor
+
+
+#: How each threshold is read.
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    # The annotations of `Thresholds` are texts.
+    **{field.name: _reader(field.name, str(field.type)) for field in fields(Thresholds)},
+    **_SPECIAL,
+}
