@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -620,7 +621,7 @@ def demo(
 def _program() -> str:
     """How this program was called, so that what is suggested can be pasted."""
     called = Path(sys.argv[0])
-    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called.name)
+    return called.name if shutil.which(called.name) else str(called)
 
 
 def _keep_reading(running_demo: Demo) -> None:
