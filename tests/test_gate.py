@@ -201,7 +201,7 @@ def test_a_new_condition_is_judged_against_the_base() -> None:
     """Tiers of 12 times their base are known, and none of more than that."""
     assert Verdict() == verdict(changed(card(), card(batch={"input": "0.5", "output": "2"})))
     assert {Rule.TIER} == rules(
-        verdict(changed(card("1", "2"), card("1", "2", batch={"output": "32"})))
+        verdict(changed(card("3", "4"), card("3", "4", batch={"output": "61"})))
     )
 
 

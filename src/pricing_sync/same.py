@@ -31,9 +31,10 @@ _AT: Mapping[str, Mapping[str, str]] = {
     "openrouter": {"deepseek-chat": "deepseek-v3"},
 }
 
-# One model a line: the name that counts, then the other spellings. Each was read off the lists and
-# catalogs of 2026-05 to 2026-10 and costs about the same under both; OpenRouter's are by the
-# `hugging_face_id` of its own rows. A version's date is only left out where there is one date.
+# One model a line: the name that counts, then other spellings of it. Each is in the lists and
+# catalogs of 2026-05 to 2026-10, and its median there is within four times that of the name that
+# counts. OpenRouter's are by the `hugging_face_id` of its own rows. A version's date is left out
+# only where there is one date.
 _SPELLINGS = """
 claude-3-haiku = claude-3-haiku-20240307 claude-3-haiku@20240307
 claude-3.5-haiku = claude-3-5-haiku claude-3-5-haiku-20241022 claude-3-5-haiku@20241022
@@ -41,7 +42,7 @@ claude-3.5-sonnet = claude-3-5-sonnet
 claude-3.7-sonnet = claude-3-7-sonnet claude-3-7-sonnet-20250219 claude-3-7-sonnet@20250219
 claude-sonnet-4 = claude-sonnet-4-0 claude-sonnet-4-20250514 claude-sonnet-4@20250514
 claude-opus-4 = claude-opus-4-0 claude-opus-4-20250514 claude-opus-4@20250514
-claude-opus-4.1 = claude-opus-4-1 claude-opus-4-1-20250805 claude-opus-4-1@20250805 claude-opus-41
+claude-opus-4.1 = claude-opus-4-1 claude-opus-4-1-20250805 claude-opus-4-1@20250805
 claude-haiku-4.5 = claude-haiku-4-5 claude-haiku-4-5-20251001 claude-haiku-4-5@20251001
 claude-haiku-4.5 = claude-4.5-haiku
 claude-sonnet-4.5 = claude-sonnet-4-5 claude-sonnet-4-5-20250929 claude-sonnet-4-5@20250929
@@ -117,11 +118,9 @@ kimi-k2.7-code = kimi-k2p7-code
 l3-lunaris-8b = l3-8b-lunaris-v1
 l3.1-euryale-70b = l3.1-70b-euryale-v2.2 l31-70b-euryale-v2.2
 l3.3-euryale-70b = l3.3-70b-euryale-v2.3
-llama-3-8b-instruct = meta-llama-3-8b-instruct llama3-8b-instruct
 llama-3-70b-instruct = meta-llama-3-70b-instruct
 llama-3.1-8b-instruct = meta-llama-3.1-8b-instruct llama-3.1-8b-instant
 llama-3.1-70b-instruct = meta-llama-3.1-70b-instruct
-llama-3.1-405b-instruct = meta-llama-3.1-405b-instruct
 llama-3.3-70b-instruct = meta-llama-3.3-70b-instruct meta-llama-3_3-70b-instruct
 llama-3.3-70b-instruct = llama3.3-70b-instruct llama-3-3-70b-instruct
 llama-3.3-70b-instruct = llama-3.3-70b-versatile llama-3.3-70b-instruct-maas
@@ -138,7 +137,7 @@ ministral-8b-2512 = ministral-3-8b-instruct-2512
 ministral-14b-2512 = ministral-3-14b-instruct-2512
 devstral-2512 = devstral-2-123b-instruct-2512
 mistral-medium-3.5 = mistral-medium-3-5
-mistral-nemo = mistral-nemo-instruct-2407 mistral-nemo@2407
+mistral-nemo = mistral-nemo-instruct-2407
 mistral-large-2407 = mistral-large@2407
 mistral-small-3.2-24b-instruct = mistral-small-3.2-24b-instruct-2506
 mistral-small-3.2-24b-instruct = mistral-small-3-2-24b-instruct
@@ -147,12 +146,11 @@ nova-2-lite-v1 = nova-2-lite
 nova-lite-v1 = nova-lite
 nova-micro-v1 = nova-micro
 nova-pro-v1 = nova-pro
-qwen2.5-7b-instruct = qwen-2.5-7b-instruct qwen2-5-7b-instruct qwen2p5-7b-instruct
-qwen2.5-72b-instruct = qwen-2.5-72b-instruct qwen2-5-72b-instruct qwen2p5-72b-instruct
-qwen2.5-coder-32b-instruct = qwen-2.5-coder-32b-instruct qwen2-5-coder-32b-instruct
-qwen2.5-coder-32b-instruct = qwen2p5-coder-32b-instruct qwen25-coder-32b-instruct
-qwen2.5-vl-72b-instruct = qwen-2.5-vl-72b-instruct qwen2-5-vl-72b-instruct
-qwen2.5-vl-72b-instruct = qwen2p5-vl-72b-instruct qwen25-vl-72b-instruct
+qwen2.5-7b-instruct = qwen-2.5-7b-instruct qwen2-5-7b-instruct
+qwen2.5-72b-instruct = qwen-2.5-72b-instruct qwen2p5-72b-instruct
+qwen2.5-coder-32b-instruct = qwen-2.5-coder-32b-instruct qwen25-coder-32b-instruct
+qwen2.5-vl-72b-instruct = qwen-2.5-vl-72b-instruct qwen25-vl-72b-instruct
+qwen2.5-vl-72b-instruct = qwen2p5-vl-72b-instruct
 qwen3-14b = qwen-3-14b
 qwen3-32b = qwen-3-32b
 qwen3-235b-a22b-instruct-2507 = qwen3-235b-a22b-2507 qwen-3-235b-a22b-instruct-2507
@@ -174,19 +172,20 @@ solar-pro-3 = solar-pro3
 """
 
 # Sellers by our ids, then the names that the catalogs have for them. A house that sells under
-# several names is one seller, and so is a house and whoever passes its list on.
+# several names, or at home and abroad, is one seller. So is a list and whoever passes it on: of 318
+# prices of Kilo (models.dev, 2026-05-14), 260 were OpenRouter's eight days later.
 _SELLERS: Mapping[str, str] = {
     "models.dev": """
-        alibaba-cloud = alibaba
-        alibaba-cloud-cn = alibaba-cn
+        abliteration = abliteration-ai
+        alibaba-cloud = alibaba alibaba-cn alibaba-cloud-cn
         azure = azure-cognitive-services
-        cloudferro = cloudferro-sherlock
         fireworks = fireworks-ai
-        google-vertex = google-vertex-anthropic
+        google-vertex = google google-vertex-anthropic
         meta = llama
         minimax = minimax-cn
         moonshotai = moonshotai-cn
         novita = novita-ai
+        opencode = opencode-go
         openrouter = kilo
         perplexity = perplexity-agent
         siliconflow = siliconflow-cn
@@ -196,17 +195,16 @@ _SELLERS: Mapping[str, str] = {
         """,
     "litellm": """
         alibaba-cloud = dashscope qwencloud qwen_ai_platform
-        amazon-bedrock = bedrock bedrock_converse bedrock_mantle sagemaker
+        amazon-bedrock = bedrock bedrock_converse bedrock_mantle
         azure = azure_ai azure_text
-        cloudflare-workers-ai = cloudflare
         cloudflare-ai-gateway = clf_ai_gateway
+        cloudflare-workers-ai = cloudflare
         cohere = cohere_chat
         digitalocean = gradient_ai
         featherless = featherless_ai
         fireworks = fireworks_ai fireworks_ai-embedding-models
         friendli = friendliai
-        github-copilot = github_copilot
-        google = gemini
+        google-vertex = gemini
         inception = text-completion-inception
         meta = meta_llama
         mistral = codestral text-completion-codestral
@@ -214,24 +212,22 @@ _SELLERS: Mapping[str, str] = {
         nova = amazon_nova
         nvidia = nvidia_nim
         openai = chatgpt text-completion-openai
-        opencode-go = opencode_go
+        opencode = opencode_go
         together = together_ai
-        vercel-ai-gateway = vercel_ai_gateway
         xiaomi = xiaomi_mimo
         zai = bigmodel
         """,
     "genai-prices": """
         amazon-bedrock = aws
+        google-vertex = google
+        voyage = voyageai
         xai = x-ai
         zai = zhipuai
         """,
 }
-# LiteLLM splits Vertex AI by maker, and genai-prices Hugging Face by the provider that serves,
-# whose price Hugging Face passes on.
-_PREFIXES: Mapping[str, tuple[str, str | None]] = {
-    "litellm": ("vertex_ai", "google-vertex"),
-    "genai-prices": ("huggingface_", None),
-}
+# LiteLLM splits Vertex AI by maker. genai-prices splits Hugging Face by the provider that serves,
+# at that provider's own price.
+_VERTEX, _HUGGING_FACE = "vertex_ai", "huggingface_"
 
 
 def _table(lines: str) -> dict[str, str]:
@@ -270,11 +266,9 @@ def lineage(source: str, provider: str) -> str:
 
     *source* is a catalog, or `LEDGER`, whose providers have our ids or those of models.dev.
     """
-    catalog = "models.dev" if source == LEDGER else source
-    known = _OURS.get(catalog, {})
-    if provider in known:
-        return known[provider]
-    prefix, seller = _PREFIXES.get(catalog, ("", None))
-    if prefix and provider.startswith(prefix):
-        return seller or lineage("models.dev", provider.removeprefix(prefix))
-    return provider.replace("_", "-")
+    if source == "litellm" and provider.startswith(_VERTEX):
+        return "google-vertex"
+    if source == "genai-prices" and provider.startswith(_HUGGING_FACE):
+        return lineage("models.dev", provider.removeprefix(_HUGGING_FACE))
+    known = _OURS.get("models.dev" if source == LEDGER else source, {})
+    return known.get(provider) or provider.replace("_", "-")
