@@ -20,10 +20,8 @@ _LATEST = ("-latest", "@latest")
 # Names that mean one model here and another there: routers, searches, and `deepseek-chat`, which
 # is DeepSeek's pointer to its newest and elsewhere the V3 of 2024-12.
 _AMBIGUOUS = frozenset(
-    """
-    auto custom default free fusion model-router model_router router search
-    classify compress extract query deepseek-chat deepseek-reasoner
-    """.split()
+    {"auto", "custom", "default", "free", "fusion", "model-router", "model_router", "router"}
+    | {"search", "classify", "compress", "extract", "query", "deepseek-chat", "deepseek-reasoner"}
 )
 
 # Of one provider alone, whose own list says which model it means.
@@ -33,7 +31,7 @@ _AT: Mapping[str, Mapping[str, str]] = {
 
 # One model a line: the name that counts, then other spellings of it. Each is in the lists and
 # catalogs of 2026-05 to 2026-10, and its median there is within four times that of the name that
-# counts. OpenRouter's are by the `hugging_face_id` of its own rows. A version's date is left out
+# counts, or is OpenRouter's and by the `hugging_face_id` of its row. A version's date is left out
 # only where there is one date.
 _SPELLINGS = """
 claude-3-haiku = claude-3-haiku-20240307 claude-3-haiku@20240307

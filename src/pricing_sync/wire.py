@@ -7,13 +7,15 @@ take "NaN". What is accepted is a JSON number, bare or as a string. Nothing else
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw, Struct
@@ -155,14 +157,17 @@ def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
     """The list, object or text in a field; None when the field is absent or null.
 
     Raises:
-        BadAmount: it is not of that shape.
+        BadAmount: it is not of that shape, or an object in it names a key twice.
     """
     if not is_named(raw):
         return None
     try:
-        return msgspec.json.decode(raw, type=kind)
+        found = msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadAmount(f"{where}: {error}") from None
+    if isinstance(found, dict) and (key := _repeated_in(bytes(raw))):
+        raise BadAmount(f"{where}: {key} is named twice")
+    return found
 
 
 def rates(
@@ -214,9 +219,10 @@ def parse(
 ) -> Iterator[tuple[str | None, RowType | Unreadable]]:
     """Each row with its model id: the field called `id` in *kind*, whatever its name on the wire.
 
-    A row that is not of the shape is unreadable under its id; without a usable id, under None.
+    A row that is not of the shape, or whose prices name a key twice, is unreadable under its id;
+    without a usable id, under None.
     """
-    decoder = msgspec.json.Decoder(kind)
+    decoder, price_keys = msgspec.json.Decoder(kind), _price_keys(kind)
     id_key = next(f.encode_name for f in msgspec.structs.fields(kind) if f.name == "id")
     for index, raw in enumerate(raws):
         try:
@@ -225,10 +231,72 @@ def parse(
             yield _id_of(raw, id_key), Unreadable(f"row {index}: {error}")
             continue
         model: str = row.id  # type: ignore[attr-defined]  # each kind of row has one, see above
-        if is_model_id(model):
-            yield model, row
-        else:
+        if not is_model_id(model):
             yield None, Unreadable(f"row {index}: {shorten(model.encode())} is not a model id")
+        elif key := _repeated(bytes(raw), price_keys):
+            yield model, Unreadable(f"row {index}: {key} is named twice")
+        else:
+            yield model, row
+
+
+# Of a key that an object names twice the parser keeps the last, without a word. To look for them in
+# all of a row doubles the time of a reading; in the fields that hold prices it adds a fifth.
+
+_PLAIN = {str, int, float, bool, NoneType}
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+
+
+class _Repeated(Exception):
+    """A key that is named twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise _Repeated(shorten(max(names, key=names.count).encode()))
+
+
+_PAIRS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
+
+
+def _price_keys(kind: type[Struct]) -> list[bytes]:
+    """The keys of a row that may hold prices, as they are written."""
+    return [
+        f'"{field.encode_name}"'.encode()
+        for field in msgspec.structs.fields(kind)
+        if not set(get_args(field.type) or (field.type,)) <= _PLAIN
+    ]
+
+
+def _repeated(row: bytes, price_keys: Sequence[bytes]) -> str | None:
+    """A key that the row, or an object of prices in it, names twice; None if there is none."""
+    for key in price_keys:
+        _, *after = row.split(key)
+        if not after:
+            continue
+        # More than one is a repeated key, or the same word in another place.
+        inside = row if len(after) > 1 else after[0].partition(b":")[2].lstrip()
+        if inside[:1] in (b"{", b"[") and (name := _repeated_in(inside)):
+            return name
+    return None
+
+
+def _repeated_in(text: bytes) -> str | None:
+    """A key that is named twice by the object or list that *text* begins with."""
+    flat = text[: text.find(b"}") + 1]
+    try:
+        # As many colons as keys: nothing is repeated, and nothing is nested.
+        if len(_OBJECT.decode(flat)) == flat.count(b":"):
+            return None
+    except msgspec.MsgspecError:  # nested, or a list
+        pass
+    try:
+        _PAIRS.raw_decode(text.decode("utf-8", "replace"))
+    except _Repeated as found:
+        return str(found)
+    except RecursionError:
+        return "something too deep to read"
+    return None
 
 
 def _id_of(raw: Raw, id_key: str) -> str | None:
@@ -265,12 +333,14 @@ def read_keyed(
     listing: Callable[[str, RowType, Counter[str]], Listing],
 ) -> Page:
     """A page of one model a key, read by *listing*; what is wrong with a row spoils only it."""
-    page = Page([])
+    page, price_keys = Page([]), _price_keys(kind)
     for model, raw in raws.items():
         if not is_model_id(model):
             page.rows.append((None, Unreadable(f"{shorten(model.encode())} is not a model id")))
             continue
         try:
+            if key := _repeated(bytes(raw), price_keys):
+                raise BadAmount(f"row: {key} is named twice")
             row = nested(raw, kind, "row")
             said = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
         except BadAmount as error:

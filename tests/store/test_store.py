@@ -324,6 +324,39 @@ def _override(store: Store, rates: dict[Meter, Rate], *, since: datetime, now: d
     )
 
 
+rates = st.dictionaries(
+    st.sampled_from(Meter), st.integers(0, 2**63 - 1).map(Rate), min_size=1, max_size=5
+)
+conditions = st.builds(
+    When,
+    min_input_tokens=st.none() | st.integers(0, 10**9),
+    service_tier=st.none() | st.sampled_from(["batch", "flex", "priority"]),
+    hours=st.none() | st.tuples(st.integers(0, 1440), st.integers(0, 1440)),
+    weekdays=st.none() | st.frozensets(st.integers(1, 7)),
+    time_zone=st.just("UTC"),
+    region=st.none() | st.text(max_size=5),
+)
+cards = st.builds(
+    RateCard,
+    rates,
+    st.lists(st.builds(Conditional, conditions, rates), max_size=3).map(tuple),
+    st.sampled_from(["USD", "CNY", "EUR"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(card=cards)
+def test_any_card_survives_a_round_trip_through_the_store(
+    tmp_path_factory: pytest.TempPathFactory, card: RateCard
+) -> None:
+    """Every meter, every condition, every rate that fits, to the last digit."""
+    folder = tmp_path_factory.mktemp("card")
+    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+        store.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        take(store, {"m": card}, DAY)
+        assert card == store.statements("acme", "m")[0].listing
+
+
 listings = st.sampled_from([CHEAP, DEAR, TIERED, Unpriced(Why.VARIES), Unreadable("x")])
 catalogues = st.dictionaries(st.sampled_from("abc"), listings, max_size=3)
 

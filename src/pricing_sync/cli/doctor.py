@@ -8,9 +8,9 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import output
 from pricing_sync.errors import PricingSyncError, StoreError
-from pricing_sync.price import Per, Rate, RateCard, Unreadable
+from pricing_sync.price import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.providers import built_in
-from pricing_sync.providers.provider import Provider, read_answer
+from pricing_sync.providers.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.reach import Reach
 from pricing_sync.settings import Settings, key_of
 
@@ -124,20 +124,41 @@ def _report(
 
 
 def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list[str]]:
-    """Whether the answer can be read, and a price known by hand is still plausible in it."""
+    """Whether the answer can be read, and the prices known by hand are still plausible in it."""
     answer = read_answer(provider, pages)
     unreadable = sum(isinstance(listing, Unreadable) for listing in answer.listings.values())
     problems = [f"{unreadable} of {len(answer.listings)} listings unreadable"] if unreadable else []
-    pin = provider.pin
-    if pin is None:
-        return f"{len(answer.listings)} models", problems
+    said = [f"{len(answer.listings)} models"]
+    if provider.pin is not None:
+        words, doubt = _pinned(provider.pin, answer)
+        said.append(words)
+        problems += [f"{words}: has the unit changed?"] if doubt else []
+    if provider.curated is not None:
+        said.append(_curated(provider.curated, answer))
+    return "; ".join(said), problems
+
+
+def _pinned(pin: Pin, answer: Answer) -> tuple[str, bool]:
+    """What became of the pinned price, and whether it is out of all proportion."""
     known = Rate.of(pin.rate, Per.MILLION)
     listing = answer.listings.get(pin.model)
     now = listing.rates.get(pin.meter) if isinstance(listing, RateCard) else None
-    said = f"{pin.model} {pin.meter} was {known} on {pin.read_on}, is {now or 'not listed'}"
-    if now is not None and not known <= now * _PLAUSIBLE <= known * _PLAUSIBLE**2:
-        problems.append(f"{said}: has the unit changed?")
-    return f"{len(answer.listings)} models; {said}", problems
+    words = f"{pin.model} {pin.meter} was {known} on {pin.read_on}, is {now or 'not listed'}"
+    return words, now is not None and not known <= now * _PLAUSIBLE <= known * _PLAUSIBLE**2
+
+
+def _curated(curated: Curated, answer: Answer) -> str:
+    """How many prices are those that a person read off the provider's page."""
+    listed = [
+        (card, listing)
+        for model, card in curated.cards.items()
+        if isinstance(listing := answer.listings.get(model), RateCard)
+    ]
+    same = sum(
+        all(listing.rates.get(meter) == rate for meter, rate in card.rates.items())
+        for card, listing in listed
+    )
+    return f"{same} of {len(listed)} prices as read on {curated.read_on} ({curated.page})"
 
 
 def show_report(report: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.providers.provider import Key, Pin, Provider
 from pricing_sync.wire import (
     ABSENT,
     BadAmount,
@@ -303,6 +303,7 @@ PROVIDER = Provider(
             "ALIBABA_CLOUD_API_KEY",
         )
     ),
+    pin=Pin("qwen3-max", Meter.INPUT, rate="1.2", read_on="2026-05-14"),
     page="https://www.alibabacloud.com/help/en/model-studio/model-pricing",
 )
 
@@ -323,5 +324,6 @@ PROVIDER_CN = Provider(
             "ALIBABA_CLOUD_API_KEY",
         )
     ),
+    pin=Pin("MiniMax-M2.1", Meter.INPUT, rate="2.1", read_on="2026-09-19"),
     page="https://help.aliyun.com/zh/model-studio/model-pricing",
 )

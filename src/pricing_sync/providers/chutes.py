@@ -11,7 +11,7 @@ from collections import Counter
 from msgspec import Raw, Struct
 
 from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Why
-from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.providers.provider import Key, Pin, Provider
 from pricing_sync.wire import (
     ABSENT,
     Amount,
@@ -76,5 +76,6 @@ PROVIDER = Provider(
     url="https://llm.chutes.ai/v1/models",
     decode=read,
     key=Key(("CHUTES_API_KEY",), required=False),
+    pin=Pin("deepseek-ai/DeepSeek-V3.2-TEE", Meter.INPUT, rate="0.28", read_on="2026-05-14"),
     page="https://chutes.ai/pricing",
 )

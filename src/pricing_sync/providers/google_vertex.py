@@ -2,7 +2,8 @@
 
 Google's Cloud Billing Catalog has prices by SKU, but names the model in free text only. The table
 below holds what two other catalogs, LiteLLM 1.109.1 (2026-10) and, for Gemini, genai-prices
-(2026-08), both state with Google's page as their source.
+(2026-08), both state with Google's page as their source;
+it bears LiteLLM's date, not that of a visit to the page.
 """
 
 from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, Rates, When

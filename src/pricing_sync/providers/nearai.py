@@ -23,7 +23,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.providers.provider import Provider
+from pricing_sync.providers.provider import Pin, Provider
 from pricing_sync.wire import (
     ABSENT,
     Amount,
@@ -195,5 +195,6 @@ PROVIDER = Provider(
     url="https://cloud-api.near.ai/v1/model/list?limit=100&offset=0",
     decode=read,
     following=_following,
+    pin=Pin("zai-org/GLM-5.1-FP8", Meter.INPUT, rate="0.85", read_on="2026-08-20"),
     page="https://cloud.near.ai/models",
 )

@@ -5,7 +5,8 @@ The answer carries no validator, and its cache is good for five minutes. Read 20
 """
 
 from pricing_sync.dialects import openrouter
-from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.price import Meter
+from pricing_sync.providers.provider import Key, Pin, Provider
 
 PROVIDER = Provider(
     id="openrouter",
@@ -13,5 +14,6 @@ PROVIDER = Provider(
     url="https://openrouter.ai/api/v1/models?output_modalities=all",
     decode=openrouter.read,
     key=Key(("OPENROUTER_API_KEY",), required=False),
+    pin=Pin("openai/gpt-4o", Meter.INPUT, rate="2.5", read_on="2026-07-25"),
     page="https://openrouter.ai/models",
 )

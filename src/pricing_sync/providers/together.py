@@ -11,7 +11,7 @@ from collections import Counter
 from msgspec import Raw, Struct
 
 from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Unreadable, Why
-from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.providers.provider import Key, Pin, Provider
 from pricing_sync.wire import Amount, Fields, Page, envelope, rates, read_rows, without_zeros
 
 FIELDS: Fields = {
@@ -64,5 +64,6 @@ PROVIDER = Provider(
     url="https://api.together.xyz/v1/models",
     decode=read,
     key=Key(("TOGETHER_API_KEY",)),
+    pin=Pin("deepseek-ai/DeepSeek-V3", Meter.INPUT, rate="1.25", read_on="2025-07-25"),
     page="https://docs.together.ai/docs/serverless-models",
 )

@@ -23,7 +23,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.providers.provider import Key, Pin, Provider
 from pricing_sync.wire import (
     ABSENT,
     Amount,
@@ -151,5 +151,6 @@ PROVIDER = Provider(
     url="https://ai-gateway.vercel.sh/v1/models",
     decode=read,
     key=Key(("AI_GATEWAY_API_KEY",), required=False),
+    pin=Pin("google/gemini-3-pro", Meter.INPUT, rate="2", read_on="2026-10-27"),
     page="https://vercel.com/ai-gateway/models",
 )

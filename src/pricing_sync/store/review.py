@@ -283,10 +283,16 @@ class Review:
         cards = {item.change.model: item.change.new for item in items}
         self._many(
             "add_card",
-            [row | write_card(card) for row in replaced if (card := cards[row["model"]])],
+            [
+                row | write_card(card)
+                for row in replaced
+                if (card := cards[row["model"]]) is not None
+            ],
         )
-        self._many("list_model", [_origin(item) for item in items if item.change.new])
-        self._many("retire_model", [_origin(item) for item in items if not item.change.new])
+        listed = [_origin(item) for item in items if item.change.new is not None]
+        gone = [_origin(item) for item in items if item.change.new is None]
+        self._many("list_model", listed)
+        self._many("retire_model", gone)
         self._tell(items, act)
 
     def _standing(self, provider: str) -> dict[str, _Standing]:
@@ -412,8 +418,7 @@ class Review:
         """A transaction whose refusal is written down after it was rolled back."""
         try:
             with self._connection.transaction():
-                if not act.author.strip() or not act.reason.strip():
-                    raise SettingsError(f"{act.name}: it needs an author and a reason")
+                _refuse_anonymous(act)
                 yield
         except (StaleHeldChange, UnknownName, SettingsError) as error:
             refused = {**what, "refused": str(error)}
@@ -454,6 +459,11 @@ class Review:
     def _many(self, query: str, values: Sequence[Mapping[str, Any]]) -> None:
         if values:
             self._connection.many(_QUERIES[query], values)
+
+
+def _refuse_anonymous(act: _Act) -> None:
+    if not act.author.strip() or not act.reason.strip():
+        raise SettingsError(f"{act.name}: it needs an author and a reason")
 
 
 def _stale(item: HeldItem, why: str) -> StaleHeldChange:

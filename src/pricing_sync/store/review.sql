@@ -4,9 +4,10 @@
 -- name: held_items
 -- Held changes with the reading they were first seen in.
 SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
-    h.decided_at, h.decided_by, h.decision, r.source, r.url, r.digest, r.listings
+    h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''), r.digest,
+    COALESCE(r.listings, '{}')
 FROM pricing_held h
-JOIN pricing_readings r ON r.id = h.reading_id
+LEFT JOIN pricing_readings r ON r.id = h.reading_id
 WHERE (CAST(:provider AS TEXT) IS NULL OR h.provider = :provider)
     AND (CAST(:state AS TEXT) IS NULL OR h.state = :state)
     AND (CAST(:id AS TEXT) IS NULL OR h.id = :id)

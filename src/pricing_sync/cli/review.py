@@ -1,0 +1,522 @@
+"""The commands by which a person reviews what the gate holds."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from pricing_sync.app import PricingSync
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import output
+from pricing_sync.cli.excerpt import excerpt
+from pricing_sync.diff import Change
+from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
+from pricing_sync.gate import RULES, Announced, Move, moves
+from pricing_sync.notation import write_when
+from pricing_sync.price import Meter, Per, Rate, RateCard, When
+from pricing_sync.settings import load_settings
+from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, Review, Shown
+from pricing_sync.wire import is_model_id
+
+_RULES = {rule.value: card for rule, card in RULES.items()}
+
+_Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
+_Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
+_Models = Annotated[
+    list[str] | None, typer.Argument(metavar="MODEL", help="Only these, as `held` spells them.")
+]
+_All = Annotated[bool, typer.Option("--all", help="Everything of the provider that waits.")]
+_OfReading = Annotated[
+    str | None,
+    typer.Option(
+        "--reading", metavar="ID", help="Only what `held` shows of this reading, as it was shown."
+    ),
+]
+_DecideBatch: TypeAlias = Callable[..., list[HeldItem]]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    cli.command()(held)
+    cli.command()(accept)
+    cli.command()(reject)
+    cli.command()(announce)
+    cli.command()(announcements)
+    cli.command()(unannounce)
+    cli.command("audit-log")(audit_log)
+
+
+@contextmanager
+def _opened(
+    context: typer.Context, database: str | None, *, create: bool = False
+) -> Iterator[tuple[PricingSync, Review]]:
+    settings = load_settings(database=database or context.obj)
+    with PricingSync.open(settings, create=create) as app:
+        yield app, Review(app.store._connection)  # noqa: SLF001  one database, one connection
+
+
+def held(
+    context: typer.Context,
+    *,
+    provider: typed.OneProvider = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """The changes that wait: what the provider says, and why it does not count yet."""
+    with _opened(context, database) as (app, review):
+        if provider is not None:
+            app.reach.provider(provider)
+        items = review.items(provider)
+        bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
+    records = [_held_record(item, bodies.get(item.digest or "")) for item in items]
+    if as_json:
+        output.print_json(records)
+    elif not records:
+        output.err.print("nothing is held", markup=False)
+    else:
+        for line in _review_lines(records):
+            output.out.print(line, markup=False, soft_wrap=True)
+
+
+def accept(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    models: _Models = None,
+    everything: _All = False,
+    reading: _OfReading = None,
+    reason: _Reason,
+    author: _Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Let held changes count: true since the provider first said so, known from now on."""
+    with _opened(context, database) as (app, review):
+        app.reach.provider(provider)
+        chosen = _chosen(review, "accept", provider, models or [], reading, everything=everything)
+        decided = _decide(review.accept_batch, provider, chosen, author, reason)
+    _show_decided(decided, as_json=as_json)
+
+
+def reject(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    models: _Models = None,
+    everything: _All = False,
+    reading: _OfReading = None,
+    reason: _Reason,
+    author: _Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Say that held changes are wrong: exactly these neither count nor wait again."""
+    with _opened(context, database) as (app, review):
+        app.reach.provider(provider)
+        chosen = _chosen(review, "reject", provider, models or [], reading, everything=everything)
+        decided = _decide(review.reject_batch, provider, chosen, author, reason)
+    _show_decided(decided, as_json=as_json)
+
+
+def announce(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    meter: Annotated[str, typer.Argument(metavar="METER", help="Such as input.")],
+    old: Annotated[
+        str,
+        typer.Argument(metavar="OLD", help="The rate until then, per million; none if none."),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The rate from then on.")],
+    not_before: Annotated[
+        datetime,
+        typer.Option("--not-before", parser=typed.instant, metavar="TIME", help="ISO 8601, UTC."),
+    ],
+    min_input_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Of the conditional rate for requests this long.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="Of the rate for this service tier.")] = None,
+    region: Annotated[str | None, typer.Option(help="Of the rate for this region.")] = None,
+    reason: _Reason,
+    author: _Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Approve a move that a provider has announced. Exactly it passes the gate, once."""
+    if not is_model_id(model):
+        raise SettingsError(f"announce: {model!r} is not a model id")
+    when = When(min_input_tokens=min_input_tokens, service_tier=tier, region=region)
+    move = Announced(
+        model=model,
+        meter=typed.meter_name(meter),
+        old=None if old == "none" else _rate("OLD", old),
+        new=_rate("NEW", new),
+        not_before=not_before,
+        when=None if when == When() else when,
+    )
+    with _opened(context, database, create=True) as (app, review):
+        app.reach.provider(provider)
+        made = review.announce(
+            provider, move, author=author or getpass.getuser(), reason=reason, now=datetime.now(UTC)
+        )
+    _show_announcements([made], as_json=as_json)
+
+
+def announcements(
+    context: typer.Context,
+    *,
+    provider: typed.OneProvider = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that came true or were ended.")
+    ] = False,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """The moves that a person has approved beforehand."""
+    with _opened(context, database) as (app, review):
+        if provider is not None:
+            app.reach.provider(provider)
+        found = review.announcements(provider, include_used=everything)
+    _show_announcements(found, as_json=as_json)
+
+
+def unannounce(
+    context: typer.Context,
+    *,
+    announcement: Annotated[str, typer.Argument(metavar="ID", help="As `announcements` shows it.")],
+    reason: _Reason,
+    author: _Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Take an announcement back."""
+    with _opened(context, database) as (_, review):
+        ended = review.end_announcement(
+            announcement,
+            author=author or getpass.getuser(),
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+    _show_announcements([ended], as_json=as_json)
+
+
+def audit_log(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on from this entry, as --json shows it.")
+    ] = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Who decided what, when and why, and what was refused."""
+    with _opened(context, database) as (_, review):
+        found = review.audit_log(limit, before)
+    if as_json:
+        output.print_json([_audit_record(entry) for entry in found])
+        return
+    output.print_table(
+        ("at", "who", "what", "provider", "model", "reason"),
+        (
+            (
+                output.show_instant(entry.at),
+                entry.who,
+                entry.action,
+                entry.provider,
+                entry.model,
+                _why(entry),
+            )
+            for entry in found
+        ),
+        empty="nothing was decided yet",
+    )
+
+
+# Deciding
+
+
+def _chosen(
+    review: Review,
+    verb: str,
+    provider: str,
+    models: Sequence[str],
+    reading: str | None,
+    *,
+    everything: bool,
+) -> list[HeldItem]:
+    """The held changes that are meant, as they are now."""
+    if everything and models:
+        raise SettingsError(f"{verb}: name models or say --all, not both")
+    if not (models or everything or reading):
+        raise SettingsError(f"{verb}: name the models, or say --all or --reading")
+    items = review.items(provider)
+    if reading is not None:
+        items = [item for item in items if item.reading_id == reading]
+        if not items:
+            raise StaleHeldChange(f"{provider}: reading {reading}: nothing of it waits any more")
+    waiting = {item.change.model for item in items}
+    for model in models:
+        if model not in waiting:
+            raise UnknownName(f"{provider}: {model}: nothing of it is held")
+    if not items:
+        raise UnknownName(f"{provider}: nothing is held")
+    return [item for item in items if not models or item.change.model in models]
+
+
+def _decide(
+    batch: _DecideBatch,
+    provider: str,
+    chosen: Iterable[HeldItem],
+    author: str | None,
+    reason: str,
+) -> list[HeldItem]:
+    return batch(
+        provider,
+        [Shown(item.id, item.change.old, item.change.new) for item in chosen],
+        author=author or getpass.getuser(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+
+
+def _show_decided(items: Iterable[HeldItem], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(
+            [
+                _item_record(item)
+                | {
+                    "state": item.state.value,
+                    "decided_at": output.json_instant(item.decided_at),
+                    "decided_by": item.decided_by,
+                    "decision": item.decision,
+                }
+                for item in items
+            ]
+        )
+        return
+    for item in items:
+        output.out.print(
+            f"{item.state} {item.provider} {item.change.model}: "
+            f"{output.show_change(item.change.old, item.change.new)}"
+            f" (first seen {output.show_instant(item.since)})",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+# Showing what is held
+
+
+def _item_record(item: HeldItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "provider": item.provider,
+        **output.change_record(item.change),
+        "reasons": list(item.reasons),
+        "since": output.json_instant(item.since),
+        "reading": item.reading_id,
+    }
+
+
+def _held_record(item: HeldItem, body: bytes | None) -> dict[str, Any]:
+    """One entry of `held --json`."""
+    return _item_record(item) | {
+        "listed": item.listed,
+        "url": item.url,
+        "digest": item.digest,
+        "moves": _move_records(item.change),
+        "rules": [
+            {"rule": name, "why": card.why, "hard": card.hard}
+            for name in _details(item.reasons)
+            if (card := _RULES.get(name))
+        ],
+        "change": output.show_change(item.change.old, item.change.new),
+        "excerpt": None if body is None else excerpt(body, item.change.model),
+        "evidence_kept": body is not None,
+    }
+
+
+def _move_records(change: Change) -> list[dict[str, Any]]:
+    """Every rate that is otherwise, with its factor; None for a rate that is not there."""
+    old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
+    changed = moves(old, new) if new else []
+    kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()
+    gone = [
+        (when, meter, rate)
+        for when, meter, rate in (old.every_rate() if old else [])
+        if (when, meter) not in kept
+    ]
+    return [_move_record(move.when, move.meter, move.old, move.new) for move in changed] + [
+        _move_record(when, meter, rate, None) for when, meter, rate in gone
+    ]
+
+
+def _move_record(
+    when: When | None, meter: Meter, old: Rate | None, new: Rate | None
+) -> dict[str, Any]:
+    return {
+        "meter": meter.value,
+        "when": None if when is None else write_when(when),
+        "old": None if old is None else str(old),
+        "new": None if new is None else str(new),
+        "ratio": f"{new / old:.4g}" if old and new else None,
+    }
+
+
+def _review_lines(records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """One review item for each provider and reading."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["provider"], record["reading"]), []).append(record)
+    for (provider, reading), group in groups.items():
+        since = datetime.fromisoformat(group[0]["since"])
+        shared = _shared([record["reasons"] for record in group])
+        yield (
+            f"{provider}: {len(group)} of {group[0]['listed']} models held since"
+            f" {output.show_instant(since)}, reading {reading}"
+        )
+        yield from (f"  all: {line}" for line in _reason_lines(shared))
+        for record in group:
+            yield from _held_lines(record, shared)
+
+
+def _shared(reasons: Sequence[Sequence[str]]) -> list[str]:
+    """The reasons that all of several models have, to be said once."""
+    if len(reasons) == 1:
+        return []
+    return [reason for reason in reasons[0] if all(reason in other for other in reasons)]
+
+
+def _held_lines(record: dict[str, Any], shared: Sequence[str]) -> Iterator[str]:
+    yield f"  {record['model']} ({record['kind']})"
+    yield from (f"    {line}" for line in _moved_lines(record))
+    own = [reason for reason in record["reasons"] if reason not in shared]
+    yield from (f"    held by {line}" for line in _reason_lines(own))
+    if record["excerpt"]:
+        yield f"    answer: {record['excerpt']}"
+    elif record["evidence_kept"]:
+        yield "    answer: does not name it"
+    else:
+        yield "    answer: no longer kept"
+
+
+def _moved_lines(record: dict[str, Any]) -> Iterator[str]:
+    old, new = record["old"], record["new"]
+    if not (old and new and old["rates"] is not None and new["rates"] is not None):
+        yield record["change"]
+        return
+    for move in record["moves"]:
+        ratio = f" (x{move['ratio']})" if move["ratio"] else ""
+        when = f" when {output.plain_parts(move['when'])}" if move["when"] else ""
+        yield f"{move['meter']} {move['old'] or '–'} → {move['new'] or '–'}{ratio}{when}"
+    if old["currency"] != new["currency"]:
+        yield f"currency {old['currency']} → {new['currency']}"
+
+
+def _reason_lines(reasons: Sequence[str]) -> Iterator[str]:
+    """A line for each rule: why there is such a rule, then where it is broken."""
+    for rule, details in _details(reasons).items():
+        card = _RULES.get(rule)
+        why = f": {card.why}" if card else ""
+        where = f" [{'; '.join(details)}]" if details else ""
+        yield f"{rule}{why}{where}"
+
+
+def _details(reasons: Iterable[str]) -> dict[str, list[str]]:
+    """By rule, what else its reasons say."""
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        rule, _, detail = reason.partition(": ")
+        found.setdefault(rule, []).extend([detail] if detail else [])
+    return found
+
+
+# Showing announcements and the audit log
+
+
+def _rate(name: str, text: str) -> Rate:
+    try:
+        return Rate.of(text, Per.MILLION)
+    except ValueError as error:
+        raise typer.BadParameter(f"{name}: {error}") from None
+
+
+def _announcement_record(entry: Announcement) -> dict[str, Any]:
+    """One entry of `announcements --json`."""
+    move = entry.move
+    return {
+        "id": entry.id,
+        "provider": entry.provider,
+        "model": move.model,
+        **_move_record(move.when, move.meter, move.old, move.new),
+        "not_before": output.json_instant(move.not_before),
+        "author": entry.author,
+        "reason": entry.reason,
+        "recorded_at": output.json_instant(entry.recorded_at),
+        "used_at": output.json_instant(entry.used_at),
+        "used_by": entry.used_by,
+        "ended_at": output.json_instant(entry.ended_at),
+    }
+
+
+def _show_announcements(entries: Sequence[Announcement], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json([_announcement_record(entry) for entry in entries])
+        return
+    output.print_table(
+        ("id", "provider", "model", "meter", "move", "not before", "state", "author", "reason"),
+        (
+            (
+                entry.id,
+                entry.provider,
+                entry.move.model,
+                _meter(entry.move),
+                Move(None, entry.move.meter, entry.move.old, entry.move.new),
+                output.show_instant(entry.move.not_before),
+                _state(entry),
+                entry.author,
+                entry.reason,
+            )
+            for entry in entries
+        ),
+        empty="no announcements",
+    )
+
+
+def _meter(move: Announced) -> str:
+    if move.when is None:
+        return move.meter.value
+    return f"{move.meter} when {output.plain_parts(write_when(move.when))}"
+
+
+def _state(entry: Announcement) -> str:
+    if entry.used_at is not None:
+        return f"came true in reading {entry.used_by}"
+    return "ended" if entry.ended_at is not None else "to come"
+
+
+def _audit_record(entry: AuditEntry) -> dict[str, Any]:
+    """One entry of `audit-log --json`."""
+    return {
+        "id": entry.id,
+        "at": output.json_instant(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "provider": entry.provider,
+        "model": entry.model,
+        "subject": entry.subject,
+        "what": dict(entry.what),
+        "reason": entry.reason,
+    }
+
+
+def _why(entry: AuditEntry) -> str:
+    refused = entry.what.get("refused")
+    return f"{entry.reason} (refused: {refused})" if refused else entry.reason
