@@ -304,12 +304,12 @@ def test_a_first_reading_off_its_peers_waits_as_a_whole() -> None:
 
 
 def test_a_first_reading_beside_its_peers_is_not_buried() -> None:
-    """One odd price is one held model."""
+    """Six times its peers is dear and may be so; over ten times, one model is held and no other."""
     fair = [added(card(), f"m{n}") for n in range(9)]
-    odd = added(card("9", "36"), "m9")
-    known = {f"m{n}": quotes(("1", "4"), ("1", "4")) for n in range(10)}
-    found = judge([*fair, odd], context(first_reading=True, peers=known))
-    assert ["m9"] == [model for model, each in found.items() if each.holds]
+    known = {f"m{n}": quotes(("1", "4"), ("1", "4")) for n in range(11)}
+    first = context(first_reading=True, peers=known)
+    found = judge([*fair, added(card("6", "24"), "m9"), added(card("11", "44"), "m10")], first)
+    assert ["m10"] == [model for model, each in found.items() if each.holds]
 
 
 # The reading as a whole.

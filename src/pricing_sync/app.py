@@ -19,7 +19,8 @@ from pricing_sync.reach import Ask, Reach
 from pricing_sync.run import Outcome, outcome
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.store import Run, new_id
+from pricing_sync.store.ids import new_id
+from pricing_sync.store.store import Run
 from pricing_sync.sync import Taken, take_reading
 from pricing_sync.wire import is_model_id
 
@@ -185,6 +186,7 @@ class PricingSync:
             dry_run=dry_run,
             observed_at=observed_at,
             evidence_days=self.settings.evidence_days,
+            thresholds=self.settings.thresholds(provider.id),
         )
 
     def prices(

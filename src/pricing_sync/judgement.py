@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
 from pricing_sync.diff import Change, Stored
 from pricing_sync.gate import (
@@ -25,9 +24,6 @@ from pricing_sync.gate.moves import is_free
 from pricing_sync.price import Meter, RateCard, Source
 from pricing_sync.providers.provider import Provider
 from pricing_sync.store.store import HeldChange, Store
-
-#: What others charge for these models of a provider.
-AskPeers: TypeAlias = Callable[[str, Iterable[str]], Mapping[str, Peers]]
 
 _WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
 #: How the ids of models say that they are free.
@@ -49,15 +45,13 @@ def judgement(
     stored: Mapping[str, Stored],
     held: Mapping[str, HeldChange],
     store: Store,
-    *,
-    ask_peers: AskPeers,
-    announced: Sequence[Announced] = (),
     thresholds: Thresholds | None = None,
 ) -> Judgement:
     """The gate's verdict on the changes of one reading, less what has waited long enough."""
     in_force = [known.listing for known in stored.values() if known.retired_at is None]
     priced = sum(isinstance(card, RateCard) and not is_free(card) for card in in_force)
-    peers = ask_peers(provider.id, [change.model for change in changes]) if changes else {}
+    models = [change.model for change in changes]
+    peers = store.peers.peers(provider.id, models, thresholds) if changes else {}
     context = Context(
         provider=provider.id,
         at=at,
@@ -69,7 +63,7 @@ def judgement(
         anchors=_anchors(provider, at, store) if changes and stored else Anchors(),
         peers=peers,
         free=frozenset(_free(changes, stored)),
-        announced=tuple(announced),
+        announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
     )
     verdicts = judge(changes, context, thresholds)
@@ -88,8 +82,6 @@ def released(
     provider: Provider,
     at: datetime,
     store: Store,
-    *,
-    ask_peers: AskPeers,
     thresholds: Thresholds | None = None,
 ) -> list[Change]:
     """The held changes that have waited long enough, when the provider says the same as before."""
@@ -97,7 +89,7 @@ def released(
     if not held:
         return []
     counts = store.model_counts()[provider.id]
-    peers = ask_peers(provider.id, [item.change.model for item in held])
+    peers = store.peers.peers(provider.id, [item.change.model for item in held], thresholds)
     return [
         item.change
         for item in held

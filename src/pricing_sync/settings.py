@@ -22,6 +22,8 @@ from pydantic_settings import (
 )
 
 from pricing_sync.errors import SettingsError
+from pricing_sync.gate import Thresholds
+from pricing_sync.gate.configured import thresholds_from
 
 PREFIX = "PRICING_SYNC_"
 FILE = Path("pricing-sync.toml")
@@ -42,6 +44,8 @@ class ProviderSettings(BaseModel):
     base_url: str | None = Field(
         default=None, description="asked instead of the provider's own scheme and host"
     )
+
+    gate: dict[str, Any] = Field(default={}, description="thresholds for this provider alone")
 
 
 class Settings(BaseSettings):
@@ -67,9 +71,25 @@ class Settings(BaseSettings):
     evidence_days: int = Field(
         default=90, ge=1, description="how long the bytes that prices were read from are kept"
     )
+    gate: dict[str, Any] = Field(default={}, description="thresholds: see gate/thresholds.py")
     provider: dict[str, ProviderSettings] = Field(
         default={}, description="the tables [provider.ID]"
     )
+
+    def thresholds(self, provider_id: str) -> Thresholds:
+        """The numbers by which the gate judges a provider.
+
+        Raises:
+            SettingsError: one is no threshold, or out of all bounds.
+        """
+        table = self.provider.get(provider_id)
+        where = "gate"
+        try:
+            general = thresholds_from(self.gate)
+            where = f"provider.{provider_id}.gate"
+            return thresholds_from(table.gate, general) if table else general
+        except ValueError as error:
+            raise SettingsError(f"{where}.{error}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -91,12 +111,15 @@ def load_settings(**given: Any) -> Settings:
     """
     _refuse_unknown_keys()
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = [_problem(detail["loc"], detail["msg"]) for detail in error.errors()]
         raise SettingsError("; ".join(problems)) from None
     except ValueError as error:
         raise SettingsError(f"{FILE}: {error}") from None
+    for provider_id in ("", *settings.provider):
+        settings.thresholds(provider_id)
+    return settings
 
 
 def _problem(where: tuple[int | str, ...], why: str) -> str:

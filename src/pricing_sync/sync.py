@@ -17,12 +17,14 @@ from pricing_sync.decision import Decision, decide, decide_unchanged
 from pricing_sync.diff import diff
 from pricing_sync.errors import DecodeError, OlderAnswer, PricingSyncError, ReadingError, StoreError
 from pricing_sync.fetch import Fetched, NotModified
+from pricing_sync.gate import Thresholds
 from pricing_sync.judgement import judgement, released
 from pricing_sync.price import Answer, RateCard, Unpriced, Unreadable
 from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider, read_answer
 from pricing_sync.reach import Ask
 from pricing_sync.run import Reading, Status
-from pricing_sync.store.store import LastReading, Store, new_id
+from pricing_sync.store.ids import new_id
+from pricing_sync.store.store import LastReading, Store
 from pricing_sync.version import VERSION
 
 _FEW_ROWS, _UNREADABLE_SHARE = 5, 0.3
@@ -45,6 +47,7 @@ async def take_reading(
     observed_at: datetime | None = None,
     dry_run: bool = False,
     evidence_days: int = 90,
+    thresholds: Thresholds | None = None,
 ) -> Taken:
     """Read *provider* once. A failure is a reading too: it is written down and returned.
 
@@ -71,7 +74,9 @@ async def take_reading(
         last = await asyncio.to_thread(store.last_reading, provider.id)
         got = await ask(last.etag if last and last.decoder == VERSION else None)
         reading = _observed(reading, got, last, observed_at)
-        return await asyncio.to_thread(_settle, provider, got, last, reading, store, evidence_days)
+        return await asyncio.to_thread(
+            _settle, provider, got, last, reading, store, evidence_days, thresholds
+        )
     except StoreError:
         raise
     except PricingSyncError as error:
@@ -87,12 +92,13 @@ def _settle(
     reading: Reading,
     store: Store,
     evidence_days: int,
+    thresholds: Thresholds | None,
 ) -> Taken:
     """Decode, compare, judge and write down: everything that follows an answer."""
     if _is_unchanged(got, last, reading):
         with store.transaction():
             _refuse_overtaken(store, last, reading)
-            stood = released(provider, reading.at, store, ask_peers=lambda _provider, _models: {})
+            stood = released(provider, reading.at, store, thresholds)
             decision = decide_unchanged(store.missing_models(provider.id), stood)
             reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
             return _written(store, reading, decision, None, evidence_days)
@@ -104,22 +110,16 @@ def _settle(
         stored = store.known_models(provider.id)
         changes = diff(stored, answer)
         held = {item.change.model: item for item in store.held(provider.id)}
-        judged = judgement(
-            provider,
-            reading.at,
-            changes,
-            stored,
-            held,
-            store,
-            ask_peers=lambda _provider, _models: {},
-        )
+        judged = judgement(provider, reading.at, changes, stored, held, store, thresholds)
         decision = decide(
             changes,
             judged.holding,
             stored,
             answer,
             open_held={model: item.change for model, item in held.items()},
-            rejected=store.rejected(provider.id),
+            rejected=[
+                change for said in store.review.rejected(provider.id).values() for change in said
+            ],
         )
         reading = replace(
             reading,
@@ -128,7 +128,10 @@ def _settle(
             changes=decision.counts(),
             ignored=answer.ignored,
         )
-        return _written(store, reading, decision, compressed, evidence_days)
+        taken = _written(store, reading, decision, compressed, evidence_days)
+        if not reading.dry_run:
+            store.review.strike(provider.id, judged.used, reading.id, reading.at)
+        return taken
 
 
 def _written(

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import NoneType
 from typing import Any, TypeVar, get_args
 
@@ -243,7 +243,8 @@ def parse(
 # all of a row doubles the time of a reading; in the fields that hold prices it adds a fifth.
 
 _PLAIN = {str, int, float, bool, NoneType}
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_NESTED = re.compile(rb"\s*:\s*[\[{]")
+_OBJECT = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Repeated(Exception):
@@ -256,9 +257,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
         raise _Repeated(shorten(max(names, key=names.count).encode()))
 
 
-_PAIRS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
+_PAIRS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str).raw_decode
 
 
+@cache
 def _price_keys(kind: type[Struct]) -> list[bytes]:
     """The keys of a row that may hold prices, as they are written."""
     return [
@@ -271,27 +273,28 @@ def _price_keys(kind: type[Struct]) -> list[bytes]:
 def _repeated(row: bytes, price_keys: Sequence[bytes]) -> str | None:
     """A key that the row, or an object of prices in it, names twice; None if there is none."""
     for key in price_keys:
-        _, *after = row.split(key)
-        if not after:
+        at = row.find(key)
+        if at < 0:
             continue
-        # More than one is a repeated key, or the same word in another place.
-        inside = row if len(after) > 1 else after[0].partition(b":")[2].lstrip()
-        if inside[:1] in (b"{", b"[") and (name := _repeated_in(inside)):
+        if row.find(key, at + 1) > 0:  # a repeated key, or the same word in another place
+            return _repeated_in(row)
+        opening = _NESTED.match(row, at + len(key))
+        if opening and (name := _repeated_in(row, opening.end() - 1)):
             return name
     return None
 
 
-def _repeated_in(text: bytes) -> str | None:
-    """A key that is named twice by the object or list that *text* begins with."""
-    flat = text[: text.find(b"}") + 1]
+def _repeated_in(text: bytes, start: int = 0) -> str | None:
+    """A key that is named twice by the object at *start*, or by one in the list that is there."""
+    flat = text[start : text.find(b"}", start) + 1]
     try:
         # As many colons as keys: nothing is repeated, and nothing is nested.
-        if len(_OBJECT.decode(flat)) == flat.count(b":"):
+        if len(_OBJECT(flat)) == flat.count(b":"):
             return None
     except msgspec.MsgspecError:  # nested, or a list
         pass
     try:
-        _PAIRS.raw_decode(text.decode("utf-8", "replace"))
+        _PAIRS(text[start:].decode("utf-8", "replace"))
     except _Repeated as found:
         return str(found)
     except RecursionError:
@@ -339,12 +342,12 @@ def read_keyed(
             page.rows.append((None, Unreadable(f"{shorten(model.encode())} is not a model id")))
             continue
         try:
-            if key := _repeated(bytes(raw), price_keys):
-                raise BadAmount(f"row: {key} is named twice")
             row = nested(raw, kind, "row")
             said = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
         except BadAmount as error:
             said = Unreadable(str(error))
+        if key := _repeated(bytes(raw), price_keys):
+            said = Unreadable(f"row: {key} is named twice")
         page.rows.append((model, said))
     return page
 

@@ -266,6 +266,9 @@ def test_a_setting_that_cannot_be_used_is_named(
         ("database = [", "pricing-sync.toml"),
         ("intervall = 3", "no such setting: intervall"),
         ("[provider.openrouter]\nbase = 'x'", "provider.openrouter.base"),
+        ("[gate]\nband = 3", "gate.band: no such threshold"),
+        ("[gate]\nband_up = 0.5", "gate.band_up"),
+        ("[provider.openrouter.gate]\nband_up = 'off'", "provider.openrouter.gate.band_up"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(run: Run, text: str, says: str) -> None:

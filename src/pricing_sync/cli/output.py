@@ -187,14 +187,14 @@ def show_change(old: RateCard | Unpriced | None, new: RateCard | Unpriced | None
 def _conditions(card: RateCard) -> str:
     return (
         "; ".join(
-            f"{_plain(write_when(entry.when))}: {_plain(write_rates(entry.rates))}"
+            f"{plain_parts(write_when(entry.when))}: {plain_parts(write_rates(entry.rates))}"
             for entry in card.overrides
         )
         or "none"
     )
 
 
-def _plain(parts: Mapping[str, Any]) -> str:
+def plain_parts(parts: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {value}" for name, value in parts.items())
 
 
@@ -203,10 +203,10 @@ def show_record(record: Mapping[str, Any]) -> str:
     if record["rates"] is None:
         return f"no price ({record['reason']})"
     conditions = "".join(
-        f"\n  when {_plain(entry['when'])}: {_plain(entry['rates'])}"
+        f"\n  when {plain_parts(entry['when'])}: {plain_parts(entry['rates'])}"
         for entry in record["overrides"]
     )
-    return f"{_plain(record['rates'])} {record['currency']}{conditions}"
+    return f"{plain_parts(record['rates'])} {record['currency']}{conditions}"
 
 
 def show_upstream(record: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
@@ -57,7 +57,7 @@ def _opened(
 ) -> Iterator[tuple[PricingSync, Review]]:
     settings = load_settings(database=database or context.obj)
     with PricingSync.open(settings, create=create) as app:
-        yield app, Review(app.store._connection)  # noqa: SLF001  one database, one connection
+        yield app, app.store.review
 
 
 def held(
@@ -414,7 +414,7 @@ def _moved_lines(record: dict[str, Any]) -> Iterator[str]:
         return
     for move in record["moves"]:
         ratio = f" (x{move['ratio']})" if move["ratio"] else ""
-        when = f" when {output.plain_parts(move['when'])}" if move["when"] else ""
+        when = f" when {_plain(move['when'])}" if move["when"] else ""
         yield f"{move['meter']} {move['old'] or '–'} → {move['new'] or '–'}{ratio}{when}"
     if old["currency"] != new["currency"]:
         yield f"currency {old['currency']} → {new['currency']}"
@@ -493,7 +493,11 @@ def _show_announcements(entries: Sequence[Announcement], *, as_json: bool) -> No
 def _meter(move: Announced) -> str:
     if move.when is None:
         return move.meter.value
-    return f"{move.meter} when {output.plain_parts(write_when(move.when))}"
+    return f"{move.meter} when {_plain(write_when(move.when))}"
+
+
+def _plain(when: Mapping[str, Any]) -> str:
+    return " ".join(f"{name} {value}" for name, value in when.items())
 
 
 def _state(entry: Announcement) -> str:

@@ -130,6 +130,22 @@ def read(body: bytes, provider_id: str) -> Page:
     return page
 
 
+def read_all(body: bytes) -> dict[str, Page]:
+    """The models of every provider in the map, and under no name the rows that name none.
+
+    Raises:
+        Malformed: the map is not an object.
+    """
+    pages: dict[str, Page] = {}
+    for model, raw, owner in _rows(body):
+        page = pages.setdefault(owner or "", Page([]))
+        if owner is None:
+            page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
+        else:
+            page.rows.append(_row(model, raw, owner, page.ignored))
+    return pages
+
+
 def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
     for model, raw in envelope(body, dict[str, Raw]).items():
         if model in _NOT_MODELS:

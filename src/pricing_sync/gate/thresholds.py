@@ -108,6 +108,9 @@ class Thresholds:
     vanished_share: float = 0.3
     #: Of the peers' median, for a new price. 2.7 % of legitimate models are outside.
     peer_factor: float = 5
+    #: The same on the first reading of a provider, which must not bury a person: as a whole it is
+    #: compared by `peer_factor`, and of single models 0.6 % of legitimate ones are outside.
+    first_peer_factor: float = 10
     #: Of the peers' median, for a held change to release itself: half of genuine ones are inside.
     release_factor: float = 2
     #: A move towards the peers may release itself within `peer_factor` if it is under this: above

@@ -359,11 +359,15 @@ def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterat
 
 # Rules for cards of models without a price to compare with.
 
+# Of logarithms, so that exactly the factor is inside it.
+_ROUNDING = 1e-9
+
 
 def _peers(case: _Case) -> Iterator[Reason]:
+    factor = case.t.first_peer_factor if case.context.first_reading else case.t.peer_factor
     for meter in CORE:
         distance = case.to_peers(meter)
-        if distance is not None and abs(distance) > math.log10(case.t.peer_factor):
+        if distance is not None and abs(distance) > math.log10(factor) + _ROUNDING:
             yield Reason(Rule.PEERS, meter, f"{case.new.rates[meter]} beside {case.peers[meter]}")
 
 

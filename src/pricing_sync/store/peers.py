@@ -179,7 +179,7 @@ class PeerTable:
         for other, model, currency, *rates in self._rows("cards_of_others", provider=provider):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
-            if key in wanted and seller != own:
+            if key is not None and key in wanted and seller != own:
                 yield key, Quote(seller, LEDGER, _read_card(currency, rates))
 
     def _of_catalogs(self, own: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Quote]]:

@@ -80,10 +80,6 @@ UPDATE pricing_held
 SET state = 'released', decided_at = :at, decided_by = 'gate', decision = 'stood, beside its peers'
 WHERE provider = :provider AND model = :model AND state = 'open';
 
--- name: rejected_held
-SELECT model, kind, old, new FROM pricing_held
-WHERE provider = :provider AND state = 'rejected';
-
 -- name: anchors
 SELECT l.model, {card} FROM pricing_ledger l
 WHERE l.provider = :provider AND l.superseded_at IS NULL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,9 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.ids import new_id
+from pricing_sync.store.peers import PeerTable
+from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     OVERRIDE_COLUMNS,
@@ -104,17 +106,13 @@ class ModelCounts:
     missing: int
 
 
-def new_id(at: datetime | None = None) -> str:
-    """An id that sorts by time: microseconds since 1970 and 32 random bits, in hexadecimal."""
-    instant = at or datetime.now(UTC)
-    return f"{int(instant.timestamp() * 1_000_000):014x}{secrets.token_hex(4)}"
-
-
 class Store:
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.review = Review(connection)
+        self.peers = PeerTable(connection)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -184,14 +182,6 @@ class Store:
     def missing_models(self, provider: str) -> list[str]:
         """The models that the last complete reading did not list, and that are not retired."""
         return [row[0] for row in self._rows("missing_models", provider=provider)]
-
-    def rejected(self, provider: str) -> list[Change]:
-        """The changes of a provider that a person has rejected."""
-        found = self._rows("rejected_held", provider=provider)
-        return [
-            Change(model, Kind(kind), _read_known(old), _read_known(new))
-            for model, kind, old, new in found
-        ]
 
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
         """The cards in force at an instant, of models whose card has changed since.

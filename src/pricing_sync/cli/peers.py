@@ -1,0 +1,233 @@
+"""The commands that show what others charge: the reference catalogs, and the peers of a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+
+from pricing_sync.app import PricingSync
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import output
+from pricing_sync.fetch import http_client
+from pricing_sync.gate import Peers, Quote
+from pricing_sync.gate import peers as spread_of
+from pricing_sync.notation import write_rates
+from pricing_sync.price import Meter, RateCard
+from pricing_sync.references import MAX_AGE, catalogs, read_references
+from pricing_sync.settings import load_settings
+from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
+
+_DONE, _FAILED, _PARTLY = 0, 1, 3
+
+_Force = Annotated[bool, typer.Option("--force", help="Also those that were read today.")]
+_AcceptFewer = Annotated[
+    bool,
+    typer.Option("--accept-fewer", help="A catalog may have lost more than half of its models."),
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    cli.command()(references)
+    cli.command()(peers)
+
+
+@contextmanager
+def _opened(
+    context: typer.Context, database: str | None, *, create: bool = False
+) -> Iterator[tuple[PricingSync, PeerTable]]:
+    settings = load_settings(database=database or context.obj)
+    with PricingSync.open(settings, create=create) as app:
+        yield app, PeerTable(app.store._connection)  # noqa: SLF001  one database, one connection
+
+
+def references(
+    context: typer.Context,
+    *,
+    force: _Force = False,
+    accept_fewer: _AcceptFewer = False,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Read the reference catalogs that are due, and say how old each is."""
+    with _opened(context, database, create=True) as (app, table):
+        read = asyncio.run(_read(app, table, force=force, accept_fewer=accept_fewer))
+        good, last = table.last_good_reads(), table.last_reads()
+    now = datetime.now(UTC)
+    names = {item.catalog for item in read}
+    records = [
+        _catalog_record(name, name in names, good.get(name), last.get(name), now)
+        for name in catalogs(now)
+    ]
+    if as_json:
+        output.print_json(records)
+    else:
+        _show_catalogs(records)
+    raise typer.Exit(_exit_code(read))
+
+
+async def _read(
+    app: PricingSync, table: PeerTable, *, force: bool, accept_fewer: bool
+) -> list[CatalogRead]:
+    async with http_client() as client:
+        return await read_references(
+            client,
+            app.reach,
+            table,
+            max_age=timedelta() if force else MAX_AGE,
+            accept_fewer=accept_fewer,
+        )
+
+
+def _exit_code(read: Sequence[CatalogRead]) -> int:
+    failed = sum(item.status is ReadStatus.FAILED for item in read)
+    if not failed:
+        return _DONE
+    return _FAILED if failed == len(read) else _PARTLY
+
+
+def _catalog_record(
+    name: str,
+    asked: bool,  # noqa: FBT001  private
+    good: CatalogRead | None,
+    last: CatalogRead | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """One entry of `references --json`. Models are those of the last good read."""
+    return {
+        "catalog": name,
+        "asked": asked,
+        "status": last.status.value if last else None,
+        "last_good": output.json_instant(good.at if good else None),
+        "age_seconds": int((now - good.at).total_seconds()) if good else None,
+        "models": good.models if good else 0,
+        "unreadable": good.unreadable if good else 0,
+        "error": last.error if last else None,
+    }
+
+
+def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
+    output.print_table(
+        ("catalog", "age", "models", "status", "error"),
+        (
+            (
+                record["catalog"],
+                _age(record["age_seconds"]),
+                record["models"],
+                (record["status"] or "never asked") + ("" if record["asked"] else " (not due)"),
+                record["error"],
+            )
+            for record in records
+        ),
+        empty="no catalogs",
+    )
+
+
+def _age(seconds: int | None) -> str:
+    if seconds is None:
+        return "never read"
+    minutes = seconds // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def peers(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """What others charge for the same model, and how far the provider's own price is from it."""
+    with _opened(context, database) as (app, table):
+        app.reach.provider(provider)
+        quotes = table.quotes(provider, [model]).get(model, [])
+        listed = app.store.statements(provider, model)
+    own = listed[0].listing if listed and isinstance(listed[0].listing, RateCard) else None
+    records = [_quote_record(quote) for quote in quotes]
+    spreads = _spread_records(spread_of(quotes), own)
+    if as_json:
+        written = {"currency": own.currency, "rates": write_rates(own.rates)} if own else None
+        output.print_json({"own": written, "quotes": records, "meters": spreads})
+        return
+    _show_quotes(records)
+    _show_spreads(spreads)
+
+
+def _quote_record(quote: Quote) -> dict[str, Any]:
+    """One entry of `quotes`. What is out of bounds is shown and not believed."""
+    return {
+        "lineage": quote.lineage,
+        "source": quote.source,
+        "currency": quote.card.currency,
+        "rates": write_rates(quote.card.rates),
+        "believed": bool(spread_of([quote])),
+    }
+
+
+def _spread_records(spreads: Peers, own: RateCard | None) -> list[dict[str, Any]]:
+    """One entry of `meters` for each meter that the believed quotes name, in dollars."""
+    return [
+        {
+            "meter": meter.value,
+            "count": spread.count,
+            "low": str(spread.low),
+            "median": str(spread.median),
+            "high": str(spread.high),
+            **_distance(own, meter, spread.median),
+        }
+        for meter, spread in spreads.items()
+    ]
+
+
+def _distance(own: RateCard | None, meter: Meter, median: int) -> dict[str, str | None]:
+    """The provider's own rate, and how many times the median it is if both are in dollars."""
+    rate = own.rates.get(meter) if own else None
+    if own is None or rate is None:
+        return {"own": None, "of_median": None}
+    times = f"{Decimal(rate) / median:.4g}" if own.currency == "USD" else None
+    return {"own": str(rate), "of_median": times}
+
+
+def _show_quotes(records: Sequence[Mapping[str, Any]]) -> None:
+    output.print_table(
+        ("seller", "source", "price per million", ""),
+        (
+            (
+                record["lineage"],
+                record["source"],
+                output.show_record({**record, "overrides": []}),
+                "" if record["believed"] else "not believed",
+            )
+            for record in records
+        ),
+        empty="no peers: nobody else sells it under this name, or no catalog has been read",
+    )
+
+
+def _show_spreads(records: Sequence[Mapping[str, Any]]) -> None:
+    if not records:
+        return
+    output.out.print()
+    output.print_table(
+        ("meter", "sellers", "low", "median", "high", "own", "of median"),
+        (
+            (
+                record["meter"],
+                record["count"],
+                record["low"],
+                record["median"],
+                record["high"],
+                record["own"],
+                record["of_median"] and f"x{record['of_median']}",
+            )
+            for record in records
+        ),
+        empty="",
+    )

@@ -1,0 +1,267 @@
+"""The table of peers: whose word counts, and what a broken catalog leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricing_sync.decision import Decision
+from pricing_sync.diff import Change, Kind
+from pricing_sync.errors import IncompleteAnswer
+from pricing_sync.gate import Quote
+from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, When
+from pricing_sync.run import Outcome, Reading, Status
+from pricing_sync.store import Store, open_store
+from pricing_sync.store.connection import Row, Values
+from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
+from pricing_sync.store.store import Run
+
+DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+        opened.begin_run(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
+        yield opened
+
+
+@pytest.fixture
+def table(store: Store) -> PeerTable:
+    return PeerTable(store._connection)
+
+
+def card(into: str, out: str, **more: str) -> RateCard:
+    rates = {"input": into, "output": out, **more}
+    return RateCard({Meter(name): Rate.of(rate, Per.MILLION) for name, rate in rates.items()})
+
+
+def rows(catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> list[Reference]:
+    made = [reference(catalog, provider, model, c) for (provider, model), c in cards.items()]
+    return [row for row in made if row is not None]
+
+
+def read(catalog: str, at: datetime = DAY, **more: Any) -> CatalogRead:
+    return CatalogRead(catalog=catalog, at=at, status=ReadStatus.READ, decoder="1", **more)
+
+
+def tell(table: PeerTable, catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> None:
+    table.replace(read(catalog), rows(catalog, cards))
+
+
+def sell(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
+    """Put cards of a provider into the ledger, as a reading of its own list does."""
+    reading = Reading(
+        id=f"reading-{provider}",
+        run_id="run",
+        provider=provider,
+        at=DAY,
+        started_at=DAY,
+        finished_at=DAY,
+        status=Status.READ,
+        dry_run=False,
+        source="api",
+        url="https://example.com",
+        decoder="1",
+    )
+    changes = [Change(model, Kind.ADDED, None, listing) for model, listing in cards.items()]
+    with store.transaction():
+        store.record(reading, Decision(apply=changes, seen=dict.fromkeys(cards)))
+
+
+def told(quotes: list[Quote]) -> set[tuple[str, str, str]]:
+    return {(q.lineage, q.source, str(q.card.rates[Meter.INPUT])) for q in quotes}
+
+
+def test_what_is_stored_of_a_card_is_its_base_rates_of_text() -> None:
+    """Conditions, other meters and zeros are no part of what is compared."""
+    full = RateCard(
+        {
+            **card("2.5", "10", cache_read="0.25", cache_write="0").rates,
+            Meter.WEB_SEARCH: Rate.of("0.01", Per.ONE),
+        },
+        (Conditional(When(service_tier="batch"), {Meter.INPUT: Rate(1)}),),
+    )
+    row = reference("litellm", "together_ai", "together_ai/openai/gpt-oss-20b", full)
+    assert (
+        Reference(
+            "together_ai",
+            "together_ai/openai/gpt-oss-20b",
+            "gpt-oss-20b",
+            "together",
+            card("2.5", "10", cache_read="0.25"),
+        )
+        == row
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "listed"),
+    [
+        ("maker/a:free", card("1", "2")),
+        ("maker/a", card("0", "0")),
+        ("maker/a", RateCard({Meter.IMAGE: Rate.of("0.04", Per.ONE)})),
+        ("maker/a", RateCard({Meter.CACHE_READ: Rate.of("1", Per.MILLION)})),
+    ],
+)
+def test_what_can_be_nobodys_peer_is_no_row(model: str, listed: RateCard) -> None:
+    """A free variant, a free card, a card without a price of text."""
+    assert reference("models.dev", "acme", model, listed) is None
+
+
+def test_peers_come_from_the_catalogs_and_from_the_ledger(store: Store, table: PeerTable) -> None:
+    """Under the names that sellers have here, rates as they were told."""
+    tell(table, "models.dev", {("novita-ai", "zai/glm-5.2"): card("1.1", "4", cache_read="0.2")})
+    sell(store, "fireworks", {"accounts/fireworks/models/glm-5p2": card("1.4", "4.4")})
+    assert {
+        "z-ai/glm-5.2": [
+            Quote("fireworks", "ledger", card("1.4", "4.4")),
+            Quote("novita", "models.dev", card("1.1", "4", cache_read="0.2")),
+        ]
+    } == table.quotes("openrouter", ["z-ai/glm-5.2", "z-ai/glm-5", "openrouter/auto"])
+
+
+def test_a_providers_own_word_is_not_its_peer(store: Store, table: PeerTable) -> None:
+    """Whoever repeats it, and under whatever name."""
+    tell(table, "models.dev", {("novita-ai", "glm-5.2"): card("1", "4")})
+    tell(table, "litellm", {("novita", "novita/glm-5.2"): card("2", "4")})
+    tell(table, "genai-prices", {("huggingface_novita", "zai/GLM-5.2"): card("3", "4")})
+    sell(store, "novita", {"zai/glm-5.2": card("4", "4")})
+    assert {} == table.quotes("novita", ["zai/glm-5.2"])
+    assert {} == table.quotes("novita-ai", ["zai/glm-5.2"])
+
+
+def test_a_lineage_counts_once(table: PeerTable) -> None:
+    """Three catalogs that repeat one seller are one peer; at its median they outvote a typo."""
+    tell(table, "models.dev", {("togetherai", "glm-5.2"): card("1", "4")})
+    tell(table, "litellm", {("together_ai", "glm-5.2"): card("10", "40")})
+    tell(table, "genai-prices", {("together", "glm-5.2"): card("1.2", "4")})
+    found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
+    assert {
+        ("together", "models.dev", "1"),
+        ("together", "litellm", "10"),
+        ("together", "genai-prices", "1.2"),
+    } == told(found)
+    spread = table.peers("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"][Meter.INPUT]
+    assert (1, "1.2") == (spread.count, str(spread.median))
+
+
+def test_a_word_repeated_to_the_digit_is_given_once(table: PeerTable) -> None:
+    """The first catalog that has it is its source."""
+    for catalog, provider in (("litellm", "together_ai"), ("models.dev", "togetherai")):
+        tell(table, catalog, {(provider, "glm-5.2"): card("1", "4")})
+    found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
+    assert {("together", "litellm", "1")} == told(found)
+
+
+def test_a_seller_in_the_ledger_speaks_for_itself(store: Store, table: PeerTable) -> None:
+    """Its own list, which the gate has judged, silences what catalogs say of it; not of others."""
+    tell(
+        table,
+        "models.dev",
+        {("togetherai", "glm-5.2"): card("9", "9"), ("zai", "glm-5.2"): card("1.5", "4")},
+    )
+    sell(store, "together", {"zai-org/GLM-5.2": card("1", "4"), "zai-org/GLM-5": card("7", "7")})
+    found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
+    assert {("together", "ledger", "1"), ("zai", "models.dev", "1.5")} == told(found)
+
+
+def test_a_zero_of_another_provider_is_not_a_price(store: Store, table: PeerTable) -> None:
+    """Nor does it spoil the rates beside it, as a rate out of bounds would."""
+    sell(store, "together", {"glm-5.2": card("1", "4", cache_write="0"), "glm-5": card("0", "0")})
+    found = table.quotes("openrouter", ["glm-5.2", "glm-5"])
+    assert {"glm-5.2": [Quote("together", "ledger", card("1", "4"))]} == found
+    assert "1" == str(table.peers("openrouter", ["glm-5.2"])["glm-5.2"][Meter.INPUT].median)
+
+
+def test_a_catalog_is_replaced_as_a_whole(table: PeerTable) -> None:
+    """What it no longer lists is gone, and other catalogs stay."""
+    tell(table, "models.dev", {("a", "one"): card("1", "2"), ("a", "two"): card("1", "2")})
+    tell(table, "litellm", {("b", "one"): card("3", "4")})
+    later = read("models.dev", DAY + timedelta(days=1), etag='"e"', digest="d", unreadable=3)
+    written = table.replace(later, rows("models.dev", {("a", "two"): card("5", "6")}))
+    assert {"one": {("b", "litellm", "3")}, "two": {("a", "models.dev", "5")}} == {
+        model: told(quotes) for model, quotes in table.quotes("c", ["one", "two"]).items()
+    }
+    assert 1 == written.models
+    assert written == table.last_read("models.dev")
+
+
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_shrunken_catalog_leaves_the_last_good_rows(table: PeerTable, left: int) -> None:
+    """Fewer than half of the last good read is a broken file until a person says otherwise."""
+    full = {("a", f"m{n}"): card("1", "2") for n in range(10)}
+    tell(table, "models.dev", full)
+    fewer = rows("models.dev", dict(list(full.items())[:left]))
+    later = read("models.dev", DAY + timedelta(days=1))
+    with pytest.raises(IncompleteAnswer, match=f"{left} models, 10 the last time"):
+        table.replace(later, fewer)
+    assert 10 == len(table.quotes("b", [f"m{n}" for n in range(10)]))
+    assert DAY == getattr(table.last_read("models.dev"), "at", None)
+
+
+def test_a_catalog_may_lose_half_and_more_with_a_persons_word(table: PeerTable) -> None:
+    """Half passes by itself; less when it is said; nothing at all never."""
+    full = {("a", f"m{n}"): card("1", "2") for n in range(10)}
+    tell(table, "models.dev", full)
+    for days, left, said in ((1, 5, False), (2, 1, True)):
+        some = rows("models.dev", dict(list(full.items())[:left]))
+        table.replace(read("models.dev", DAY + timedelta(days=days)), some, accept_fewer=said)
+    assert 1 == getattr(table.last_read("models.dev"), "models", None)
+    with pytest.raises(IncompleteAnswer):
+        table.replace(read("models.dev", DAY + timedelta(days=3)), [], accept_fewer=True)
+
+
+def test_a_failed_read_is_the_last_but_not_the_last_good_one(table: PeerTable) -> None:
+    """What counts as the catalog's state, and what is told of the last attempt, are two things."""
+    assert table.last_read("litellm") is None
+    tell(table, "litellm", {("a", "m"): card("1", "2")})
+    failed = CatalogRead(
+        catalog="litellm",
+        at=DAY + timedelta(hours=1),
+        status=ReadStatus.FAILED,
+        decoder="1",
+        error="litellm: status 503: no explanation",
+    )
+    table.add_read(failed)
+    assert DAY == table.last_good_reads()["litellm"].at
+    assert {"litellm": failed} == table.last_reads()
+
+
+class _Counting:
+    """A connection that counts what goes through it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.statements = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        self.statements += 1
+        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
+
+    def run(self, sql: str, values: Values) -> int:
+        self.statements += 1
+        return self.inner.run(sql, values)  # type: ignore[no-any-return]
+
+    def many(self, sql: str, values: Any) -> None:
+        self.statements += 1
+        self.inner.many(sql, values)
+
+
+def test_the_number_of_statements_does_not_depend_on_the_models(store: Store) -> None:
+    """Four to replace a catalog and two to ask, for ten models and for two thousand."""
+    for days, count in enumerate((10, 2000)):
+        counter = _Counting(store._connection)
+        table = PeerTable(counter)
+        cards = {("a", f"m{n}"): card("1", "2") for n in range(count)}
+        table.replace(read("models.dev", DAY + timedelta(days=days)), rows("models.dev", cards))
+        assert 4 == counter.statements
+        assert count == len(table.quotes("b", [f"m{n}" for n in range(count)]))
+        assert 6 == counter.statements
