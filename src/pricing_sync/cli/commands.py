@@ -20,7 +20,7 @@ from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Listener, PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import doctor as checks
-from pricing_sync.cli import output
+from pricing_sync.cli import output, peers, review
 from pricing_sync.cost import Usage
 from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
@@ -45,7 +45,6 @@ cli = typer.Typer(
 override_cli = typer.Typer(
     no_args_is_help=True, help="A person's rates, which win over whatever a provider says."
 )
-cli.add_typer(override_cli, name="override")
 
 EXIT_CODES = {Outcome.SUCCESS: 0, Outcome.FAILED: 1, Outcome.PARTIAL: 3}
 
@@ -346,37 +345,6 @@ def providers(
 
 
 @cli.command()
-def held(
-    context: typer.Context,
-    provider: typed.OneProvider = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
-    """The changes that wait: what the provider says, and why it does not count yet."""
-    with _open(context, database) as app:
-        if provider is not None:
-            app.reach.provider(provider)
-        found = app.store.held(provider)
-    if as_json:
-        output.print_json([output.held_record(item) for item in found])
-        return
-    output.print_table(
-        ("provider", "model", "since", "change", "held by"),
-        (
-            (
-                item.provider,
-                item.change.model,
-                output.show_instant(item.since),
-                output.show_change(item.change.old, item.change.new),
-                ", ".join(item.reasons),
-            )
-            for item in found
-        ),
-        empty="nothing is held",
-    )
-
-
-@cli.command()
 def cost(
     context: typer.Context,
     provider: typed.ProviderName,
@@ -635,3 +603,8 @@ def _keep_reading(running_demo: Demo) -> None:
             for taken in read_again(running_demo).taken:
                 for line in output.change_lines(taken):
                     say(line)
+
+
+for more in (review, peers):
+    more.register(cli)
+cli.add_typer(override_cli, name="override")

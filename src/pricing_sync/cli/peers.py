@@ -44,7 +44,7 @@ def _opened(
 ) -> Iterator[tuple[PricingSync, PeerTable]]:
     settings = load_settings(database=database or context.obj)
     with PricingSync.open(settings, create=create) as app:
-        yield app, PeerTable(app.store._connection)  # noqa: SLF001  one database, one connection
+        yield app, app.store.peers
 
 
 def references(
