@@ -95,7 +95,7 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
     """A server with these bodies, by catalog."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  the name is theirs
+        def do_GET(self) -> None:
             name = next(name for name, path in PATHS.items() if path == self.path)
             body = server.bodies.get(name)
             etag = f'"{hashlib.sha256(body or b"").hexdigest()}"'

@@ -13,10 +13,12 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
-from pricing_sync.diff import Change, Kind
+from pricing_sync.diff import Change, Kind, Known
 from pricing_sync.gate import (
+    Anchors,
     Context,
     Peers,
     Spread,
@@ -28,6 +30,8 @@ from pricing_sync.gate import (
     may_release,
     survey,
 )
+from pricing_sync.gate.moves import is_free
+from pricing_sync.ledger import Statement
 from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, Rates
 
 #: One line of a record of updates, as `json.loads(line, parse_float=Decimal)` makes it.
@@ -35,6 +39,8 @@ Record = Mapping[str, Any]
 
 _CORE = (Meter.INPUT, Meter.OUTPUT)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+#: How the ids of models say that they are free.
+_FREE = (":free", "-free")
 
 
 class Fate(StrEnum):
@@ -162,6 +168,158 @@ def is_harmful(record: Record) -> bool:
     )
 
 
+# The ledger.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReading:
+    """What one reading changed in the ledger, and what was around it."""
+
+    changes: Sequence[Change]
+    context: Context
+    source: str
+
+
+def from_ledger(
+    history: Iterable[Statement],
+    peers: Mapping[tuple[str, str], Peers] = MappingProxyType({}),
+) -> list[LedgerReading]:
+    """The readings that made the ledger, oldest first, each with the cards of its time around it.
+
+    *history* is every statement that is known now. It holds what counted: what waited and was
+    never let through is not in it. Peers, if there are any, are those of today.
+    """
+    by_provider: dict[str, list[Statement]] = {}
+    for statement in history:
+        by_provider.setdefault(statement.provider, []).append(statement)
+    found = [
+        reading
+        for provider, statements in by_provider.items()
+        for reading in _of_provider(provider, statements, peers)
+    ]
+    return sorted(found, key=lambda reading: (reading.context.at, reading.context.provider))
+
+
+def _of_provider(
+    provider: str, statements: Sequence[Statement], peers: Mapping[tuple[str, str], Peers]
+) -> Iterator[LedgerReading]:
+    begun, ended = _by_instant(statements)
+    past = _Past()
+    for at in sorted({*begun, *ended}):
+        changes = past.changes(begun.get(at, []), ended.get(at, []))
+        around = {
+            change.model: known
+            for change in changes
+            if (known := peers.get((provider, change.model))) is not None
+        }
+        yield LedgerReading(
+            changes=changes,
+            context=past.context(provider, at, changes, around),
+            source=(begun.get(at) or ended[at])[0].source,
+        )
+        past.turn(at, begun.get(at, []), ended.get(at, []))
+
+
+def _by_instant(
+    statements: Sequence[Statement],
+) -> tuple[dict[datetime, list[Statement]], dict[datetime, list[Statement]]]:
+    """The statements by when they begin, and by when they end."""
+    begun: dict[datetime, list[Statement]] = {}
+    ended: dict[datetime, list[Statement]] = {}
+    for statement in statements:
+        begun.setdefault(statement.since, []).append(statement)
+        if statement.until is not None:
+            ended.setdefault(statement.until, []).append(statement)
+    return begun, ended
+
+
+class _Past:
+    """What was in force at one provider, from one reading to the next."""
+
+    def __init__(self) -> None:
+        self._in_force: dict[str, Known] = {}
+        self._last: dict[str, Known] = {}
+        self._cards: dict[str, list[tuple[datetime, Known | None]]] = {}
+
+    def changes(self, begun: Sequence[Statement], ended: Sequence[Statement]) -> list[Change]:
+        """What the statements that begin and end at one instant change."""
+        started = {statement.model for statement in begun}
+        return [
+            Change(s.model, self._kind(s.model), self._last.get(s.model), s.listing) for s in begun
+        ] + [
+            Change(s.model, Kind.VANISHED, s.listing, None) for s in ended if s.model not in started
+        ]
+
+    def _kind(self, model: str) -> Kind:
+        if model in self._in_force:
+            return Kind.CHANGED
+        return Kind.RETURNED if model in self._last else Kind.ADDED
+
+    def context(
+        self, provider: str, at: datetime, changes: Sequence[Change], peers: Mapping[str, Peers]
+    ) -> Context:
+        cards = [card for card in self._in_force.values() if isinstance(card, RateCard)]
+        return Context(
+            provider=provider,
+            at=at,
+            listed=len(self._in_force),
+            priced=sum(not is_free(card) for card in cards),
+            first_reading=not self._last,
+            anchors=Anchors(
+                self._anchors(at - timedelta(days=7), changes),
+                self._anchors(at - timedelta(days=30), changes),
+            ),
+            peers=peers,
+            free=frozenset(c.model for c in changes if c.model.lower().endswith(_FREE)),
+        )
+
+    def _anchors(self, at: datetime, changes: Sequence[Change]) -> dict[str, RateCard]:
+        found = {}
+        for change in changes:
+            then = [card for since, card in self._cards.get(change.model, ()) if since <= at]
+            if then and isinstance(then[-1], RateCard):
+                found[change.model] = then[-1]
+        return found
+
+    def turn(self, at: datetime, begun: Sequence[Statement], ended: Sequence[Statement]) -> None:
+        """Let the statements that begin and end at an instant do so."""
+        for statement in ended:
+            self._in_force.pop(statement.model, None)
+            self._cards.setdefault(statement.model, []).append((at, None))
+        for statement in begun:
+            self._in_force[statement.model] = self._last[statement.model] = statement.listing
+            self._cards.setdefault(statement.model, []).append((at, statement.listing))
+
+
+def replay_ledger(
+    readings: Iterable[LedgerReading], thresholds: Thresholds | None = None
+) -> Iterator[Judged]:
+    """What would have become of each change in the ledger, if every held one stood for a day."""
+    t = thresholds or Thresholds()
+    for reading in readings:
+        verdicts = judge(reading.changes, reading.context, t)
+        held = sum(verdict.holds for verdict in verdicts.values())
+        for change in reading.changes:
+            verdict = verdicts[change.model]
+            yield Judged(
+                _ledger_record(reading, change),
+                _fate(change, verdict, held, reading.context, t),
+                tuple(dict.fromkeys(reason.rule.value for reason in verdict.reasons)),
+            )
+
+
+def _ledger_record(reading: LedgerReading, change: Change) -> Record:
+    """As much of a record as tells the change's reading. The ledger takes it to be genuine."""
+    return {
+        "source": reading.source,
+        "provider": reading.context.provider,
+        "date": reading.context.at.isoformat(),
+        "provider_median_log10_ratio": Decimal(0),
+        "model": change.model,
+        "kind": change.kind.value,
+    }
+
+
 # Injected faults.
 
 
@@ -283,15 +441,21 @@ def _inject(
 # The table.
 
 
+def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """The updates by kind, and once more the errors that do real harm."""
+    found: dict[str, list[Judged]] = {}
+    for entry in sorted(judged, key=lambda entry: str(entry.record["kind"])):
+        found.setdefault(entry.record["kind"], []).append(entry)
+    harmful = [entry for entry in judged if is_harmful(entry.record)]
+    return found | ({"error, harmful": harmful} if harmful else {})
+
+
 def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = None) -> str:
     """The table, as plain text."""
     lines = [f"{'updates':<24}{'number':>8}{'at once':>10}{'in 24 h':>10}{'held':>10}"]
-    kinds = sorted({entry.record["kind"] for entry in judged})
-    groups = {kind: [entry for entry in judged if entry.record["kind"] == kind] for kind in kinds}
-    groups["error, harmful"] = [entry for entry in judged if is_harmful(entry.record)]
-    lines += [_row(name, group) for name, group in groups.items() if group]
-    if genuine := groups.get("genuine"):
-        lines.append(f"review batches a week: {batches_per_week(genuine):.2f} for each source")
+    lines += [_row(name, group) for name, group in groups(judged).items()]
+    if true := legitimate(judged):
+        lines.append(f"review batches a week: {batches_per_week(true):.2f} for each source")
     if caught:
         lines.append(f"\n{'injected fault':<24}{'number':>8}{'held':>10}")
         lines += [
@@ -299,6 +463,13 @@ def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = No
             for name, found in caught.items()
         ]
     return "\n".join(lines)
+
+
+def legitimate(judged: Sequence[Judged]) -> list[Judged]:
+    """The updates that are labelled genuine; all, when none is labelled (a ledger's)."""
+    return [entry for entry in judged if entry.record["kind"] == "genuine"] or [
+        entry for entry in judged if entry.record["kind"] in set(Kind)
+    ]
 
 
 def _row(name: str, judged: Sequence[Judged]) -> str:

@@ -12,6 +12,7 @@ _TRIES = 40
 _DECODER = json.JSONDecoder()
 #: A string too long to be a price: a description, a template.
 _LONG_STRING = re.compile(r'"((?:[^"\\]|\\.){40})(?:[^"\\]|\\.){20,}"')
+_KEY = re.compile(r"\s*:\s*(?={)")
 _PRICES = re.compile(r'"[^"]*(?:pric|cost|rate)[^"]*"\s*:', re.IGNORECASE)
 
 
@@ -21,22 +22,37 @@ def excerpt(body: bytes, model: str) -> str | None:
     Long strings are cut, and so is the rest but for its beginning and its prices.
     """
     text = body.decode("utf-8", errors="replace")
-    at = _position(text, model)
-    if at is None:
+    found = _named(text, model)
+    if found is None:
         return None
-    start, end = _enclosing(text, at)
+    start, end = _keyed(text, *found) or _enclosing(text, *found)
     row = " ".join(_LONG_STRING.sub(r'"\1…"', text[start:end]).split())
     return "".join(c if c.isprintable() else "\ufffd" for c in _shortened(row))
 
 
-def _position(text: str, model: str) -> int | None:
+def _named(text: str, model: str) -> tuple[int, int] | None:
+    """Where the model's id begins and ends."""
     quoted = [json.dumps(model), json.dumps(model, ensure_ascii=False)]
-    spellings = [*quoted, quoted[0].replace("/", r"\/"), model]
-    return next((at for spelling in spellings if (at := text.find(spelling)) >= 0), None)
+    for spelling in (*quoted, quoted[0].replace("/", r"\/"), model):
+        at = text.find(spelling)
+        if at >= 0:
+            return at, at + len(spelling)
+    return None
 
 
-def _enclosing(text: str, at: int) -> tuple[int, int]:
-    """Where the innermost object that holds *at* begins and ends; else a window around it."""
+def _keyed(text: str, at: int, after: int) -> tuple[int, int] | None:
+    """The id and its value, where the id is the key of an object."""
+    key = _KEY.match(text, after)
+    if key is None:
+        return None
+    try:
+        return at, _DECODER.raw_decode(text, key.end())[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _enclosing(text: str, at: int, after: int) -> tuple[int, int]:
+    """Where the innermost object that holds the id begins and ends; else a window around it."""
     start = at
     for _ in range(_TRIES):
         start = text.rfind("{", 0, start)
@@ -48,7 +64,7 @@ def _enclosing(text: str, at: int) -> tuple[int, int]:
             continue
         if end > at:
             return start, end
-    return max(0, at - _LONGEST // 4), at + _LONGEST
+    return max(0, at - _LONGEST // 4), after + _LONGEST
 
 
 def _shortened(row: str) -> str:
