@@ -11,17 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from catalogs import (
-    GENAI_PRICES,
-    LITELLM,
-    MODELS_DEV,
-    CatalogServer,
-    genai_prices,
-    litellm,
-    models_dev,
-    serving,
-)
 from pricing_sync import wire
+from pricing_sync.dialects import litellm as litellm_dialect
 from pricing_sync.dialects import openrouter
 from pricing_sync.fetch import http_client
 from pricing_sync.gate import Peers
@@ -32,6 +23,16 @@ from pricing_sync.settings import Settings
 from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable
 
+from catalogs import (
+    GENAI_PRICES,
+    LITELLM,
+    MODELS_DEV,
+    CatalogServer,
+    genai_prices,
+    litellm,
+    models_dev,
+    serving,
+)
 from recorded import needs_samples, sample
 
 DAY = datetime(2026, 10, 9, 12, tzinfo=UTC)
@@ -184,6 +185,18 @@ def test_one_bad_row_spoils_no_other(scene: Scene) -> None:
     scene.server.bodies[LITELLM] = BODIES[LITELLM].replace(b"1.4e-06", b'"free"')
     read = scene.read()
     assert (1, 1) == (read[LITELLM].models, read[LITELLM].unreadable)
+
+
+def test_the_whole_map_is_read_as_provider_by_provider() -> None:
+    """In one pass, with the rows that name no provider apart."""
+    prices = {"a": {"one": (1.0, 2.0), "two": (3.0, 4.0)}, "b": {"one": (5.0, 6.0)}}
+    body = litellm(prices)[:-1] + b', "stray": {"mode": "chat"}}'
+    pages = litellm_dialect.read_all(body)
+    stray = pages.pop("").rows
+    assert [None] == [model for model, _ in stray]
+    assert {"a", "b"} == pages.keys()
+    for provider, page in pages.items():
+        assert litellm_dialect.read(body, provider).rows == page.rows + stray
 
 
 def test_every_catalog_has_an_address_of_its_own() -> None:

@@ -6,7 +6,7 @@ database, or stored before a rule was there. Here every card in force is judged 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -67,14 +67,17 @@ class Overlap:
 class Stock:
     """What is stored now."""
 
-    cards: Iterable[Statement | Unloadable] = ()
+    cards: Sequence[Statement | Unloadable] = ()
     #: In force now.
-    overrides: Iterable[MeterOverride | Unloadable] = ()
-    overlaps: Iterable[Overlap] = ()
+    overrides: Sequence[MeterOverride | Unloadable] = ()
+    overlaps: Sequence[Overlap] = ()
     #: When each provider was last read successfully.
     read_at: Mapping[str, datetime] = field(default_factory=dict)
     #: By provider and model.
     peers: Mapping[tuple[str, str], Peers] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.cards or self.overrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +113,16 @@ def audit(
 
     *by_provider* are the thresholds of providers that have their own.
     """
-    cards, overrides = list(stock.cards), list(stock.overrides)
-    statements = [card for card in cards if isinstance(card, Statement)]
+    rows = (*stock.cards, *stock.overrides)
+    statements = [card for card in stock.cards if isinstance(card, Statement)]
     general = thresholds or Thresholds()
-    found = [_unreadable(row) for row in (*cards, *overrides) if isinstance(row, Unloadable)]
+    found = [_unreadable(row) for row in rows if isinstance(row, Unloadable)]
     found += [_overlap(overlap) for overlap in stock.overlaps]
-    found += _ages({card.provider for card in cards}, stock.read_at, at, max_age)
+    found += _ages({card.provider for card in stock.cards}, stock.read_at, at, max_age)
     for statement in statements:
         t = by_provider.get(statement.provider, general)
         found += _of_card(statement, stock.peers, at, t)
-    found += _of_overrides(overrides, statements, at, general, by_provider)
+    found += _of_overrides(stock.overrides, statements, at, general, by_provider)
     return sorted(found, key=_order)
 
 

@@ -32,7 +32,7 @@ from pricing_sync.gate import (
 )
 from pricing_sync.gate.moves import is_free
 from pricing_sync.ledger import Statement
-from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, Rates
+from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, Rates, Source
 
 #: One line of a record of updates, as `json.loads(line, parse_float=Decimal)` makes it.
 Record = Mapping[str, Any]
@@ -104,6 +104,42 @@ def _peers(record: Record) -> Peers:
         for rate in (Rate.of(amount, Per.MILLION),)
         if rate
     }
+
+
+_FIELDS = ("date", "source", "provider", "model", "kind", "old", "new", "changes", "peer_median")
+_COUNTED = ("provider_models_changed", "provider_models_total", "provider_median_log10_ratio")
+
+
+def checked(record: object) -> Record:
+    """*record*, when it has what a recorded update has.
+
+    Raises:
+        ValueError: it has not: which field.
+    """
+    if not isinstance(record, dict):
+        raise ValueError("not an object")  # noqa: TRY004  one kind of error to catch
+    for name in (*_FIELDS, *_COUNTED, "peer_providers"):
+        if name not in record:
+            raise ValueError(f"no {name}")
+    try:
+        if datetime.fromisoformat(record["date"]).tzinfo is None:
+            raise ValueError(f"{record['date']} has no time zone")
+        if _is_readable(record):
+            reading_of([record])
+    except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
+        raise ValueError(f"{error!r}") from None
+    return record
+
+
+def last_cards(records: Iterable[Record]) -> tuple[dict[str, RateCard], dict[str, Peers]]:
+    """The newest cards that were not errors, by model, and their peers."""
+    cards: dict[str, RateCard] = {}
+    known: dict[str, Peers] = {}
+    for record in sorted(records, key=lambda record: str(record["date"])):
+        if record["kind"] != "error" and record["new"] and _is_readable(record):
+            cards[record["model"]] = _card(record["new"])
+            known[record["model"]] = _peers(record)
+    return cards, known
 
 
 def replay(records: Iterable[Record], thresholds: Thresholds | None = None) -> list[Judged]:
@@ -212,11 +248,10 @@ def _of_provider(
             for change in changes
             if (known := peers.get((provider, change.model))) is not None
         }
-        yield LedgerReading(
-            changes=changes,
-            context=past.context(provider, at, changes, around),
-            source=(begun.get(at) or ended[at])[0].source,
-        )
+        source = (begun.get(at) or ended[at])[0].source
+        context = past.context(provider, at, changes, around)
+        context = replace(context, trusted=source == Source.API)
+        yield LedgerReading(changes=changes, context=context, source=source)
         past.turn(at, begun.get(at, []), ended.get(at, []))
 
 
@@ -270,8 +305,14 @@ class _Past:
                 self._anchors(at - timedelta(days=30), changes),
             ),
             peers=peers,
-            free=frozenset(c.model for c in changes if c.model.lower().endswith(_FREE)),
+            free=frozenset(c.model for c in changes if self._may_be_zero(c.model)),
         )
+
+    def _may_be_zero(self, model: str) -> bool:
+        """By what the id says, unless it is sold for money."""
+        card = self._in_force.get(model)
+        paid = isinstance(card, RateCard) and not is_free(card)
+        return model.lower().endswith(_FREE) and not paid
 
     def _anchors(self, at: datetime, changes: Sequence[Change]) -> dict[str, RateCard]:
         found = {}

@@ -108,8 +108,15 @@ async def read_references(
     """
     at = now or datetime.now(UTC)
     due = await asyncio.to_thread(_due, peers, max_age, at)
-    reading = [_read(client, reach, peers, provider, at, accept_fewer) for provider in due]
-    return list(await asyncio.gather(*reading))
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = [
+                group.create_task(_read(client, reach, peers, provider, at, accept_fewer))
+                for provider in due
+            ]
+    except BaseExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+    return [task.result() for task in reading]
 
 
 def _due(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from catalogs import GENAI_PRICES, LITELLM, MODELS_DEV, CatalogServer, litellm, models_dev, serving
 from pricing_sync.cli import peers
 from pricing_sync.cli.commands import cli
 
 from built import openrouter, priced
+from catalogs import GENAI_PRICES, LITELLM, MODELS_DEV, CatalogServer, litellm, models_dev, serving
 from command import Run
 
 BODIES = {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from pricing_sync.app import PricingSync
-from pricing_sync.audit import MAX_AGE, Finding, Stock
+from pricing_sync.audit import MAX_AGE, Finding, Stock, Unloadable
 from pricing_sync.audit import audit as audit_stock
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.errors import UnknownName
+from pricing_sync.gate import Peers
+from pricing_sync.ledger import Statement
 from pricing_sync.settings import load_settings
 from pricing_sync.store import audit as stored
 
@@ -37,22 +39,29 @@ def audit(
             help="A provider that was not read for longer is a finding.",
         ),
     ] = _HOURS,
+    *,
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """Check every stored price: bounds, relations, age, rows that cannot be read. 1 if any is off.
+    """Check every stored price, whatever any reading says: meant to run every night.
 
-    Independent of readings, and meant to run every night: it also finds what was typed into the
-    database by hand.
+    Bounds, relations, peers, age, overrides that the provider has moved under, rows that cannot be
+    read or overlap. Exit code 1 when something is found.
     """
     settings = load_settings(database=database or context.obj)
     now = datetime.now(UTC)
     with PricingSync.open(settings, create=False) as app:
         stock = _stock(app, provider, now)
-    if provider is not None and not (stock.cards or stock.overrides):
-        app.reach.provider(provider)
-        raise UnknownName(f"{provider}: nothing is stored")
-    found = audit_stock(stock, now, max_age=timedelta(hours=max_age_hours))
+        if provider is not None and not stock:
+            app.reach.provider(provider)
+            raise UnknownName(f"{provider}: nothing is stored")
+    owners = {row.provider for row in (*stock.cards, *stock.overrides)}
+    found = audit_stock(
+        stock,
+        now,
+        max_age=timedelta(hours=max_age_hours),
+        by_provider={owner: settings.thresholds(owner) for owner in owners},
+    )
     if as_json:
         output.print_json([finding_record(finding) for finding in found])
     else:
@@ -63,12 +72,34 @@ def audit(
 def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:
     # The usual readers raise at the rows that are looked for here.
     connection = app.store._connection  # noqa: SLF001
+    cards = stored.raw_cards(connection, provider)
     return Stock(
-        cards=stored.raw_cards(connection, provider),
+        cards=cards,
         overrides=stored.raw_overrides(connection, provider, at=now),
         overlaps=stored.overlaps(connection, provider),
         read_at=app.store.latest_successes(),
+        peers=_peers(app, cards),
     )
+
+
+def _peers(
+    app: PricingSync, cards: Iterable[Statement | Unloadable]
+) -> dict[tuple[str, str], Peers]:
+    """What others charge, unless rows of theirs cannot be read: those are findings then."""
+    models: dict[str, list[str]] = {}
+    for card in cards:
+        models.setdefault(card.provider, []).append(card.model)
+    try:
+        return {
+            (owner, model): spread
+            for owner, names in models.items()
+            for model, spread in app.store.peers.peers(
+                owner, names, app.settings.thresholds(owner)
+            ).items()
+        }
+    except (TypeError, ValueError) as error:
+        output.err.print(f"not compared with peers: {error}", markup=False, soft_wrap=True)
+        return {}
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:

@@ -1,0 +1,297 @@
+"""The command `backtest`: what the gate would have done, and what other thresholds would do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from pricing_sync import backtest as replayed
+from pricing_sync.app import PricingSync
+from pricing_sync.audit import Unloadable
+from pricing_sync.backtest import Caught, Judged, Record
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import output
+from pricing_sync.errors import SettingsError
+from pricing_sync.gate import Context, Peers, Thresholds
+from pricing_sync.gate.configured import thresholds_from
+from pricing_sync.ledger import Statement
+from pricing_sync.price import RateCard
+from pricing_sync.settings import Settings, load_settings
+from pricing_sync.store import audit as stored
+
+#: Of one provider, for injected faults: enough to tell a share, few enough to wait for.
+_MOST_MODELS = 100
+_FREE = (":free", "-free")
+
+#: The cards of one provider, to inject faults into, and what others charge for their models.
+_Sample: TypeAlias = tuple[str, Mapping[str, RateCard], Mapping[str, Peers]]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command()(backtest)
+
+
+@dataclass(slots=True)
+class _Material:
+    """What there is to judge."""
+
+    #: By provider, because each may have thresholds of its own.
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    readings: dict[str, list[replayed.LedgerReading]] = field(default_factory=dict)
+    samples: list[_Sample] = field(default_factory=list)
+
+
+def backtest(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Recorded updates, one JSON object a line. By default this ledger's own history.",
+        ),
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="PROVIDER", help="Only this provider.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since", parser=typed.instant, metavar="TIME", help="Only updates from then on."
+        ),
+    ] = None,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Judge by another threshold, such as band_up=3 or release_after=48h. Repeat it.",
+        ),
+    ] = None,
+    *,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Replay recorded updates, or this ledger, through the gate's rules; nothing is changed.
+
+    Shows what would have been applied at once, within 24 hours and not, how often a person would
+    have been asked, and how many faults injected into the same prices would have been caught.
+    """
+    settings = load_settings(database=database or context.obj)
+    wanted = written_thresholds(changed or [])
+    _thresholds(settings, wanted, "")
+    material = _of_files(files) if files else _of_ledger(settings, provider)
+    _narrow(material, provider, since)
+    judged, caught = _judged(material, settings, wanted)
+    if as_json:
+        output.print_json(_record(judged, caught, changed or []))
+        return
+    output.out.print(replayed.summarize(judged, caught), markup=False, soft_wrap=True)
+    for rule, count in _held_by(judged).items():
+        output.out.print(f"held by {rule}: {count}", markup=False, soft_wrap=True)
+
+
+def written_thresholds(texts: Iterable[str]) -> dict[str, Any]:
+    """What `--set` says, in the words of a settings file; text may go without quotes.
+
+    Raises:
+        SettingsError: one is not NAME=VALUE, or is given twice.
+    """
+    try:
+        return tomllib.loads("\n".join(_as_toml(text) for text in texts))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"--set: {error}") from None
+
+
+def _as_toml(text: str) -> str:
+    name, separator, value = text.partition("=")
+    if not separator or "\n" in text:
+        raise SettingsError(f"--set: {text!r} is not NAME=VALUE, such as band_up=3")
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return f"{name} = {json.dumps(value)}"
+    return text
+
+
+def _thresholds(settings: Settings, wanted: Mapping[str, Any], provider: str) -> Thresholds:
+    """The provider's own thresholds, with what `--set` says in their place."""
+    try:
+        return thresholds_from(wanted, settings.thresholds(provider))
+    except ValueError as error:
+        raise SettingsError(f"--set: {error}") from None
+
+
+# What there is to judge.
+
+
+def _of_files(files: Iterable[Path]) -> _Material:
+    material = _Material()
+    for record in (record for file in files for record in _records(file)):
+        material.records.setdefault(record["provider"], []).append(record)
+    for provider, records in material.records.items():
+        cards, peers = replayed.last_cards(records)
+        material.samples.append((provider, cards, peers))
+    return material
+
+
+def _records(file: Path) -> Iterator[Record]:
+    decode = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal).decode
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield replayed.checked(decode(line))
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"{file}:{number}: not a recorded update: {error}") from None
+
+
+def _of_ledger(settings: Settings, provider: str | None) -> _Material:
+    with PricingSync.open(settings, create=False) as app:
+        # The store has no other way yet to read everything at once.
+        rows = stored.raw_history(app.store._connection, provider)  # noqa: SLF001
+        history = [row for row in rows if isinstance(row, Statement)]
+        unread = [row for row in rows if isinstance(row, Unloadable)]
+        if unread:
+            output.err.print(f"{len(unread)} rows cannot be read: see `audit`", markup=False)
+        material = _Material()
+        for owner, statements in _by_provider(history).items():
+            models = {statement.model for statement in statements}
+            peers = app.store.peers.peers(owner, models, settings.thresholds(owner))
+            by_model = {(owner, model): spread for model, spread in peers.items()}
+            material.readings[owner] = replayed.from_ledger(statements, by_model)
+            cards = {
+                statement.model: statement.listing
+                for statement in statements
+                if statement.until is None and isinstance(statement.listing, RateCard)
+            }
+            material.samples.append((owner, cards, peers))
+    return material
+
+
+def _by_provider(history: Iterable[Statement]) -> dict[str, list[Statement]]:
+    found: dict[str, list[Statement]] = {}
+    for statement in history:
+        found.setdefault(statement.provider, []).append(statement)
+    return found
+
+
+def _narrow(material: _Material, provider: str | None, since: datetime | None) -> None:
+    """Leave only what was asked for; what came before *since* was still around."""
+    if provider is not None:
+        material.records = {provider: material.records.get(provider, [])}
+        material.readings = {provider: material.readings.get(provider, [])}
+        material.samples = [sample for sample in material.samples if sample[0] == provider]
+    if since is not None:
+        for owner, records in material.records.items():
+            material.records[owner] = [
+                record for record in records if datetime.fromisoformat(record["date"]) >= since
+            ]
+        for owner, readings in material.readings.items():
+            material.readings[owner] = [item for item in readings if item.context.at >= since]
+    if not any((*material.records.values(), *material.readings.values())):
+        raise SettingsError("backtest: no updates to judge")
+
+
+# The judgement.
+
+
+def _judged(
+    material: _Material, settings: Settings, wanted: Mapping[str, Any]
+) -> tuple[list[Judged], dict[str, Caught]]:
+    judged: list[Judged] = []
+    caught: dict[str, Caught] = {}
+    steps = len(material.records) + len(material.readings) + len(material.samples)
+    with _progress(steps) as tell:
+        for owner, records in material.records.items():
+            judged += replayed.replay(records, _thresholds(settings, wanted, owner))
+            tell(owner)
+        for owner, readings in material.readings.items():
+            judged += replayed.replay_ledger(readings, _thresholds(settings, wanted, owner))
+            tell(owner)
+        for sample in material.samples:
+            for fault, found in _injected(sample, _thresholds(settings, wanted, sample[0])).items():
+                caught[fault] = caught.get(fault, Caught()) + found
+            tell(sample[0])
+    return judged, caught
+
+
+def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
+    provider, cards, peers = sample
+    paid = sorted(model for model in cards if not model.lower().endswith(_FREE))
+    if not paid:
+        return {}
+    chosen = Random(provider).sample(paid, min(_MOST_MODELS, len(paid)))  # noqa: S311  no secret
+    context = Context(
+        provider=provider,
+        at=datetime.now(UTC),
+        listed=len(cards),
+        priced=len(chosen),
+        peers={model: peers[model] for model in chosen if model in peers},
+    )
+    return replayed.inject({model: cards[model] for model in chosen}, context, t)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """A bar on standard error; silent when nobody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    hidden = not sys.stderr.isatty()
+    with Progress(*columns, console=output.err, transient=True, disable=hidden) as bar:
+        task = bar.add_task("judging", total=total)
+        yield lambda name: bar.update(task, advance=1, description=name)
+
+
+# What is shown.
+
+
+def _held_by(judged: Sequence[Judged]) -> dict[str, int]:
+    """How many held updates each rule held, the busiest first."""
+    held = [entry for entry in judged if entry.fate is replayed.Fate.HELD]
+    names = [reason for entry in held for reason in entry.reasons]
+    return {name: names.count(name) for name in sorted(set(names), key=lambda n: -names.count(n))}
+
+
+def _record(
+    judged: Sequence[Judged], caught: Mapping[str, Caught], changed: Sequence[str]
+) -> dict[str, Any]:
+    """`backtest --json`. Shares are of 1."""
+    true = replayed.legitimate(judged)
+    return {
+        "set": list(changed),
+        "updates": {
+            kind: {
+                "number": len(group),
+                "at_once": round(replayed.shares(group)[0], 6),
+                "within_24_h": round(replayed.shares(group)[1], 6),
+            }
+            for kind, group in replayed.groups(judged).items()
+        },
+        "review_batches_a_week": round(replayed.batches_per_week(true), 4) if true else None,
+        "held_by": _held_by(judged),
+        "faults": {
+            fault: {
+                "injected": found.injected,
+                "held": found.held,
+                "released": found.released,
+                "share_held": round(found.share_held, 6),
+            }
+            for fault, found in caught.items()
+        },
+    }

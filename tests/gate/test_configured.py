@@ -1,0 +1,106 @@
+"""Thresholds that a person writes."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+
+import pytest
+
+from pricing_sync.gate import Thresholds
+from pricing_sync.gate.configured import thresholds_from
+from pricing_sync.price import Meter, Per, Rate
+
+
+def test_nothing_written_is_the_calibrated_default() -> None:
+    """An empty table changes nothing."""
+    assert Thresholds() == thresholds_from({})
+
+
+def test_each_kind_is_read_as_its_own() -> None:
+    """Factors, shares, counts, powers and spans."""
+    found = thresholds_from(
+        {
+            "band_up": 3,
+            "mass_share": 0.4,
+            "mass_models": 7,
+            "unit_powers": [3, 6],
+            "unit_tolerance": 0.01,
+            "release_after": "48h",
+        }
+    )
+    assert (3.0, 0.4, 7) == (found.band_up, found.mass_share, found.mass_models)
+    assert (frozenset({3, 6}), 0.01) == (found.unit_powers, found.unit_tolerance)
+    assert timedelta(hours=48) == found.release_after
+    assert 5.5 == found.band_down
+
+
+def test_a_provider_s_own_come_on_top_of_the_general_ones() -> None:
+    """What it does not name it inherits."""
+    general = thresholds_from({"band_up": 3, "band_down": 4})
+    found = thresholds_from({"band_up": 2}, general)
+    assert (2, 4) == (found.band_up, found.band_down)
+
+
+def test_tables_replace_what_they_name() -> None:
+    """One meter's bounds leave the others as they were; amounts are per million, as everywhere."""
+    found = thresholds_from(
+        {
+            "bounds": {"input": ["0.001", 500]},
+            "usual": {"output": ["0.02", "90.5"]},
+            "coins_to_the_dollar": {"JPY": 150},
+        }
+    )
+    low, high = Rate.of("0.001", Per.MILLION), Rate.of(500, Per.MILLION)
+    assert (low, high) == found.bounds[Meter.INPUT]
+    assert Thresholds().bounds[Meter.OUTPUT] == found.bounds[Meter.OUTPUT]
+    assert Rate.of("90.5", Per.MILLION) == found.usual[Meter.OUTPUT][1]
+    assert (150, 7) == (found.coins_to_the_dollar["JPY"], found.coins_to_the_dollar["CNY"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("enabled", False, "no such threshold"),
+        ("bandup", 3, "no such threshold"),
+        ("band_up", "3", "not a number"),
+        ("band_up", True, "not a number"),
+        ("band_up", 1, "not a factor"),
+        ("band_up", -4, "not a factor"),
+        ("band_up", 1e9, "not a factor"),
+        ("band_up", float("inf"), "not a number"),
+        ("band_up", float("nan"), "not a number"),
+        ("mass_share", 0, "not a share"),
+        ("mass_share", 1.5, "not a share"),
+        ("mass_models", 0, "not a whole number"),
+        ("mass_models", 2.5, "not a whole number"),
+        ("mass_models", True, "not a whole number"),
+        ("unit_powers", [], "not a list"),
+        ("unit_powers", 3, "not a list"),
+        ("unit_powers", [0], "not a whole number"),
+        ("release_after", 24, "not a span"),
+        ("release_after", "0h", "not a span"),
+        ("release_after", "a day", "not a span"),
+        ("bounds", {"prompt": ["1", "2"]}, "no meter"),
+        ("bounds", {"input": ["2", "1"]}, "low to high"),
+        ("bounds", {"input": ["0", "1"]}, "low to high"),
+        ("bounds", {"input": [0.1, 1]}, "float"),
+        ("bounds", {"input": "1"}, "not a pair"),
+        ("bounds", 5, "not a table"),
+        ("coins_to_the_dollar", {"yuan": 7}, "not a currency"),
+        ("coins_to_the_dollar", {"CNY": 7.2}, "not a whole number"),
+    ],
+)
+def test_what_is_no_threshold_is_refused_by_name(name: str, value: object, why: str) -> None:
+    """Misspelt, of another kind, or so large that the gate would be off."""
+    with pytest.raises(ValueError, match=rf"^{name}: .*{why}"):
+        thresholds_from({name: value})
+
+
+def test_every_threshold_can_be_written() -> None:
+    """A new one that cannot be is found out here: zero is of no kind of threshold."""
+    for field in fields(Thresholds):
+        with pytest.raises(ValueError, match=field.name):
+            thresholds_from({field.name: 0})
+        with pytest.raises(ValueError, match=f"^{field.name}: (?!no such)"):
+            thresholds_from({field.name: None})

@@ -1,0 +1,174 @@
+"""Rows planted in the database by hand, of which the usual readers know nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.audit import Unloadable
+from pricing_sync.ledger import MeterOverride, Statement
+from pricing_sync.price import Meter, Per, Rate, RateCard
+from pricing_sync.store import Store, open_store
+from pricing_sync.store.audit import overlaps, raw_cards, raw_history, raw_overrides
+
+AT = datetime(2026, 7, 17, 12, tzinfo=UTC)
+DAY = "2026-07-17T00:00:00.000000Z"
+NEXT = "2026-07-18T00:00:00.000000Z"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "prices.db"
+
+
+@pytest.fixture
+def store(file: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{file}", create=True) as opened:
+        yield opened
+
+
+def plant(file: Path, table: str = "pricing_ledger", **different: object) -> None:
+    """A row as somebody with a console would type it, whatever the checks say."""
+    usual: dict[str, object] = (
+        {
+            "card_id": "card",
+            "provider": "acme",
+            "model": "m",
+            "since": DAY,
+            "recorded_at": DAY,
+            "source": "api",
+            "url": "",
+            "reading_id": "reading",
+            "currency": "USD",
+            "input": 2_500_000_000,
+        }
+        if table == "pricing_ledger"
+        else {
+            "id": "id",
+            "provider": "acme",
+            "model": "m",
+            "meter": "input",
+            "rate": 1,
+            "currency": "USD",
+            "since": DAY,
+            "recorded_at": DAY,
+            "author": "a",
+            "reason": "r",
+        }
+    )
+    row = usual | different
+    columns, places = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("DROP INDEX IF EXISTS pricing_ledger_current")
+        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", [*row.values()])
+        connection.commit()
+
+
+def test_a_card_that_is_as_written_is_read_as_usual(store: Store, file: Path) -> None:
+    """The tolerant reader tells what the usual one does."""
+    plant(file)
+    (found,) = raw_cards(store._connection)
+    assert isinstance(found, Statement)
+    assert RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION)}) == found.listing
+    assert [found] == store.statements() == raw_history(store._connection)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("input", 5e-12),
+        ("input", -2_500_000_000),
+        ("output", "cheap"),
+        ("output", b"\x00\x01"),
+        ("cache_read", float("inf")),
+        ("overrides", "{"),
+        ("overrides", '[{"when": {}, "rates": {"prompt": "1"}}]'),
+        ("overrides", '[{"when": {}, "rates": {"input": "NaN"}}]'),
+        ("overrides", '[{"rates": {}}]'),
+        ("overrides", '"text"'),
+        ("overrides", "[" * 100_000),
+        ("since", "yesterday"),
+        ("since", "2026-07-17"),
+        ("recorded_at", 5),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_with_its_column(
+    store: Store, file: Path, column: str, value: object
+) -> None:
+    """And the row beside it is read."""
+    plant(file, **{column: value})
+    plant(file, card_id="good", model="n")
+    bad, good = raw_cards(store._connection)
+    assert isinstance(bad, Unloadable)
+    assert ("acme", "m", column) == (bad.provider, bad.model, bad.column)
+    assert bad.why
+    assert len(bad.why) < 300
+    assert isinstance(good, Statement)
+
+
+def test_a_reason_that_nobody_knows(store: Store, file: Path) -> None:
+    """A model without a price says why, in one of our words."""
+    plant(file, currency=None, input=None, unpriced="dunno")
+    (found,) = raw_cards(store._connection)
+    assert isinstance(found, Unloadable)
+    assert ("unpriced", "'dunno'") == (found.column, found.why[:7])
+
+
+def test_a_card_without_any_rate(store: Store, file: Path) -> None:
+    """No one column is to blame."""
+    plant(file, input=None)
+    (found,) = raw_cards(store._connection)
+    assert Unloadable("acme", "m", None, "a rate card names at least one rate") == found
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("meter", "prompt"), ("rate", 0.5), ("upstream_rate", "x")]
+)
+def test_an_override_that_cannot_be_read(
+    store: Store, file: Path, column: str, value: object
+) -> None:
+    """It would count, if anything could read it."""
+    plant(file, "pricing_overrides", **{column: value})
+    (found,) = raw_overrides(store._connection, at=AT)
+    assert isinstance(found, Unloadable)
+    assert (column, True) == (found.column, found.is_override)
+
+
+def test_overrides_in_force(store: Store, file: Path) -> None:
+    """Those to come and those that have ended count for nothing."""
+    plant(file, "pricing_overrides", id="ended", since="2026-07-01T00:00:00.000000Z", until=DAY)
+    plant(file, "pricing_overrides", id="to come", since=NEXT)
+    plant(file, "pricing_overrides", id="in force")
+    (found,) = raw_overrides(store._connection, "acme", at=AT)
+    assert isinstance(found, MeterOverride)
+    assert "in force" == found.id
+    assert [] == raw_overrides(store._connection, "another", at=AT)
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [(None, [("m", None)]), (NEXT, []), ("2026-07-19T00:00:00.000000Z", [("m", "2026-07-19")])],
+)
+def test_rows_that_are_true_at_once(
+    store: Store, file: Path, until: str | None, expected: list[tuple[str, str | None]]
+) -> None:
+    """Open or closed: the next one begins before the first has ended. Touching is no overlap."""
+    plant(file, until=until)
+    plant(file, card_id="next", since=NEXT)
+    plant(file, card_id="other", model="n")
+    found = overlaps(store._connection)
+    assert expected == [(item.model, item.until and item.until[:10]) for item in found]
+
+
+def test_superseded_rows_overlap_as_they_like(store: Store, file: Path) -> None:
+    """What was once believed is not believed any more."""
+    plant(file, superseded_at=NEXT)
+    plant(file, card_id="next", since=NEXT)
+    assert [] == overlaps(store._connection)
+    assert 1 == len(raw_cards(store._connection)) == len(raw_history(store._connection))
