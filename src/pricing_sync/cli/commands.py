@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Listener, PricingSync
 from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import audit, backtest, output, peers, review
 from pricing_sync.cli import doctor as checks
-from pricing_sync.cli import output, peers, review
 from pricing_sync.cost import Usage
 from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
@@ -605,6 +605,6 @@ def _keep_reading(running_demo: Demo) -> None:
                     say(line)
 
 
-for more in (review, peers):
+for more in (review, peers, audit, backtest):
     more.register(cli)
 cli.add_typer(override_cli, name="override")
