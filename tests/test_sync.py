@@ -15,8 +15,9 @@ import pytest
 
 from pricing_sync.app import Answered, Finished, PricingSync
 from pricing_sync.errors import StoreError
+from pricing_sync.gate import Announced
 from pricing_sync.notation import write_rates, write_when
-from pricing_sync.price import Meter, RateCard
+from pricing_sync.price import Meter, Per, Rate, RateCard
 from pricing_sync.providers.provider import Provider
 from pricing_sync.run import Outcome, Status
 from pricing_sync.settings import Settings
@@ -381,3 +382,82 @@ def _published(pricing: dict[str, Any]) -> dict[str, Decimal]:
 
 def _stored(rates: Any) -> dict[str, Decimal]:
     return {meter.value: rate.per_million / 1_000_000 for meter, rate in rates.items()}
+
+
+# What a person decides about a reading.
+
+TENFOLD = openrouter({"maker/model": priced("0.000025", "0.0001")})
+
+
+def hold_tenfold(app: PricingSync) -> None:
+    take(app, openrouter({"maker/model": priced()}), DAY)
+    assert 1 == len(take(app, TENFOLD, NEXT).decision.hold)
+
+
+def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> None:
+    """Until the rejection is taken back: then the same bytes are judged afresh."""
+    hold_tenfold(app)
+    (item,) = app.store.held()
+    decided: dict[str, Any] = {"author": "ann", "reason": "a slip", "now": datetime.now(UTC)}
+    app.store.review.reject(
+        item.id, expected_old=item.change.old, expected_new=item.change.new, **decided
+    )
+    for body in (TENFOLD, TENFOLD + b"\n"):
+        decision = take(app, body).decision
+        assert [] == [*decision.apply, *decision.hold, *decision.still_held]
+    assert "2.5" == rate(app, "maker/model")
+    decided["now"] = datetime.now(UTC)
+    app.store.review.reconsider("openrouter", "maker/model", **decided)
+    taken = take(app, TENFOLD + b"\n")
+    assert (Status.READ, 1) == (taken.reading.status, len(taken.decision.hold))
+
+
+def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
+    app.store.review.announce(
+        "openrouter",
+        Announced(
+            model="maker/model",
+            meter=meter,
+            old=Rate.of(old, Per.MILLION),
+            new=Rate.of(new, Per.MILLION),
+            not_before=DAY,
+        ),
+        author="ann",
+        reason="their blog",
+        now=datetime.now(UTC),
+    )
+
+
+def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> None:
+    """Though the bytes are those of the last time, which were judged without it. It passes once."""
+    hold_tenfold(app)
+    announce(app, Meter.INPUT, "2.5", "25")
+    announce(app, Meter.OUTPUT, "10", "100")
+    taken = take(app, TENFOLD)
+    assert ["maker/model"] == list(taken.decision.released)
+    assert "25" == rate(app, "maker/model")
+    assert [] == app.store.review.announcements("openrouter")
+
+
+def test_an_announcement_of_a_change_that_still_waits_is_not_used_up(app: PricingSync) -> None:
+    """One of two moves was announced; the other holds the change, so neither has come true."""
+    hold_tenfold(app)
+    announce(app, Meter.INPUT, "2.5", "25")
+    taken = take(app, TENFOLD)
+    assert 1 == len(taken.decision.still_held)
+    assert 1 == len(app.store.review.announcements("openrouter"))
+
+
+def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) -> None:
+    """Held from the first, gone, and back at a price that counts: one card, and no other."""
+    both = {"maker/a": priced(), "maker/b": priced("2.5", "10")}
+    alone = openrouter({"maker/a": priced()})
+    days = [DAY + timedelta(days=n) for n in range(5)]
+    take(app, openrouter(both), days[0])
+    take(app, alone, days[1])
+    take(app, alone, days[2])
+    sound = openrouter({"maker/a": priced(), "maker/b": priced()})
+    for at, body in ((days[3], sound), (days[4], sound + b"\n")):
+        take(app, body, at)
+    assert 1 == len(app.history("openrouter", "maker/b", everything=True))
+    assert None is app.store.model_states()["openrouter", "maker/b"].retired_at

@@ -68,9 +68,11 @@ def _listed(stored: Mapping[str, Stored], answer: Answer) -> Iterator[Change]:
         known = stored.get(model)
         if isinstance(listing, Unreadable):
             continue
-        if known is None or known.listing is None:
+        if known is None:
             yield Change(model, Kind.ADDED, None, listing)
         elif known.retired_at is not None or known.missing_since is not None:
             yield Change(model, Kind.RETURNED, known.listing, listing)
+        elif known.listing is None:
+            yield Change(model, Kind.ADDED, None, listing)
         elif known.listing != listing:
             yield Change(model, Kind.CHANGED, known.listing, listing)

@@ -72,10 +72,15 @@ async def take_reading(
     )
     try:
         last = await asyncio.to_thread(store.last_reading, provider.id)
-        got = await ask(last.etag if last and last.decoder == VERSION else None)
+        same_may_pass = await asyncio.to_thread(_same_may_pass, store, last, reading)
+        got = await ask(last.etag if last and same_may_pass else None)
         reading = _observed(reading, got, last, observed_at)
+        unchanged = isinstance(got, NotModified) or (
+            last is not None and same_may_pass and last.digest == reading.digest
+        )
+        settle = _settle_unchanged if unchanged else _settle
         return await asyncio.to_thread(
-            _settle, provider, got, last, reading, store, evidence_days, thresholds
+            settle, provider, got, last, reading, store, evidence_days, thresholds
         )
     except StoreError:
         raise
@@ -95,14 +100,7 @@ def _settle(
     thresholds: Thresholds | None,
 ) -> Taken:
     """Decode, compare, judge and write down: everything that follows an answer."""
-    if _is_unchanged(got, last, reading):
-        with store.transaction():
-            _refuse_overtaken(store, last, reading)
-            stood = released(provider, reading.at, store, thresholds)
-            decision = decide_unchanged(store.missing_models(provider.id), stood)
-            reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
-            return _written(store, reading, decision, None, evidence_days)
-    assert isinstance(got, Fetched)  # noqa: S101  a 304 is unchanged
+    assert isinstance(got, Fetched)  # noqa: S101  see `take_reading`
     answer = _readable(provider, read_answer(provider, got.pages))
     compressed = zlib.compress(PAGE_SEPARATOR.join(got.pages), 1)
     with store.transaction():
@@ -130,8 +128,28 @@ def _settle(
         )
         taken = _written(store, reading, decision, compressed, evidence_days)
         if not reading.dry_run:
-            store.review.strike(provider.id, judged.used, reading.id, reading.at)
+            applied = {change.model for change in decision.apply}
+            came_true = [entry for entry in judged.used if entry.model in applied]
+            store.review.strike(provider.id, came_true, reading.id, reading.at)
         return taken
+
+
+def _settle_unchanged(
+    provider: Provider,
+    _got: Fetched | NotModified,
+    last: LastReading | None,
+    reading: Reading,
+    store: Store,
+    evidence_days: int,
+    thresholds: Thresholds | None,
+) -> Taken:
+    """What follows the same bytes as last time: nothing is decoded, and time has passed."""
+    with store.transaction():
+        _refuse_overtaken(store, last, reading)
+        stood = released(provider, reading.at, store, thresholds)
+        decision = decide_unchanged(store.missing_models(provider.id), stood)
+        reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
+        return _written(store, reading, decision, None, evidence_days)
 
 
 def _written(
@@ -188,11 +206,11 @@ def _refuse_overtaken(store: Store, last: LastReading | None, reading: Reading) 
         raise OlderAnswer(reading.provider, "answer", f"overtaken by reading {newest.id}")
 
 
-def _is_unchanged(got: Fetched | NotModified, last: LastReading | None, reading: Reading) -> bool:
-    """Whether the bytes, and the program that reads them, are those of the last time."""
-    if isinstance(got, NotModified):
-        return True
-    return last is not None and last.digest == reading.digest and last.decoder == VERSION
+def _same_may_pass(store: Store, last: LastReading | None, reading: Reading) -> bool:
+    """Whether the bytes of last time, seen again, need not be decoded and judged again."""
+    if last is None or last.decoder != VERSION:
+        return False
+    return not store.review.has_news(reading.provider, last.finished_at, reading.at)
 
 
 def _readable(provider: Provider, answer: Answer) -> Answer:

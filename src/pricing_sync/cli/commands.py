@@ -21,6 +21,7 @@ from pricing_sync.app import Answered, Finished, Listener, PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import audit, backtest, output, peers, review
 from pricing_sync.cli import doctor as checks
+from pricing_sync.cli.opened import open_app
 from pricing_sync.cost import Usage
 from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
@@ -67,13 +68,6 @@ def root(
     context.obj = database
 
 
-def _open(
-    context: typer.Context, database: str | None, *, create: bool = False, **given: Any
-) -> PricingSync:
-    settings = load_settings(database=database or context.obj, **given)
-    return PricingSync.open(settings, create=create)
-
-
 @cli.command()
 def sync(
     context: typer.Context,
@@ -108,7 +102,7 @@ def sync(
 ) -> None:
     """Read providers' price lists and write down what changed."""
     answers = _answers(answer or [], at or [])
-    with _open(context, database, create=True) as app:
+    with open_app(context, database, create=True) as app:
         if answers:
             if len(names or []) != 1:
                 raise SettingsError("--answer: name the one provider whose answer it is")
@@ -212,7 +206,7 @@ def prices(
     as_json: typed.AsJson = False,
 ) -> None:
     """The prices that count: per million tokens (or other units), overrides included."""
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         _known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
         cardless = [] if at or known_at else app.without_card(provider, model)
@@ -260,7 +254,7 @@ def history(
     as_json: typed.AsJson = False,
 ) -> None:
     """Every price a model ever had, with its dates and its evidence."""
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         app.reach.provider(provider)
         found = app.history(provider, model, everything=everything)
     if as_json:
@@ -294,7 +288,7 @@ def runs(
     as_json: typed.AsJson = False,
 ) -> None:
     """What was read when, and what became of it."""
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         found = app.store.runs(limit, before)
     if as_json:
         output.print_json([output.run_record(run, readings) for run, readings in found])
@@ -369,7 +363,7 @@ def cost(
     """What a usage costs, exactly, meter by meter."""
     quantities = dict(typed.quantity(text) for text in used)
     when = at or datetime.now(UTC)
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         app.reach.provider(provider)
         price = app.price(provider, model, at=at, known_at=known_at)
     if not isinstance(price.listing, RateCard):
@@ -426,7 +420,7 @@ def override_set(
 ) -> None:
     """Set a person's rates. They hold under every condition of the card."""
     wanted = dict(typed.meter_rate(text) for text in rates)
-    with _open(context, database, create=True) as app:
+    with open_app(context, database, create=True) as app:
         made = app.set_override(
             provider,
             model,
@@ -449,7 +443,7 @@ def override_list(
     as_json: typed.AsJson = False,
 ) -> None:
     """The overrides in force or to come, and where the provider has moved since."""
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         found = app.override_report(provider, model)
     _show_overrides(
         [
@@ -478,7 +472,7 @@ def override_end(
 ) -> None:
     """End overrides: the provider's rates hold again."""
     wanted = [typed.meter_name(name) for name in meters or []]
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         ended = app.end_override(provider, model, wanted, at=at)
     _show_overrides([output.override_record(override) for override in ended], as_json=as_json)
 
@@ -536,7 +530,7 @@ def evidence(
     database: typed.Database = None,
 ) -> None:
     """The bytes that a price was read from, on standard output."""
-    with _open(context, database) as app:
+    with open_app(context, database) as app:
         body = app.store.evidence(digest)
     if body is None:
         raise UnknownName(f"{digest}: no such evidence, or it is no longer kept")

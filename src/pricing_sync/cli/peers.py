@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -14,13 +13,13 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
+from pricing_sync.cli.opened import open_app
 from pricing_sync.fetch import http_client
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
 from pricing_sync.notation import write_rates
 from pricing_sync.price import Meter, RateCard
 from pricing_sync.references import MAX_AGE, catalogs, read_references
-from pricing_sync.settings import load_settings
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
 
 _DONE, _FAILED, _PARTLY = 0, 1, 3
@@ -38,15 +37,6 @@ def register(cli: typer.Typer) -> None:
     cli.command()(peers)
 
 
-@contextmanager
-def _opened(
-    context: typer.Context, database: str | None, *, create: bool = False
-) -> Iterator[tuple[PricingSync, PeerTable]]:
-    settings = load_settings(database=database or context.obj)
-    with PricingSync.open(settings, create=create) as app:
-        yield app, app.store.peers
-
-
 def references(
     context: typer.Context,
     *,
@@ -56,7 +46,8 @@ def references(
     as_json: typed.AsJson = False,
 ) -> None:
     """Read the reference catalogs that are due, and say how old each is."""
-    with _opened(context, database, create=True) as (app, table):
+    with open_app(context, database, create=True) as app:
+        table = app.store.peers
         read = asyncio.run(_read(app, table, force=force, accept_fewer=accept_fewer))
         good, last = table.last_good_reads(), table.last_reads()
     now = datetime.now(UTC)
@@ -145,7 +136,8 @@ def peers(
     as_json: typed.AsJson = False,
 ) -> None:
     """What others charge for the same model, and how far the provider's own price is from it."""
-    with _opened(context, database) as (app, table):
+    with open_app(context, database) as app:
+        table = app.store.peers
         app.reach.provider(provider)
         quotes = table.quotes(provider, [model]).get(model, [])
         listed = app.store.statements(provider, model)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.cli.excerpt import excerpt
+from pricing_sync.cli.opened import open_app
 from pricing_sync.diff import Change
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
-from pricing_sync.gate import RULES, Announced, Move, moves
+from pricing_sync.gate import RULES, Announced, Move, Peers, moves
 from pricing_sync.notation import write_when
 from pricing_sync.price import Meter, Per, Rate, RateCard, When
-from pricing_sync.settings import load_settings
 from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, Review, Shown
 from pricing_sync.wire import is_model_id
 
@@ -45,19 +43,11 @@ def register(cli: typer.Typer) -> None:
     cli.command()(held)
     cli.command()(accept)
     cli.command()(reject)
+    cli.command()(reconsider)
     cli.command()(announce)
     cli.command()(announcements)
     cli.command()(unannounce)
     cli.command("audit-log")(audit_log)
-
-
-@contextmanager
-def _opened(
-    context: typer.Context, database: str | None, *, create: bool = False
-) -> Iterator[tuple[PricingSync, Review]]:
-    settings = load_settings(database=database or context.obj)
-    with PricingSync.open(settings, create=create) as app:
-        yield app, app.store.review
 
 
 def held(
@@ -68,12 +58,26 @@ def held(
     as_json: typed.AsJson = False,
 ) -> None:
     """The changes that wait: what the provider says, and why it does not count yet."""
-    with _opened(context, database) as (app, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         if provider is not None:
             app.reach.provider(provider)
         items = review.items(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
-    records = [_held_record(item, bodies.get(item.digest or "")) for item in items]
+        peers = {
+            owner: app.store.peers.peers(
+                owner, [item.change.model for item in items if item.provider == owner]
+            )
+            for owner in {item.provider for item in items}
+        }
+    records = [
+        _held_record(
+            item,
+            bodies.get(item.digest or ""),
+            peers[item.provider].get(item.change.model, {}),
+        )
+        for item in items
+    ]
     if as_json:
         output.print_json(records)
     elif not records:
@@ -96,7 +100,8 @@ def accept(
     as_json: typed.AsJson = False,
 ) -> None:
     """Let held changes count: true since the provider first said so, known from now on."""
-    with _opened(context, database) as (app, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         app.reach.provider(provider)
         chosen = _chosen(review, "accept", provider, models or [], reading, everything=everything)
         decided = _decide(review.accept_batch, provider, chosen, author, reason)
@@ -116,11 +121,36 @@ def reject(
     as_json: typed.AsJson = False,
 ) -> None:
     """Say that held changes are wrong: exactly these neither count nor wait again."""
-    with _opened(context, database) as (app, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         app.reach.provider(provider)
         chosen = _chosen(review, "reject", provider, models or [], reading, everything=everything)
         decided = _decide(review.reject_batch, provider, chosen, author, reason)
     _show_decided(decided, as_json=as_json)
+
+
+def reconsider(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    reason: _Reason,
+    author: _Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Take a rejection back: the next reading judges the change afresh."""
+    with open_app(context, database) as app:
+        review = app.store.review
+        app.reach.provider(provider)
+        items = review.reconsider(
+            provider,
+            model,
+            author=author or getpass.getuser(),
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+    _show_decided(items, as_json=as_json)
 
 
 def announce(
@@ -160,7 +190,8 @@ def announce(
         not_before=not_before,
         when=None if when == When() else when,
     )
-    with _opened(context, database, create=True) as (app, review):
+    with open_app(context, database, create=True) as app:
+        review = app.store.review
         app.reach.provider(provider)
         made = review.announce(
             provider, move, author=author or getpass.getuser(), reason=reason, now=datetime.now(UTC)
@@ -179,7 +210,8 @@ def announcements(
     as_json: typed.AsJson = False,
 ) -> None:
     """The moves that a person has approved beforehand."""
-    with _opened(context, database) as (app, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         if provider is not None:
             app.reach.provider(provider)
         found = review.announcements(provider, include_used=everything)
@@ -196,7 +228,8 @@ def unannounce(
     as_json: typed.AsJson = False,
 ) -> None:
     """Take an announcement back."""
-    with _opened(context, database) as (_, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         ended = review.end_announcement(
             announcement,
             author=author or getpass.getuser(),
@@ -217,7 +250,8 @@ def audit_log(
     as_json: typed.AsJson = False,
 ) -> None:
     """Who decided what, when and why, and what was refused."""
-    with _opened(context, database) as (_, review):
+    with open_app(context, database) as app:
+        review = app.store.review
         found = review.audit_log(limit, before)
     if as_json:
         output.print_json([_audit_record(entry) for entry in found])
@@ -325,9 +359,18 @@ def _item_record(item: HeldItem) -> dict[str, Any]:
     }
 
 
-def _held_record(item: HeldItem, body: bytes | None) -> dict[str, Any]:
+def _held_record(item: HeldItem, body: bytes | None, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`."""
     return _item_record(item) | {
+        "peers": {
+            meter.value: {
+                "count": spread.count,
+                "median": str(spread.median),
+                "low": str(spread.low),
+                "high": str(spread.high),
+            }
+            for meter, spread in peers.items()
+        },
         "listed": item.listed,
         "url": item.url,
         "digest": item.digest,
@@ -397,6 +440,11 @@ def _shared(reasons: Sequence[Sequence[str]]) -> list[str]:
 def _held_lines(record: dict[str, Any], shared: Sequence[str]) -> Iterator[str]:
     yield f"  {record['model']} ({record['kind']})"
     yield from (f"    {line}" for line in _moved_lines(record))
+    for meter, spread in record["peers"].items():
+        yield (
+            f"    peers: {meter} {spread['median']} in the median of {spread['count']},"
+            f" {spread['low']} … {spread['high']}"
+        )
     own = [reason for reason in record["reasons"] if reason not in shared]
     yield from (f"    held by {line}" for line in _reason_lines(own))
     if record["excerpt"]:

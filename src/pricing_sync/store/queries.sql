@@ -2,7 +2,7 @@
 
 -- name: last_reading
 -- The newest reading whose answer was read, dry runs apart.
-SELECT id, at, etag, digest, decoder, url, status
+SELECT id, at, etag, digest, decoder, url, finished_at
 FROM pricing_readings
 WHERE provider = :provider AND status <> 'failed' AND dry_run = 0
 ORDER BY at DESC, id DESC

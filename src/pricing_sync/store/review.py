@@ -228,6 +228,34 @@ class Review:
             found.setdefault(item.change.model, []).append(item.change)
         return found
 
+    def reconsider(
+        self, provider: str, model: str, *, author: str, reason: str, now: datetime
+    ) -> list[HeldItem]:
+        """Take back what was rejected of a model: the next reading judges it afresh.
+
+        Raises:
+            UnknownName: nothing was rejected.
+            SettingsError: the author or the reason is blank.
+        """
+        act = _Act("reconsider", author, reason, now)
+        with self._attempt(act, {"model": model}, provider=provider, model=model):
+            items = [
+                item
+                for item in self.items(provider, state=State.REJECTED)
+                if item.change.model == model
+            ]
+            if not items:
+                raise UnknownName(f"{provider}: {model}: nothing was rejected")
+            self._run("reconsider", provider=provider, model=model)
+            self._note(act, [_noted(item) for item in items])
+        return [replace(item, state=State.LAPSED) for item in items]
+
+    def has_news(self, provider: str, since: datetime, now: datetime) -> bool:
+        """Whether the same answer may be judged otherwise than at *since*: a person has decided
+        something, or a move that was announced may come true."""
+        decided = self._rows("decided_since", provider=provider, at=write_instant(since))
+        return bool(decided[0][0]) or bool(self.announced(provider, now))
+
     def _decide(
         self, act: _Act, state: State, shown: Sequence[Shown], provider: str | None = None
     ) -> list[HeldItem]:

@@ -93,6 +93,14 @@ WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 INSERT INTO pricing_audit (id, at, who, action, provider, model, subject, what, reason)
 VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
 
+-- name: decided_since
+-- Whether a person has decided anything about a provider since an instant.
+SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider AND at > :at AND who <> 'reading';
+
+-- name: reconsider
+UPDATE pricing_held SET state = 'lapsed'
+WHERE provider = :provider AND model = :model AND state = 'rejected';
+
 -- name: audit_log
 SELECT id, at, who, action, provider, model, subject, what, reason
 FROM pricing_audit

@@ -67,6 +67,7 @@ class LastReading:
     digest: str | None
     decoder: str
     url: str
+    finished_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +164,16 @@ class Store:
         found = self._rows("last_reading", provider=provider)
         if not found:
             return None
-        reading_id, at, etag, digest, decoder, url, _ = found[0]
-        return LastReading(reading_id, rows.read_instant(at), etag, digest, decoder, url)
+        reading_id, at, etag, digest, decoder, url, finished_at = found[0]
+        return LastReading(
+            reading_id,
+            rows.read_instant(at),
+            etag,
+            digest,
+            decoder,
+            url,
+            rows.read_instant(finished_at),
+        )
 
     def known_models(self, provider: str) -> dict[str, Stored]:
         """Every model of a provider with the listing in force, or its last one when retired."""
