@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from pricing_sync.price import Coin, Listing, Meter, Per, Rate, Unreadable
+from pricing_sync.price import Coin, Listing, Meter, Per, Rate, Unpriced, Unreadable, Why
 
 #: An absent field, as opposed to one that is `null`. Both mean that no price is named.
 ABSENT = Raw()
@@ -398,6 +398,18 @@ def merge(
     if hidden > 0:
         nameless.append(f"{hidden} of {total} rows repeat others, so as many may be missing")
     return listings, nameless, ignored
+
+
+def refuse_priceless(page: Page, why: str) -> Page:
+    """*page*, unless no listing of it that can be read has a price: then it is another list.
+
+    Raises:
+        Incomplete: with *why*.
+    """
+    readable = [said for _, said in page.rows if not isinstance(said, Unreadable)]
+    if readable and all(said == Unpriced(Why.NOT_PUBLISHED) for said in readable):
+        raise Incomplete("body", why)
+    return page
 
 
 def shorten(text: bytes) -> str:

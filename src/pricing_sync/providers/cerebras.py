@@ -11,18 +11,18 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Unreadable, Why
+from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Why
 from pricing_sync.providers.provider import Pin, Provider
 from pricing_sync.wire import (
     ABSENT,
     Amount,
     BadAmount,
     Fields,
-    Incomplete,
     Page,
     envelope,
     rates,
     read_rows,
+    refuse_priceless,
     without_zeros,
 )
 
@@ -34,7 +34,6 @@ FIELDS: Fields = {
     "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
     "request": Amount(Meter.REQUEST, Per.ONE),
 }
-NO_PRICING = Unpriced(Why.NOT_PUBLISHED)
 
 
 class Row(Struct):
@@ -50,16 +49,13 @@ class _List(Struct):
 def read(body: bytes) -> Page:
     """The whole list; without any price it is the list for holders of a key, and not this one."""
     page = read_rows(envelope(body, _List).data, Row, listing)
-    readable = [said for _, said in page.rows if not isinstance(said, Unreadable)]
-    if readable and all(said == NO_PRICING for said in readable):
-        raise Incomplete("body", "no model has a price")
-    return page
+    return refuse_priceless(page, "no model has a price")
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """What Cerebras says of one model: a zero quotes nothing."""
     if not row.pricing:
-        return NO_PRICING
+        return Unpriced(Why.NOT_PUBLISHED)
     for key in ("prompt", "completion"):
         if not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: missing, or not a string as prices per token are")

@@ -9,17 +9,17 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Unreadable, Why
+from pricing_sync.price import Listing, Meter, Per, RateCard, Unpriced, Why
 from pricing_sync.providers.provider import Key, Pin, Provider
 from pricing_sync.wire import (
     Amount,
     Fields,
-    Incomplete,
     Page,
     envelope,
     number,
     rates,
     read_rows,
+    refuse_priceless,
 )
 
 FIELDS: Fields = {
@@ -31,7 +31,6 @@ FIELDS: Fields = {
     "price_per_minute": Amount(Meter.SECOND, Per.MINUTE),
     "price_per_video_second": Amount(Meter.SECOND, Per.ONE),
 }
-NO_PRICING = Unpriced(Why.NOT_PUBLISHED)
 
 
 class Row(Struct):
@@ -46,16 +45,13 @@ class _List(Struct):
 def read(body: bytes) -> Page:
     """The whole list; without any price it is not the verbose one."""
     page = read_rows(envelope(body, _List).data, Row, listing)
-    readable = [said for _, said in page.rows if not isinstance(said, Unreadable)]
-    if readable and all(said == NO_PRICING for said in readable):
-        raise Incomplete("body", "no model has a price, as when the list is not verbose")
-    return page
+    return refuse_priceless(page, "no model has a price, as when the list is not verbose")
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """What Nebius says of one model: a zero is a unit that it is not sold by."""
     if not row.pricing:
-        return NO_PRICING
+        return Unpriced(Why.NOT_PUBLISHED)
     quoted = {
         key: raw
         for key, raw in row.pricing.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any, Protocol
 
@@ -47,6 +48,33 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
+
+
+class Queried:
+    """Something that asks a database by named queries."""
+
+    def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    def _rows(self, query: str, **values: Any) -> list[Row]:
+        return self._connection.rows(self._queries[query], values)
+
+    def _run(self, query: str, **values: Any) -> int:
+        return self._connection.run(self._queries[query], values)
+
+    def _many(self, query: str, values: Sequence[Values]) -> None:
+        if values:
+            self._connection.many(self._queries[query], values)
+
+
+def next_recorded_at(connection: Connection, now: datetime) -> datetime:
+    """Now, or just later than everything recorded: knowledge never runs backwards, whatever the
+    machine's clock does."""
+    latest = connection.rows("SELECT MAX(recorded_at) FROM pricing_ledger", {})[0][0]
+    if latest is None or datetime.fromisoformat(latest) < now:
+        return now
+    return datetime.fromisoformat(latest) + timedelta(microseconds=1)
 
 
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:

@@ -12,7 +12,7 @@ from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.price import Meter, Rate, RateCard
 from pricing_sync.same import LEDGER, lineage, peer_key
-from pricing_sync.store.connection import Connection, load_queries, placeholders
+from pricing_sync.store.connection import Connection, Queried, load_queries, placeholders
 from pricing_sync.store.rows import read_instant, write_instant
 
 #: What is compared: the base rates of text.
@@ -79,11 +79,11 @@ def reference(catalog: str, provider: str, model: str, card: RateCard) -> Refere
     return Reference(provider, model, key, seller, RateCard(rates, currency=card.currency))
 
 
-class PeerTable:
+class PeerTable(Queried):
     """What others charge for the same models."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection, _QUERIES)
 
     # The catalogs
 
@@ -102,7 +102,7 @@ class PeerTable:
 
     def add_read(self, read: CatalogRead) -> None:
         """Write down a read that leaves the rows as they are."""
-        self._run("add_read", _write_read(read))
+        self._run("add_read", **_write_read(read))
 
     def replace(
         self, read: CatalogRead, rows: Sequence[Reference], *, accept_fewer: bool = False
@@ -120,11 +120,9 @@ class PeerTable:
             if not rows or (few and not accept_fewer):
                 before = f", {last.models} the last time" if last else ""
                 raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{before}")
-            self._run("forget_references", {"catalog": read.catalog})
-            self._connection.many(
-                _QUERIES["add_reference"], [_write_reference(row, read) for row in rows]
-            )
-            self._run("add_read", _write_read(written))
+            self._run("forget_references", catalog=read.catalog)
+            self._many("add_reference", [_write_reference(row, read) for row in rows])
+            self._run("add_read", **_write_read(written))
         return written
 
     # The peers
@@ -189,12 +187,6 @@ class PeerTable:
 
     def _last_reads(self) -> list[CatalogRead]:
         return [_read_read(row) for row in self._rows("last_reads")]
-
-    def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.rows(_QUERIES[query], values)
-
-    def _run(self, query: str, values: Mapping[str, Any]) -> None:
-        self._connection.run(_QUERIES[query], values)
 
 
 def _is_repeated(quote: Quote, told: Iterable[Quote]) -> bool:

@@ -22,9 +22,6 @@ SELECT model FROM pricing_models
 WHERE provider = :provider AND missing_since IS NOT NULL AND retired_at IS NULL
 ORDER BY model;
 
--- name: latest_recorded_at
-SELECT MAX(recorded_at) FROM pricing_ledger;
-
 -- name: forget_touched
 DELETE FROM pricing_touched;
 

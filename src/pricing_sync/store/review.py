@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -22,7 +22,13 @@ from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
 from pricing_sync.notation import read_listing, read_when, write_listing, write_rates, write_when
 from pricing_sync.price import Meter, Rate, When
-from pricing_sync.store.connection import Connection, load_queries, placeholders
+from pricing_sync.store.connection import (
+    Connection,
+    Queried,
+    load_queries,
+    next_recorded_at,
+    placeholders,
+)
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
@@ -149,11 +155,11 @@ class _Standing:
     until: datetime | None
 
 
-class Review:
+class Review(Queried):
     """Held changes, announcements and the audit log, in the database of a `Store`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection, _QUERIES)
 
     # Held changes
 
@@ -300,7 +306,7 @@ class Review:
         standing = self._standing(items[0].provider)
         for item in items:
             _refuse_moved(item, standing.get(item.change.model))
-        recorded_at = write_instant(self._next_recorded_at(act.now))
+        recorded_at = write_instant(next_recorded_at(self._connection, act.now))
         replaced = [
             _origin(item) | {"recorded_at": recorded_at}
             for item in items
@@ -332,11 +338,6 @@ class Review:
             )
             for model, since, until, *card in self._rows("standing", provider=provider)
         }
-
-    def _next_recorded_at(self, now: datetime) -> datetime:
-        """Later than everything recorded, whatever the machine's clock does."""
-        latest = read_optional_instant(self._rows("latest_recorded_at")[0][0])
-        return now if latest is None or latest < now else latest + timedelta(microseconds=1)
 
     def _tell(self, items: Sequence[HeldItem], act: _Act) -> None:
         """One event for each reading whose changes were accepted."""
@@ -477,16 +478,6 @@ class Review:
 
     def _held(self, held_id: str) -> list[tuple[Any, ...]]:
         return self._rows("held_items", id=held_id, provider=None, state=None)
-
-    def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.rows(_QUERIES[query], values)
-
-    def _run(self, query: str, **values: Any) -> int:
-        return self._connection.run(_QUERIES[query], values)
-
-    def _many(self, query: str, values: Sequence[Mapping[str, Any]]) -> None:
-        if values:
-            self._connection.many(_QUERIES[query], values)
 
 
 def _refuse_anonymous(act: _Act) -> None:

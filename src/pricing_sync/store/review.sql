@@ -22,9 +22,6 @@ LEFT JOIN pricing_ledger l
     AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
 WHERE m.provider = :provider;
 
--- name: latest_recorded_at
-SELECT MAX(recorded_at) FROM pricing_ledger;
-
 -- name: supersede_open_card
 UPDATE pricing_ledger SET superseded_at = :recorded_at
 WHERE provider = :provider AND model = :model AND superseded_at IS NULL AND until IS NULL;

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.decision import Decision
@@ -20,9 +20,11 @@ from pricing_sync.run import Outcome, Reading
 from pricing_sync.store import rows
 from pricing_sync.store.connection import (
     Connection,
+    Queried,
     load_queries,
     migrate,
     migrations,
+    next_recorded_at,
     placeholders,
     refuse_newer,
     schema_version,
@@ -107,11 +109,11 @@ class ModelCounts:
     missing: int
 
 
-class Store:
+class Store(Queried):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection, _QUERIES)
         self.review = Review(connection)
         self.peers = PeerTable(connection)
 
@@ -203,8 +205,7 @@ class Store:
 
     def record(self, reading: Reading, decision: Decision) -> None:
         """Write down a reading and what it changes. To be called inside `transaction`."""
-        # Knowledge never runs backwards, whatever the machine's clock does.
-        recorded_at = self._next_recorded_at(reading.finished_at)
+        recorded_at = next_recorded_at(self._connection, reading.finished_at)
         self._replace_cards(reading, decision, recorded_at)
         self._mark_models(reading, decision)
         self._hold(reading, decision)
@@ -215,12 +216,6 @@ class Store:
     def add_reading(self, reading: Reading) -> None:
         """Write down a reading that changes nothing: a failed one, or a dry run."""
         self._run("add_reading", **rows.write_reading(reading))
-
-    def _next_recorded_at(self, now: datetime) -> datetime:
-        latest = rows.read_optional_instant(self._rows("latest_recorded_at")[0][0])
-        if latest is None or latest < now:
-            return now
-        return latest + timedelta(microseconds=1)
 
     def _replace_cards(self, reading: Reading, decision: Decision, recorded_at: datetime) -> None:
         closing = [change.model for change in decision.apply] + list(decision.retire)
@@ -541,16 +536,6 @@ class Store:
         """The oldest events not yet told: id, kind, payload."""
         found = self._rows("waiting_events", limit=limit)
         return [(row[0], row[1], json.loads(row[3])) for row in found]
-
-    def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.rows(_QUERIES[query], values)
-
-    def _run(self, query: str, **values: Any) -> int:
-        return self._connection.run(_QUERIES[query], values)
-
-    def _many(self, query: str, values: Sequence[Mapping[str, Any]]) -> None:
-        if values:
-            self._connection.many(_QUERIES[query], values)
 
 
 _END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))

@@ -46,6 +46,8 @@ CREATE UNIQUE INDEX pricing_ledger_current ON pricing_ledger (provider, model)
 
 CREATE INDEX pricing_ledger_history ON pricing_ledger (provider, model, since);
 
+CREATE INDEX pricing_ledger_recorded ON pricing_ledger (recorded_at);
+
 -- Every model a provider ever listed, and what became of it.
 CREATE TABLE pricing_models (
     provider TEXT NOT NULL,
