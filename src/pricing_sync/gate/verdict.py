@@ -372,13 +372,14 @@ def _peers(case: _Case) -> Iterator[Reason]:
 
 
 def _without_peers(case: _Case) -> Iterator[Reason]:
-    if any(case.to_peers(meter) is not None for meter in CORE):
+    # On a first reading nobody is known yet, and bounds and relations decide.
+    if case.context.first_reading or any(case.to_peers(meter) is not None for meter in CORE):
         return
     for meter in CORE:
         rate = case.new.rates.get(meter)
         if rate and case.is_outside(case.t.usual, meter, rate):
             yield Reason(Rule.EXTREME, meter, str(rate))
-    if not case.context.trusted and not case.context.first_reading:
+    if not case.context.trusted:
         yield Reason(Rule.NO_PEERS)
 
 
