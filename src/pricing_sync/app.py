@@ -21,7 +21,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.store import Run
-from pricing_sync.sync import Taken, take_reading
+from pricing_sync.sync import Rules, Taken, take_reading
 from pricing_sync.wire import is_model_id
 
 #: Told of each reading as it ends.
@@ -185,8 +185,15 @@ class PricingSync:
             run_id=run_id,
             dry_run=dry_run,
             observed_at=observed_at,
+            rules=self._rules(provider.id),
+        )
+
+    def _rules(self, provider_id: str) -> Rules:
+        table = self.settings.provider.get(provider_id)
+        return Rules(
+            thresholds=self.settings.thresholds(provider_id),
+            free=table.free if table else (),
             evidence_days=self.settings.evidence_days,
-            thresholds=self.settings.thresholds(provider.id),
         )
 
     def prices(

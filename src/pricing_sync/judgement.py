@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,6 +46,7 @@ def judgement(
     held: Mapping[str, HeldChange],
     store: Store,
     thresholds: Thresholds | None = None,
+    free: Collection[str] = (),
 ) -> Judgement:
     """The gate's verdict on the changes of one reading, less what has waited long enough."""
     in_force = [known.listing for known in stored.values() if known.retired_at is None]
@@ -62,7 +63,7 @@ def judgement(
         currency=provider.currency,
         anchors=_anchors(provider, at, store) if changes and stored else Anchors(),
         peers=peers,
-        free=frozenset(_free(changes, stored)),
+        free=frozenset((*free, *_free(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
     )

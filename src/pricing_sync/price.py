@@ -100,11 +100,11 @@ class Rate(int):
         """The rate for *amount* coins per *per* units, to the nearest 10⁻¹⁵ per unit (half even).
 
         Raises:
-            TypeError: *amount* is a float, which has already lost the price, or a bool.
+            TypeError: *amount* is a float, which has already lost the price, a bool, or a rate.
             ValueError: *amount* is not finite, is below zero, is too large, or is above zero
                 and would round to zero.
         """
-        if isinstance(amount, (float, bool)):
+        if isinstance(amount, (float, bool, Rate)):
             raise TypeError(f"a price cannot be made from the {type(amount).__name__} {amount!r}")
         exact = _decimal(amount)
         whole = _EXACT.divide(_EXACT.multiply(exact, _FEMTO), Decimal(per * coin))

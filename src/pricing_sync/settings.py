@@ -46,6 +46,9 @@ class ProviderSettings(BaseModel):
     )
 
     gate: dict[str, Any] = Field(default={}, description="thresholds for this provider alone")
+    free: tuple[str, ...] = Field(
+        default=(), description="models that may cost nothing, whatever their ids say"
+    )
 
 
 class Settings(BaseSettings):

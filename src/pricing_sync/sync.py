@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import zlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +32,21 @@ _FEW_ROWS, _UNREADABLE_SHARE = 5, 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the settings say about reading one provider."""
+
+    #: By which the gate judges; None for the calibrated defaults.
+    thresholds: Thresholds | None = None
+    #: Models that may cost nothing, whatever their ids say.
+    free: Collection[str] = ()
+    #: How long the bytes of answers are kept.
+    evidence_days: int = 90
+
+
+DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """A reading, and what it did to the store."""
 
@@ -46,8 +62,7 @@ async def take_reading(
     run_id: str,
     observed_at: datetime | None = None,
     dry_run: bool = False,
-    evidence_days: int = 90,
-    thresholds: Thresholds | None = None,
+    rules: Rules = DEFAULT_RULES,
 ) -> Taken:
     """Read *provider* once. A failure is a reading too: it is written down and returned.
 
@@ -79,9 +94,7 @@ async def take_reading(
             last is not None and same_may_pass and last.digest == reading.digest
         )
         settle = _settle_unchanged if unchanged else _settle
-        return await asyncio.to_thread(
-            settle, provider, got, last, reading, store, evidence_days, thresholds
-        )
+        return await asyncio.to_thread(settle, provider, got, last, reading, store, rules)
     except StoreError:
         raise
     except PricingSyncError as error:
@@ -96,8 +109,7 @@ def _settle(
     last: LastReading | None,
     reading: Reading,
     store: Store,
-    evidence_days: int,
-    thresholds: Thresholds | None,
+    rules: Rules,
 ) -> Taken:
     """Decode, compare, judge and write down: everything that follows an answer."""
     assert isinstance(got, Fetched)  # noqa: S101  see `take_reading`
@@ -108,7 +120,9 @@ def _settle(
         stored = store.known_models(provider.id)
         changes = diff(stored, answer)
         held = {item.change.model: item for item in store.held(provider.id)}
-        judged = judgement(provider, reading.at, changes, stored, held, store, thresholds)
+        judged = judgement(
+            provider, reading.at, changes, stored, held, store, rules.thresholds, rules.free
+        )
         decision = decide(
             changes,
             judged.holding,
@@ -126,7 +140,7 @@ def _settle(
             changes=decision.counts(),
             ignored=answer.ignored,
         )
-        taken = _written(store, reading, decision, compressed, evidence_days)
+        taken = _written(store, reading, decision, compressed, rules)
         if not reading.dry_run:
             applied = {change.model for change in decision.apply}
             came_true = [entry for entry in judged.used if entry.model in applied]
@@ -140,16 +154,15 @@ def _settle_unchanged(
     last: LastReading | None,
     reading: Reading,
     store: Store,
-    evidence_days: int,
-    thresholds: Thresholds | None,
+    rules: Rules,
 ) -> Taken:
     """What follows the same bytes as last time: nothing is decoded, and time has passed."""
     with store.transaction():
         _refuse_overtaken(store, last, reading)
-        stood = released(provider, reading.at, store, thresholds)
+        stood = released(provider, reading.at, store, rules.thresholds)
         decision = decide_unchanged(store.missing_models(provider.id), stood)
         reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
-        return _written(store, reading, decision, None, evidence_days)
+        return _written(store, reading, decision, None, rules)
 
 
 def _written(
@@ -157,7 +170,7 @@ def _written(
     reading: Reading,
     decision: Decision,
     compressed: bytes | None,
-    evidence_days: int,
+    rules: Rules,
 ) -> Taken:
     """Write a reading and its consequences down. To be called inside the store's transaction."""
     reading = replace(reading, finished_at=datetime.now(UTC))
@@ -166,7 +179,7 @@ def _written(
         return Taken(reading=reading, decision=decision)
     if compressed is not None and reading.digest is not None:
         store.keep_evidence(reading.digest, compressed, reading.size_bytes, reading.finished_at)
-        store.forget_evidence(reading.finished_at - timedelta(days=evidence_days))
+        store.forget_evidence(reading.finished_at - timedelta(days=rules.evidence_days))
     elif reading.digest is not None:
         store.use_evidence(reading.digest, reading.finished_at)
     store.record(reading, decision)

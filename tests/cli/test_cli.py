@@ -315,3 +315,16 @@ def test_providers_show_keys_without_showing_them(
     by_id = {entry["provider"]: entry for entry in machine.json}
     assert by_id["together"]["key_set"]
     assert {"openrouter", "groq", "venice", "google-vertex"} <= by_id.keys()
+
+
+@pytest.mark.parametrize(("free", "held"), [([], 1), (["maker/model:free"], 0)])
+def test_a_price_may_fall_to_nothing_when_a_person_says_so(
+    run: Run, free: list[str], held: int
+) -> None:
+    """Zero waits, for most of the time it is a lie; the list of free models lets it through."""
+    record("paid.json", openrouter({"maker/model:free": priced()}))
+    record("free.json", openrouter({"maker/model:free": priced("0", "0")}))
+    Path("pricing-sync.toml").write_text(f"[provider.openrouter]\nfree = {free}")
+    run("sync", "openrouter", "--answer", "paid.json")
+    run("sync", "openrouter", "--answer", "free.json")
+    assert held == len(run("held", "--json").json)
