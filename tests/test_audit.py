@@ -122,6 +122,18 @@ def test_zero_is_fine_where_the_id_says_free(model: str) -> None:
     assert {"zero"} == {finding.rule for finding in found(statement(zero, model + "-2"))}
 
 
+def test_zero_is_fine_where_the_operator_says_so() -> None:
+    """By provider and exact id."""
+    stock = Stock(cards=[statement(card(input="0", output="0"))], read_at=READ)
+    assert [] == audit(stock, AT, free={"acme": ["maker/model"]})
+    assert {"zero"} == {f.rule for f in audit(stock, AT, free={"other": ["maker/model"]})}
+
+
+def test_a_model_at_the_end_of_the_scale_is_no_finding_every_night() -> None:
+    """It was looked at when it came in: inside the bounds, and sold by nobody else."""
+    assert [] == found(statement(card(input="0.005", output="0.008")))
+
+
 def test_a_price_far_from_the_peers_is_worth_a_look() -> None:
     """Six times what five others charge; it may be so, hence a warning."""
     others: Peers = peers(Quote(f"seller {n}", "a catalog", FAIR) for n in range(5))

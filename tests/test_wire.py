@@ -36,9 +36,11 @@ from pricing_sync.wire import (
     is_model_id,
     is_named,
     merge,
+    nested,
     number,
     rate,
     rates,
+    read_keyed,
     read_rows,
     shorten,
     whole,
@@ -459,3 +461,73 @@ def test_totals_are_met_by_all_pages_together() -> None:
 def test_shortened_text_is_safe_on_one_line(text: bytes, expected: str) -> None:
     """Nothing a provider sends can forge a line of a log or move the cursor."""
     assert expected == shorten(text)
+
+
+class Shop(Struct, rename={"id": "modelId"}):
+    id: str
+    prices: dict[str, Raw] | None = None
+    flat: Raw = ABSENT
+    note: str = ""
+
+
+def shop(text: str) -> Listing:
+    """The listing of one row, of which only what the row is matters."""
+    found = read_rows([Raw(text.encode())], Shop, lambda *_: Unpriced(Why.NOT_PUBLISHED))
+    ((model, said),) = found.rows
+    assert "a" == model
+    return said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"modelId":"a","prices":{"in":1,"in":2}}',
+        '{"modelId":"a","prices":{"in":1,"out":3,"in":1}}',
+        '{"modelId":"a","prices" : {"in":1, "in" :2}}',
+        r'{"modelId":"a","prices":{"in":1,"\u0069n":2}}',
+        '{"modelId":"a","prices":{"in":"}","in":2}}',
+        '{"modelId":"a","prices":{"in":1,"tiers":[{"in":1,"in":2}]}}',
+        '{"modelId":"a","prices":{"tiers":{"in":1},"in":1,"in":2}}',
+        '{"modelId":"a","prices":{"in":1},"prices":{"in":2}}',
+        '{"modelId":"a","prices":{"in":1},"note":"","prices":null}',
+        '{"modelId":"a","flat":1,"flat":2}',
+        '{"modelId":"a","flat":{"in":1,"in":2}}',
+        '{"modelId":"a","flat":[{"in":1,"in":2}]}',
+    ],
+)
+def test_a_price_key_that_is_named_twice_spoils_the_row(row: str) -> None:
+    """The parser keeps the last without a word; nobody knows which was meant."""
+    said = shop(row)
+    assert isinstance(said, Unreadable)
+    assert "named twice" in said.why
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"modelId":"a","prices":{}}',
+        '{"modelId":"a","prices":null}',
+        '{"modelId":"a","prices":{"in":1,"out":2}}',
+        '{"modelId":"a","prices":{"in":1,"tiers":[{"in":1},{"in":2}]}}',
+        '{"modelId":"a","prices":{"in":"10:30","out":"{}"}}',
+        '{"modelId":"a","prices":{"in":1},"note":"prices"}',
+        '{"modelId":"a","prices":{"in":1},"top":{"prices":{"in":2},"flat":1},"flat":3}',
+        r'{"modelId":"a","prices":{"in":1},"note":"\"prices\":{\"in\":1,\"in\":2}"}',
+        '{"modelId":"a","note":"é","flat":[1,2]}',
+    ],
+)
+def test_the_same_word_in_two_places_is_no_repeated_key(row: str) -> None:
+    """Objects inside objects have keys of their own, and texts may say anything."""
+    assert Unpriced(Why.NOT_PUBLISHED) == shop(row)
+
+
+def test_an_object_read_by_itself_names_each_key_once() -> None:
+    """Tables within a row, and rows whose model is the key."""
+    with pytest.raises(BadAmount, match=r"^tier: in is named twice$"):
+        nested(Raw(b'{"in":1,"in":2}'), dict[str, Raw], "tier")
+    page = read_keyed(
+        {"a": Raw(b'{"modelId":"a","prices":{"in":1,"in":2}}')},
+        Shop,
+        lambda *_: Unpriced(Why.NOT_PUBLISHED),
+    )
+    assert [("a", Unreadable("row: in is named twice"))] == page.rows

@@ -6,7 +6,7 @@ database, or stored before a rule was there. Here every card in force is judged 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -95,6 +95,8 @@ class Finding:
     severity: Severity
 
 
+#: Rules about what is new. A cheap model that nobody else sells stays one, night after night.
+_OF_NEWS = frozenset({Rule.EXTREME, Rule.NO_PEERS})
 #: Rules that a few true prices break too: 0.26 % of live models sell output under input.
 _DOUBTS = frozenset({Rule.RELATION, Rule.TIER}) | {
     rule for rule, known in RULES.items() if not known.hard
@@ -108,10 +110,12 @@ def audit(
     max_age: timedelta = MAX_AGE,
     thresholds: Thresholds | None = None,
     by_provider: Mapping[str, Thresholds] = MappingProxyType({}),
+    free: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Finding]:
     """Every finding, by provider and model, the providers' own first.
 
-    *by_provider* are the thresholds of providers that have their own.
+    *by_provider* are the thresholds of providers that have their own; *free* are, by provider, the
+    models that may cost nothing though their id does not say so.
     """
     rows = (*stock.cards, *stock.overrides)
     statements = [card for card in stock.cards if isinstance(card, Statement)]
@@ -121,7 +125,8 @@ def audit(
     found += _ages({card.provider for card in stock.cards}, stock.read_at, at, max_age)
     for statement in statements:
         t = by_provider.get(statement.provider, general)
-        found += _of_card(statement, stock.peers, at, t)
+        known = free.get(statement.provider, ())
+        found += _of_card(statement, stock.peers, at, t, known)
     found += _of_overrides(stock.overrides, statements, at, general, by_provider)
     return sorted(found, key=_order)
 
@@ -173,29 +178,37 @@ def _of_card(
     peers: Mapping[tuple[str, str], Peers],
     at: datetime,
     t: Thresholds,
+    free: Collection[str],
 ) -> list[Finding]:
     """What the gate would say if the card came in new."""
-    card, model = statement.listing, statement.model
-    if not isinstance(card, RateCard):
+    provider, model = statement.provider, statement.model
+    if not isinstance(statement.listing, RateCard):
         return []
-    reasons = _reasons(
-        statement.provider, model, card, at, t, peers.get((statement.provider, model))
-    )
-    return [_finding(statement.provider, model, reason) for reason in reasons]
+    spread = peers.get((provider, model))
+    reasons = _reasons(provider, model, statement.listing, at, t, spread, free)
+    return [_finding(provider, model, reason) for reason in reasons]
 
 
 def _reasons(
-    provider: str, model: str, card: RateCard, at: datetime, t: Thresholds, peers: Peers | None
-) -> tuple[Reason, ...]:
+    provider: str,
+    model: str,
+    card: RateCard,
+    at: datetime,
+    t: Thresholds,
+    peers: Peers | None = None,
+    free: Collection[str] = (),
+) -> list[Reason]:
+    is_free = model in free or model.lower().endswith(_FREE)
     context = Context(
         provider=provider,
         at=at,
         listed=1,
         priced=1,
         peers={model: peers} if peers else {},
-        free=frozenset({model} if model.lower().endswith(_FREE) else ()),
+        free=frozenset({model} if is_free else ()),
     )
-    return judge([Change(model, Kind.ADDED, None, card)], context, t)[model].reasons
+    verdict = judge([Change(model, Kind.ADDED, None, card)], context, t)[model]
+    return [reason for reason in verdict.reasons if reason.rule not in _OF_NEWS]
 
 
 def _finding(provider: str, model: str, reason: Reason, prefix: str = "") -> Finding:
@@ -226,7 +239,7 @@ def _of_overrides(
             yield _moved(override, rate)
         t = by_provider.get(override.provider, general)
         own = RateCard({override.meter: override.rate}, currency=override.currency)
-        for reason in _reasons(override.provider, override.model, own, at, t, None):
+        for reason in _reasons(override.provider, override.model, own, at, t):
             # A person may give a model away, and prices one meter at a time.
             if reason.rule in (Rule.OUT_OF_BOUNDS, Rule.CURRENCY):
                 yield _finding(override.provider, override.model, reason, "override: ")

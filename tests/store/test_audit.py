@@ -32,36 +32,42 @@ def store(file: Path) -> Iterator[Store]:
         yield opened
 
 
-def plant(file: Path, table: str = "pricing_ledger", **different: object) -> None:
-    """A row as somebody with a console would type it, whatever the checks say."""
-    usual: dict[str, object] = (
-        {
-            "card_id": "card",
-            "provider": "acme",
-            "model": "m",
-            "since": DAY,
-            "recorded_at": DAY,
-            "source": "api",
-            "url": "",
-            "reading_id": "reading",
-            "currency": "USD",
-            "input": 2_500_000_000,
-        }
-        if table == "pricing_ledger"
-        else {
-            "id": "id",
-            "provider": "acme",
-            "model": "m",
-            "meter": "input",
-            "rate": 1,
-            "currency": "USD",
-            "since": DAY,
-            "recorded_at": DAY,
-            "author": "a",
-            "reason": "r",
-        }
-    )
-    row = usual | different
+_CARD: dict[str, object] = {
+    "card_id": "card",
+    "provider": "acme",
+    "model": "m",
+    "since": DAY,
+    "recorded_at": DAY,
+    "source": "api",
+    "url": "",
+    "reading_id": "reading",
+    "currency": "USD",
+    "input": 2_500_000_000,
+}
+_OVERRIDE: dict[str, object] = {
+    "id": "id",
+    "provider": "acme",
+    "model": "m",
+    "meter": "input",
+    "rate": 1,
+    "currency": "USD",
+    "since": DAY,
+    "recorded_at": DAY,
+    "author": "a",
+    "reason": "r",
+}
+
+
+def plant(file: Path, **different: object) -> None:
+    """A card as somebody with a console would type it, whatever the checks say."""
+    _insert(file, "pricing_ledger", _CARD | different)
+
+
+def plant_override(file: Path, **different: object) -> None:
+    _insert(file, "pricing_overrides", _OVERRIDE | different)
+
+
+def _insert(file: Path, table: str, row: dict[str, object]) -> None:
     columns, places = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = 1")
@@ -134,7 +140,7 @@ def test_an_override_that_cannot_be_read(
     store: Store, file: Path, column: str, value: object
 ) -> None:
     """It would count, if anything could read it."""
-    plant(file, "pricing_overrides", **{column: value})
+    plant_override(file, **{column: value})
     (found,) = raw_overrides(store._connection, at=AT)
     assert isinstance(found, Unloadable)
     assert (column, True) == (found.column, found.is_override)
@@ -142,9 +148,9 @@ def test_an_override_that_cannot_be_read(
 
 def test_overrides_in_force(store: Store, file: Path) -> None:
     """Those to come and those that have ended count for nothing."""
-    plant(file, "pricing_overrides", id="ended", since="2026-07-01T00:00:00.000000Z", until=DAY)
-    plant(file, "pricing_overrides", id="to come", since=NEXT)
-    plant(file, "pricing_overrides", id="in force")
+    plant_override(file, id="ended", since="2026-07-01T00:00:00.000000Z", until=DAY)
+    plant_override(file, id="to come", since=NEXT)
+    plant_override(file, id="in force")
     (found,) = raw_overrides(store._connection, "acme", at=AT)
     assert isinstance(found, MeterOverride)
     assert "in force" == found.id

@@ -61,6 +61,7 @@ def audit(
         now,
         max_age=timedelta(hours=max_age_hours),
         by_provider={owner: settings.thresholds(owner) for owner in owners},
+        free={owner: table.free for owner, table in settings.provider.items()},
     )
     if as_json:
         output.print_json([finding_record(finding) for finding in found])

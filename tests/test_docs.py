@@ -1,0 +1,50 @@
+"""The documentation names what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RELIABILITY = ROOT / "docs" / "reliability.md"
+_NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@cache
+def written_in(path: str) -> frozenset[str]:
+    """The names of a file's tests; none when there is no such file."""
+    file = ROOT / path
+    if not file.is_file():
+        return frozenset()
+    tree = ast.parse(file.read_text("utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def named(file: Path) -> list[tuple[str, str]]:
+    return _NAMED.findall(file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    """A test that was renamed takes its claim along."""
+    missing = [f"{path}::{name}" for path, name in named(page) if name not in written_in(path)]
+    assert [] == missing
+
+
+def test_every_row_names_its_tests() -> None:
+    """Rows 1 to 23, in order, each with a test or more."""
+    first, *rows = RELIABILITY.read_text("utf-8").split("\n### ")
+    assert not _NAMED.search(first)
+    assert list(range(1, 24)) == [int(row.partition(".")[0]) for row in rows]
+    assert all(_NAMED.search(row) for row in rows)
+
+
+def test_no_test_is_named_twice_in_a_row() -> None:
+    """A list that repeats itself was not read by whoever made it."""
+    for row in RELIABILITY.read_text("utf-8").split("\n### "):
+        found = _NAMED.findall(row)
+        assert len(set(found)) == len(found), row[:40]
