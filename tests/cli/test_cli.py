@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,18 @@ def test_a_price_may_fall_to_nothing_when_a_person_says_so(
     run("sync", "openrouter", "--answer", "paid.json")
     run("sync", "openrouter", "--answer", "free.json")
     assert held == len(run("held", "--json").json)
+
+
+def test_a_value_planted_in_the_database_is_named(run: Run) -> None:
+    """By whose it is, in one line, by every command that would have to believe it."""
+    record("a.json", catalogue(2))
+    run("sync", "openrouter", "--answer", "a.json")
+    with sqlite3.connect("pricing-sync.db") as database:
+        database.execute("UPDATE pricing_ledger SET input = 5e-12 WHERE model = 'maker/model-1'")
+    database.close()
+    record("b.json", catalogue(3))
+    for command in (("prices",), ("sync", "openrouter", "--answer", "b.json")):
+        result = run(*command)
+        assert (1, 1) == (result.code, len(result.err.splitlines()))
+        assert "openrouter maker/model-1: its card cannot be read" in result.err
+    assert 1 == run("audit").code

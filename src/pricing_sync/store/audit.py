@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pricing_sync.audit import Overlap, Unloadable
+from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, Statement
 from pricing_sync.notation import read_overrides
 from pricing_sync.price import Meter, Rate, Why
@@ -22,7 +23,10 @@ from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_CO
 _LEDGER_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
 _INSTANTS = ("since", "until", "recorded_at", "superseded_at")
 #: What reading a row raises when something else is stored than what was written.
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+_UNREADABLE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    StoreError,  # of a card, with what is wrong with it as its cause
+)
 _LONGEST_SHOWN = 40
 
 _QUERIES = load_queries(
@@ -77,7 +81,7 @@ def _tolerant(
     try:
         found = read(row)
     except _UNREADABLE as error:
-        return _unloadable(named, str(error))
+        return _unloadable(named, str(error.__cause__ or error))
     # These pass the usual reader, and break whoever compares them.
     if any(named[column] is not None and _instant(named[column]) for column in _INSTANTS):
         return _unloadable(named, "")

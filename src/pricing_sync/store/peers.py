@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -178,7 +179,9 @@ class PeerTable(Queried):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
             if key is not None and key in wanted and seller != own:
-                yield key, Quote(seller, LEDGER, _read_card(currency, rates))
+                # A row that somebody spoilt by hand is the audit's business, and no peer.
+                with suppress(TypeError, ValueError):
+                    yield key, Quote(seller, LEDGER, _read_card(currency, rates))
 
     def _of_catalogs(self, own: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Quote]]:
         for key, seller, catalog, currency, *rates in self._rows("references", lineage=own):

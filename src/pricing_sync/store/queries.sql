@@ -78,9 +78,14 @@ SET state = 'released', decided_at = :at, decided_by = 'gate', decision = 'stood
 WHERE provider = :provider AND model = :model AND state = 'open';
 
 -- name: anchors
+-- The card in force at an instant; of a model that is younger, its first.
 SELECT l.model, {card} FROM pricing_ledger l
-WHERE l.provider = :provider AND l.superseded_at IS NULL
-    AND l.since <= :at AND l.until > :at
+WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
+    AND (l.since <= :at OR NOT EXISTS (
+        SELECT 1 FROM pricing_ledger e
+        WHERE e.provider = l.provider AND e.model = l.model
+            AND e.superseded_at IS NULL AND e.since < l.since
+    ))
     AND NOT EXISTS (
         SELECT 1 FROM pricing_held h
         WHERE h.provider = l.provider AND h.model = l.model

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.diff import Known
+from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, Statement
 from pricing_sync.notation import read_overrides, write_overrides
 from pricing_sync.price import Meter, Rate, RateCard, Unpriced, Why
@@ -67,8 +68,19 @@ def write_card(listing: Known) -> dict[str, Any]:
     return card
 
 
-def read_card(columns: Sequence[Any]) -> Known:
-    """The listing that the columns `CARD_COLUMNS` hold."""
+def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
+    """The listing that the columns `CARD_COLUMNS` hold.
+
+    Raises:
+        StoreError: they hold none, as when somebody wrote them by hand.
+    """
+    try:
+        return _card(columns)
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise StoreError(f"database: {whose}: its card cannot be read: {error}") from error
+
+
+def _card(columns: Sequence[Any]) -> Known:
     currency, unpriced, note, overrides = columns[:4]
     if currency is None:
         return Unpriced(Why(unpriced), note or "")
@@ -97,7 +109,7 @@ def read_statement(row: Sequence[Any]) -> Statement:
         url=url,
         reading_id=reading_id,
         digest=digest,
-        listing=read_card(row[split:]),
+        listing=read_card(row[split:], f"{provider} {model}"),
     )
 
 

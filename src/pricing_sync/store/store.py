@@ -181,7 +181,8 @@ class Store(Queried):
         """Every model of a provider with the listing in force, or its last one when retired."""
         known = {}
         for model, missing, retired, why, *card in self._rows("known_models", provider=provider):
-            listing = rows.read_card(card) if card[0] or card[1] else None
+            whose = f"{provider} {model}"
+            listing = rows.read_card(card, whose) if card[0] or card[1] else None
             known[model] = Stored(
                 listing,
                 rows.read_optional_instant(missing),
@@ -195,7 +196,8 @@ class Store(Queried):
         return [row[0] for row in self._rows("missing_models", provider=provider)]
 
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
-        """The cards in force at an instant, of models whose card has changed since.
+        """The cards in force at an instant, of models whose card has changed since; of younger
+        models their first.
 
         A card that a person has accepted since stands for itself: its model has no anchor.
         """
