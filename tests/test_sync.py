@@ -461,3 +461,14 @@ def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) 
         take(app, body, at)
     assert 1 == len(app.history("openrouter", "maker/b", everything=True))
     assert None is app.store.model_states()["openrouter", "maker/b"].retired_at
+
+
+def test_small_steps_are_recorded_and_told_only_when_they_add_up(app: PricingSync) -> None:
+    """Three steps of 0.2 %: each is dated, and the third is told, 0.6 % from what was told last."""
+    prices = ["0.0000025", "0.000002505", "0.00000251", "0.000002515"]
+    told = []
+    for number, price in enumerate(prices):
+        take(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
+        told.append(len(app.store.waiting_events()))
+    assert [1, 1, 1, 2] == told
+    assert 4 == len(app.history("openrouter", "maker/model"))

@@ -41,6 +41,8 @@ class Decision:
     released: Sequence[str] = ()
     #: Models seen for the first time or in another state: why the listing cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
+    #: Whether all that changes is too little to tell anybody; it is recorded all the same.
+    is_quiet: bool = False
 
     def counts(self) -> dict[str, int]:
         """How many models, by what is done."""

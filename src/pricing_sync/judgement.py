@@ -19,6 +19,7 @@ from pricing_sync.gate import (
     Waiting,
     judge,
     may_release,
+    worth_telling,
 )
 from pricing_sync.gate.moves import is_free
 from pricing_sync.price import Meter, RateCard, Source
@@ -103,6 +104,26 @@ def released(
             thresholds=thresholds,
         )
     ]
+
+
+def is_quiet(
+    provider: Provider,
+    applied: Sequence[Change],
+    store: Store,
+    thresholds: Thresholds | None = None,
+) -> bool:
+    """Whether all of what counts is too little to tell, compared with what was told last.
+
+    Compared with what was stored last, a hundred small steps would never be told.
+    """
+    told_at = store.last_told(provider.id)
+    if told_at is None or not applied:
+        return False
+    told = store.anchors(provider.id, told_at)
+    return not any(
+        worth_telling(told.get(change.model, change.old), change.new, thresholds)
+        for change in applied
+    )
 
 
 def _has_stood(

@@ -19,7 +19,7 @@ from pricing_sync.diff import diff
 from pricing_sync.errors import DecodeError, OlderAnswer, PricingSyncError, ReadingError, StoreError
 from pricing_sync.fetch import Fetched, NotModified
 from pricing_sync.gate import Thresholds
-from pricing_sync.judgement import judgement, released
+from pricing_sync.judgement import is_quiet, judgement, released
 from pricing_sync.price import Answer, RateCard, Unpriced, Unreadable
 from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider, read_answer
 from pricing_sync.reach import Ask
@@ -133,6 +133,8 @@ def _settle(
                 change for said in store.review.rejected(provider.id).values() for change in said
             ],
         )
+        quiet = is_quiet(provider, decision.apply, store, rules.thresholds)
+        decision = replace(decision, is_quiet=quiet and not decision.retire)
         reading = replace(
             reading,
             status=Status.READ,

@@ -120,6 +120,11 @@ SELECT body FROM pricing_evidence WHERE digest = :digest;
 INSERT INTO pricing_outbox (id, kind, created_at, payload)
 VALUES (:id, :kind, :created_at, :payload);
 
+-- name: last_told
+SELECT MAX(r.at) FROM pricing_readings r
+JOIN pricing_outbox o ON o.id = r.id || '-prices'
+WHERE r.provider = :provider;
+
 -- name: waiting_events
 SELECT id, kind, created_at, payload
 FROM pricing_outbox

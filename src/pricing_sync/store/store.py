@@ -195,6 +195,11 @@ class Store(Queried):
         """The models that the last complete reading did not list, and that are not retired."""
         return [row[0] for row in self._rows("missing_models", provider=provider)]
 
+    def last_told(self, provider: str) -> datetime | None:
+        """Of the newest reading of a provider whose changes were told; None before the first."""
+        found = self._rows("last_told", provider=provider)[0][0]
+        return rows.read_optional_instant(found)
+
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
         """The cards in force at an instant, of models whose card has changed since; of younger
         models their first.
@@ -211,7 +216,7 @@ class Store(Queried):
         self._replace_cards(reading, decision, recorded_at)
         self._mark_models(reading, decision)
         self._hold(reading, decision)
-        if decision.apply or decision.retire:
+        if (decision.apply or decision.retire) and not decision.is_quiet:
             self._tell(reading, decision)
         self.add_reading(reading)
 
