@@ -21,10 +21,10 @@ from pricing_sync.price import Meter, Per, Rate, RateCard
 from pricing_sync.providers.provider import Provider
 from pricing_sync.run import Outcome, Status
 from pricing_sync.settings import Settings
-from pricing_sync.store.connection import Row, Values
 from pricing_sync.sync import Taken
 
 from built import catalogue, openrouter, priced
+from counting import counted
 from recorded import needs_samples, sample
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
@@ -234,37 +234,13 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     app: PricingSync,
 ) -> None:
     """Round trips are the cost of a reading, so their number is constant."""
-    counted: list[int] = []
+    statements: list[int] = []
     for number, count in enumerate((10, 1000)):
         take(app, catalogue(count), DAY + timedelta(days=2 * number))
-        app.store._connection = counter = _Counting(app.store._connection)
-        take(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
-        counted.append(counter.statements)
-        app.store._connection = counter.inner
-    assert counted[0] == counted[1]
-
-
-class _Counting:
-    """A connection that counts what goes through it."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.statements = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def rows(self, sql: str, values: Values) -> list[Row]:
-        self.statements += 1
-        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
-
-    def run(self, sql: str, values: Values) -> int:
-        self.statements += 1
-        return self.inner.run(sql, values)  # type: ignore[no-any-return]
-
-    def many(self, sql: str, values: Any) -> None:
-        self.statements += 1
-        self.inner.many(sql, values)
+        with counted(app.store) as counter:
+            take(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
+        statements.append(counter.statements)
+    assert statements[0] == statements[1]
 
 
 def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
@@ -286,40 +262,13 @@ def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
     take(app, catalogue(3), DAY)
     real, before, n = app.store._connection, app.prices(), 0
     while app.prices() == before:
-        app.store._connection = _Failing(real, n)
-        with contextlib.suppress(StoreError):
+        with counted(app.store, most=n), contextlib.suppress(StoreError):
             take(app, catalogue(4, "0.000003"), NEXT)
-        app.store._connection = real
         n += 1
         events = real.rows("SELECT COUNT(*) FROM pricing_outbox", {})
         assert [(1 if app.prices() == before else 2,)] == events
     assert n > 10
     assert ["3"] * 4 == [rate(app, f"maker/model-{number}") for number in range(4)]
-
-
-class _Failing(_Counting):
-    """A connection whose n-th statement fails."""
-
-    def __init__(self, inner: Any, n: int) -> None:
-        super().__init__(inner)
-        self.n = n
-
-    def _count(self) -> None:
-        self.statements += 1
-        if self.statements > self.n:
-            raise StoreError("database: injected")
-
-    def rows(self, sql: str, values: Values) -> list[Row]:
-        self._count()
-        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
-
-    def run(self, sql: str, values: Values) -> int:
-        self._count()
-        return self.inner.run(sql, values)  # type: ignore[no-any-return]
-
-    def many(self, sql: str, values: Any) -> None:
-        self._count()
-        self.inner.many(sql, values)
 
 
 DAYS = [f"2026-07-{day}" for day in range(17, 26)]

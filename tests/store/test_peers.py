@@ -16,9 +16,10 @@ from pricing_sync.gate import Quote
 from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, When
 from pricing_sync.run import Outcome, Reading, Status
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.connection import Row, Values
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
 from pricing_sync.store.store import Run
+
+from counting import Counting
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 
@@ -232,33 +233,10 @@ def test_a_failed_read_is_the_last_but_not_the_last_good_one(table: PeerTable) -
     assert {"litellm": failed} == table.last_reads()
 
 
-class _Counting:
-    """A connection that counts what goes through it."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.statements = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def rows(self, sql: str, values: Values) -> list[Row]:
-        self.statements += 1
-        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
-
-    def run(self, sql: str, values: Values) -> int:
-        self.statements += 1
-        return self.inner.run(sql, values)  # type: ignore[no-any-return]
-
-    def many(self, sql: str, values: Any) -> None:
-        self.statements += 1
-        self.inner.many(sql, values)
-
-
 def test_the_number_of_statements_does_not_depend_on_the_models(store: Store) -> None:
     """Four to replace a catalog and two to ask, for ten models and for two thousand."""
     for days, count in enumerate((10, 2000)):
-        counter = _Counting(store._connection)
+        counter = Counting(store._connection)
         table = PeerTable(counter)
         cards = {("a", f"m{n}"): card("1", "2") for n in range(count)}
         table.replace(read("models.dev", DAY + timedelta(days=days)), rows("models.dev", cards))

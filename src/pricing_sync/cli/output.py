@@ -23,7 +23,7 @@ from pricing_sync.notation import write_listing, write_overrides, write_rates, w
 from pricing_sync.price import Meter, RateCard, Unpriced
 from pricing_sync.price_book import Price
 from pricing_sync.run import Reading
-from pricing_sync.store.store import HeldChange, Run
+from pricing_sync.store.store import Run
 from pricing_sync.sync import Taken
 
 #: Held changes of one reading that are shown one by one.
@@ -280,18 +280,6 @@ def change_record(change: Change) -> dict[str, Any]:
         "kind": change.kind.value,
         "old": None if change.old is None else write_listing(change.old),
         "new": None if change.new is None else write_listing(change.new),
-    }
-
-
-def held_record(item: HeldChange) -> dict[str, Any]:
-    """One entry of `held --json`."""
-    return {
-        "id": item.id,
-        "provider": item.provider,
-        **change_record(item.change),
-        "reasons": list(item.reasons),
-        "since": json_instant(item.since),
-        "reading": item.reading_id,
     }
 
 

@@ -161,17 +161,6 @@ SELECT {reading} FROM pricing_readings
 WHERE run_id >= :first AND run_id <= :last
 ORDER BY run_id, started_at, id;
 
--- name: latest_readings
--- The newest reading of each provider, whatever became of it, dry runs apart.
-SELECT {reading} FROM pricing_readings r
-WHERE dry_run = 0 AND NOT EXISTS (
-    SELECT 1 FROM pricing_readings newer
-    WHERE newer.provider = r.provider AND newer.dry_run = 0
-        AND (newer.finished_at > r.finished_at
-            OR (newer.finished_at = r.finished_at AND newer.id > r.id))
-)
-ORDER BY provider;
-
 -- name: latest_successes
 SELECT provider, MAX(finished_at) FROM pricing_readings
 WHERE status <> 'failed' AND dry_run = 0
@@ -219,9 +208,6 @@ SELECT provider, model, first_seen, missing_since, retired_at, unreadable
 FROM pricing_models
 WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider) AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model;
-
--- name: models_like
-SELECT DISTINCT model FROM pricing_models WHERE provider = :provider ORDER BY model;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides

@@ -381,10 +381,6 @@ class Store(Queried):
             readings[reading.run_id].append(reading)
         return [(run, readings[run.id]) for run in found]
 
-    def latest_readings(self) -> dict[str, Reading]:
-        """The newest reading of each provider, whatever became of it."""
-        return {row[2]: rows.read_reading(row) for row in self._rows("latest_readings")}
-
     def latest_successes(self) -> dict[str, datetime]:
         """When each provider was last read successfully."""
         return {row[0]: rows.read_instant(row[1]) for row in self._rows("latest_successes")}

@@ -1,0 +1,55 @@
+"""A database connection that counts what goes through it, and may break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pricing_sync.errors import StoreError
+from pricing_sync.store import Store
+from pricing_sync.store.connection import Row, Values
+
+
+class Counting:
+    """Counts statements; the one after *most* fails, and each one that follows."""
+
+    def __init__(self, inner: Any, most: int | None = None) -> None:
+        self.inner = inner
+        self.most = most
+        self.statements = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def _count(self) -> None:
+        self.statements += 1
+        if self.most is not None and self.statements > self.most:
+            raise StoreError("database: injected")
+
+    def rows(self, sql: str, values: Values) -> list[Row]:
+        self._count()
+        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
+
+    def run(self, sql: str, values: Values) -> int:
+        self._count()
+        return self.inner.run(sql, values)  # type: ignore[no-any-return]
+
+    def many(self, sql: str, values: Any) -> None:
+        self._count()
+        self.inner.many(sql, values)
+
+
+@contextmanager
+def counted(store: Store, most: int | None = None) -> Iterator[Counting]:
+    """Everything that the store asks, its reviews and peers included, goes through a counter."""
+    parts: tuple[Any, ...] = (store, store.review, store.peers)
+    real = store._connection
+    counter = Counting(real, most)
+    try:
+        for part in parts:
+            part._connection = counter
+        yield counter
+    finally:
+        for part in parts:
+            part._connection = real
