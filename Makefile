@@ -43,7 +43,7 @@ bench: $(READY) ## Measure, and print a table
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra cli --group dev --output-file requirements.lock pyproject.toml
+	    --extra serve --extra sentry --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
