@@ -1,7 +1,7 @@
 """When providers are due: arithmetic on instants, in UTC from end to end.
 
-Real time rules `every`; the clock on the wall of the plan's zone rules `cron` and the window. On the
-two days on which that clock is changed:
+Real time rules `every`; the clock on the wall of the zone rules `cron` and the window. On the two
+days on which that clock is changed:
 
 - A slot at a time that is skipped comes at the first instant after the gap, together with whatever
   is due then: `30 2 * * *` in Berlin is due at 03:00 in spring.
@@ -9,10 +9,10 @@ two days on which that clock is changed:
   several slots an hour rests while the hour repeats. `every` does not.
 - The window is open whenever the wall clock reads a time within it, both times when that repeats.
 
-The first two are what Debian's cron does with jobs at a set time. It treats an hour that begins with
-a star differently, and so does cronsim, which on top of that loses slots where the clock is changed
-by half an hour, and goes back in time from within a repeated hour (2.8, read 2026-11). So cronsim
-here reads a wall clock that knows no zone, and the zone is applied to what it says.
+The first two are what Debian's cron does with jobs at a set time. It treats an hour field that
+begins with a star differently, and so does cronsim, which on top of that loses slots where the
+clock is changed by half an hour, and goes back in time from within a repeated hour (2.8, read
+2026-11). So cronsim here reads a wall clock that knows no zone; the zone is applied to its words.
 """
 
 from __future__ import annotations
