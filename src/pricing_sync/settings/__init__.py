@@ -6,7 +6,7 @@ under the name that the provider's own tools use; so do the tokens of this servi
 
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
 from pricing_sync.settings.load import load_settings, origins
-from pricing_sync.settings.values import duration, show_duration, show_window
+from pricing_sync.settings.values import duration, show_duration
 from pricing_sync.settings.written import FILE, PREFIX, SECRETS, key_of
 
 __all__ = [
@@ -21,5 +21,4 @@ __all__ = [
     "load_settings",
     "origins",
     "show_duration",
-    "show_window",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, get_args
 
@@ -29,10 +30,9 @@ from pricing_sync.settings.values import (
     Names,
     TimeZone,
     Token,
+    Wait,
 )
 from pricing_sync.settings.written import SECRETS, in_environment, in_file, nested
-
-_NO_TIME = timedelta(0)
 
 
 class _Table(BaseModel):
@@ -52,11 +52,11 @@ class _Table(BaseModel):
 class RetrySettings(_Table):
     """The table `[retry]`: how a reading that failed is tried again. What is unset is inherited."""
 
-    initial: Duration | None = Field(default=None, gt=_NO_TIME, description="the first wait")
+    initial: Wait | None = Field(default=None, description="the first wait")
     factor: float | None = Field(
         default=None, ge=1, allow_inf_nan=False, description="by which each wait is longer"
     )
-    max: Duration | None = Field(default=None, gt=_NO_TIME, description="the longest wait")
+    max: Wait | None = Field(default=None, description="the longest wait")
     attempts: int | None = Field(default=None, ge=0, description="in a row")
     jitter: float | None = Field(default=None, ge=0, le=1, description="the share left to chance")
 
@@ -66,15 +66,18 @@ class RetrySettings(_Table):
         Raises:
             ValueError: the parts do not fit together.
         """
-        own = {
+        own: dict[str, Any] = {
             "initial": self.initial,
             "factor": self.factor,
             "longest": self.max,
             "attempts": self.attempts,
             "jitter": self.jitter,
         }
-        inherited = {name: getattr(base, name) for name in own}
-        return Retry(**inherited | {name: part for name, part in own.items() if part is not None})
+        parts = {name: part for name, part in own.items() if part is not None}
+        try:
+            return replace(base, **parts)
+        except ValueError as error:
+            raise ValueError(str(error).replace("longest", "max")) from None
 
 
 class ProviderSettings(_Table):
@@ -91,7 +94,7 @@ class ProviderSettings(_Table):
     cron: Cron | None = Field(default=None, description="five fields, instead of `every`")
     time_zone: TimeZone | None = None
     window: Between = None
-    jitter: Duration | None = Field(default=None, ge=_NO_TIME)
+    jitter: Duration | None = None
     priority: int = Field(default=0, description="who is read first; higher before lower")
     retry: RetrySettings = RetrySettings()
     dry_run: bool | None = None
@@ -124,7 +127,7 @@ class Settings(_Table, BaseSettings):
     time_zone: TimeZone = Field(default="UTC", description="of cron and of windows")
     window: Between = Field(default=None, description="read only between: HH:MM-HH:MM")
     jitter: Duration = Field(
-        default=_NO_TIME, ge=_NO_TIME, description="a reading is due up to so much later"
+        default=timedelta(0), description="a reading is due up to so much later"
     )
     retry: RetrySettings = Field(default=RetrySettings(), description="the table [retry]")
     dry_run: bool = Field(default=False, description="read and judge, and change no price")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pricing_sync.errors import SettingsError
-from pricing_sync.settings.fields import Settings
+from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
 from pricing_sync.settings.written import (
     FILE,
     PREFIX,
@@ -24,6 +24,15 @@ from pricing_sync.settings.written import (
 
 #: The settings that are tables, into which a variable may lead with two underscores.
 _TABLES = frozenset({"gate", "provider", "retry"})
+_VARIABLES = {name: SECRETS.get(name, PREFIX + name.upper()) for name in Settings.model_fields}
+#: Where the library's words do not say what was expected.
+_WHY = {
+    "bool_parsing": "expected true or false",
+    "dict_type": "expected a table",
+    "extra_forbidden": "no such setting",
+    "model_type": "expected a table",
+    "too_short": "expected at least one",
+}
 
 
 def load_settings(**given: Any) -> Settings:
@@ -32,37 +41,43 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         SettingsError: values cannot be used: which variables or keys, and why.
     """
-    file = in_file()
-    written = file | in_environment(file)
-    problems = [*_unknown_variables(), *_unknown_keys(file)]
-    settings = None
+    given = {name: value for name, value in given.items() if value is not None}
+    written = _written(given)
+    problems = [*_unknown_variables(), *_unknown_keys()]
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**given)
     except ValidationError as error:
         problems += [_problem(detail, written) for detail in error.errors(include_url=False)]
-    if settings is not None:
-        problems += _misfits(settings, written)
-    if settings is None or problems:
+        raise SettingsError("; ".join(problems)) from None
+    problems += _misfits(settings, written)
+    if problems:
         raise SettingsError("; ".join(problems))
     return settings
 
 
-def origins(given: Mapping[str, Any]) -> dict[str, str]:
+def origins(**given: Any) -> dict[str, str]:
     """Where each setting that is not at its default comes from, by its dotted name.
 
-    A variable's name, the file's, or the option for what is *given* (and not None).
+    A variable's name, or the file's, or the option for what is *given* (and not None).
     """
+    given = {name: value for name, value in given.items() if value is not None}
+    return {".".join(place): where for place, (_, where) in _written(given).items()}
+
+
+def _written(given: Mapping[str, Any]) -> dict[Place, Written]:
     file = in_file()
-    written = file | in_environment(file)
-    found = {".".join(place): where for place, (_, where) in written.items()}
-    return found | {name: f"--{name}" for name, value in given.items() if value is not None}
+    options = {(name,): Written(value, f"--{name}") for name, value in given.items()}
+    return file | in_environment(file) | options
 
 
 def _problem(detail: ErrorDetails, written: Mapping[Place, Written]) -> str:
     place = tuple(str(part) for part in detail["loc"])
-    why = detail["msg"].removeprefix("Value error, ")
+    why = _WHY.get(
+        detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    )
     if detail["type"] == "extra_forbidden":
-        why = "no such setting"
+        table = RetrySettings if "retry" in place[-2:-1] else ProviderSettings
+        why += _hint(place[-1], {key: key for key in table.model_fields})
     return f"{_named(place, written)}: {why}" if place else why
 
 
@@ -81,8 +96,7 @@ def _named(place: Place, written: Mapping[Place, Written]) -> str:
 
 
 def _name(place: Place, found: Written) -> str:
-    dotted = ".".join(place)
-    return f"{FILE}: {dotted}" if found.where == str(FILE) else found.where
+    return f"{FILE}: {'.'.join(place)}" if found.where == str(FILE) else found.where
 
 
 def _misfits(settings: Settings, written: Mapping[Place, Written]) -> Iterator[str]:
@@ -91,41 +105,37 @@ def _misfits(settings: Settings, written: Mapping[Place, Written]) -> Iterator[s
     What is wrong for every provider is said once.
     """
     for made_of in (settings.plan, settings.thresholds):
-        for place in ((), *_tables(settings)):
+        for provider_id in ("", *settings.provider):
+            table = f"provider.{provider_id}." if provider_id else ""
             try:
-                made_of(place[-1] if place else "")
+                made_of(provider_id)
             except SettingsError as error:
-                part, _, why = (
-                    str(error).removeprefix("".join(f"{p}." for p in place)).partition(": ")
-                )
-                yield f"{_named((*place, *part.split('.')), written)}: {why}"
-                if not place:
+                part, _, why = str(error).removeprefix(table).partition(": ")
+                above = ("provider", provider_id) if provider_id else ()
+                yield f"{_named((*above, *part.split('.')), written)}: {why}"
+                if not provider_id:
                     break
-
-
-def _tables(settings: Settings) -> list[Place]:
-    return [("provider", provider_id) for provider_id in settings.provider]
 
 
 def _unknown_variables() -> Iterator[str]:
     """A misspelt variable would be a setting that silently has no effect."""
-    known = [SECRETS.get(name, PREFIX + name.upper()) for name in Settings.model_fields]
     for variable, _ in ours():
-        head, *rest = variable.split("__")
+        head = variable.split("__")[0]
         name = head.removeprefix(PREFIX).lower()
-        if head not in known or (rest and name not in _TABLES):
-            yield f"{variable}: no such variable{_hint(head, known)}"
+        if head != _VARIABLES.get(name) or (head != variable and name not in _TABLES):
+            yield f"{variable}: no such variable{_hint(name, _VARIABLES)}"
 
 
-def _unknown_keys(file: Mapping[Place, Written]) -> Iterator[str]:
-    known = list(Settings.model_fields)
-    for name in dict.fromkeys(place[0] for place in file):
+def _unknown_keys() -> Iterator[str]:
+    """Nor are secrets read from the file, which is made to be shown around."""
+    for name in dict.fromkeys(place[0] for place in in_file()):
         if name in SECRETS:
-            yield f"{FILE}: {name}: expected in the environment only: set {SECRETS[name]}"
-        elif name not in known:
-            yield f"{FILE}: no such setting: {name}{_hint(name, known)}"
+            yield f"{FILE}: {name}: not read from here, but from the variable {SECRETS[name]}"
+        elif name not in _VARIABLES:
+            yield f"{FILE}: no such setting: {name}{_hint(name, {key: key for key in _VARIABLES})}"
 
 
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=2, cutoff=0.75)
-    return f"; there is {' and '.join(close)}" if close else ""
+def _hint(name: str, known: Mapping[str, str]) -> str:
+    """The known names that are nearly it, as they are to be written."""
+    near = [name] if name in known else get_close_matches(name, known, n=2, cutoff=0.75)
+    return f" (there is {' and '.join(known[key] for key in near)})" if near else ""

@@ -1,8 +1,4 @@
-"""How single values are written: durations, windows, names, secrets.
-
-A message says what was expected and never repeats what was written, which may be a secret that
-somebody put under the wrong name.
-"""
+"""How single values are written: durations, windows, names, secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +25,7 @@ def duration(written: object) -> timedelta:
     Raises:
         ValueError: it is none of these.
     """
-    if isinstance(written, timedelta):
+    if isinstance(written, timedelta) and written >= timedelta(0):
         return written
     text = str(written) if type(written) in (int, str) else ""
     if _SECONDS.fullmatch(text):
@@ -70,11 +66,6 @@ def window(written: object) -> Window | None:
     raise ValueError("expected HH:MM-HH:MM, such as 22:00-06:00, from 00:00 to 23:59")
 
 
-def show_window(span: Window | None) -> str | None:
-    """As `window` reads it."""
-    return None if span is None else f"{span.opens:%H:%M}-{span.closes:%H:%M}"
-
-
 def _names(written: Any) -> Any:
     if isinstance(written, str):
         written = written.split(",")
@@ -83,7 +74,9 @@ def _names(written: Any) -> Any:
     return written
 
 
-def _whole(number: float) -> float:
+def _hours(number: float) -> float:
+    """A whole number stays one: it is shown as 6, not as 6.0."""
+    _part("every", timedelta(hours=number))
     return int(number) if number == int(number) else number
 
 
@@ -96,11 +89,18 @@ def _part(name: str, value: Any) -> Any:
     return value
 
 
+def _wait(span: timedelta) -> timedelta:
+    if not span:
+        raise ValueError("should be above zero")
+    return span
+
+
 def _cron(text: str) -> str | None:
     return _part("cron", text) if text else None
 
 
 def _token(secret: SecretStr) -> SecretStr | None:
+    """None when it is blank. The message must not repeat it, nor how long it is."""
     text = secret.get_secret_value()
     if not text.strip():
         return None
@@ -126,9 +126,10 @@ def _lower(written: Any) -> Any:
 
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Hours: TypeAlias = Annotated[
-    float, Field(gt=0, le=8760, allow_inf_nan=False), AfterValidator(_whole)
+    float, Field(gt=0, le=8760, allow_inf_nan=False), AfterValidator(_hours)
 ]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(duration)]
+Wait: TypeAlias = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_wait)]
 Every: TypeAlias = Annotated[
     timedelta, BeforeValidator(duration), AfterValidator(partial(_part, "every"))
 ]

@@ -69,13 +69,9 @@ def in_environment(file: Mapping[Place, Written]) -> dict[Place, Written]:
     }
     ids = _ids_by_variable(file)
     for variable, text in sorted(ours()):
-        first, *rest = variable[len(PREFIX) :].split("__")
-        place = (first.lower(), *rest)
+        place = _place(variable, ids)
         if place[0] in SECRETS:
             continue
-        if place[0] == "provider" and rest:
-            rest[0] = ids.get(rest[0].upper(), rest[0].lower().replace("_", "-"))
-        place = (place[0], *rest[:1], *(part.lower() for part in rest[1:]))
         for below, value in _leaves(_value(place, text.strip())):
             found[*place, *below] = Written(value, variable)
     return found
@@ -113,11 +109,20 @@ def key_of(variables: Iterable[str], environment: Mapping[str, str] = os.environ
 
 
 def _leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    if not isinstance(value, dict):
+    """Every value in tables in tables. An empty table is one too, for its name may be wrong."""
+    if not isinstance(value, dict) or (place and not value):
         yield place, value
         return
     for name, inner in value.items():
         yield from _leaves(inner, (*place, name))
+
+
+def _place(variable: str, ids: Mapping[str, str]) -> Place:
+    first, *rest = variable.removeprefix(PREFIX).split("__")
+    below = [part.lower() for part in rest]
+    if first == "PROVIDER" and rest:
+        below[0] = ids.get(rest[0], below[0].replace("_", "-"))
+    return (first.lower(), *below)
 
 
 def _value(place: Place, text: str) -> Any:
@@ -131,9 +136,12 @@ def _value(place: Place, text: str) -> Any:
 
 
 def _ids_by_variable(file: Mapping[Place, Written]) -> dict[str, str]:
-    listed = os.environ.get(f"{PREFIX}PROVIDERS", "").split(",")
-    in_file = file.get(("providers",), Written((), "")).value
+    """Providers' ids by how a variable spells them; of two spelled alike, the one built in."""
+    in_file = file.get(("providers",), Written("", "")).value
+    listed = [
+        *(in_file if isinstance(in_file, list) else str(in_file).split(",")),
+        *os.environ.get(f"{PREFIX}PROVIDERS", "").split(","),
+    ]
     tables = (place[1] for place in file if place[0] == "provider" and len(place) > 1)
-    own = [*in_file] if isinstance(in_file, list) else str(in_file).split(",")
-    ids = [*sorted(catalog.IDS), *map(str.strip, [*listed, *map(str, own)]), *tables, *built_in()]
+    ids = (*sorted(catalog.IDS), *(str(name).strip() for name in listed), *tables, *built_in())
     return {re.sub(r"[^A-Z0-9]", "_", provider_id.upper()): provider_id for provider_id in ids}
