@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Listener, PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import audit, backtest, output, peers, review
+from pricing_sync.cli import audit, backtest, config, output, peers, review
 from pricing_sync.cli import doctor as checks
 from pricing_sync.cli.opened import open_app
 from pricing_sync.cost import Usage
@@ -599,6 +599,6 @@ def _keep_reading(running_demo: Demo) -> None:
                     say(line)
 
 
-for more in (review, peers, audit, backtest):
+for more in (review, peers, audit, backtest, config):
     more.register(cli)
 cli.add_typer(override_cli, name="override")

@@ -1,0 +1,213 @@
+"""The command `config`: every setting as it is in force, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import typer
+from pydantic import SecretStr
+
+from pricing_sync import providers
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import output
+from pricing_sync.errors import PricingSyncError
+from pricing_sync.references import PREFIX as CATALOG
+from pricing_sync.schedule import Plan, Window
+from pricing_sync.settings import (
+    ProviderSettings,
+    Settings,
+    key_of,
+    load_settings,
+    origins,
+    show_duration,
+)
+
+#: Every setting, in the order shown. The tables come after: [gate], and [provider.ID] for each.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "schedule": (
+        "enabled",
+        "interval_hours",
+        "providers",
+        "first_delay_seconds",
+        "time_zone",
+        "window",
+        "jitter",
+        "retry",
+        "dry_run",
+        "at_once",
+        "lease_seconds",
+        "stop_seconds",
+    ),
+    "reading": ("database", "deadline_seconds", "max_megabytes", "attempts", "evidence_days"),
+    "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
+    "secrets": ("admin_token", "read_token", "sentry_dsn"),
+    "gate": ("gate",),
+}
+
+_DEFAULT = "default"
+#: With a password, up to the last @: it may hold the characters that end one.
+_USER = re.compile(r"(?<=://)(?:([^:@/?#]+):.*@|[^/?#]*@)", re.DOTALL)
+_SECRET = re.compile(r"(?<=[?&])([^=&#]*(?:pass|key|token|secret)[^=&#]*=)[^&#]*", re.IGNORECASE)
+
+
+class Line(NamedTuple):
+    """A setting, its value, and where that is from."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command()(config)
+
+
+def config(
+    context: typer.Context,
+    *,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Every setting as it is in force, and where it comes from. Secrets are not shown."""
+    given = {"database": database or context.obj}
+    settings = load_settings(**given)
+    written = origins(**given)
+    groups = {name: list(_lines(settings, name, written)) for name in GROUPS}
+    by_provider = {
+        provider_id: list(_provider_lines(settings, provider_id, written))
+        for provider_id in dict.fromkeys((*settings.providers, *settings.provider))
+    }
+    if as_json:
+        output.print_json(
+            {name: _record(lines) for name, lines in groups.items()}
+            | {"providers": {name: _record(lines) for name, lines in by_provider.items()}}
+        )
+        return
+    for title, lines in (
+        *groups.items(),
+        *((f"provider {name}", lines) for name, lines in by_provider.items()),
+    ):
+        output.out.print(title, markup=False, soft_wrap=True)
+        for name, value, origin in lines:
+            output.out.print(f"  {name} = {_text(value)} ({origin})", markup=False, soft_wrap=True)
+
+
+def masked(url: str) -> str:
+    """The URL without what may be a secret: `postgresql://user:***@host/db`.
+
+    A user without a password is one: keys are put there too.
+    """
+    url = _USER.sub(lambda user: f"{user[1]}:***@" if user[1] else "***@", url)
+    return _SECRET.sub(r"\1***", url)
+
+
+def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterator[Line]:
+    for name in GROUPS[group]:
+        value = getattr(settings, name)
+        if name == "gate":
+            yield from _gate_lines(value, "gate", written)
+        elif name == "retry":
+            yield from _retry_lines(settings.plan(""), ("retry",), written)
+        elif group == "secrets":
+            yield _line(name, _length(value), (name,), written)
+        else:
+            yield _line(name, masked(value) if name == "database" else value, (name,), written)
+
+
+def _provider_lines(
+    settings: Settings, provider_id: str, written: Mapping[str, str]
+) -> Iterator[Line]:
+    """The plan that results, each part from the provider's table or from what is for all."""
+    own = f"provider.{provider_id}"
+    table = settings.provider.get(provider_id, ProviderSettings())
+    base_url = None if table.base_url is None else masked(table.base_url)
+    yield _line("base_url", base_url, (f"{own}.base_url",), written)
+    if provider_id.startswith(CATALOG):
+        return
+    plan = settings.plan(provider_id)
+    if plan.cron is None:
+        yield _line("every", plan.every, (f"{own}.every", "interval_hours"), written)
+    else:
+        yield _line("cron", plan.cron, (f"{own}.cron",), written)
+    for name in ("time_zone", "window", "jitter", "dry_run", "priority"):
+        yield _line(name, getattr(plan, name), (f"{own}.{name}", name), written)
+    yield from _retry_lines(plan, (f"{own}.retry", "retry"), written)
+    yield _line("free", table.free, (f"{own}.free",), written)
+    yield from _gate_lines(table.gate, f"{own}.gate", written)
+    yield from _key_lines(provider_id, own, written)
+
+
+def _retry_lines(plan: Plan, tables: Sequence[str], written: Mapping[str, str]) -> Iterator[Line]:
+    retry = plan.retry
+    parts = {
+        "initial": retry.initial,
+        "factor": retry.factor,
+        "max": retry.longest,
+        "attempts": retry.attempts,
+        "jitter": retry.jitter,
+    }
+    for name, value in parts.items():
+        yield _line(f"retry.{name}", value, [f"{table}.{name}" for table in tables], written)
+
+
+def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str]) -> Iterator[Line]:
+    """The thresholds that are set. The others are calibrated: see docs/gate.md."""
+    for name, value in gate.items():
+        within = f"{table}.{name}."
+        found = [origin for place, origin in written.items() if f"{place}.".startswith(within)]
+        yield Line(f"gate.{name}", value, ", ".join(dict.fromkeys(found)))
+
+
+def _key_lines(provider_id: str, own: str, written: Mapping[str, str]) -> Iterator[Line]:
+    """Whether the variables are set that the provider is asked with, never what they are.
+
+    Of a provider that is none, where its id stands.
+    """
+    try:
+        provider = providers.find(provider_id)
+    except PricingSyncError as error:
+        tables = (where for place, where in written.items() if place.startswith(f"{own}."))
+        yield Line("problem", str(error), next(tables, written.get("providers", _DEFAULT)))
+        return
+    key_variables = provider.key.variables if provider.key else ()
+    for variable in (*key_variables, *provider.variables):
+        is_set = key_of((variable,)) is not None
+        yield Line(variable, "set" if is_set else "not set", variable if is_set else _DEFAULT)
+
+
+def _line(name: str, value: Any, places: Sequence[str], written: Mapping[str, str]) -> Line:
+    """The value, from the first of the places where something is written."""
+    origin = next((written[place] for place in places if place in written), _DEFAULT)
+    return Line(name, _plain(value), origin)
+
+
+def _length(secret: SecretStr | None) -> str:
+    return "not set" if secret is None else f"set ({len(secret)} characters)"
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON holds it, written as a person would."""
+    if isinstance(value, timedelta):
+        return show_duration(value)
+    if isinstance(value, Window):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _record(lines: Iterable[Line]) -> dict[str, Any]:
+    return {line.name: {"value": line.value, "from": line.origin} for line in lines}
+
+
+def _text(value: Any) -> str:
+    if value is None or value == ():
+        return "not set"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
