@@ -235,6 +235,14 @@ def test_a_weak_token_is_refused(write: Write, variable: str, token: str) -> Non
     assert said == refusal()
 
 
+def test_a_refused_secret_is_not_shown_to_an_embedder(write: Write) -> None:
+    """Who builds the settings without `load_settings` gets the library's own words."""
+    write({"ADMIN_TOKEN": "canary-15-chars"})
+    with pytest.raises(ValueError, match="16 or more") as raised:
+        Settings()
+    assert "canary" not in str(raised.value)
+
+
 def test_a_dsn_that_is_none_is_refused(write: Write) -> None:
     """Without showing it: it may be the token."""
     write({"SENTRY_DSN": TOKEN})

@@ -109,7 +109,8 @@ class ProviderSettings(_Table):
 class Settings(_Table, BaseSettings):
     """Every setting, with its default."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    # A refused value may be a secret.
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     enabled: bool = Field(default=True, description="whether the scheduler runs at all")
     interval_hours: Hours = Field(default=6, description="between readings of one provider")
