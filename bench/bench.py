@@ -105,7 +105,7 @@ def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
     plain.execute("CREATE TABLE prices (id TEXT PRIMARY KEY, i TEXT, o TEXT)")
     plain.execute("CREATE TABLE history (id TEXT, i TEXT, o TEXT)")
     settings = Settings(database=f"sqlite:///{folder / f'ours-{count}.db'}")
-    with PricingSync.open(settings) as app:
+    with PricingSync(settings) as app:
         clock = DAY
 
         def ours(body: bytes) -> None:

@@ -43,7 +43,7 @@ class Counting:
 @contextmanager
 def counted(store: Store, most: int | None = None) -> Iterator[Counting]:
     """Everything that the store asks, its reviews and peers included, goes through a counter."""
-    parts: tuple[Any, ...] = (store, store.review, store.peers)
+    parts: tuple[Any, ...] = (store, store.review, store.peers, store.queue)
     real = store._connection
     counter = Counting(real, most)
     try:

@@ -24,7 +24,7 @@ from pricing_sync.app import Answered, PricingSync
 from pricing_sync.settings import Settings
 
 async def main():
-    with PricingSync.open(Settings(database=sys.argv[1])) as app:
+    with PricingSync(Settings(database=sys.argv[1], lease_seconds=0.1)) as app:
         print("ready", flush=True)
         n = 0
         while True:

@@ -40,7 +40,7 @@ SLIPS = ["1e6", "1e-6", "1e3", "1e-3", "100", "0.01", "1e5", "8000", "7.2"]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync.open(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
         yield opened
 
 
@@ -225,7 +225,7 @@ def test_whatever_stands_for_a_price_no_price_is_nonsense(
     pricing = {"prompt": prompt, "completion": completion}
     body = json.dumps({"data": [{"id": "maker/model", "pricing": pricing}]}).encode()
     database = tmp_path_factory.mktemp("junk") / "prices.db"
-    with PricingSync.open(Settings(database=f"sqlite:///{database}")) as app:
+    with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
         take(app, body, DAY)
         for price in counted(app):
             if isinstance(price.listing, RateCard):
@@ -379,7 +379,7 @@ def test_whatever_a_model_is_called_no_harmful_name_is_stored(
     """A row is kept and counted; its name is stored only if it is plain ASCII without spaces."""
     rows = [{"id": name, "pricing": priced()} for name in names]
     database = tmp_path_factory.mktemp("names") / "prices.db"
-    with PricingSync.open(Settings(database=f"sqlite:///{database}")) as app:
+    with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
         taken = take(app, json.dumps({"data": rows}).encode(), DAY)
         stored = {price.model for price in counted(app)}
     assert stored <= set(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,13 +15,16 @@ import pytest
 
 from pricing_sync.app import Answered, Finished, PricingSync
 from pricing_sync.errors import StoreError
+from pricing_sync.fetch import Fetched
 from pricing_sync.gate import Announced
 from pricing_sync.notation import write_rates, write_when
 from pricing_sync.price import Meter, Per, Rate, RateCard
+from pricing_sync.providers import find
 from pricing_sync.providers.provider import Provider
+from pricing_sync.reach import Ask
 from pricing_sync.run import Outcome, Status
 from pricing_sync.settings import Settings
-from pricing_sync.sync import Taken
+from pricing_sync.sync import Taken, take_reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -35,7 +38,7 @@ AFTER = DAY + timedelta(days=2)
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
     settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
-    with PricingSync.open(settings) as opened:
+    with PricingSync(settings) as opened:
         yield opened
 
 
@@ -48,6 +51,14 @@ def replay(
 
 def take(app: PricingSync, body: bytes, at: datetime | None = None) -> Taken:
     return replay(app, (body, at)).taken[0]
+
+
+def take_alone(app: PricingSync, body: bytes, at: datetime) -> Taken:
+    """A claimed reading by itself, without an engine that looks after it."""
+    scheduler = app.scheduler
+    run = scheduler.run_apart(["openrouter"], started_by="test", dry_run=False)
+    (claim,) = scheduler.claim(datetime.now(UTC), most=1, runs={run.id})
+    return asyncio.run(app._take_answer(claim, Answered(body, at), last=True))
 
 
 def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
@@ -198,23 +209,23 @@ def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
 
 
 def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
-    """Two processes read at once; the slower one began from what is no longer so."""
-    take(app, catalogue(3), DAY)
-    other = PricingSync.open(app.settings)
-    real = app.store.last_reading
-    calls: list[str] = []
+    """The queue keeps readings apart. Should it fail, the slower one began from what is no longer
+    so, and is refused."""
+    first = take(app, catalogue(3), DAY)
 
-    def overtaken(provider: str) -> Any:
-        found = real(provider)
-        if not calls:
-            calls.append(provider)
-            with other:
-                take(other, catalogue(3, "0.000003"), AFTER)
-        return found
+    async def answer(body: bytes) -> Fetched:
+        return Fetched("file:answer", (body,), None)
 
-    app.store.last_reading = overtaken  # type: ignore[method-assign]
-    taken = take(app, catalogue(3, "0.000002"), NEXT)
-    assert "overtaken" in (taken.reading.error or "")
+    def taking(ask: Ask, at: datetime) -> Coroutine[Any, Any, Taken]:
+        run_id = first.reading.run_id
+        return take_reading(find("openrouter"), ask, app.store, run_id=run_id, observed_at=at)
+
+    async def slow(_: str | None) -> Fetched:
+        await taking(lambda _: answer(catalogue(3, "0.000003")), AFTER)
+        return await answer(catalogue(3, "0.000002"))
+
+    taken = asyncio.run(taking(slow, NEXT))
+    assert "older" == taken.reading.error_kind
     assert "3" == rate(app, "maker/model-0")
 
 
@@ -238,7 +249,7 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     for number, count in enumerate((10, 1000)):
         take(app, catalogue(count), DAY + timedelta(days=2 * number))
         with counted(app.store) as counter:
-            take(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
+            take_alone(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
         statements.append(counter.statements)
     assert statements[0] == statements[1]
 
@@ -248,10 +259,10 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
     take(app, catalogue(3), DAY)
     before = app.prices()
     pages = app.store._connection.rows("PRAGMA page_count", {})[0][0]
-    app.store._connection.rows(f"PRAGMA max_page_count = {pages + 4}", {})
+    app.store._connection.run(f"PRAGMA max_page_count = {pages + 4}", {})
     with pytest.raises(StoreError, match="full"):
         take(app, catalogue(3000, "0.000003"), NEXT)
-    app.store._connection.rows("PRAGMA max_page_count = 1000000", {})
+    app.store._connection.run("PRAGMA max_page_count = 1000000", {})
     assert before == app.prices()
     take(app, catalogue(3000, "0.000003"), NEXT)
     assert 3000 == len(app.prices())
@@ -260,10 +271,12 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
 def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
     """Wherever the database breaks during a reading, the ledger is as before or as after."""
     take(app, catalogue(3), DAY)
+    scheduler = app.scheduler
     real, before, n = app.store._connection, app.prices(), 0
     while app.prices() == before:
         with counted(app.store, most=n), contextlib.suppress(StoreError):
-            take(app, catalogue(4, "0.000003"), NEXT)
+            take_alone(app, catalogue(4, "0.000003"), NEXT)
+        scheduler.bury(datetime.now(UTC) + timedelta(minutes=1))
         n += 1
         events = real.rows("SELECT COUNT(*) FROM pricing_outbox", {})
         assert [(1 if app.prices() == before else 2,)] == events

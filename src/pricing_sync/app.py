@@ -1,35 +1,41 @@
-"""Everything built once: the settings, the store, the providers, and the runs over them."""
+"""Everything built once: the settings, the store, the providers, the scheduler and its engine."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import httpx
+
+from pricing_sync.engines.local import LocalEngine
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.fetch import Fetched, http_client
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.price import Meter, Rate, RateCard
 from pricing_sync.price_book import Price, prices
-from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider
+from pricing_sync.providers.provider import PAGE_SEPARATOR
+from pricing_sync.publish.listener import Listener
 from pricing_sync.reach import Ask, Reach
-from pricing_sync.run import Outcome, outcome
-from pricing_sync.settings import Settings
+from pricing_sync.run import Outcome, Reading, Run, run_summary
+from pricing_sync.scheduler import Ending, Scheduler
+from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.ids import new_id
-from pricing_sync.store.store import Run
-from pricing_sync.sync import Rules, Taken, take_reading
+from pricing_sync.store.queue import Claim
+from pricing_sync.sync import Rules, Taken, settle_in_thread, take_reading
 from pricing_sync.wire import is_model_id
 
-#: Told of each reading as it ends.
-Listener: TypeAlias = Callable[[Taken], None]
+#: Told of each reading as it ends, with what it decided.
+Heard: TypeAlias = Callable[[Taken], None]
+_Take: TypeAlias = Callable[[Claim], Awaitable[Taken]]
 
 _CURRENCY = re.compile("[A-Z]{3}")
-#: Providers asked at once. Each is asked once at a time, so this is politeness to ourselves.
-_AT_ONCE = 8
+#: How often a run is looked at by who waits for it: at first, and when it takes long.
+_LOOK_SECONDS, _LONG_LOOK_SECONDS = 0.02, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +60,200 @@ class Finished:
 
 
 class PricingSync:
-    """Reads providers into a store, and answers for the prices in it."""
+    """Reads providers into a database on a schedule, and answers for the prices in it.
 
-    def __init__(self, settings: Settings, store: Store, reach: Reach | None = None) -> None:
-        self.settings = settings
-        self.store = store
-        self.reach = reach or Reach(settings)
+    Nothing is opened before `open`, `with`, or `lifespan`.
 
-    @classmethod
-    def open(
-        cls, settings: Settings, reach: Reach | None = None, *, create: bool = True
-    ) -> PricingSync:
-        """Open the database that the settings name; with *create*, make one if there is none.
+    Args:
+        settings: By default those of the environment and `pricing-sync.toml`.
+        reach: Given by who brings providers or keys of their own.
+        listeners: Told of what happens.
+        create: Make the database if there is none.
+    """
 
-        *reach* is given by who brings providers or keys of their own.
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        reach: Reach | None = None,
+        listeners: Sequence[Listener] = (),
+        create: bool = True,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.reach = reach or Reach(self.settings)
+        self._listeners = tuple(listeners)
+        self._create = create
+        self._store: Store | None = None
+        self._scheduler: Scheduler | None = None
+        self._engine: LocalEngine | None = None
+        self._client: asyncio.Task[httpx.AsyncClient] | None = None
+
+    # Opening and closing
+
+    def open(self) -> PricingSync:
+        """Open the database that the settings name. Opening twice is harmless.
 
         Raises:
             SettingsError, StoreError: it cannot be opened.
         """
-        return cls(settings, open_store(settings.database, create=create), reach)
+        if self._store is None:
+            self._store = open_store(self.settings.database, create=self._create)
+        return self
 
     def close(self) -> None:
-        """Let go of the database."""
-        self.store.close()
+        """Let go of the database. Closing twice is harmless."""
+        if self._store is not None:
+            self._store.close()
+        self._store = self._scheduler = None
 
     def __enter__(self) -> PricingSync:
-        return self
+        return self.open()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def store(self) -> Store:
+        """The database.
+
+        Raises:
+            RuntimeError: it is not open.
+        """
+        if self._store is None:
+            raise RuntimeError("PricingSync is not open: use `with`, or its lifespan")
+        return self._store
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The schedule and the queue in the database, as this process sees them."""
+        if self._scheduler is None:
+            self._scheduler = Scheduler(
+                self.settings, self.store, self.reach.provider, datetime.now(UTC)
+            )
+        return self._scheduler
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process takes readings."""
+        return self._engine is not None and self._engine.is_running
+
+    # Running in the background
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """Open everything, schedule while the block runs, then stop and close.
+
+        It is the lifespan of a FastAPI app, or a part of it:
+        `async with pricing.lifespan(app): yield`.
+
+        Raises:
+            SettingsError, StoreError: the database cannot be opened.
+        """
+        await asyncio.to_thread(self.open)
+        self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+            await asyncio.to_thread(self.close)
+
+    def start(self) -> None:
+        """Begin to schedule, if the settings say so, and to take what is triggered here.
+
+        Returns at once. Starting what runs is harmless.
+        """
+        if self._engine is None or not self._engine.is_running:
+            self._engine = self._new_engine(
+                self.scheduler, self._take_claim, schedules=self.settings.enabled
+            )
+            self._engine.start()
+
+    async def stop(self) -> None:
+        """Begin nothing more, give what goes on the time of `stop_seconds`, then cancel it.
+
+        Stopping twice is harmless.
+        """
+        if self._engine is not None:
+            await self._engine.stop(self.settings.stop_seconds)
+        client, self._client = self._client, None
+        if client is not None:
+            await (await client).aclose()
+
+    def _new_engine(
+        self,
+        scheduler: Scheduler,
+        take: _Take,
+        listeners: Sequence[Listener] | None = None,
+        *,
+        schedules: bool,
+    ) -> LocalEngine:
+        return LocalEngine(
+            scheduler,
+            self.store,
+            take,
+            self._listeners if listeners is None else listeners,
+            schedules=schedules,
+            at_once=self.settings.at_once,
+            lease_seconds=self.settings.lease_seconds,
+        )
+
+    # Asking for a run
+
+    async def trigger(
+        self,
+        provider_ids: Sequence[str] | None = None,
+        *,
+        dry_run: bool = False,
+        started_by: str = "library",
+    ) -> tuple[Run, bool]:
+        """Ask for a run of these providers (those of the settings), and do not wait for it.
+
+        The run, and whether it is one that others had asked for already.
+
+        Raises:
+            UnknownName: a provider that there is not.
+            StoreError: the database cannot be written.
+        """
+        names = self.settings.providers if provider_ids is None else provider_ids
+        run, merged = await asyncio.to_thread(
+            self.scheduler.trigger, names, started_by=started_by, dry_run=dry_run
+        )
+        if self._engine is not None:
+            self._engine.wake(run.id)
+        return run, merged
+
+    async def wait(self, run_id: str, timeout_seconds: float) -> tuple[Run, list[Reading]]:
+        """A run with its readings, when it has ended or the time is up.
+
+        Raises:
+            UnknownName: there is no such run.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline, pause = clock() + timeout_seconds, _LOOK_SECONDS
+        while True:
+            run, readings = await asyncio.to_thread(self.store.run, run_id)
+            left = deadline - clock()
+            if run.finished_at is not None or left <= 0:
+                return run, readings
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONG_LOOK_SECONDS)
+
+    async def cancel(self, run_id: str) -> Run:
+        """End a run that waits or goes on.
+
+        Raises:
+            UnknownName: there is no such run.
+        """
+        run = await asyncio.to_thread(self.scheduler.cancel, run_id)
+        if self._engine is not None:
+            self._engine.wake(run_id)
+        return run
+
+    def status(self) -> dict[str, Any]:
+        """The state of the schedule, as JSON can hold it; right from the first second on."""
+        return self.scheduler.status(datetime.now(UTC))
+
+    # Reading at once, without the schedule
 
     async def sync(
         self,
@@ -90,25 +261,23 @@ class PricingSync:
         *,
         dry_run: bool = False,
         started_by: str = "library",
-        listener: Listener | None = None,
+        heard: Heard | None = None,
     ) -> Finished:
-        """Read these providers, several at once, as one run.
+        """Read these providers now, in this process, several at once, as one run.
+
+        A provider that is being read already is waited for, then read.
 
         Raises:
             UnknownName: a provider that there is not.
-            StoreError: the database cannot be read or written.
+            StoreError: the database cannot be written.
         """
-        wanted = [self.reach.provider(provider_id) for provider_id in dict.fromkeys(provider_ids)]
-        at_once = asyncio.Semaphore(_AT_ONCE)
-        async with http_client() as client:
 
-            async def one(provider: Provider, run_id: str) -> Taken:
-                async with at_once:
-                    return await self._take(
-                        provider, self.reach.ask(provider, client), run_id, dry_run
-                    )
+        async def take(claim: Claim) -> Taken:
+            return await self._take_claim(claim, apart=False)
 
-            return await self._run(wanted, one, dry_run, started_by, listener)
+        return await self._run_here(
+            provider_ids, take, dry_run=dry_run, started_by=started_by, heard=heard
+        )
 
     async def replay(
         self,
@@ -117,76 +286,121 @@ class PricingSync:
         *,
         dry_run: bool = False,
         started_by: str = "library",
-        listener: Listener | None = None,
+        heard: Heard | None = None,
     ) -> Finished:
         """Read recorded answers of one provider, one after the other, as one run.
 
         Raises:
             UnknownName: there is no such provider.
             SettingsError: an answer claims to be from the future, and would outrank all others.
-            StoreError: the database cannot be read or written.
+            StoreError: the database cannot be written.
         """
-        provider = self.reach.provider(provider_id)
         for answer in answers:
             if answer.at is not None and answer.at > datetime.now(UTC):
                 raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
-        waiting = iter(answers)
 
-        async def one(provider: Provider, run_id: str) -> Taken:
-            answer = next(waiting)
-            return await self._take(provider, _recorded(answer), run_id, dry_run, answer.at)
+        earlier: list[Taken] = []
 
-        return await self._run(
-            [provider] * len(answers), one, dry_run, started_by, listener, in_turn=True
+        async def take(claim: Claim) -> Taken:
+            for answer in answers[:-1]:
+                taken = await self._take_answer(claim, answer, last=False)
+                earlier.append(taken)
+                if heard is not None:
+                    heard(taken)
+            return await self._take_answer(claim, answers[-1], last=True)
+
+        finished = await self._run_here(
+            [provider_id], take, dry_run=dry_run, started_by=started_by, heard=heard
+        )
+        return Finished(
+            finished.id, finished.outcome, [*earlier, *finished.taken], finished.duration_seconds
         )
 
-    async def _run(
+    async def _run_here(
         self,
-        wanted: Sequence[Provider],
-        one: Callable[[Provider, str], Awaitable[Taken]],
-        dry_run: bool,  # noqa: FBT001  private
-        started_by: str,
-        listener: Listener | None,
+        provider_ids: Sequence[str],
+        take: _Take,
         *,
-        in_turn: bool = False,
+        dry_run: bool,
+        started_by: str,
+        heard: Heard | None,
     ) -> Finished:
-        started = datetime.now(UTC)
-        ids = tuple(dict.fromkeys(provider.id for provider in wanted))
-        run = Run(new_id(started), started_by, started, None, None, dry_run, ids)
-        await asyncio.to_thread(self.store.begin_run, run)
+        """A run that an engine of its own takes to its end."""
+        taken: list[Taken] = []
 
-        async def told(provider: Provider) -> Taken:
-            taken = await one(provider, run.id)
-            if listener is not None:
-                listener(taken)
-            return taken
+        async def noted(claim: Claim) -> Taken:
+            one = await take(claim)
+            taken.append(one)
+            if heard is not None:
+                heard(one)
+            return one
 
-        if in_turn:
-            taken = [await told(provider) for provider in wanted]
-        else:
-            taken = await _all([told(provider) for provider in wanted])
-        finished = datetime.now(UTC)
-        result = outcome([item.reading for item in taken])
-        await asyncio.to_thread(self.store.finish_run, run.id, finished, result)
-        return Finished(run.id, result, taken, (finished - started).total_seconds())
+        failures = _Failures()
+        now = datetime.now(UTC)
+        scheduler = Scheduler(self.settings, self.store, self.reach.provider, now)
+        engine = self._new_engine(scheduler, noted, (*self._listeners, failures), schedules=False)
+        run = await asyncio.to_thread(
+            scheduler.run_apart, provider_ids, started_by=started_by, dry_run=dry_run
+        )
+        engine.start()
+        engine.wake(run.id)
+        try:
+            ended = await self._end_of(run.id, failures)
+        finally:
+            await engine.stop(0)
+            if self._engine is None:
+                await self.stop()
+        assert ended.outcome is not None and ended.duration_seconds is not None  # noqa: PT018, S101
+        taken.sort(key=lambda one: ended.providers.index(one.reading.provider))
+        return Finished(run.id, ended.outcome, taken, ended.duration_seconds)
 
-    async def _take(
-        self,
-        provider: Provider,
-        ask: Ask,
-        run_id: str,
-        dry_run: bool,  # noqa: FBT001  private
-        observed_at: datetime | None = None,
-    ) -> Taken:
+    async def _end_of(self, run_id: str, failures: _Failures) -> Run:
+        """The run when it has ended.
+
+        Raises:
+            Exception: the first thing that failed and is no reading.
+        """
+        while True:
+            run, _ = await self.wait(run_id, _LONG_LOOK_SECONDS)
+            if failures.first is not None:
+                raise failures.first
+            if run.finished_at is not None:
+                return run
+
+    # One reading
+
+    async def _take_claim(self, claim: Claim, *, apart: bool = True) -> Taken:
+        provider = self.reach.provider(claim.provider)
+        plan = self.settings.plan(claim.provider)
         return await take_reading(
             provider,
-            ask,
+            self.reach.ask(provider, await self._http()),
             self.store,
-            run_id=run_id,
-            dry_run=dry_run,
-            observed_at=observed_at,
+            run_id=claim.run_id,
+            dry_run=claim.dry_run or plan.dry_run,
             rules=self._rules(provider.id),
+            ended=Ending.of(claim, plan),
+            settle_answer=settle_in_thread,
         )
+
+    async def _take_answer(self, claim: Claim, answer: Answered, *, last: bool) -> Taken:
+        return await take_reading(
+            self.reach.provider(claim.provider),
+            _recorded(answer),
+            self.store,
+            run_id=claim.run_id,
+            observed_at=answer.at,
+            dry_run=claim.dry_run,
+            rules=self._rules(claim.provider),
+            ended=Recorded(claim, last=last),
+        )
+
+    async def _http(self) -> httpx.AsyncClient:
+        """The client that all readings share. Certificates take long to load, so in a thread."""
+        if self._client is None:
+            self._client = asyncio.create_task(asyncio.to_thread(http_client))
+        # Whoever is cancelled while it waits does not take the client away from the others.
+        return await asyncio.shield(self._client)
 
     def _rules(self, provider_id: str) -> Rules:
         table = self.settings.provider.get(provider_id)
@@ -195,6 +409,8 @@ class PricingSync:
             free=table.free if table else (),
             evidence_days=self.settings.evidence_days,
         )
+
+    # Prices
 
     def prices(
         self,
@@ -330,14 +546,30 @@ class PricingSync:
         return report
 
 
-async def _all(readings: Sequence[Coroutine[None, None, Taken]]) -> list[Taken]:
-    """The results of all; the first error there is cancels the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(reading) for reading in readings]
-    except BaseExceptionGroup as group_error:
-        raise group_error.exceptions[0] from None
-    return [task.result() for task in tasks]
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Ends the reading of a recorded answer: it says nothing of how the provider is now."""
+
+    claim: Claim
+    #: Whether no other answer follows in the run.
+    last: bool
+
+    def __call__(self, store: Store, reading: Reading, _error: Exception | None) -> bool:
+        if not self.last:
+            store.queue.hold(self.claim)
+            return False
+        store.queue.end(self.claim, reading.state)
+        return store.queue.finish_if_last(self.claim.run_id, reading.finished_at)
+
+
+class _Failures(Listener):
+    """Keeps the first thing that failed and is no reading."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    def broke(self, _where: str, error: Exception) -> None:
+        self.first = self.first or error
 
 
 def _recorded(answer: Answered) -> Ask:

@@ -12,6 +12,7 @@ PricingSyncError
 │   ├── IncompleteAnswer     part of the list is missing, so absence in it means nothing
 │   ├── OversizedAnswer      the answer is larger than the cap
 │   └── OlderAnswer          something newer is already stored
+├── LostClaim                stop: the reading is no longer this process's to take
 ├── StaleHeldChange          look at the held change again: it is no longer what was judged
 └── StoreError               look at the database
     └── StoreBusy            try again: another process is writing
@@ -108,6 +109,10 @@ class OlderAnswer(ReadingError):
     """A newer observation of this provider is already stored."""
 
     kind = "older"
+
+
+class LostClaim(PricingSyncError):
+    """A reading that was cancelled, or given up for dead and taken over."""
 
 
 class StaleHeldChange(PricingSyncError):

@@ -6,6 +6,7 @@ Rates are decimal strings, the currency per million units of the meter: `{"input
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, Rates, Unpriced, When, Why
@@ -95,3 +96,8 @@ def read_listing(written: Mapping[str, Any]) -> RateCard | Unpriced:
     return RateCard(
         read_rates(written["rates"]), read_overrides(written["overrides"]), written["currency"]
     )
+
+
+def write_instant(instant: datetime) -> str:
+    """An instant in UTC as ISO 8601, exact: `2026-01-26T12:00:00Z`."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Readings and runs: what was asked, what came back, and the outcome that follows from it."""
+"""Runs and readings: what was asked, what came back, and the outcome that follows from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from pricing_sync.notation import write_instant
 
 
 class Status(StrEnum):
@@ -22,6 +25,34 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     PARTIAL = "partial"
     FAILED = "failed"
+
+
+#: The kinds of failure that are not the provider's doing, beside those of `errors.ReadingError`.
+CANCELLED, ABANDONED, STORE, INTERNAL = "cancelled", "abandoned", "store", "internal"
+#: Who starts the runs of the schedule.
+SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Readings that were started together."""
+
+    id: str
+    started_by: str
+    #: When it was asked for.
+    started_at: datetime
+    #: None until its last reading has ended.
+    finished_at: datetime | None
+    outcome: Outcome | None
+    dry_run: bool
+    providers: tuple[str, ...]
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From when it was asked for to the end of its last reading; None until then."""
+        if self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +90,65 @@ class Reading:
     def is_failed(self) -> bool:
         return self.status is Status.FAILED
 
+    @property
+    def state(self) -> str:
+        """Its status, with `cancelled` told apart from the other failures."""
+        return CANCELLED if self.error_kind == CANCELLED else self.status.value
 
-def outcome(readings: Sequence[Reading]) -> Outcome:
-    """`success` only if every reading succeeded, `failed` if none did (or there was none)."""
-    failed = sum(reading.is_failed for reading in readings)
-    if failed == len(readings):
+    def models(self) -> dict[str, int]:
+        """How many models were `updated`, `skipped` (listed without a price that can be read),
+        `held` and left `unchanged`."""
+        listings, changes = self.listings, self.changes
+        moved = sum(changes.get(kind, 0) for kind in ("added", "changed", "returned"))
+        held, priced = changes.get("held", 0), listings.get("priced", 0)
+        return {
+            "updated": moved + changes.get("retired", 0),
+            "skipped": sum(listings.values()) - priced,
+            # What is added or held may be a reason for having no price.
+            "unchanged": max(priced - moved - held, 0),
+            "held": held,
+        }
+
+
+def outcome(read: int, wanted: int) -> Outcome:
+    """`success` only if every reading that was wanted succeeded, `failed` if none did."""
+    if read == 0:
         return Outcome.FAILED
-    return Outcome.PARTIAL if failed else Outcome.SUCCESS
+    return Outcome.SUCCESS if read == wanted else Outcome.PARTIAL
+
+
+def run_summary(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
+    """A run in the words of the reference, and a few more: what a manual trigger answers.
+
+    `status` is `running` until the run has ended; `duration_seconds` is None as long.
+    """
+    counted = {reading.provider: reading.models() for reading in readings}
+    return {
+        "status": run.outcome.value if run.outcome else "running",
+        "duration_seconds": run.duration_seconds,
+        "total_models_updated": sum(models["updated"] for models in counted.values()),
+        "total_models_skipped": sum(models["skipped"] for models in counted.values()),
+        "total_errors": sum(reading.is_failed for reading in readings),
+        "results": {reading.provider: _reading_summary(reading) for reading in readings},
+        "run_id": run.id,
+        "dry_run": run.dry_run,
+        "started_at": write_instant(run.started_at),
+        "started_by": run.started_by,
+        "providers": list(run.providers),
+    }
+
+
+def _reading_summary(reading: Reading) -> dict[str, Any]:
+    models = reading.models()
+    status = {"read": "success", "unchanged": "success"}.get(reading.state, reading.state)
+    return {
+        "status": status,
+        "models_updated": models["updated"],
+        "models_skipped": models["skipped"],
+        "errors": [reading.error] if reading.error else [],
+        "models_unchanged": models["unchanged"],
+        "models_held": models["held"],
+        "reading_id": reading.id,
+        "dry_run": reading.dry_run,
+        "error_kind": reading.error_kind,
+    }

@@ -10,13 +10,21 @@ import asyncio
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from pricing_sync.decision import Decision, decide, decide_unchanged
 from pricing_sync.diff import diff
-from pricing_sync.errors import DecodeError, OlderAnswer, PricingSyncError, ReadingError, StoreError
+from pricing_sync.errors import (
+    DecodeError,
+    LostClaim,
+    OlderAnswer,
+    PricingSyncError,
+    ReadingError,
+    StoreError,
+)
 from pricing_sync.fetch import Fetched, NotModified
 from pricing_sync.gate import Thresholds
 from pricing_sync.judgement import is_quiet, judgement, released
@@ -51,7 +59,44 @@ class Taken:
     """A reading, and what it did to the store."""
 
     reading: Reading
+    #: Empty when the answer was settled in another process.
     decision: Decision = field(default_factory=Decision)
+    #: Why it failed.
+    error: Exception | None = None
+    #: Whether the run ended with it.
+    ended_run: bool = False
+
+
+#: What else is written down in the transaction that stores a reading; whether its run has ended.
+Ended: TypeAlias = Callable[[Store, Reading, Exception | None], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """An answer, and everything that is needed to decode, compare, judge and store it."""
+
+    provider: Provider
+    got: Fetched | NotModified
+    #: The newest reading when the provider was asked.
+    last: LastReading | None
+    reading: Reading
+    #: Whether the bytes are those of last time, and judged the same.
+    unchanged: bool
+    rules: Rules
+    ended: Ended
+
+
+#: Where an answer is settled: in a thread, unless told otherwise.
+Settle: TypeAlias = Callable[[Unsettled, Store], Awaitable[Taken]]
+
+
+def _nothing_else(_store: Store, _reading: Reading, _error: Exception | None) -> bool:
+    return False
+
+
+async def settle_in_thread(answer: Unsettled, store: Store) -> Taken:
+    """Settle an answer in this process, beside the event loop."""
+    return await asyncio.to_thread(settle, answer, store)
 
 
 async def take_reading(
@@ -63,6 +108,8 @@ async def take_reading(
     observed_at: datetime | None = None,
     dry_run: bool = False,
     rules: Rules = DEFAULT_RULES,
+    ended: Ended = _nothing_else,
+    settle_answer: Settle = settle_in_thread,
 ) -> Taken:
     """Read *provider* once. A failure is a reading too: it is written down and returned.
 
@@ -70,6 +117,7 @@ async def take_reading(
 
     Raises:
         StoreError: the database cannot be read or written. Nothing was stored.
+        LostClaim: *ended* says that the reading is not wanted any more. Nothing was stored.
     """
     started = datetime.now(UTC)
     reading = Reading(
@@ -89,36 +137,47 @@ async def take_reading(
         last = await asyncio.to_thread(store.last_reading, provider.id)
         same_may_pass = await asyncio.to_thread(_same_may_pass, store, last, reading)
         got = await ask(last.etag if last and same_may_pass else None)
-        reading = _observed(reading, got, last, observed_at)
+        # An answer of 18 MB is hashed for longer than an event loop may stand still.
+        reading = await asyncio.to_thread(_observed, reading, got, last, observed_at)
         unchanged = isinstance(got, NotModified) or (
             last is not None and same_may_pass and last.digest == reading.digest
         )
-        settle = _settle_unchanged if unchanged else _settle
-        return await asyncio.to_thread(settle, provider, got, last, reading, store, rules)
-    except StoreError:
+        answer = Unsettled(
+            provider=provider,
+            got=got,
+            last=last,
+            reading=reading,
+            unchanged=unchanged,
+            rules=rules,
+            ended=ended,
+        )
+        settling = settle_in_thread if unchanged else settle_answer
+        return await settling(answer, store)
+    except (StoreError, LostClaim):
         raise
     except PricingSyncError as error:
-        failed = _failed(reading, error)
-        await asyncio.to_thread(store.add_reading, failed)
-        return Taken(reading=failed)
+        return await asyncio.to_thread(_record_failure, store, reading, error, ended)
 
 
-def _settle(
-    provider: Provider,
-    got: Fetched | NotModified,
-    last: LastReading | None,
-    reading: Reading,
-    store: Store,
-    rules: Rules,
-) -> Taken:
-    """Decode, compare, judge and write down: everything that follows an answer."""
+def settle(answer: Unsettled, store: Store) -> Taken:
+    """Decode, compare, judge and write down: everything that follows an answer.
+
+    Raises:
+        DecodeError, IncompleteAnswer, OlderAnswer: it does not count.
+        StoreError, LostClaim: as `take_reading`.
+    """
+    return _settle_unchanged(answer, store) if answer.unchanged else _settle(answer, store)
+
+
+def _settle(answer: Unsettled, store: Store) -> Taken:
+    provider, got, rules, reading = answer.provider, answer.got, answer.rules, answer.reading
     assert isinstance(got, Fetched)  # noqa: S101  see `take_reading`
-    answer = _readable(provider, read_answer(provider, got.pages))
+    said = _readable(provider, read_answer(provider, got.pages))
     compressed = zlib.compress(PAGE_SEPARATOR.join(got.pages), 1)
     with store.transaction():
-        _refuse_overtaken(store, last, reading)
+        _refuse_overtaken(store, answer.last, reading)
         stored = store.known_models(provider.id)
-        changes = diff(stored, answer)
+        changes = diff(stored, said)
         held = {item.change.model: item for item in store.held(provider.id)}
         judged = judgement(
             provider, reading.at, changes, stored, held, store, rules.thresholds, rules.free
@@ -127,10 +186,10 @@ def _settle(
             changes,
             judged.holding,
             stored,
-            answer,
+            said,
             open_held={model: item.change for model, item in held.items()},
             rejected=[
-                change for said in store.review.rejected(provider.id).values() for change in said
+                change for items in store.review.rejected(provider.id).values() for change in items
             ],
         )
         quiet = is_quiet(provider, decision.apply, store, rules.thresholds)
@@ -138,11 +197,11 @@ def _settle(
         reading = replace(
             reading,
             status=Status.READ,
-            listings=_listings(answer),
+            listings=_listings(said),
             changes=decision.counts(),
-            ignored=answer.ignored,
+            ignored=said.ignored,
         )
-        taken = _written(store, reading, decision, compressed, rules)
+        taken = _written(answer, store, reading, decision, compressed)
         if not reading.dry_run:
             applied = {change.model for change in decision.apply}
             came_true = [entry for entry in judged.used if entry.model in applied]
@@ -150,42 +209,54 @@ def _settle(
         return taken
 
 
-def _settle_unchanged(
-    provider: Provider,
-    _got: Fetched | NotModified,
-    last: LastReading | None,
-    reading: Reading,
-    store: Store,
-    rules: Rules,
-) -> Taken:
+def _settle_unchanged(answer: Unsettled, store: Store) -> Taken:
     """What follows the same bytes as last time: nothing is decoded, and time has passed."""
+    provider, reading = answer.provider, answer.reading
     with store.transaction():
-        _refuse_overtaken(store, last, reading)
-        stood = released(provider, reading.at, store, rules.thresholds)
+        _refuse_overtaken(store, answer.last, reading)
+        stood = released(provider, reading.at, store, answer.rules.thresholds)
         decision = decide_unchanged(store.missing_models(provider.id), stood)
-        reading = replace(reading, status=Status.UNCHANGED, changes=decision.counts())
-        return _written(store, reading, decision, None, rules)
+        reading = replace(
+            reading,
+            status=Status.UNCHANGED,
+            listings=answer.last.listings if answer.last else {},
+            changes=decision.counts(),
+        )
+        return _written(answer, store, reading, decision, None)
 
 
 def _written(
+    answer: Unsettled,
     store: Store,
     reading: Reading,
     decision: Decision,
     compressed: bytes | None,
-    rules: Rules,
 ) -> Taken:
     """Write a reading and its consequences down. To be called inside the store's transaction."""
     reading = replace(reading, finished_at=datetime.now(UTC))
     if reading.dry_run:
         store.add_reading(reading)
-        return Taken(reading=reading, decision=decision)
+    else:
+        _keep_evidence(store, reading, compressed, answer.rules)
+        store.record(reading, decision)
+    ended_run = answer.ended(store, reading, None)
+    return Taken(reading=reading, decision=decision, ended_run=ended_run)
+
+
+def _keep_evidence(store: Store, reading: Reading, compressed: bytes | None, rules: Rules) -> None:
     if compressed is not None and reading.digest is not None:
         store.keep_evidence(reading.digest, compressed, reading.size_bytes, reading.finished_at)
         store.forget_evidence(reading.finished_at - timedelta(days=rules.evidence_days))
     elif reading.digest is not None:
         store.use_evidence(reading.digest, reading.finished_at)
-    store.record(reading, decision)
-    return Taken(reading=reading, decision=decision)
+
+
+def _record_failure(store: Store, reading: Reading, error: PricingSyncError, ended: Ended) -> Taken:
+    failed = _failed(reading, error)
+    with store.transaction():
+        store.add_reading(failed)
+        ended_run = ended(store, failed, error)
+    return Taken(reading=failed, error=error, ended_run=ended_run)
 
 
 def _observed(

@@ -14,10 +14,9 @@ from pricing_sync.diff import Change, Kind
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Quote
 from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, When
-from pricing_sync.run import Outcome, Reading, Status
+from pricing_sync.run import Outcome, Reading, Run, Status
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
-from pricing_sync.store.store import Run
 
 from counting import Counting
 
@@ -27,7 +26,7 @@ DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
-        opened.begin_run(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
+        opened.queue.begin(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
         yield opened
 
 

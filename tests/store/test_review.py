@@ -30,10 +30,9 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.run import Reading, Status
+from pricing_sync.run import Reading, Run, Status
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import HeldItem, Review, Shown, State
-from pricing_sync.store.store import Run
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -48,7 +47,7 @@ NO_PRICE = Unpriced(Why.VARIES, "at -1")
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with _open(tmp_path) as opened:
-        opened.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        opened.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield opened
 
 
@@ -539,7 +538,7 @@ def test_no_two_cards_are_ever_true_and_known_at_once(
 ) -> None:
     """Whatever providers list, the gate holds and people decide, by whichever clock."""
     with _open(tmp_path_factory.mktemp("ledger")) as store:
-        store.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
         review = store.review
         for number, (step, *how) in enumerate(steps):
             at = DAY + timedelta(days=number)

@@ -28,9 +28,8 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.run import Outcome, Reading, Status
+from pricing_sync.run import Outcome, Reading, Run, Status
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.store import Run
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
@@ -52,7 +51,7 @@ TIERED = RateCard(
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
-        opened.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        opened.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield opened
 
 
@@ -255,7 +254,8 @@ def test_readings_and_runs_come_back_as_written(store: Store) -> None:
     )
     store.add_reading(failed)
     store.add_reading(counted)
-    store.finish_run("run", DAY + timedelta(days=2), Outcome.PARTIAL)
+    with store.transaction():
+        assert store.queue.finish_if_last("run", DAY + timedelta(days=2))
     ((run, readings),) = store.runs(limit=5)
     assert (Outcome.PARTIAL, DAY + timedelta(days=2)) == (run.outcome, run.finished_at)
     assert [failed, counted] == readings
@@ -351,7 +351,7 @@ def test_any_card_survives_a_round_trip_through_the_store(
     """Every meter, every condition, every rate that fits, to the last digit."""
     folder = tmp_path_factory.mktemp("card")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
-        store.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
         take(store, {"m": card}, DAY)
         assert card == store.statements("acme", "m")[0].listing
 
@@ -372,7 +372,7 @@ def test_a_ledger_never_has_two_cards_true_and_known_at_once(
     """Whatever the provider lists from day to day, at every instant and by every knowledge."""
     folder = tmp_path_factory.mktemp("ledger")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
-        store.begin_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
         instants = [DAY + timedelta(days=n) for n in range(len(days))]
         for at, catalogue in zip(instants, days, strict=True):
             take(store, catalogue, at)

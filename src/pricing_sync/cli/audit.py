@@ -50,7 +50,7 @@ def audit(
     """
     settings = load_settings(database=database or context.obj)
     now = datetime.now(UTC)
-    with PricingSync.open(settings, create=False) as app:
+    with PricingSync(settings, create=False) as app:
         stock = _stock(app, provider, now)
         if provider is not None and not stock:
             app.reach.provider(provider)

@@ -163,7 +163,7 @@ def _records(file: Path) -> Iterator[Record]:
 
 
 def _of_ledger(settings: Settings, provider: str | None) -> _Material:
-    with PricingSync.open(settings, create=False) as app:
+    with PricingSync(settings, create=False) as app:
         # The store has no other way yet to read everything at once.
         rows = stored.raw_history(app.store._connection, provider)  # noqa: SLF001
         history = [row for row in rows if isinstance(row, Statement)]

@@ -17,7 +17,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from pricing_sync import providers as registry
-from pricing_sync.app import Answered, Finished, Listener, PricingSync
+from pricing_sync.app import Answered, Finished, Heard, PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import audit, backtest, config, output, peers, review
 from pricing_sync.cli import doctor as checks
@@ -107,17 +107,15 @@ def sync(
             if len(names or []) != 1:
                 raise SettingsError("--answer: name the one provider whose answer it is")
             wanted = list(names or [])
-            with _progress(len(answers)) as listener:
+            with _progress(len(answers)) as heard:
                 finished = asyncio.run(
-                    app.replay(
-                        wanted[0], answers, dry_run=dry_run, started_by="cli", listener=listener
-                    )
+                    app.replay(wanted[0], answers, dry_run=dry_run, started_by="cli", heard=heard)
                 )
         else:
             wanted = list(names or _with_keys(app))
-            with _progress(len(wanted)) as listener:
+            with _progress(len(wanted)) as heard:
                 finished = asyncio.run(
-                    app.sync(wanted, dry_run=dry_run, started_by="cli", listener=listener)
+                    app.sync(wanted, dry_run=dry_run, started_by="cli", heard=heard)
                 )
     if as_json:
         output.print_json(output.run_result(finished))
@@ -157,7 +155,7 @@ def _with_keys(app: PricingSync) -> list[str]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Listener]:
+def _progress(total: int) -> Iterator[Heard]:
     """A bar on standard error while readings end; silent when nobody watches."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = not sys.stderr.isatty()

@@ -21,7 +21,7 @@ _PLAUSIBLE = 10
 def provider_records(settings: Settings) -> list[dict[str, Any]]:
     """What `providers --json` prints: works without a database too."""
     try:
-        with PricingSync.open(settings, create=False) as app:
+        with PricingSync(settings, create=False) as app:
             counts, reads = app.store.model_counts(), app.store.latest_successes()
     except StoreError:
         counts, reads = {}, {}
@@ -80,7 +80,7 @@ async def examine(settings: Settings, names: list[str], *, offline: bool) -> dic
     database: dict[str, Any] = {"url": settings.database, "ok": True, "problem": None}
     reads: dict[str, datetime] = {}
     try:
-        with PricingSync.open(settings, create=False) as app:
+        with PricingSync(settings, create=False) as app:
             database["schema"] = app.store.version
             reads = app.store.latest_successes()
     except PricingSyncError as error:

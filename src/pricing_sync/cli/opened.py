@@ -10,4 +10,5 @@ from pricing_sync.settings import load_settings
 
 def open_app(context: typer.Context, database: str | None, *, create: bool = False) -> PricingSync:
     """The database of `--database`, wherever it stood on the line, or of the settings."""
-    return PricingSync.open(load_settings(database=database or context.obj), create=create)
+    settings = load_settings(database=database or context.obj)
+    return PricingSync(settings, create=create).open()

@@ -19,11 +19,16 @@ from pricing_sync.cost import Cost
 from pricing_sync.decision import Held
 from pricing_sync.diff import Change, Kind
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
-from pricing_sync.notation import write_listing, write_overrides, write_rates, write_when
+from pricing_sync.notation import (
+    write_instant,
+    write_listing,
+    write_overrides,
+    write_rates,
+    write_when,
+)
 from pricing_sync.price import Meter, RateCard, Unpriced
 from pricing_sync.price_book import Price
-from pricing_sync.run import Reading
-from pricing_sync.store.store import Run
+from pricing_sync.run import Reading, Run
 from pricing_sync.sync import Taken
 
 #: Held changes of one reading that are shown one by one.
@@ -64,7 +69,7 @@ def show_instant(instant: datetime | None) -> str | None:
 
 def json_instant(instant: datetime | None) -> str | None:
     """An instant in UTC as ISO 8601, exact."""
-    return None if instant is None else instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if instant is None else write_instant(instant)
 
 
 def price_record(price: Price) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
             for provider in providers.values()
             for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
         }
-        with PricingSync.open(settings, Reach(settings, environment=keys)) as app:
+        with PricingSync(settings, reach=Reach(settings, environment=keys)) as app:
             yield Demo(server, app)
 
 

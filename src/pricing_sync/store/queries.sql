@@ -2,7 +2,7 @@
 
 -- name: last_reading
 -- The newest reading whose answer was read, dry runs apart.
-SELECT id, at, etag, digest, decoder, url, finished_at
+SELECT id, at, etag, digest, decoder, url, finished_at, listings
 FROM pricing_readings
 WHERE provider = :provider AND status <> 'failed' AND dry_run = 0
 ORDER BY at DESC, id DESC
@@ -132,13 +132,6 @@ WHERE delivered_at IS NULL
 ORDER BY created_at, id
 LIMIT :limit;
 
--- name: begin_run
-INSERT INTO pricing_runs (id, started_by, started_at, dry_run, providers)
-VALUES (:id, :started_by, :started_at, :dry_run, :providers);
-
--- name: finish_run
-UPDATE pricing_runs SET finished_at = :finished_at, outcome = :outcome WHERE id = :id;
-
 -- name: add_reading
 INSERT INTO pricing_readings (
     id, run_id, provider, at, started_at, finished_at, status, dry_run, source, url, etag, digest,
@@ -150,8 +143,7 @@ VALUES (
 );
 
 -- name: runs
-SELECT id, started_by, started_at, finished_at, outcome, dry_run, providers
-FROM pricing_runs
+SELECT {run} FROM pricing_runs
 WHERE CAST(:before AS TEXT) IS NULL OR id < :before
 ORDER BY id DESC
 LIMIT :limit;

@@ -12,7 +12,7 @@ from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, Statement
 from pricing_sync.notation import read_overrides, write_overrides
 from pricing_sync.price import Meter, Rate, RateCard, Unpriced, Why
-from pricing_sync.run import Reading, Status
+from pricing_sync.run import Outcome, Reading, Run, Status
 
 _METERS = tuple(Meter)
 #: The columns that say what a card is, and the same as `queries.sql` asks for them.
@@ -25,6 +25,9 @@ READING_COLUMNS = (
     *("id", "run_id", "provider", "at", "started_at", "finished_at", "status", "dry_run"),
     *("source", "url", "etag", "digest", "decoder", "size_bytes"),
     *("listings", "changes", "ignored", "error_kind", "error"),
+)
+RUN_COLUMNS = (
+    *("id", "started_by", "started_at", "finished_at", "outcome", "dry_run", "providers"),
 )
 OVERRIDE_COLUMNS = (
     *("id", "provider", "model", "meter", "rate", "currency", "since", "until"),
@@ -131,6 +134,20 @@ def read_reading(columns: Sequence[Any]) -> Reading:
     row.update({name: read_instant(row[name]) for name in _INSTANTS})
     row.update({name: json.loads(row[name]) for name in _TABLES})
     return Reading(**row | {"status": Status(row["status"]), "dry_run": bool(row["dry_run"])})
+
+
+def read_run(columns: Sequence[Any]) -> Run:
+    """The run that the columns `RUN_COLUMNS` hold."""
+    run_id, started_by, started_at, finished_at, outcome, dry_run, providers = columns
+    return Run(
+        run_id,
+        started_by,
+        read_instant(started_at),
+        read_optional_instant(finished_at),
+        None if outcome is None else Outcome(outcome),
+        bool(dry_run),
+        tuple(json.loads(providers)),
+    )
 
 
 def write_override(override: MeterOverride) -> dict[str, Any]:

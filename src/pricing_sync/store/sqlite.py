@@ -1,4 +1,4 @@
-"""SQLite: one file, one connection, write-ahead log, full durability.
+"""SQLite: one file, write-ahead log, full durability; a connection to write and one to read.
 
 Reading never waits for a writer; writers wait for each other up to `BUSY_SECONDS`.
 """
@@ -18,7 +18,8 @@ BUSY_SECONDS = 10
 
 
 class SqliteConnection:
-    """A connection that threads share, one at a time."""
+    """One database that threads share. Inside a transaction they see what it has written so far;
+    outside they see what was committed, and do not wait."""
 
     decimal_sql = (
         "CASE WHEN \"{0}\" IS NOT NULL THEN printf('%d.%015d',"
@@ -33,25 +34,28 @@ class SqliteConnection:
             StoreError: it is not there, cannot be opened, or is not an SQLite database.
         """
         self.path = path
-        self._lock = threading.RLock()
-        mode = "rwc" if create else "rw"
+        self._lock, self._reading = threading.RLock(), threading.Lock()
+        self._writer: int | None = None
         if not create and not path.is_file():
             raise StoreError(f"database: {path} does not exist")
+        self._connection = self._open("rwc" if create else "rw")
         try:
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
+            with self._translated():
+                self._prepare()
+            self._reader = self._open("rw")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        with self._translated():
+            return sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={mode}",
                 uri=True,
                 timeout=BUSY_SECONDS,
                 isolation_level=None,
                 check_same_thread=False,
             )
-        except sqlite3.Error as error:
-            raise self._named(error) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise self._named(error) from error
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -62,8 +66,11 @@ class SqliteConnection:
         )
 
     def rows(self, sql: str, values: Values) -> list[Row]:
-        with self._lock, self._translated():
-            return self._connection.execute(sql, values).fetchall()
+        if self._writer == threading.get_ident():
+            with self._translated():
+                return self._connection.execute(sql, values).fetchall()
+        with self._reading, self._translated():
+            return self._reader.execute(sql, values).fetchall()
 
     def run(self, sql: str, values: Values) -> int:
         with self._lock, self._translated():
@@ -87,6 +94,7 @@ class SqliteConnection:
     def transaction(self) -> Iterator[None]:
         with self._lock, self._translated():
             self._connection.execute("BEGIN IMMEDIATE")
+            self._writer = threading.get_ident()
             try:
                 yield
                 self._connection.execute("COMMIT")
@@ -95,9 +103,12 @@ class SqliteConnection:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._writer = None
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._connection.close()
 
     @contextmanager

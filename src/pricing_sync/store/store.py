@@ -16,7 +16,7 @@ from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.notation import read_listing, write_listing
 from pricing_sync.price import Meter, Rate, RateCard
-from pricing_sync.run import Outcome, Reading
+from pricing_sync.run import Reading, Run
 from pricing_sync.store import rows
 from pricing_sync.store.connection import (
     Connection,
@@ -31,11 +31,13 @@ from pricing_sync.store.connection import (
 )
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.peers import PeerTable
+from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     OVERRIDE_COLUMNS,
     READING_COLUMNS,
+    RUN_COLUMNS,
     STATEMENT_COLUMNS,
     write_instant,
     write_json,
@@ -53,6 +55,7 @@ _QUERIES = load_queries(
         "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
+        "run": _quoted(RUN_COLUMNS),
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
@@ -70,6 +73,8 @@ class LastReading:
     decoder: str
     url: str
     finished_at: datetime
+    #: As `Reading.listings`.
+    listings: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +88,6 @@ class HeldChange:
     reasons: tuple[str, ...]
     #: When the provider was first seen to say so.
     since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Readings that were started together."""
-
-    id: str
-    started_by: str
-    started_at: datetime
-    #: None while it runs, and for a run whose process was killed.
-    finished_at: datetime | None
-    outcome: Outcome | None
-    dry_run: bool
-    providers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +107,7 @@ class Store(Queried):
         super().__init__(connection, _QUERIES)
         self.review = Review(connection)
         self.peers = PeerTable(connection)
+        self.queue = Queue(connection)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -166,7 +158,7 @@ class Store(Queried):
         found = self._rows("last_reading", provider=provider)
         if not found:
             return None
-        reading_id, at, etag, digest, decoder, url, finished_at = found[0]
+        reading_id, at, etag, digest, decoder, url, finished_at, listings = found[0]
         return LastReading(
             reading_id,
             rows.read_instant(at),
@@ -175,6 +167,7 @@ class Store(Queried):
             decoder,
             url,
             rows.read_instant(finished_at),
+            json.loads(listings),
         )
 
     def known_models(self, provider: str) -> dict[str, Stored]:
@@ -350,29 +343,9 @@ class Store(Queried):
 
     # Runs
 
-    def begin_run(self, run: Run) -> None:
-        """Write down that a run has begun."""
-        self._run(
-            "begin_run",
-            id=run.id,
-            started_by=run.started_by,
-            started_at=write_instant(run.started_at),
-            dry_run=int(run.dry_run),
-            providers=write_json(run.providers),
-        )
-
-    def finish_run(self, run_id: str, finished_at: datetime, outcome: Outcome) -> None:
-        """Write down what became of a run."""
-        self._run(
-            "finish_run",
-            id=run_id,
-            finished_at=write_instant(finished_at),
-            outcome=outcome.value,
-        )
-
     def runs(self, limit: int, before: str | None = None) -> list[tuple[Run, list[Reading]]]:
         """The newest runs with their readings, newest first; *before* is the id to go on from."""
-        found = [_run(row) for row in self._rows("runs", before=before, limit=limit)]
+        found = [rows.read_run(row) for row in self._rows("runs", before=before, limit=limit)]
         if not found:
             return []
         readings: dict[str, list[Reading]] = {run.id: [] for run in found}
@@ -380,6 +353,16 @@ class Store(Queried):
             reading = rows.read_reading(row)
             readings[reading.run_id].append(reading)
         return [(run, readings[run.id]) for run in found]
+
+    def run(self, run_id: str) -> tuple[Run, list[Reading]]:
+        """One run with the readings it has so far.
+
+        Raises:
+            UnknownName: there is none of that id.
+        """
+        run = self.queue.run(run_id)
+        found = self._rows("readings_of_runs", first=run_id, last=run_id)
+        return run, [rows.read_reading(row) for row in found]
 
     def latest_successes(self) -> dict[str, datetime]:
         """When each provider was last read successfully."""
@@ -561,17 +544,4 @@ def _held(row: Sequence[Any]) -> HeldChange:
         change=Change(model, Kind(kind), _read_known(old), _read_known(new)),
         reasons=tuple(json.loads(reasons)),
         since=rows.read_instant(since),
-    )
-
-
-def _run(row: Sequence[Any]) -> Run:
-    run_id, started_by, started_at, finished_at, outcome, dry_run, providers = row
-    return Run(
-        run_id,
-        started_by,
-        rows.read_instant(started_at),
-        rows.read_optional_instant(finished_at),
-        None if outcome is None else Outcome(outcome),
-        bool(dry_run),
-        tuple(json.loads(providers)),
     )

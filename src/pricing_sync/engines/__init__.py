@@ -1,0 +1,1 @@
+"""Who takes the readings that are due, and where."""

@@ -1,0 +1,1 @@
+"""What is told of the engine's doings, and to whom: logs, metrics, Sentry."""

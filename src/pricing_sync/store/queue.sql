@@ -1,0 +1,130 @@
+-- Every question about runs that wait or go on. One SQL for SQLite (3.38 and later) and PostgreSQL.
+
+-- name: begin
+INSERT INTO pricing_runs (id, started_by, started_at, dry_run, providers)
+VALUES (:id, :started_by, :started_at, :dry_run, :providers);
+
+-- name: enqueue
+INSERT INTO pricing_queue (run_id, provider, state, priority, queued_at)
+VALUES (:run_id, :provider, 'queued', :priority, :at);
+
+-- name: untouched
+-- Runs of which nothing has begun.
+SELECT {run} FROM pricing_runs r
+WHERE r.finished_at IS NULL AND r.dry_run = :dry_run AND NOT EXISTS (
+    SELECT 1 FROM pricing_queue q WHERE q.run_id = r.id AND q.state <> 'queued'
+)
+ORDER BY r.id;
+
+-- name: raise_priority
+UPDATE pricing_queue SET priority = :priority
+WHERE run_id = :run_id AND provider = :provider AND priority < :priority;
+
+-- name: run
+SELECT {run} FROM pricing_runs r WHERE r.id = :id;
+
+-- name: steps
+-- The state of each provider of a run, in the order in which they are read.
+SELECT provider, state, cancel_asked FROM pricing_queue
+WHERE run_id = :run_id
+ORDER BY priority DESC, provider;
+
+-- name: active
+-- What is wanted or going on.
+SELECT q.provider, q.run_id, q.state, r.dry_run FROM pricing_queue q
+JOIN pricing_runs r ON r.id = q.run_id
+WHERE q.state IN ('queued', 'reading')
+ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
+
+-- name: claimable
+-- What can be begun, the most wanted first.
+SELECT q.run_id, q.provider, r.dry_run, r.started_by FROM pricing_queue q
+JOIN pricing_runs r ON r.id = q.run_id
+WHERE q.state = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM pricing_queue a WHERE a.provider = q.provider AND a.state = 'reading'
+)
+ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
+
+-- name: claim
+UPDATE pricing_queue SET state = 'reading', owner = :owner, lease_until = :until
+WHERE run_id = :run_id AND provider = :provider AND state = 'queued';
+
+-- name: renew
+UPDATE pricing_queue SET lease_until = :until
+WHERE run_id = :run_id AND provider = :provider AND owner = :owner AND state = 'reading';
+
+-- name: owned
+SELECT run_id, provider, cancel_asked FROM pricing_queue
+WHERE owner = :owner AND state = 'reading';
+
+-- name: end
+UPDATE pricing_queue SET state = :state, lease_until = NULL
+WHERE run_id = :run_id AND provider = :provider AND owner = :owner AND state = 'reading';
+
+-- name: end_queued
+UPDATE pricing_queue SET state = 'cancelled'
+WHERE run_id = :run_id AND provider = :provider AND state = 'queued';
+
+-- name: ask_cancel
+UPDATE pricing_queue SET cancel_asked = 1 WHERE run_id = :run_id AND state = 'reading';
+
+-- name: expired
+-- What is said to be read by a process that has not been heard of. A lease that ends too far ahead
+-- is from before the clock was set back.
+SELECT q.run_id, q.provider, r.dry_run, r.started_by, q.owner FROM pricing_queue q
+JOIN pricing_runs r ON r.id = q.run_id
+WHERE q.state = 'reading' AND (q.lease_until <= :now OR q.lease_until > :horizon);
+
+-- name: left_of
+SELECT COUNT(*) FROM pricing_queue
+WHERE run_id = :run_id AND state IN ('queued', 'reading');
+
+-- name: tally
+-- How many readings of a run there are, and how many of them succeeded.
+SELECT COUNT(*), COALESCE(SUM(CASE WHEN status <> 'failed' THEN 1 ELSE 0 END), 0)
+FROM pricing_readings WHERE run_id = :run_id;
+
+-- name: finish
+UPDATE pricing_runs SET finished_at = :at, outcome = :outcome
+WHERE id = :id AND finished_at IS NULL;
+
+-- name: leader
+SELECT owner, term, since, until FROM pricing_leases WHERE name = 'scheduler';
+
+-- name: lead
+INSERT INTO pricing_leases (name, owner, term, since, until)
+VALUES ('scheduler', :owner, 1, :now, :until)
+ON CONFLICT (name) DO UPDATE
+SET owner = excluded.owner, term = pricing_leases.term + 1, since = excluded.since,
+    until = excluded.until
+WHERE pricing_leases.until <= :now OR pricing_leases.until > :horizon;
+
+-- name: lead_on
+UPDATE pricing_leases SET until = :until WHERE name = 'scheduler' AND owner = :owner;
+
+-- name: resign
+UPDATE pricing_leases SET until = :now WHERE name = 'scheduler' AND owner = :owner;
+
+-- name: dues
+SELECT provider, plan, anchor_at, due_at, retry_at, failures FROM pricing_schedule;
+
+-- name: put_due
+INSERT INTO pricing_schedule (provider, plan, anchor_at, due_at, retry_at, failures)
+VALUES (:provider, :plan, :anchor_at, :due_at, :retry_at, :failures)
+ON CONFLICT (provider) DO UPDATE
+SET plan = excluded.plan, anchor_at = excluded.anchor_at, due_at = excluded.due_at,
+    retry_at = excluded.retry_at, failures = excluded.failures;
+
+-- name: forget_due
+DELETE FROM pricing_schedule WHERE provider = :provider;
+
+-- name: attempts
+-- When each provider was last asked, successfully or not.
+SELECT provider, MAX(started_at) FROM pricing_readings GROUP BY provider;
+
+-- name: count
+INSERT INTO pricing_counters (name, labels, value) VALUES (:name, :labels, :value)
+ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + excluded.value;
+
+-- name: counters
+SELECT name, labels, value FROM pricing_counters ORDER BY name, labels;
