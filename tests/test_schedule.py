@@ -450,6 +450,14 @@ def test_jitter_stops_before_the_window_closes() -> None:
     assert {16} == {at.hour for at in due}
 
 
+def test_a_window_of_the_whole_day_leaves_jitter_alone() -> None:
+    """It never closes."""
+    plan = Plan(jitter=HOUR)
+    whole = replace(plan, window=window("18:30-18:30"))
+    assert slot(plan, "2026-06-10 12:00") == slot(whole, "2026-06-10 12:00")
+    assert utc("2026-06-10 18:00") < slot(whole, "2026-06-10 12:00")
+
+
 def test_slots_that_meet_at_an_opening_are_due_together() -> None:
     """Wherever in the night one asks, the answer is the same."""
     plan = Plan(every=HOUR, window=window("09:00-17:00"), jitter=30 * MINUTE)

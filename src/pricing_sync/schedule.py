@@ -209,7 +209,7 @@ def first_due(
             plan, provider, started_at, _anchor(stored, last_success, started_at)
         )
     rested = _rested(plan, started_at, last_success, last_attempt)
-    if stored is not None and stored.retry_at is not None and stored.failures > 0:
+    if stored is not None and stored.retry_at is not None:
         due = min(due, stored.retry_at)
         rested = min(rested, stored.retry_at)
     return next_opening(plan, max(start, due, rested))
@@ -297,7 +297,7 @@ def _instant(zone: ZoneInfo, wall: datetime) -> datetime:
 def _first_within(window: Window, zone: ZoneInfo, at: datetime) -> datetime:
     while not window.has((wall := _wall(zone, at)).time()):
         opening = at + (datetime.combine(wall, window.opens) - wall) % _DAY
-        if zone.utcoffset(opening.astimezone(zone)) == zone.utcoffset(at.astimezone(zone)):
+        if opening.astimezone(zone).utcoffset() == at.astimezone(zone).utcoffset():
             return opening
         # The clock is changed on the way, perhaps into the window: look at every minute.
         at = at.replace(second=0, microsecond=0) + _MINUTE
@@ -361,6 +361,6 @@ def _rested(
 
 def _backoff(retry: Retry, failures: int) -> timedelta:
     try:
-        return min(retry.longest, retry.initial * float(retry.factor) ** (failures - 1))
+        return min(retry.longest, retry.initial * retry.factor ** (failures - 1))
     except OverflowError:
         return retry.longest
