@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pricing_sync.run import Reading, Run
 
@@ -12,6 +13,9 @@ class Listener:
 
     Each call should be short. What it raises is logged and goes no further.
     """
+
+    def started(self, status: Callable[[], Mapping[str, Any]]) -> None:
+        """The engine has started; *status* tells the state of the schedule at any time."""
 
     def reading_ended(self, reading: Reading, error: Exception | None) -> None:
         """One reading has ended; *error* is why it failed, where it is at hand."""

@@ -102,6 +102,10 @@ FROM pricing_held
 WHERE state = 'open' AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
 ORDER BY provider, since, model;
 
+-- name: held_counts
+-- How many changes of each provider wait, and since when the first of them.
+SELECT provider, COUNT(*), MIN(since) FROM pricing_held WHERE state = 'open' GROUP BY provider;
+
 -- name: keep_evidence
 INSERT INTO pricing_evidence (digest, body, size_bytes, first_used_at, last_used_at)
 VALUES (:digest, :body, :size_bytes, :at, :at)

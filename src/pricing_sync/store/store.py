@@ -100,6 +100,15 @@ class ModelCounts:
     missing: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeldCount:
+    """How many changes of a provider wait."""
+
+    count: int
+    #: When the provider was first seen to say the oldest of them.
+    oldest: datetime
+
+
 class Store(Queried):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
@@ -420,6 +429,13 @@ class Store(Queried):
     def held(self, provider: str | None = None) -> list[HeldChange]:
         """The changes that wait, oldest first within a provider."""
         return [_held(row) for row in self._rows("all_open_held", provider=provider)]
+
+    def held_counts(self) -> dict[str, HeldCount]:
+        """How many changes wait, of each provider of which any does."""
+        return {
+            row[0]: HeldCount(row[1], rows.read_instant(row[2]))
+            for row in self._rows("held_counts")
+        }
 
     # Overrides
 
