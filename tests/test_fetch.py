@@ -86,7 +86,7 @@ class Told:
     @property
     def pages(self) -> tuple[bytes, ...]:
         assert isinstance(self.outcome, Fetched), self.outcome
-        return self.outcome.pages
+        return self.outcome.whole()
 
     @property
     def targets(self) -> list[str]:

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import httpx
 
+from pricing_sync.apart import settle_apart
 from pricing_sync.engines.local import LocalEngine
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.fetch import Fetched, http_client
@@ -166,6 +168,8 @@ class PricingSync:
             self._engine = self._new_engine(
                 self.scheduler, self._take_claim, schedules=self.settings.enabled
             )
+            for listener in self._listeners:
+                listener.started(self.status)
             self._engine.start()
 
     async def stop(self) -> None:
@@ -372,6 +376,7 @@ class PricingSync:
     async def _take_claim(self, claim: Claim, *, apart: bool = True) -> Taken:
         provider = self.reach.provider(claim.provider)
         plan = self.settings.plan(claim.provider)
+        settling = partial(settle_apart, database=self.settings.database)
         return await take_reading(
             provider,
             self.reach.ask(provider, await self._http()),
@@ -380,7 +385,7 @@ class PricingSync:
             dry_run=claim.dry_run or plan.dry_run,
             rules=self._rules(provider.id),
             ended=Ending.of(claim, plan),
-            settle_answer=settle_in_thread,
+            settle_answer=settling if apart else settle_in_thread,
         )
 
     async def _take_answer(self, claim: Claim, answer: Answered, *, last: bool) -> Taken:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeAlias
 from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx
@@ -56,6 +57,8 @@ _KEY = re.compile(r"[!-~]+")
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
 
 Sleep = Callable[[float], Awaitable[object]]
+#: A body as it was received. Making bytes of 18 MB would stall the event loop.
+Body: TypeAlias = bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +104,13 @@ class Fetched:
 
     #: The first page as it was asked for, with the names of variables in place of their values.
     url: str
-    pages: tuple[bytes, ...] = field(repr=False)
+    pages: tuple[Body, ...] = field(repr=False)
     #: The validator to ask with the next time; None if there is none, or several pages.
     etag: str | None
+
+    def whole(self) -> tuple[bytes, ...]:
+        """The pages as a decoder takes them. Not for the event loop: they may be large."""
+        return tuple(map(bytes, self.pages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +187,13 @@ async def _pages(
     page = await asking.get(first, asked)
     if page is None:
         return NotModified(shown, asked or "")
-    pages, size_bytes = [page.body], len(page.body)
+    if single:
+        return Fetched(shown, (page.body,), page.etag)
+    pages, size_bytes = [bytes(page.body)], len(page.body)
     while (more := next_page(provider, pages[-1], len(pages))) is not None:
         if len(pages) == limits.max_pages:
             raise IncompleteAnswer(provider.id, "body", f"goes on after page {len(pages)}")
-        body = (await asking.page(asking.following(first, more))).body
+        body = bytes((await asking.page(asking.following(first, more))).body)
         if body == pages[-1]:
             why = f"page {len(pages) + 1} is page {len(pages)} again"
             raise IncompleteAnswer(provider.id, "body", why)
@@ -192,12 +201,12 @@ async def _pages(
         size_bytes += len(body)
         if size_bytes > limits.max_answer_bytes:
             raise OversizedAnswer(provider.id, "body", f"over {limits.max_answer_bytes} bytes")
-    return Fetched(shown, tuple(pages), page.etag if single else None)
+    return Fetched(shown, tuple(pages), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    body: bytes = field(repr=False)
+    body: Body = field(repr=False)
     etag: str | None
 
 
@@ -268,7 +277,7 @@ class _Asking:
         """Raise unless the key may see the whole list."""
         page = await self.page(url)
         try:
-            permission.check(page.body)
+            permission.check(bytes(page.body))
         except wire.Malformed as error:
             kind = IncompleteAnswer if isinstance(error, wire.Incomplete) else DecodeError
             raise kind(self.provider.id, "permission", self._safe(str(error))) from None
@@ -364,7 +373,7 @@ class _Asking:
         etag = response.headers.get("etag", "")
         return _Page(body, etag if _ETAG.fullmatch(etag) else None)
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _body(self, response: httpx.Response) -> bytearray:
         body = bytearray()
         async with aclosing(self._unpacked(response)) as pieces:
             async for piece in pieces:
@@ -372,7 +381,7 @@ class _Asking:
                 if len(body) > self.limits.max_bytes:
                     why = f"over {self.limits.max_bytes} bytes"
                     raise OversizedAnswer(self.provider.id, "body", why)
-        return bytes(body)
+        return body
 
     async def _unpacked(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         """The body in small pieces, however much a few bytes of it unpack to."""

@@ -68,7 +68,7 @@ class Reach:
                 got = await self.ask(provider, client)(None)
             except PricingSyncError as error:
                 return error
-            return got.pages if isinstance(got, Fetched) else ()
+            return got.whole() if isinstance(got, Fetched) else ()
 
         ready = [provider for provider in wanted if not self.missing_variables(provider)]
         async with http_client() as client:

@@ -176,7 +176,7 @@ def _settle(
         peers.add_read(unchanged)
         return unchanged
     assert isinstance(got, Fetched)  # noqa: S101  nobody asked what has changed
-    answer = read_answer(provider, got.pages)
+    answer = read_answer(provider, got.whole())
     unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
     return peers.replace(
         replace(

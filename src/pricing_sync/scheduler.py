@@ -16,7 +16,7 @@ from pricing_sync.errors import LostClaim, TransportError
 from pricing_sync.notation import write_instant
 from pricing_sync.providers.provider import Provider
 from pricing_sync.run import ABANDONED, CANCELLED, SCHEDULE, Reading, Run, Status
-from pricing_sync.schedule import Due, Plan, first_due, next_due, retry_at
+from pricing_sync.schedule import Due, Plan, first_due, next_due, next_opening, retry_at
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store
 from pricing_sync.store.ids import new_id
@@ -70,7 +70,7 @@ class Ending:
         until = now + timedelta(seconds=asked or 0)
         return replace(
             due,
-            due_at=max(due.due_at, until),
+            due_at=max(due.due_at, next_opening(self.plan, until)),
             retry_at=retry_at(self.plan, failures, now, self.chance, asked),
             failures=failures,
         )
@@ -256,7 +256,9 @@ class Scheduler:
         """The slots up to now are served by one reading, however many they are."""
         if due.due_at > now:
             return replace(due, retry_at=None)
-        due_at = next_due(self._plans[due.provider], due.provider, now, due.anchor_at)
+        # The later of the two, so that a clock that was set back serves no slot twice.
+        after = max(now, due.due_at)
+        due_at = next_due(self._plans[due.provider], due.provider, after, due.anchor_at)
         return replace(due, due_at=due_at, retry_at=None)
 
     # Taking

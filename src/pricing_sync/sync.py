@@ -172,8 +172,9 @@ def settle(answer: Unsettled, store: Store) -> Taken:
 def _settle(answer: Unsettled, store: Store) -> Taken:
     provider, got, rules, reading = answer.provider, answer.got, answer.rules, answer.reading
     assert isinstance(got, Fetched)  # noqa: S101  see `take_reading`
-    said = _readable(provider, read_answer(provider, got.pages))
-    compressed = zlib.compress(PAGE_SEPARATOR.join(got.pages), 1)
+    pages = got.whole()
+    said = _readable(provider, read_answer(provider, pages))
+    compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
     with store.transaction():
         _refuse_overtaken(store, answer.last, reading)
         stored = store.known_models(provider.id)
@@ -274,8 +275,7 @@ def _observed(
     if isinstance(got, NotModified):
         digest, size = (last.digest if last else None), 0
     else:
-        body = PAGE_SEPARATOR.join(got.pages)
-        digest, size = hashlib.sha256(body).hexdigest(), len(body)
+        digest, size = _digest(got)
     if last is not None and at <= last.at and not (at == last.at and digest == last.digest):
         if observed_at is not None:
             stored = last.at.isoformat(timespec="seconds")
@@ -283,6 +283,16 @@ def _observed(
         # The machine's clock went back. What is asked for now is newer all the same.
         at = last.at + timedelta(microseconds=1)
     return replace(reading, at=at, url=got.url, etag=got.etag, digest=digest, size_bytes=size)
+
+
+def _digest(got: Fetched) -> tuple[str, int]:
+    """The SHA-256 and the size of the pages as they are kept together."""
+    seen, size = hashlib.sha256(got.pages[0]), len(got.pages[0])
+    for page in got.pages[1:]:
+        seen.update(PAGE_SEPARATOR)
+        seen.update(page)
+        size += len(PAGE_SEPARATOR) + len(page)
+    return seen.hexdigest(), size
 
 
 def _refuse_overtaken(store: Store, last: LastReading | None, reading: Reading) -> None:
