@@ -1,0 +1,6 @@
+"""The HTTP API: a router for a host's FastAPI app, or an app by itself."""
+
+from pricing_sync.web.alone import standalone
+from pricing_sync.web.mounted import router
+
+__all__ = ["router", "standalone"]

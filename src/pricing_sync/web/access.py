@@ -1,0 +1,114 @@
+"""Who may use what: two tokens, three scopes, and less and less patience for whoever guesses."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict, deque
+from enum import StrEnum
+from time import monotonic
+
+from fastapi import Request
+from pydantic import SecretStr
+
+from pricing_sync.settings import SECRETS, Settings
+from pricing_sync.web.problems import Problem
+
+#: So many failures of one address within so many seconds are answered with 401.
+MOST_FAILURES, FAILURES_SECONDS = 20, 60.0
+#: Of so many addresses at a time failures are remembered.
+_MOST_ADDRESSES = 4096
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+class Scope(StrEnum):
+    """What it takes to use a route."""
+
+    #: Nothing: probes.
+    PUBLIC = "public"
+    #: Either token.
+    READ = "read"
+    #: The admin token.
+    ADMIN = "admin"
+
+
+class Access:
+    """Checks the `Authorization` header of requests against the tokens of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = _digest(settings.admin_token)
+        self._read = _digest(settings.read_token)
+        self._failures = Failures()
+
+    def check(self, request: Request, scope: Scope | None) -> None:
+        """Let the request pass, or not. Nothing of its body is read.
+
+        Raises:
+            Problem: 401 without a right token, 403 with one for less, or for a route without a
+                scope; 429 after too many failures.
+        """
+        if scope is None:
+            raise Problem(403, "this route declares no scope, so nobody may use it")
+        if scope is Scope.PUBLIC:
+            return
+        held = self._scope_of(_token(request))
+        if held is None:
+            raise self._refusal(request)
+        if scope is Scope.ADMIN and held is not Scope.ADMIN:
+            raise Problem(403, "this takes the admin token")
+
+    def _scope_of(self, token: bytes | None) -> Scope | None:
+        # Digests have one length, so that comparing them tells nothing of the token's either.
+        shown = hashlib.sha256(token or b"").digest()
+        is_admin = self._admin is not None and hmac.compare_digest(shown, self._admin)
+        is_read = self._read is not None and hmac.compare_digest(shown, self._read)
+        if token is None or not (is_admin or is_read):
+            return None
+        return Scope.ADMIN if is_admin else Scope.READ
+
+    def _refusal(self, request: Request) -> Problem:
+        address = request.client.host if request.client else ""
+        wait = self._failures.add(address, monotonic())
+        if wait is not None:
+            return Problem(
+                429, "too many requests without a right token", headers={"Retry-After": str(wait)}
+            )
+        if self._admin is None:
+            detail = f"{SECRETS['admin_token']} is not set, so there is no token that is right"
+        else:
+            detail = "this takes a header `Authorization: Bearer TOKEN` with a right token"
+        return Problem(401, detail, headers=_CHALLENGE)
+
+
+class Failures:
+    """How often each address failed of late. Of those beyond the most it forgets the oldest."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def add(self, address: str, now: float) -> int | None:
+        """Note a failure; after too many, the whole seconds until another is listened to."""
+        times = self._times.setdefault(address, deque(maxlen=MOST_FAILURES))
+        self._times.move_to_end(address)
+        if len(self._times) > _MOST_ADDRESSES:
+            self._times.popitem(last=False)
+        if len(times) == MOST_FAILURES and now - times[0] < FAILURES_SECONDS:
+            return int(FAILURES_SECONDS - (now - times[0])) + 1
+        times.append(now)
+        return None
+
+
+def _digest(secret: SecretStr | None) -> bytes | None:
+    if secret is None:
+        return None
+    return hashlib.sha256(secret.get_secret_value().encode()).digest()
+
+
+def _token(request: Request) -> bytes | None:
+    """The token shown, as it came; None when there is none, or more than one header."""
+    found = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(found) != 1:
+        return None
+    scheme, _, token = found[0].partition(b" ")
+    return token if scheme.lower() == b"bearer" and token else None

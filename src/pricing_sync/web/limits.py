@@ -1,0 +1,36 @@
+"""How much of a request is read."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.types import Message
+
+from pricing_sync.web.problems import Problem
+
+MOST_BYTES = 1_000_000
+
+
+def limited(request: Request) -> Request:
+    """*request*, whose body cannot be read beyond the limit, whatever it says of its length.
+
+    Raises:
+        Problem: 413, at once when the length is said, else while the body is read.
+    """
+    said = request.headers.get("content-length", "")
+    if said.isascii() and said.isdigit() and int(said[:20]) > MOST_BYTES:
+        raise _too_large()
+    count = 0
+
+    async def receive() -> Message:
+        nonlocal count
+        message = await request.receive()
+        count += len(message.get("body", b""))
+        if count > MOST_BYTES:
+            raise _too_large()
+        return message
+
+    return Request(request.scope, receive)
+
+
+def _too_large() -> Problem:
+    return Problem(413, f"the body is larger than {MOST_BYTES} bytes")

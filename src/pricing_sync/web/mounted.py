@@ -1,0 +1,19 @@
+"""The routes, to be included in somebody's app."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pricing_sync.app import PricingSync
+from pricing_sync.web import scheduler
+from pricing_sync.web.routes import build
+
+SUBJECTS = (scheduler.routes,)
+
+
+def router(pricing: PricingSync) -> APIRouter:
+    """All routes, to be included in a host's app under any prefix.
+
+    Errors of theirs are answered by themselves: the host's handlers of errors see none.
+    """
+    return build(pricing, (route for subject in SUBJECTS for route in subject.declared))

@@ -1,0 +1,148 @@
+"""How routes are declared and guarded: scope first, then size, and every error a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from fastapi import APIRouter, Depends, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from pricing_sync.app import PricingSync
+from pricing_sync.errors import PricingSyncError
+from pricing_sync.web.access import Access, Scope
+from pricing_sync.web.limits import limited
+from pricing_sync.web.problems import problem_of
+from pricing_sync.web.shapes import Problem
+
+Endpoint: TypeAlias = Callable[..., Any]
+_Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+_E = TypeVar("_E", bound=Endpoint)
+
+_PRICING = "pricing_sync"
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+# For the document alone: the header is checked before FastAPI reads anything, in `Access`.
+_BEARER = HTTPBearer(
+    scheme_name="bearer", auto_error=False, description="The admin token, or to read that for it."
+)
+_PROBLEMS = {
+    400: "It cannot be done as asked.",
+    401: "No right token.",
+    403: "The token is for less.",
+    404: "There is no such thing.",
+    409: "It is no longer as it was.",
+    413: "The body is too large.",
+    422: "The request is not as described here.",
+    429: "Too many requests without a right token.",
+    503: "The database cannot be used.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A route, and what it takes to use it."""
+
+    method: str
+    path: str
+    scope: Scope
+    endpoint: Endpoint
+    more: Mapping[str, Any]
+
+
+class Routes:
+    """The routes of one subject. None can be declared without its scope."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self.declared: list[Declared] = []
+
+    def get(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
+        """Declare a route that reads."""
+        return self._declare("GET", path, scope, more)
+
+    def post(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
+        """Declare a route that writes. None is for those who may only read."""
+        return self._declare("POST", path, scope, more)
+
+    def _declare(
+        self, method: str, path: str, scope: Scope, more: Mapping[str, Any]
+    ) -> Callable[[_E], _E]:
+        def declare(endpoint: _E) -> _E:
+            options = {"tags": [self._tag], **more}
+            self.declared.append(Declared(method, path, scope, endpoint, options))
+            return endpoint
+
+        return declare
+
+
+def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
+    """A router of these routes, guarded."""
+    routes = list(declared)
+    scopes = {route.endpoint: route.scope for route in routes}
+    router = APIRouter(route_class=_guarded(pricing, scopes))
+    for route in routes:
+        router.add_api_route(
+            route.path,
+            route.endpoint,
+            methods=[route.method],
+            operation_id=f"pricing_{route.endpoint.__name__}",
+            name=f"pricing_{route.endpoint.__name__}",
+            dependencies=_documented(route.scope),
+            **{**route.more, "responses": _responses(route)},
+        )
+    return router
+
+
+def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[APIRoute]:
+    """The class of routes that ask who it is before anything else is done."""
+    access = Access(pricing.settings)
+
+    class Guarded(APIRoute):
+        def get_route_handler(self) -> _Handler:
+            answer, scope = super().get_route_handler(), scopes.get(self.endpoint)
+
+            async def guarded(request: Request) -> Response:
+                try:
+                    access.check(request, scope)
+                    request.scope[_PRICING] = pricing
+                    response = await answer(limited(request))
+                except (PricingSyncError, HTTPException, RequestValidationError) as error:
+                    response = problem_of(error).response()
+                for name, value in _HEADERS.items():
+                    response.headers.setdefault(name, value)
+                return response
+
+            return guarded
+
+    return Guarded
+
+
+async def _pricing(request: Request) -> PricingSync:
+    found: PricingSync = request.scope[_PRICING]
+    return found
+
+
+#: What an endpoint asks for to get at the prices.
+Pricing: TypeAlias = Annotated[PricingSync, Depends(_pricing)]
+
+
+def _documented(scope: Scope) -> list[Any]:
+    return [] if scope is Scope.PUBLIC else [Security(_BEARER, scopes=[scope.value])]
+
+
+def _responses(route: Declared) -> dict[int, dict[str, Any]]:
+    wanted = {422} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
+    if route.scope is Scope.ADMIN:
+        wanted |= {400, 403, 409}
+    if route.scope is Scope.ADMIN or "{" in route.path or "provider" in route.path:
+        wanted.add(404)
+    problems = {
+        status: {"model": Problem, "description": text}
+        for status, text in _PROBLEMS.items()
+        if status in wanted
+    }
+    return {**problems, **route.more.get("responses", {})}

@@ -1,0 +1,70 @@
+"""The schedule: how it stands, and a run out of turn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urljoin
+
+from fastapi import Body, Header, Request, Response
+from pydantic import Field
+
+from pricing_sync.run import run_summary
+from pricing_sync.web.access import Scope
+from pricing_sync.web.prefer import patience
+from pricing_sync.web.requests import Name, Wanted
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import Status, Triggered
+
+routes = Routes("schedule")
+
+
+class TriggerRequest(Wanted):
+    """Which providers to read, and how."""
+
+    providers: Annotated[list[Name], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="By default those of the settings.", examples=[["openrouter"]]
+    )
+    dry_run: bool = Field(default=False, description="Read and judge, and change no price.")
+
+
+@routes.get("/admin/pricing/scheduler/status", Scope.READ, response_model=Status)
+def scheduler_status(pricing: Pricing) -> dict[str, Any]:
+    """The state of the schedule."""
+    return pricing.status()
+
+
+@routes.post(
+    "/admin/pricing/sync/trigger",
+    Scope.ADMIN,
+    response_model=Triggered,
+    responses={
+        202: {"model": Triggered, "description": "It goes on; `Location` says where to look."}
+    },
+)
+async def trigger_sync(
+    pricing: Pricing,
+    request: Request,
+    response: Response,
+    wanted: Annotated[TriggerRequest | None, Body()] = None,
+    prefer: Annotated[
+        list[str] | None,
+        Header(description="`wait=SECONDS` or `respond-async` (RFC 7240)."),
+    ] = None,
+) -> dict[str, Any]:
+    """Read providers now, and wait a while for the run to end."""
+    asked = wanted or TriggerRequest()
+    wait = patience(prefer or (), pricing.settings.trigger_wait_seconds)
+    run, merged = await pricing.trigger(asked.providers, dry_run=asked.dry_run, started_by="api")
+    run, readings = await pricing.wait(run.id, wait.wait_seconds)
+    if wait.applied:
+        response.headers["Preference-Applied"] = wait.applied
+    if run.finished_at is None:
+        response.status_code = 202
+        response.headers["Location"] = urljoin(_path(request), f"../runs/{run.id}")
+    return run_summary(run, readings) | {"merged": merged}
+
+
+def _path(request: Request) -> str:
+    """The path as the caller knows it: with whatever it is mounted under."""
+    root, path = request.scope.get("root_path", ""), request.scope["path"]
+    return path if path.startswith(root) else f"{root}{path}"
