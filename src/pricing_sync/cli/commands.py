@@ -27,6 +27,14 @@ from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.price import RateCard
+from pricing_sync.records import (
+    cardless_record,
+    override_record,
+    price_record,
+    reported_record,
+    run_record,
+    statement_record,
+)
 from pricing_sync.run import Outcome
 from pricing_sync.settings import load_settings
 from pricing_sync.store import connect
@@ -208,8 +216,8 @@ def prices(
         _known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
         cardless = [] if at or known_at else app.without_card(provider, model)
-    records = [output.price_record(price) for price in found]
-    records += [output.cardless_record(state, why) for state, why in cardless]
+    records = [price_record(price) for price in found]
+    records += [cardless_record(state, why) for state, why in cardless]
     records.sort(key=lambda record: (record["provider"], record["model"]))
     if as_json:
         output.print_json(records)
@@ -256,7 +264,7 @@ def history(
         app.reach.provider(provider)
         found = app.history(provider, model, everything=everything)
     if as_json:
-        output.print_json([output.statement_record(statement) for statement in found])
+        output.print_json([statement_record(statement) for statement in found])
         return
     output.print_table(
         ("since", "until", "price per million", "recorded", "superseded", "evidence"),
@@ -289,7 +297,7 @@ def runs(
     with open_app(context, database) as app:
         found = app.store.runs(limit, before)
     if as_json:
-        output.print_json([output.run_record(run, readings) for run, readings in found])
+        output.print_json([run_record(run, readings) for run, readings in found])
         return
     output.print_table(
         ("run", "started", "by", "outcome", "readings", "changes"),
@@ -429,7 +437,7 @@ def override_set(
             until=until,
             currency=currency,
         )
-    _show_overrides([output.override_record(override) for override in made], as_json=as_json)
+    _show_overrides([override_record(override) for override in made], as_json=as_json)
 
 
 @override_cli.command("list")
@@ -444,11 +452,7 @@ def override_list(
     with open_app(context, database) as app:
         found = app.override_report(provider, model)
     _show_overrides(
-        [
-            output.override_record(override)
-            | {"upstream_now": None if rate is None else str(rate), "upstream_moved": moved}
-            for override, rate, moved in found
-        ],
+        [reported_record(override, rate, moved=moved) for override, rate, moved in found],
         as_json=as_json,
     )
 
@@ -472,7 +476,7 @@ def override_end(
     wanted = [typed.meter_name(name) for name in meters or []]
     with open_app(context, database) as app:
         ended = app.end_override(provider, model, wanted, at=at)
-    _show_overrides([output.override_record(override) for override in ended], as_json=as_json)
+    _show_overrides([override_record(override) for override in ended], as_json=as_json)
 
 
 def _show_overrides(records: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from pricing_sync.price import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.providers import built_in
 from pricing_sync.providers.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.reach import Reach
+from pricing_sync.records import json_instant
 from pricing_sync.settings import Settings, key_of
 
 #: A price moves; a unit slips by a thousand. In between, somebody has to look.
@@ -37,7 +38,7 @@ def provider_records(settings: Settings) -> list[dict[str, Any]]:
             **_key_record(provider),
             "in_use": provider_id in settings.providers,
             "models": _counts(counts.get(provider_id)),
-            "last_read": output.json_instant(reads.get(provider_id)),
+            "last_read": json_instant(reads.get(provider_id)),
         }
         for provider_id, provider in [*known.items(), *((name, None) for name in others)]
     ]
@@ -88,7 +89,7 @@ async def examine(settings: Settings, names: list[str], *, offline: bool) -> dic
     answers = {} if offline else await reach.probe(wanted)
     reports = [_report(provider, answers.get(provider.id), reads, reach) for provider in wanted]
     return {
-        "checked_at": output.json_instant(datetime.now(UTC)),
+        "checked_at": json_instant(datetime.now(UTC)),
         "database": database,
         "providers": reports,
         "healthy": not any(report["problems"] for report in reports),
@@ -117,7 +118,7 @@ def _report(
         **_key_record(provider),
         "missing": missing,
         "answered": answer is not None and not isinstance(answer, PricingSyncError),
-        "last_read": output.json_instant(reads.get(provider.id)),
+        "last_read": json_instant(reads.get(provider.id)),
         "self_check": check,
         "problems": problems,
     }

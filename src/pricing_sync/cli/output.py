@@ -17,18 +17,15 @@ from rich.text import Text
 from pricing_sync.app import Finished
 from pricing_sync.cost import Cost
 from pricing_sync.decision import Held
-from pricing_sync.diff import Change, Kind
-from pricing_sync.ledger import MeterOverride, ModelState, Statement
+from pricing_sync.diff import Kind
 from pricing_sync.notation import (
-    write_instant,
-    write_listing,
-    write_overrides,
     write_rates,
     write_when,
 )
 from pricing_sync.price import Meter, RateCard, Unpriced
 from pricing_sync.price_book import Price
-from pricing_sync.run import Reading, Run
+from pricing_sync.records import change_record, json_instant, reading_record
+from pricing_sync.run import Reading
 from pricing_sync.sync import Taken
 
 #: Held changes of one reading that are shown one by one.
@@ -65,100 +62,6 @@ def show_instant(instant: datetime | None) -> str | None:
     if instant is None:
         return None
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def json_instant(instant: datetime | None) -> str | None:
-    """An instant in UTC as ISO 8601, exact."""
-    return None if instant is None else write_instant(instant)
-
-
-def price_record(price: Price) -> dict[str, Any]:
-    """One entry of `prices --json`."""
-    listing = price.listing
-    record: dict[str, Any] = {"provider": price.provider, "model": price.model}
-    if isinstance(listing, RateCard):
-        record |= {
-            "currency": listing.currency,
-            "rates": write_rates(listing.rates),
-            "overrides": write_overrides(listing.overrides),
-        }
-    else:
-        record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}
-    return record | {
-        "since": json_instant(price.since),
-        "recorded_at": json_instant(price.recorded_at),
-        "source": price.source,
-    }
-
-
-def cardless_record(state: ModelState, why: str) -> dict[str, Any]:
-    """The entry of `prices --json` for a model whose price has never counted."""
-    return {
-        "provider": state.provider,
-        "model": state.model,
-        "currency": None,
-        "rates": None,
-        "overrides": [],
-        "reason": why,
-        "since": json_instant(state.first_seen),
-        "recorded_at": json_instant(state.first_seen),
-        "source": None,
-    }
-
-
-def statement_record(statement: Statement) -> dict[str, Any]:
-    """One entry of `history --json`."""
-    return {
-        "since": json_instant(statement.since),
-        "until": json_instant(statement.until),
-        "recorded_at": json_instant(statement.recorded_at),
-        "superseded_at": json_instant(statement.superseded_at),
-        **write_listing(statement.listing),
-        "source": statement.source,
-        "url": statement.url,
-        "reading": statement.reading_id,
-        "digest": statement.digest,
-        "card": statement.card_id,
-    }
-
-
-def override_record(override: MeterOverride) -> dict[str, Any]:
-    """One entry of `override list --json`."""
-    upstream = override.upstream_rate
-    return {
-        "id": override.id,
-        "provider": override.provider,
-        "model": override.model,
-        "meter": override.meter.value,
-        "rate": str(override.rate),
-        "currency": override.currency,
-        "since": json_instant(override.since),
-        "until": json_instant(override.until),
-        "author": override.author,
-        "reason": override.reason,
-        "upstream_when_set": None if upstream is None else str(upstream),
-    }
-
-
-def reading_record(reading: Reading) -> dict[str, Any]:
-    """A reading as `sync --json` and `runs --json` show it."""
-    return {
-        "id": reading.id,
-        "provider": reading.provider,
-        "at": json_instant(reading.at),
-        "status": reading.status.value,
-        "dry_run": reading.dry_run,
-        "listings": dict(reading.listings),
-        "changes": dict(reading.changes),
-        "ignored": dict(reading.ignored),
-        "url": reading.url,
-        "digest": reading.digest,
-        "size_bytes": reading.size_bytes,
-        "started_at": json_instant(reading.started_at),
-        "finished_at": json_instant(reading.finished_at),
-        "error_kind": reading.error_kind,
-        "error": reading.error,
-    }
 
 
 def show_listing(listing: RateCard | Unpriced | None) -> str:
@@ -275,30 +178,6 @@ def run_result(finished: Finished) -> dict[str, Any]:
             }
             for taken in finished.taken
         ],
-    }
-
-
-def change_record(change: Change) -> dict[str, Any]:
-    """A change with its old and new listing."""
-    return {
-        "model": change.model,
-        "kind": change.kind.value,
-        "old": None if change.old is None else write_listing(change.old),
-        "new": None if change.new is None else write_listing(change.new),
-    }
-
-
-def run_record(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
-    """One entry of `runs --json`."""
-    return {
-        "run": run.id,
-        "started_by": run.started_by,
-        "started_at": json_instant(run.started_at),
-        "finished_at": json_instant(run.finished_at),
-        "outcome": run.outcome.value if run.outcome else None,
-        "dry_run": run.dry_run,
-        "providers": list(run.providers),
-        "readings": [reading_record(reading) for reading in readings],
     }
 
 

@@ -19,6 +19,7 @@ from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
 from pricing_sync.notation import write_rates
 from pricing_sync.price import Meter, RateCard
+from pricing_sync.records import json_instant
 from pricing_sync.references import MAX_AGE, catalogs, read_references
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
 
@@ -95,7 +96,7 @@ def _catalog_record(
         "catalog": name,
         "asked": asked,
         "status": last.status.value if last else None,
-        "last_good": output.json_instant(good.at if good else None),
+        "last_good": json_instant(good.at if good else None),
         "age_seconds": int((now - good.at).total_seconds()) if good else None,
         "models": good.models if good else 0,
         "unreadable": good.unreadable if good else 0,

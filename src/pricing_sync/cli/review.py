@@ -13,15 +13,20 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.cli.excerpt import excerpt
 from pricing_sync.cli.opened import open_app
-from pricing_sync.diff import Change
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
-from pricing_sync.gate import RULES, Announced, Move, Peers, moves
+from pricing_sync.gate import Announced, Move, Peers
 from pricing_sync.notation import write_when
-from pricing_sync.price import Meter, Per, Rate, RateCard, When
+from pricing_sync.price import Per, Rate, When
+from pricing_sync.records import (
+    RULE_CARDS,
+    announcement_record,
+    audit_record,
+    by_rule,
+    decided_record,
+    held_record,
+)
 from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, Review, Shown
 from pricing_sync.wire import is_model_id
-
-_RULES = {rule.value: card for rule, card in RULES.items()}
 
 _Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
 _Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
@@ -254,7 +259,7 @@ def audit_log(
         review = app.store.review
         found = review.audit_log(limit, before)
     if as_json:
-        output.print_json([_audit_record(entry) for entry in found])
+        output.print_json([audit_record(entry) for entry in found])
         return
     output.print_table(
         ("at", "who", "what", "provider", "model", "reason"),
@@ -322,18 +327,7 @@ def _decide(
 
 def _show_decided(items: Iterable[HeldItem], *, as_json: bool) -> None:
     if as_json:
-        output.print_json(
-            [
-                _item_record(item)
-                | {
-                    "state": item.state.value,
-                    "decided_at": output.json_instant(item.decided_at),
-                    "decided_by": item.decided_by,
-                    "decision": item.decision,
-                }
-                for item in items
-            ]
-        )
+        output.print_json([decided_record(item) for item in items])
         return
     for item in items:
         output.out.print(
@@ -348,68 +342,12 @@ def _show_decided(items: Iterable[HeldItem], *, as_json: bool) -> None:
 # Showing what is held
 
 
-def _item_record(item: HeldItem) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "provider": item.provider,
-        **output.change_record(item.change),
-        "reasons": list(item.reasons),
-        "since": output.json_instant(item.since),
-        "reading": item.reading_id,
-    }
-
-
 def _held_record(item: HeldItem, body: bytes | None, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`."""
-    return _item_record(item) | {
-        "peers": {
-            meter.value: {
-                "count": spread.count,
-                "median": str(spread.median),
-                "low": str(spread.low),
-                "high": str(spread.high),
-            }
-            for meter, spread in peers.items()
-        },
-        "listed": item.listed,
-        "url": item.url,
-        "digest": item.digest,
-        "moves": _move_records(item.change),
-        "rules": [
-            {"rule": name, "why": card.why, "hard": card.hard}
-            for name in _details(item.reasons)
-            if (card := _RULES.get(name))
-        ],
+    return held_record(item, peers) | {
         "change": output.show_change(item.change.old, item.change.new),
         "excerpt": None if body is None else excerpt(body, item.change.model),
         "evidence_kept": body is not None,
-    }
-
-
-def _move_records(change: Change) -> list[dict[str, Any]]:
-    """Every rate that is otherwise, with its factor; None for a rate that is not there."""
-    old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
-    changed = moves(old, new) if new else []
-    kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()
-    gone = [
-        (when, meter, rate)
-        for when, meter, rate in (old.every_rate() if old else [])
-        if (when, meter) not in kept
-    ]
-    return [_move_record(move.when, move.meter, move.old, move.new) for move in changed] + [
-        _move_record(when, meter, rate, None) for when, meter, rate in gone
-    ]
-
-
-def _move_record(
-    when: When | None, meter: Meter, old: Rate | None, new: Rate | None
-) -> dict[str, Any]:
-    return {
-        "meter": meter.value,
-        "when": None if when is None else write_when(when),
-        "old": None if old is None else str(old),
-        "new": None if new is None else str(new),
-        "ratio": f"{new / old:.4g}" if old and new else None,
     }
 
 
@@ -470,20 +408,11 @@ def _moved_lines(record: dict[str, Any]) -> Iterator[str]:
 
 def _reason_lines(reasons: Sequence[str]) -> Iterator[str]:
     """A line for each rule: why there is such a rule, then where it is broken."""
-    for rule, details in _details(reasons).items():
-        card = _RULES.get(rule)
+    for rule, details in by_rule(reasons).items():
+        card = RULE_CARDS.get(rule)
         why = f": {card.why}" if card else ""
         where = f" [{'; '.join(details)}]" if details else ""
         yield f"{rule}{why}{where}"
-
-
-def _details(reasons: Iterable[str]) -> dict[str, list[str]]:
-    """By rule, what else its reasons say."""
-    found: dict[str, list[str]] = {}
-    for reason in reasons:
-        rule, _, detail = reason.partition(": ")
-        found.setdefault(rule, []).extend([detail] if detail else [])
-    return found
 
 
 # Showing announcements and the audit log
@@ -496,27 +425,9 @@ def _rate(name: str, text: str) -> Rate:
         raise typer.BadParameter(f"{name}: {error}") from None
 
 
-def _announcement_record(entry: Announcement) -> dict[str, Any]:
-    """One entry of `announcements --json`."""
-    move = entry.move
-    return {
-        "id": entry.id,
-        "provider": entry.provider,
-        "model": move.model,
-        **_move_record(move.when, move.meter, move.old, move.new),
-        "not_before": output.json_instant(move.not_before),
-        "author": entry.author,
-        "reason": entry.reason,
-        "recorded_at": output.json_instant(entry.recorded_at),
-        "used_at": output.json_instant(entry.used_at),
-        "used_by": entry.used_by,
-        "ended_at": output.json_instant(entry.ended_at),
-    }
-
-
 def _show_announcements(entries: Sequence[Announcement], *, as_json: bool) -> None:
     if as_json:
-        output.print_json([_announcement_record(entry) for entry in entries])
+        output.print_json([announcement_record(entry) for entry in entries])
         return
     output.print_table(
         ("id", "provider", "model", "meter", "move", "not before", "state", "author", "reason"),
@@ -552,21 +463,6 @@ def _state(entry: Announcement) -> str:
     if entry.used_at is not None:
         return f"came true in reading {entry.used_by}"
     return "ended" if entry.ended_at is not None else "to come"
-
-
-def _audit_record(entry: AuditEntry) -> dict[str, Any]:
-    """One entry of `audit-log --json`."""
-    return {
-        "id": entry.id,
-        "at": output.json_instant(entry.at),
-        "who": entry.who,
-        "action": entry.action,
-        "provider": entry.provider,
-        "model": entry.model,
-        "subject": entry.subject,
-        "what": dict(entry.what),
-        "reason": entry.reason,
-    }
 
 
 def _why(entry: AuditEntry) -> str:
