@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,14 +15,17 @@ from typing import Any, TypeAlias
 import httpx
 
 from pricing_sync.apart import settle_apart
+from pricing_sync.cost import Cost, Usage
+from pricing_sync.current import CurrentBook
 from pricing_sync.engines.local import LocalEngine
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.fetch import Fetched, http_client
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.price import Meter, Rate, RateCard
-from pricing_sync.price_book import Price, prices
+from pricing_sync.price_book import Price, PriceBook, prices
 from pricing_sync.providers.provider import PAGE_SEPARATOR
 from pricing_sync.publish.listener import Listener
+from pricing_sync.publish.logs import LogListener
 from pricing_sync.reach import Ask, Reach
 from pricing_sync.run import Outcome, Reading, Run, run_summary
 from pricing_sync.scheduler import Ending, Scheduler
@@ -69,7 +73,7 @@ class PricingSync:
     Args:
         settings: By default those of the environment and `pricing-sync.toml`.
         reach: Given by who brings providers or keys of their own.
-        listeners: Told of what happens.
+        listeners: Told of what happens, beside the log.
         create: Make the database if there is none.
     """
 
@@ -83,12 +87,14 @@ class PricingSync:
     ) -> None:
         self.settings = settings or load_settings()
         self.reach = reach or Reach(self.settings)
-        self._listeners = tuple(listeners)
+        self._listeners = (LogListener(), *listeners)
         self._create = create
         self._store: Store | None = None
         self._scheduler: Scheduler | None = None
         self._engine: LocalEngine | None = None
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
+        #: The price book of this process, how far it is behind, and what it had no price for.
+        self.current = CurrentBook()
 
     # Opening and closing
 
@@ -254,8 +260,13 @@ class PricingSync:
         return run
 
     def status(self) -> dict[str, Any]:
-        """The state of the schedule, as JSON can hold it; right from the first second on."""
-        return self.scheduler.status(datetime.now(UTC))
+        """The state of the schedule, as JSON can hold it. It survives a restart.
+
+        `running`: some process that shares the database schedules, or this one is about to.
+        """
+        status = self.scheduler.status(datetime.now(UTC))
+        is_ours = self.settings.enabled and self.is_running
+        return status | {"running": status["running"] or is_ours}
 
     # Reading at once, without the schedule
 
@@ -417,6 +428,41 @@ class PricingSync:
 
     # Prices
 
+    def book(self) -> PriceBook:
+        """Every price that counts, in memory. Cheap, and for any thread.
+
+        Within `BOOK_SECONDS` it has what other processes change, and at once what is overridden
+        here. While the database cannot be read the last book serves on: see `stale_since`.
+
+        Raises:
+            StoreError: the database cannot be read, and never could.
+        """
+        return self.current.book(self.store)
+
+    def forget_book(self) -> None:
+        """Let what was just written to the store count in this process at once."""
+        self.current.forget(self.store)
+
+    @property
+    def stale_since(self) -> datetime | None:
+        """While the database cannot be read: when the price book was last known to hold."""
+        return self.current.stale_since
+
+    @property
+    def unpriced(self) -> Counter[str]:
+        """How often `cost` knew no price, by `unknown_model`, `unpriced` and `no_rate`."""
+        return self.current.unpriced
+
+    def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
+        """What *usage* of a model costs now, by the book, or at an instant, by the ledger.
+
+        Raises:
+            NoPrice: the model is unknown or unpriced, or its card names no rate for what was used.
+            StoreError: the database cannot be read.
+            ValueError: the instant has no time zone.
+        """
+        return self.current.cost(self.store, provider, model, usage, at)
+
     def prices(
         self,
         provider: str | None = None,
@@ -508,7 +554,7 @@ class PricingSync:
             raise SettingsError(f"override: {currency!r} is not a currency code such as USD")
         if currency and listed and currency != listed:
             raise SettingsError(f"override: the card of {model} is in {listed}, not {currency}")
-        return self.store.set_overrides(
+        made = self.store.set_overrides(
             provider,
             model,
             rates,
@@ -519,6 +565,8 @@ class PricingSync:
             until=until,
             now=now,
         )
+        self.forget_book()
+        return made
 
     def end_override(
         self, provider: str, model: str, meters: Sequence[Meter] = (), *, at: datetime | None = None
@@ -533,6 +581,7 @@ class PricingSync:
         ended = self.store.end_overrides(provider, model, meters or tuple(Meter), at or now, now)
         if not ended:
             raise UnknownName(f"{provider}: {model}: no such override")
+        self.forget_book()
         return ended
 
     def override_report(

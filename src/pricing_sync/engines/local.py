@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,8 @@ class _Seen:
     claims: Sequence[Claim] = ()
     #: Readings of processes that died, and whether their run has ended with them.
     buried: Sequence[tuple[Reading, bool]] = ()
+    #: Runs of which something is left.
+    open_runs: Set[str] = frozenset()
 
 
 class LocalEngine:
@@ -102,13 +104,13 @@ class LocalEngine:
             await asyncio.wait(self._tasks.values(), timeout=_LAST_WORDS_SECONDS)
         if self._loop is not None:
             self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+            await asyncio.wait([self._loop])
         if first and self._schedules:
-            await self._survive("resign", asyncio.to_thread(self._resign))
+            await self._survive("resign", self._resign())
 
-    def _resign(self) -> None:
-        self._scheduler.resign(datetime.now(UTC))
+    async def _resign(self) -> None:
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            await asyncio.to_thread(self._scheduler.resign, datetime.now(UTC))
 
     async def _go_on(self) -> None:
         while True:
@@ -119,7 +121,9 @@ class LocalEngine:
                     await self._woken.wait()
 
     async def _turn(self) -> None:
-        seen = await asyncio.to_thread(self._look, list(self._tasks))
+        told_of = set(self._told_of)
+        seen = await asyncio.to_thread(self._look, list(self._tasks), told_of)
+        self._told_of -= told_of - seen.open_runs
         for claim in seen.unwanted:
             if task := self._tasks.get(claim):
                 task.cancel()
@@ -135,17 +139,18 @@ class LocalEngine:
         # There may be room now, or another reading of the same provider waits.
         self._woken.set()
 
-    def _look(self, held: Sequence[Claim]) -> _Seen:
+    def _look(self, held: Sequence[Claim], told_of: set[str]) -> _Seen:
         """What to leave off and what to begin, by what the database says now."""
         now = datetime.now(UTC)
         unwanted = self._keep(held, now)
-        leads = not self._stopping and self._schedules and self._scheduler.tick(now)
-        if self._stopping or not (leads or self._told_of):
+        if self._stopping or not (self._schedules or told_of):
             return _Seen(unwanted)
+        # First, so that what a dead process did to a provider counts in when that is due.
         buried = self._scheduler.bury(now)
-        runs = None if leads else set(self._told_of)
+        leads = self._schedules and self._scheduler.tick(now)
+        runs = None if leads else told_of
         claims = self._scheduler.claim(now, most=self._at_once - len(held), runs=runs)
-        return _Seen(unwanted, claims, buried)
+        return _Seen(unwanted, claims, buried, self._scheduler.open_runs() if told_of else set())
 
     def _keep(self, held: Sequence[Claim], now: datetime) -> Sequence[Claim]:
         """Say that this process is alive at what it holds; what of it is unwanted."""
@@ -186,7 +191,6 @@ class LocalEngine:
     async def _tell(self, reading: Reading, error: Exception | None, *, ended_run: bool) -> None:
         await self._to_all(lambda listener: listener.reading_ended(reading, error))
         if ended_run:
-            self._told_of.discard(reading.run_id)
             found = await self._survive("run", asyncio.to_thread(self._store.run, reading.run_id))
             if found is not None:
                 run, readings = found

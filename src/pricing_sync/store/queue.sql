@@ -119,8 +119,13 @@ SET plan = excluded.plan, anchor_at = excluded.anchor_at, due_at = excluded.due_
 DELETE FROM pricing_schedule WHERE provider = :provider;
 
 -- name: attempts
--- When each provider was last asked, successfully or not.
-SELECT provider, MAX(started_at) FROM pricing_readings GROUP BY provider;
+-- When each provider was last asked, successfully, in vain or not yet to any end.
+SELECT provider, MAX(at) FROM (
+    SELECT provider, started_at AS at FROM pricing_readings
+    UNION ALL
+    SELECT provider, queued_at AS at FROM pricing_queue WHERE state = 'reading'
+) tries
+GROUP BY provider;
 
 -- name: count
 INSERT INTO pricing_counters (name, labels, value) VALUES (:name, :labels, :value)

@@ -1,0 +1,76 @@
+"""A service over simulated providers, with delays short enough to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pricing_sync.app import PricingSync
+from pricing_sync.demo.server import DemoServer
+from pricing_sync.providers import built_in
+from pricing_sync.publish.listener import Listener
+from pricing_sync.reach import Reach
+from pricing_sync.run import Reading, Run
+from pricing_sync.settings import ProviderSettings, Settings
+
+#: Providers that need no key.
+TWO = ("openrouter", "novita")
+KEYS = {
+    variable: "a-key-of-the-tests"
+    for provider in built_in().values()
+    for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
+}
+
+
+@dataclass
+class Told(Listener):
+    """Everything that a listener is told, in order."""
+
+    readings: list[Reading] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    broken: list[tuple[str, Exception]] = field(default_factory=list)
+
+    def reading_ended(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
+        self.readings.append(reading)
+
+    def run_ended(self, run: Run, readings: Sequence[Reading]) -> None:  # noqa: ARG002
+        self.runs.append(run)
+
+    def broke(self, where: str, error: Exception) -> None:
+        self.broken.append((where, error))
+
+
+def settings_of(
+    folder: Path, server: DemoServer | None, providers: Sequence[str] = TWO, **more: Any
+) -> Settings:
+    """Settings for providers of *server* and a database in *folder*; nothing is read by itself
+    within a test unless *more* says so."""
+    tables = more.pop("tables", {})
+    given: dict[str, Any] = {
+        "database": f"sqlite:///{folder / 'prices.db'}",
+        "providers": tuple(providers),
+        "first_delay_seconds": 3600,
+        "attempts": 1,
+        "provider": {
+            name: ProviderSettings(
+                base_url=server.base_url(name) if server else None, **tables.get(name, {})
+            )
+            for name in providers
+        },
+    }
+    return Settings(**given | more)
+
+
+def service(settings: Settings, *listeners: Listener) -> PricingSync:
+    """A service with every key that a simulated provider asks for."""
+    return PricingSync(settings, reach=Reach(settings, environment=KEYS), listeners=listeners)
+
+
+async def until(true: Any, seconds: float = 10) -> None:
+    """Wait until *true()* is; fail when it is not within *seconds*."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110  nobody signals it
+            await asyncio.sleep(0.01)
