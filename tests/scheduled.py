@@ -1,0 +1,39 @@
+"""Two providers on loopback, openrouter and nearai, and reading them by the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from pricing_sync.app import PricingSync
+from pricing_sync.publish.listener import Listener
+from pricing_sync.settings import Settings
+from pricing_sync.settings.fields import ProviderSettings
+
+from fault_server import FaultServer
+
+
+def two_providers(
+    folder: Path, servers: Mapping[str, FaultServer] | None = None, *listeners: Listener
+) -> PricingSync:
+    """An app of one database; each provider is asked at its server. It reads at once."""
+    tables = {
+        name: ProviderSettings(base_url=server.url) for name, server in (servers or {}).items()
+    }
+    settings = Settings(
+        database=f"sqlite:///{folder / 'prices.db'}",
+        providers=("openrouter", "nearai"),
+        first_delay_seconds=0,
+        attempts=1,
+        provider=tables,
+    )
+    return PricingSync(settings, listeners=listeners)
+
+
+async def by_the_schedule(app: PricingSync) -> None:
+    """Let an open app schedule until a run of it has ended."""
+    app.start()
+    while not any(run.finished_at for run, _ in app.store.runs(10)):  # noqa: ASYNC110  it has no id yet
+        await asyncio.sleep(0.01)
+    await app.stop()
