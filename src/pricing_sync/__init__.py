@@ -1,7 +1,7 @@
 """Prices that an LLM gateway can bill by.
 
-`price` and `cost` need only the standard library. Reading providers and keeping the ledger is
-`pricing_sync.app.PricingSync`, with the extra `sync`.
+`PriceBook`, `cost` and what they are made of need only the standard library. Reading providers and
+keeping the ledger is `pricing_sync.app.PricingSync`, with the extra `sync`.
 """
 
 from pricing_sync.cost import Cost, Item, Usage, cost
@@ -19,6 +19,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
+from pricing_sync.price_book import Price, PriceBook
 from pricing_sync.version import VERSION
 
 __version__ = VERSION
@@ -32,6 +33,8 @@ __all__ = [
     "Meter",
     "NoPrice",
     "Per",
+    "Price",
+    "PriceBook",
     "PricingSyncError",
     "Rate",
     "RateCard",

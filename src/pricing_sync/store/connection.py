@@ -46,6 +46,12 @@ class Connection(Protocol):
             StoreBusy: another process did not let go of the write lock in time.
         """
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """What this thread reads inside is of one moment, whatever others write meanwhile.
+
+        Others that read may have to wait: nothing is worked out in it, and nothing written.
+        """
+
     def close(self) -> None:
         """Let go of the database. Closing twice is harmless."""
 
@@ -75,6 +81,19 @@ def next_recorded_at(connection: Connection, now: datetime) -> datetime:
     if latest is None or datetime.fromisoformat(latest) < now:
         return now
     return datetime.fromisoformat(latest) + timedelta(microseconds=1)
+
+
+def new_revision(connection: Connection) -> None:
+    """Say that what counts is changed: cards or overrides. In the transaction that changes it.
+
+    It is counted, because the newest time would miss some: a card may end without a row being
+    added, and clocks are set back.
+    """
+    connection.run(
+        "INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)"
+        " ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1",
+        {},
+    )
 
 
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:

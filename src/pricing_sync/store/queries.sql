@@ -221,6 +221,24 @@ WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
     AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model, meter, since;
 
+-- name: overrides_of_book
+-- Overrides that may count since the card in force began or, where there is none, since an instant.
+SELECT {override} FROM pricing_overrides o
+WHERE superseded_at IS NULL AND (
+    until IS NULL OR until > COALESCE(
+        (
+            SELECT l.since FROM pricing_ledger l
+            WHERE l.provider = o.provider AND l.model = o.model
+                AND l.superseded_at IS NULL AND l.until IS NULL
+        ),
+        :at
+    )
+)
+ORDER BY provider, model, meter, since;
+
+-- name: revision
+SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
+
 -- name: supersede_override
 UPDATE pricing_overrides SET superseded_at = :recorded_at
 WHERE id = :id AND superseded_at IS NULL;

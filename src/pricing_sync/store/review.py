@@ -26,6 +26,7 @@ from pricing_sync.store.connection import (
     Connection,
     Queried,
     load_queries,
+    new_revision,
     next_recorded_at,
     placeholders,
 )
@@ -312,6 +313,8 @@ class Review(Queried):
             for item in items
             if _needs_card(item, standing[item.change.model])
         ]
+        if replaced:
+            new_revision(self._connection)
         self._many("supersede_open_card", replaced)
         self._many("close_card", replaced)
         cards = {item.change.model: item.change.new for item in items}

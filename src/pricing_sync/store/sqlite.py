@@ -34,7 +34,7 @@ class SqliteConnection:
             StoreError: it is not there, cannot be opened, or is not an SQLite database.
         """
         self.path = path
-        self._lock, self._reading = threading.RLock(), threading.Lock()
+        self._lock, self._reading = threading.RLock(), threading.RLock()
         self._writer: int | None = None
         if not create and not path.is_file():
             raise StoreError(f"database: {path} does not exist")
@@ -105,6 +105,20 @@ class SqliteConnection:
                 raise
             finally:
                 self._writer = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        if self._writer == threading.get_ident():
+            yield  # a transaction is of one moment already
+            return
+        with self._reading, self._translated():
+            self._reader.execute("BEGIN")
+            try:
+                yield
+            finally:
+                # A database that cannot be read may have ended it already.
+                if self._reader.in_transaction:
+                    self._reader.execute("ROLLBACK")
 
     def close(self) -> None:
         with self._lock, self._reading:

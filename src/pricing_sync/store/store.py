@@ -16,6 +16,7 @@ from pricing_sync.errors import StoreError
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.notation import read_listing, write_listing
 from pricing_sync.price import Meter, Rate, RateCard
+from pricing_sync.price_book import PriceBook
 from pricing_sync.run import Reading, Run
 from pricing_sync.store import rows
 from pricing_sync.store.connection import (
@@ -24,6 +25,7 @@ from pricing_sync.store.connection import (
     load_queries,
     migrate,
     migrations,
+    new_revision,
     next_recorded_at,
     placeholders,
     refuse_newer,
@@ -162,6 +164,12 @@ class Store(Queried):
         with self._connection.transaction():
             yield
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What this thread reads inside is of one moment. Not for writing, nor for long."""
+        with self._connection.snapshot():
+            yield
+
     def last_reading(self, provider: str) -> LastReading | None:
         """The newest successful reading of a provider, or None before the first."""
         found = self._rows("last_reading", provider=provider)
@@ -231,6 +239,7 @@ class Store(Queried):
         if not closing:
             return
         known = write_instant(recorded_at)
+        new_revision(self._connection)
         self._run("forget_touched")
         self._many("touch", [{"model": model} for model in closing])
         self._run("supersede_open_cards", provider=reading.provider, recorded_at=known)
@@ -401,6 +410,32 @@ class Store(Queried):
             )
         return [rows.read_statement(row) for row in found]
 
+    def revision(self) -> str:
+        """Another one after each transaction that changed a card or an override."""
+        found = self._rows("revision")
+        return str(found[0][0]) if found else "0"
+
+    def book(self) -> PriceBook:
+        """The prices that count now, all of one moment.
+
+        Raises:
+            StoreError: the database cannot be read, or somebody wrote rows by hand that cannot.
+        """
+        read_at = datetime.now(UTC)
+        with self.snapshot():
+            revision = self.revision()
+            cards = self._rows("current_cards", provider=None, model=None)
+            overrides = self._rows("overrides_of_book", at=write_instant(read_at))
+        try:
+            return PriceBook(
+                map(rows.read_statement, cards),
+                map(rows.read_override, overrides),
+                read_at=read_at,
+                revision=revision,
+            )
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"database: the price book: {error}") from error
+
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, what was once believed too."""
         found = self._rows("history", provider=provider, model=model, all=int(everything))
@@ -504,6 +539,7 @@ class Store(Queried):
                 for meter, rate in rates.items()
             ]
             self._many("add_override", [rows.write_override(override) for override in made])
+            new_revision(self._connection)
         return made
 
     def end_overrides(
@@ -511,7 +547,10 @@ class Store(Queried):
     ) -> list[MeterOverride]:
         """End the overrides of these meters at an instant; which ones they were."""
         with self.transaction():
-            return self._end_overrides(provider, model, meters, at, now)
+            ended = self._end_overrides(provider, model, meters, at, now)
+            if ended:
+                new_revision(self._connection)
+        return ended
 
     def _end_overrides(
         self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
