@@ -351,7 +351,6 @@ def test_who_was_given_up_for_dead_cannot_store_its_reading(clock: Clockwork) ->
     with pytest.raises(LostClaim):
         clock.take(claim)
     assert Outcome.FAILED is clock.store.queue.run(claim.run_id).outcome
-    assert [claim] == clock.scheduler.unwanted([claim])
 
 
 def test_who_says_that_it_is_alive_is_not_given_up(clock: Clockwork) -> None:

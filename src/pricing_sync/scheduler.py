@@ -271,16 +271,23 @@ class Scheduler:
 
     def claim(self, now: datetime, *, most: int, runs: set[str] | None) -> list[Claim]:
         """Readings for this process to take, of these *runs* or of any."""
-        return self._queue.claim(self.owner, now + self._lease, most=most, runs=runs)
+        return self._queue.claim(self.owner, now, now + self._lease, most=most, runs=runs)
+
+    def open_runs(self) -> set[str]:
+        """The runs of which something is queued or going on."""
+        return {item.run_id for item in self._queue.active()}
 
     def renew(self, claims: Sequence[Claim], now: datetime) -> None:
         """Say that this process is alive and at these."""
         self._queue.renew(claims, now + self._lease)
 
     def unwanted(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Which of its readings this process should leave off: cancelled, or taken from it."""
+        """Which of its readings this process should leave off, because somebody asked for it.
+
+        One that was given up for dead goes on until it is refused.
+        """
         owned = self._queue.owned(self.owner)
-        return [claim for claim in claims if owned.get((claim.run_id, claim.provider), True)]
+        return [claim for claim in claims if owned.get((claim.run_id, claim.provider))]
 
     def give_up(
         self, claim: Claim, kind: str, why: str, now: datetime | None = None

@@ -72,7 +72,7 @@ class LocalEngine:
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._told_of: set[str] = set()
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._ended = False
         self._loop: asyncio.Task[None] | None = None
         self._complaint = ""
 
@@ -96,24 +96,29 @@ class LocalEngine:
         Stopping twice, or before the start, is harmless.
         """
         first, self._stopping = not self._stopping, True
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
+        await self._end(grace_seconds)
         for task in self._tasks.values():
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=_LAST_WORDS_SECONDS)
+        await self._end(_LAST_WORDS_SECONDS)
         if self._loop is not None:
+            self._ended = True
+            self._woken.set()
+            await asyncio.wait([self._loop], timeout=_LAST_WORDS_SECONDS)
             self._loop.cancel()
-            await asyncio.wait([self._loop])
         if first and self._schedules:
             await self._survive("resign", self._resign())
+
+    async def _end(self, seconds: float) -> None:
+        """Wait for the readings that go on."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=seconds)
 
     async def _resign(self) -> None:
         async with asyncio.timeout(_LAST_WORDS_SECONDS):
             await asyncio.to_thread(self._scheduler.resign, datetime.now(UTC))
 
     async def _go_on(self) -> None:
-        while True:
+        while not self._ended:
             self._woken.clear()
             await self._survive("tick", self._turn())
             with suppress(TimeoutError):
@@ -128,6 +133,9 @@ class LocalEngine:
             if task := self._tasks.get(claim):
                 task.cancel()
         for claim in seen.claims:
+            if self._stopping:
+                await self._give_up(claim, CANCELLED, "left off", None)
+                continue
             task = asyncio.create_task(self._read(claim), name=f"pricing-sync {claim.provider}")
             self._tasks[claim] = task
             task.add_done_callback(partial(self._forget, claim))

@@ -33,6 +33,8 @@ from pricing_sync.store.rows import (
 _QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
 #: A lease that ends later than this from now was taken before the clock was set back.
 _HORIZON = timedelta(hours=1)
+#: How long a run waits for the last of its providers before it begins with the others.
+_PATIENCE = timedelta(seconds=30)
 
 #: Counters: how many of each set of labels, such as `(("provider", "xai"), ("status", "held"))`.
 Labels = tuple[tuple[str, str], ...]
@@ -181,6 +183,7 @@ class Queue(Queried):
     def claim(
         self,
         owner: str,
+        now: datetime,
         until: datetime,
         *,
         most: int,
@@ -190,20 +193,22 @@ class Queue(Queried):
 
         *runs* limits them to those of these runs. No provider is read twice at once.
         """
-        if most <= 0 or not self._claimable(owner, runs):
+        if most <= 0 or not self._claimable(owner, now, runs):
             return []
         with self.transaction():
             first: dict[str, Claim] = {}
-            for claim in self._claimable(owner, runs):
+            for claim in self._claimable(owner, now, runs):
                 first.setdefault(claim.provider, claim)
             claims = list(first.values())[:most]
             self._many("claim", [_key(claim) | {"until": write_instant(until)} for claim in claims])
         return claims
 
-    def _claimable(self, owner: str, runs: Collection[str] | None) -> list[Claim]:
+    def _claimable(self, owner: str, now: datetime, runs: Collection[str] | None) -> list[Claim]:
         return [
             Claim(run_id, provider, owner, bool(dry_run), started_by)
-            for run_id, provider, dry_run, started_by in self._rows("claimable")
+            for run_id, provider, dry_run, started_by in self._rows(
+                "claimable", patient_until=write_instant(now - _PATIENCE)
+            )
             if runs is None or run_id in runs
         ]
 

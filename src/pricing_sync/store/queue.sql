@@ -37,11 +37,20 @@ WHERE q.state IN ('queued', 'reading')
 ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
 
 -- name: claimable
--- What can be begun, the most wanted first.
+-- What can be begun, the most wanted first. A run of which nothing has begun waits, for a while,
+-- until all its providers are free: until then it can serve others who ask for the same.
 SELECT q.run_id, q.provider, r.dry_run, r.started_by FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state = 'queued' AND NOT EXISTS (
     SELECT 1 FROM pricing_queue a WHERE a.provider = q.provider AND a.state = 'reading'
+) AND (
+    q.queued_at <= :patient_until
+    OR EXISTS (SELECT 1 FROM pricing_queue b WHERE b.run_id = q.run_id AND b.state <> 'queued')
+    OR NOT EXISTS (
+        SELECT 1 FROM pricing_queue mine
+        JOIN pricing_queue busy ON busy.provider = mine.provider AND busy.state = 'reading'
+        WHERE mine.run_id = q.run_id
+    )
 )
 ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
 
