@@ -1,6 +1,6 @@
 """The OpenRouter dialect of `GET /models`: decimal strings, US dollars per single unit.
 
-Read here for OpenRouter itself and for everyone who copies its shape.
+Read here, and written, for OpenRouter itself and for everyone who copies its shape.
 Source: openrouter.ai/docs, the official SDK 1.3.84, and answers recorded 2025-05 to 2026-07.
 """
 
@@ -9,11 +9,24 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from pricing_sync.price import Conditional, Listing, Meter, Per, Rate, RateCard, Unpriced, When, Why
+from pricing_sync.price import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Rates,
+    Unpriced,
+    When,
+    Why,
+)
 from pricing_sync.wire import (
     ABSENT,
     Amount,
@@ -193,3 +206,66 @@ def _days(entry: Mapping[str, Raw], where: str) -> frozenset[int] | None:
         return frozenset(_DAYS[day[:3].lower()] for day in days)
     except (msgspec.MsgspecError, KeyError) as error:
         raise BadAmount(f"{where}.utc_days: {error}") from None
+
+
+# Writing
+
+_KEYS = {amount.meter: key for key, amount in FIELDS.items() if amount is not None}
+
+
+def write(card: RateCard) -> dict[str, Any] | None:
+    """The `pricing` object that says what *card* does; None when none would.
+
+    What this dialect has no word for is left out where the rest stays true (rates of service tiers
+    and regions). Where it would not, nothing is said at all: of another currency or meter, of a
+    condition on the hours of another zone.
+    """
+    base = _write_rates(card.rates)
+    if card.currency != "USD" or not card.rates or base is None:
+        return None
+    if Meter.IMAGE in card.rates:
+        # What tells whole images from image tokens: see `_image`.
+        base.setdefault("request", "0")
+        if base["image"] == base.get("prompt"):
+            return None
+    overrides = []
+    for entry in card.overrides:
+        if entry.when.service_tier is not None or entry.when.region is not None or not entry.rates:
+            continue
+        when, replaced = _write_when(entry.when), _write_rates(entry.rates)
+        if when is None or replaced is None or Meter.IMAGE in entry.rates:
+            return None
+        overrides.append(when | replaced)
+    named = {"prompt": "0", "completion": "0", **base}
+    return named | ({"overrides": overrides} if overrides else {})
+
+
+def _write_rates(rates: Rates) -> dict[str, str] | None:
+    """Dollars per unit; None when a meter has no key."""
+    keys = _KEYS | {Meter.IMAGE: "image"}
+    if not rates.keys() <= keys.keys():
+        return None
+    return {keys[meter]: _dollars(rates[meter]) for meter in Meter if meter in rates}
+
+
+def _dollars(rate: Rate) -> str:
+    """A rate per single unit as a plain decimal."""
+    text = f"{Decimal(int(rate)).scaleb(-15):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _write_when(when: When) -> dict[str, Any] | None:
+    """The condition in the dialect's words; None when it has none for it."""
+    written: dict[str, Any] = {}
+    if when.min_input_tokens is not None:
+        # OpenRouter's tier begins above the number, ours at it.
+        written["min_prompt_tokens"] = when.min_input_tokens - 1
+    if when.hours is not None:
+        start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)
+        written |= {"utc_start": start, "utc_end": end}
+    if when.weekdays is not None:
+        written["utc_days"] = [day for day, number in _DAYS.items() if number in when.weekdays]
+    is_local = when.hours is not None or when.weekdays is not None
+    if not written or when.min_input_tokens == 0 or (is_local and when.time_zone != "UTC"):
+        return None
+    return written

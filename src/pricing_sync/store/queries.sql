@@ -147,15 +147,27 @@ VALUES (
 );
 
 -- name: runs
-SELECT {run} FROM pricing_runs
-WHERE CAST(:before AS TEXT) IS NULL OR id < :before
-ORDER BY id DESC
+SELECT {run} FROM pricing_runs r
+WHERE (CAST(:before AS TEXT) IS NULL OR r.id < :before) AND {run_wanted}
+ORDER BY r.id DESC
 LIMIT :limit;
 
 -- name: readings_of_runs
 SELECT {reading} FROM pricing_readings
-WHERE run_id >= :first AND run_id <= :last
+WHERE run_id >= :first AND run_id <= :last AND run_id IN (
+    SELECT r.id FROM pricing_runs r WHERE r.id >= :first AND r.id <= :last AND {run_wanted}
+)
 ORDER BY run_id, started_at, id;
+
+-- name: failing
+-- The newest failure of each provider that nothing better came after.
+SELECT {reading} FROM pricing_readings f
+WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
+    SELECT 1 FROM pricing_readings n
+    WHERE n.provider = f.provider AND n.at > f.at
+        AND ((n.status = 'failed' AND n.error_kind <> 'cancelled')
+            OR (n.status <> 'failed' AND n.dry_run = 0))
+);
 
 -- name: latest_successes
 SELECT provider, MAX(finished_at) FROM pricing_readings

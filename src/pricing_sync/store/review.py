@@ -173,6 +173,17 @@ class Review(Queried):
         )
         return [_item(row) for row in found]
 
+    def item(self, held_id: str) -> HeldItem:
+        """One held change, whatever became of it.
+
+        Raises:
+            UnknownName: there is none of that id.
+        """
+        found = self._held(held_id)
+        if not found:
+            raise UnknownName(f"held: {held_id[:80]!a}: no such held change")
+        return _item(found[0])
+
     def accept(
         self,
         held_id: str,
@@ -290,10 +301,9 @@ class Review(Queried):
 
     def _pinned(self, shown: Shown, provider: str | None) -> HeldItem:
         """The open held change that was *shown*."""
-        found = [_item(row) for row in self._held(shown.held_id)]
-        if not found or provider not in (None, found[0].provider):
-            raise UnknownName(f"{provider or 'held'}: {shown.held_id}: no such held change")
-        item = found[0]
+        item = self.item(shown.held_id)
+        if provider not in (None, item.provider):
+            raise UnknownName(f"{provider}: {shown.held_id}: no such held change")
         if item.state is not State.OPEN:
             raise _stale(item, f"it is {item.state} by {item.decided_by} already")
         if (item.change.old, item.change.new) != (shown.old, shown.new):

@@ -50,6 +50,15 @@ def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
+#: Of the provider and of the status that are asked for, if they are.
+_RUN_WANTED = """(
+    CAST(:status AS TEXT) IS NULL OR COALESCE(r.outcome, 'running') = :status
+) AND (
+    CAST(:provider AS TEXT) IS NULL
+    OR EXISTS (SELECT 1 FROM pricing_queue q WHERE q.run_id = r.id AND q.provider = :provider)
+    OR EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = r.id AND d.provider = :provider)
+)"""
+
 _QUERIES = load_queries(
     {
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
@@ -57,7 +66,8 @@ _QUERIES = load_queries(
         "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
-        "run": _quoted(RUN_COLUMNS),
+        "run": _quoted(RUN_COLUMNS, "r."),
+        "run_wanted": _RUN_WANTED,
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
@@ -361,16 +371,31 @@ class Store(Queried):
 
     # Runs
 
-    def runs(self, limit: int, before: str | None = None) -> list[tuple[Run, list[Reading]]]:
-        """The newest runs with their readings, newest first; *before* is the id to go on from."""
-        found = [rows.read_run(row) for row in self._rows("runs", before=before, limit=limit)]
-        if not found:
+    def runs(
+        self,
+        limit: int,
+        before: str | None = None,
+        *,
+        provider: str | None = None,
+        status: str | None = None,
+    ) -> list[tuple[Run, list[Reading]]]:
+        """The newest runs with their readings, newest first; *before* is the id to go on from.
+
+        *provider* limits them to those in which it was asked for, *status* to those of an outcome
+        or, when it is `running`, to those without one yet.
+        """
+        wanted = {"provider": provider, "status": status}
+        found = self._rows("runs", before=before, limit=limit, **wanted)
+        runs = [rows.read_run(row) for row in found]
+        if not runs:
             return []
-        readings: dict[str, list[Reading]] = {run.id: [] for run in found}
-        for row in self._rows("readings_of_runs", first=found[-1].id, last=found[0].id):
+        readings: dict[str, list[Reading]] = {run.id: [] for run in runs}
+        for row in self._rows("readings_of_runs", first=runs[-1].id, last=runs[0].id, **wanted):
             reading = rows.read_reading(row)
-            readings[reading.run_id].append(reading)
-        return [(run, readings[run.id]) for run in found]
+            # A run that has just ended may only now be of that status.
+            if reading.run_id in readings:
+                readings[reading.run_id].append(reading)
+        return [(run, readings[run.id]) for run in runs]
 
     def run(self, run_id: str) -> tuple[Run, list[Reading]]:
         """One run with the readings it has so far.
@@ -379,8 +404,15 @@ class Store(Queried):
             UnknownName: there is none of that id.
         """
         run = self.queue.run(run_id)
-        found = self._rows("readings_of_runs", first=run_id, last=run_id)
+        found = self._rows(
+            "readings_of_runs", first=run_id, last=run_id, provider=None, status=None
+        )
         return run, [rows.read_reading(row) for row in found]
+
+    def failing(self) -> dict[str, Reading]:
+        """Of each provider that failed when it was last read, that reading."""
+        found = [rows.read_reading(row) for row in self._rows("failing")]
+        return {reading.provider: reading for reading in found}
 
     def latest_successes(self) -> dict[str, datetime]:
         """When each provider was last read successfully."""

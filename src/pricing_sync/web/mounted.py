@@ -5,10 +5,33 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pricing_sync.app import PricingSync
-from pricing_sync.web import scheduler
+from pricing_sync.web import (
+    announcements,
+    held,
+    models,
+    overrides,
+    prices,
+    probes,
+    providers,
+    runs,
+    scheduler,
+)
 from pricing_sync.web.routes import build
 
-SUBJECTS = (scheduler.routes,)
+SUBJECTS = tuple(
+    subject.routes
+    for subject in (
+        scheduler,
+        runs,
+        providers,
+        held,
+        overrides,
+        announcements,
+        prices,
+        models,
+        probes,
+    )
+)
 
 
 def router(pricing: PricingSync) -> APIRouter:

@@ -14,9 +14,9 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Wanted(BaseModel):
-    """The base of all bodies. A key that nobody reads is a mistake, and true is no number."""
+    """The base of all bodies. A key that nobody reads is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 def read_instant(written: Any) -> datetime:

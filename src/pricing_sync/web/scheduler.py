@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import urljoin
 
 from fastapi import Body, Header, Request, Response
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from pricing_sync.run import run_summary
 from pricing_sync.web.access import Scope
@@ -24,7 +24,7 @@ class TriggerRequest(Wanted):
     providers: Annotated[list[Name], Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="By default those of the settings.", examples=[["openrouter"]]
     )
-    dry_run: bool = Field(default=False, description="Read and judge, and change no price.")
+    dry_run: StrictBool = Field(default=False, description="Read and judge, and change no price.")
 
 
 @routes.get("/admin/pricing/scheduler/status", Scope.READ, response_model=Status)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
 
 #: ISO 8601, UTC.
 Instant: TypeAlias = Annotated[
@@ -95,3 +97,272 @@ class Triggered(RunSummary):
     """The run that was asked for."""
 
     merged: bool = Field(description="Whether others had asked for it already.")
+
+
+class RunState(RunSummary):
+    """A run, and how far it has come."""
+
+    steps: dict[str, str] = Field(
+        description="`queued`, `reading`, `read`, `unchanged`, `failed` or `cancelled`."
+    )
+
+
+class Page(Shape, Generic[T]):
+    """Part of a list."""
+
+    items: list[T]
+    next: str | None = Field(description="The cursor of the page after this one.")
+
+
+class ModelCounts(Shape):
+    priced: int
+    unpriced: int
+    unreadable: int
+    missing: int
+
+
+class LastError(Shape):
+    at: Instant
+    kind: str | None
+    message: str | None
+    run_id: str
+
+
+class Plan(Shape):
+    """When a provider is read."""
+
+    every: str | None
+    cron: str | None
+    window: str | None
+    time_zone: str
+    dry_run: bool
+
+
+class ProviderState(Shape):
+    """A provider, and how well it can be read."""
+
+    provider: str
+    name: str
+    is_scheduled: bool
+    models: ModelCounts
+    last_success: Instant | None
+    age_seconds: int | None = Field(description="Since the last success.")
+    next_due: Instant | None
+    is_retry: bool
+    failures: int = Field(description="In a row.")
+    last_error: LastError | None = Field(description="None once it has been read again.")
+    held: int
+    oldest_held: Instant | None
+    plan: Plan
+    source: str | None
+    key_set: bool | None = Field(description="None where no key is needed.")
+    missing_variables: list[str]
+
+
+class ProviderStates(Shape):
+    """All of them."""
+
+    items: list[ProviderState]
+
+
+Rates: TypeAlias = Annotated[
+    dict[str, str],
+    Field(description="The currency per million units.", examples=[{"input": "2.5"}]),
+]
+
+
+class Conditional(Shape):
+    """Rates in place of the base rates, meter by meter, when the condition holds."""
+
+    when: dict[str, Any]
+    rates: Rates
+
+
+class CardShape(Shape):
+    """What a model costs, or why that is not known."""
+
+    currency: str | None
+    rates: Rates | None = Field(description="None where no price is known: it is not zero.")
+    overrides: list[Conditional] = Field(description="Later ones win.")
+    reason: str | None = Field(default=None, description="Why there is no price.")
+    since: Instant | None
+    recorded_at: Instant | None
+    source: str | None = Field(examples=["api", "catalog", "curated", "override"])
+
+
+class PriceShape(CardShape):
+    """The price of a model."""
+
+    model_config = ConfigDict(extra="allow", title="Price")
+
+    provider: str
+    model: str
+    read_at: Instant | None = Field(description="When its provider was last read.")
+    age_seconds: int | None = Field(description="Since then.")
+
+
+class ModelState(CardShape):
+    """A model, its price, and what became of it."""
+
+    provider: str
+    model: str
+    state: str = Field(examples=["priced"])
+    held: str | None = Field(description="The id of the change of it that waits.")
+    first_seen: Instant | None
+    missing_since: Instant | None
+    retired_at: Instant | None
+
+
+class Listing(Shape):
+    """What a provider says of a model: its rates, or `unpriced` and why."""
+
+    rates: Rates | None
+    currency: str | None = None
+    overrides: list[Conditional] = []
+    unpriced: str | None = None
+    note: str | None = None
+
+
+class Card(Listing):
+    """A card of the ledger: in force from `since` until `until`, known from `recorded_at`."""
+
+    since: Instant
+    until: Instant | None
+    recorded_at: Instant
+    superseded_at: Instant | None
+    source: str
+    url: str
+    reading: str
+    digest: str | None = Field(description="SHA-256 of the answer that it was read from.")
+    card: str
+
+
+class History(Shape):
+    """Every card of a model."""
+
+    provider: str
+    model: str
+    items: list[Card]
+
+
+class DecidedChange(Shape):
+    """A held change, and what became of it."""
+
+    id: str
+    provider: str
+    model: str
+    kind: str = Field(examples=["changed"])
+    old: Listing | None
+    new: Listing | None
+    reasons: list[str]
+    since: Instant = Field(description="When the provider was first seen to say so.")
+    reading: str
+    state: str = Field(examples=["open", "accepted", "rejected", "released", "lapsed"])
+    decided_at: Instant | None
+    decided_by: str | None
+    decision: str | None
+
+
+class HeldChange(DecidedChange):
+    """A held change, with what helps to judge it."""
+
+    version: str = Field(description="To be named by whoever decides about it.")
+    moves: list[dict[str, Any]]
+    rules: list[dict[str, Any]]
+    peers: dict[str, Any]
+    listed: int
+    url: str
+    digest: str | None
+
+
+class Override(Shape):
+    """A person's rate for one meter."""
+
+    id: str
+    provider: str
+    model: str
+    meter: str
+    rate: str
+    currency: str
+    since: Instant
+    until: Instant | None
+    author: str
+    reason: str
+    upstream_when_set: str | None
+
+
+class ReportedOverride(Override):
+    """An override, beside what the provider says now."""
+
+    upstream_now: str | None
+    upstream_moved: bool
+
+
+class Overrides(Shape):
+    """One for each meter."""
+
+    items: list[Override]
+
+
+class ReportedOverrides(Shape):
+    """One for each meter."""
+
+    items: list[ReportedOverride]
+
+
+class Announcement(Shape):
+    """A move that passes the gate once."""
+
+    id: str
+    provider: str
+    model: str
+    meter: str
+    when: dict[str, Any] | None
+    old: str | None
+    new: str
+    not_before: Instant
+    author: str
+    reason: str
+    recorded_at: Instant
+    used_at: Instant | None
+    used_by: str | None
+    ended_at: Instant | None
+
+
+class Announcements(Shape):
+    """All of them."""
+
+    items: list[Announcement]
+
+
+class Model(Shape):
+    """A model as OpenRouter lists it."""
+
+    id: str
+    canonical_slug: str
+    name: str
+    created: int
+    pricing: dict[str, Any] = Field(
+        description="US dollars per single unit.",
+        examples=[{"prompt": "0.0000025", "completion": "0.00001"}],
+    )
+
+
+class Models(Shape):
+    """A list as OpenRouter's."""
+
+    data: list[Model]
+
+
+class Health(Shape):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(Shape):
+    """Whether the database answers, and how old the oldest knowledge is."""
+
+    ready: bool
+    oldest_reading_seconds: int | None
+    never_read: int | None

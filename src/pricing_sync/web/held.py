@@ -1,0 +1,113 @@
+"""The changes that wait, and what a person decides about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Header, Query, Response
+from pydantic import Field
+
+from pricing_sync.app import PricingSync
+from pricing_sync.records import decided_record, held_record
+from pricing_sync.store.review import HeldItem
+from pricing_sync.web.access import Scope
+from pricing_sync.web.pages import page
+from pricing_sync.web.problems import Problem
+from pricing_sync.web.requests import Cursor, Name, OfProvider, Reason, Wanted
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import DecidedChange, HeldChange, Page
+
+routes = Routes("held changes")
+
+_IfMatch: TypeAlias = Annotated[
+    str | None, Header(description="The ETag of the change, in place of `version`.")
+]
+
+
+class Decision(Wanted):
+    """Who decides what, and why."""
+
+    version: str | None = Field(
+        default=None, max_length=100, description="Of the change, as it was shown."
+    )
+    reason: Reason
+    author: Name = "admin"
+
+
+@routes.get("/admin/pricing/held", Scope.READ, response_model=Page[HeldChange])
+def list_held(
+    pricing: Pricing,
+    provider: OfProvider = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """What waits, the oldest first, with what helps to judge it."""
+    items = sorted(pricing.store.review.items(provider), key=lambda item: item.id)
+    found = (item for item in items if item.id > (cursor or ""))
+    return page(found, limit, lambda item: item.id, lambda item: _record(pricing, item))
+
+
+@routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=HeldChange)
+def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, Any]:
+    """One change that waits or waited, with its version as its ETag."""
+    item = pricing.store.review.item(held_id)
+    response.headers["ETag"] = f'"{version(item)}"'
+    return _record(pricing, item)
+
+
+@routes.post("/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=DecidedChange)
+def accept_held(
+    pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
+) -> dict[str, Any]:
+    """Let a change count, if it is still exactly the one that was shown."""
+    return _decide(pricing, pricing.store.review.accept, held_id, decision, if_match)
+
+
+@routes.post("/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=DecidedChange)
+def reject_held(
+    pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
+) -> dict[str, Any]:
+    """Say that a change is wrong: exactly this one neither counts nor waits again."""
+    return _decide(pricing, pricing.store.review.reject, held_id, decision, if_match)
+
+
+def version(item: HeldItem) -> str:
+    """What tells the change from any other: its model, and the listings before and after."""
+    told = decided_record(item)
+    exact = [told[key] for key in ("provider", "model", "kind", "old", "new")]
+    return hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()
+
+
+def _decide(
+    pricing: PricingSync,
+    decide: Callable[..., HeldItem],
+    held_id: str,
+    decision: Decision,
+    if_match: str | None,
+) -> dict[str, Any]:
+    shown = decision.version or (if_match or "").strip().strip('"')
+    if not shown:
+        raise Problem(422, "body.version: missing, and so is If-Match")
+    item = pricing.store.review.item(held_id)
+    if shown != version(item):
+        raise Problem(409, f"held change {held_id} is not the one that was shown")
+    decided = decide(
+        held_id,
+        expected_old=item.change.old,
+        expected_new=item.change.new,
+        author=decision.author,
+        reason=decision.reason,
+        now=datetime.now(UTC),
+    )
+    pricing.forget_book()
+    return decided_record(decided)
+
+
+def _record(pricing: PricingSync, item: HeldItem) -> dict[str, Any]:
+    model = item.change.model
+    peers = pricing.store.peers.peers(item.provider, [model]).get(model, {})
+    return held_record(item, peers) | decided_record(item) | {"version": version(item)}

@@ -1,0 +1,99 @@
+"""What is known of each model that a provider ever listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pricing_sync.app import PricingSync
+from pricing_sync.ledger import ModelState
+from pricing_sync.price import RateCard
+from pricing_sync.price_book import Price
+from pricing_sync.records import json_instant, price_record
+from pricing_sync.store.store import HeldChange
+
+
+class State(StrEnum):
+    """How a model stands; of several that are true, the first here."""
+
+    #: Not listed twice: it has no price any more.
+    RETIRED = "retired"
+    #: Not listed when last read; its price stands.
+    MISSING = "missing"
+    #: Listed in a way that cannot be read; its price stands, if it has one.
+    UNREADABLE = "unreadable"
+    #: What is listed waits for a person; its price stands, if it has one.
+    HELD = "held"
+    PRICED = "priced"
+    UNPRICED = "unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model, what became of it, its price, and the change of it that waits."""
+
+    provider: str
+    model: str
+    #: None for a model that only a person has priced.
+    known: ModelState | None
+    price: Price | None
+    held: HeldChange | None
+
+    @property
+    def state(self) -> State:
+        known = self.known
+        if known is not None and known.retired_at is not None:
+            return State.RETIRED
+        if known is not None and known.missing_since is not None:
+            return State.MISSING
+        if known is not None and known.unreadable is not None:
+            return State.UNREADABLE
+        if self.held is not None:
+            return State.HELD
+        is_priced = self.price is not None and isinstance(self.price.listing, RateCard)
+        return State.PRICED if is_priced else State.UNPRICED
+
+    def record(self) -> dict[str, Any]:
+        """It as JSON."""
+        known, price = self.known, self.price
+        priced = price_record(price) if price else _NO_PRICE
+        return {
+            **priced,
+            "provider": self.provider,
+            "model": self.model,
+            "state": self.state.value,
+            "reason": self._reason() or priced.get("reason"),
+            "held": self.held.id if self.held else None,
+            "first_seen": json_instant(known.first_seen) if known else None,
+            "missing_since": json_instant(known.missing_since) if known else None,
+            "retired_at": json_instant(known.retired_at) if known else None,
+        }
+
+    def _reason(self) -> str | None:
+        if self.known is not None and self.state is State.UNREADABLE:
+            return self.known.unreadable
+        if self.held is not None and self.state is State.HELD:
+            return ", ".join(self.held.reasons)
+        return None
+
+
+_NO_PRICE: dict[str, Any] = {
+    "currency": None,
+    "rates": None,
+    "overrides": [],
+    "since": None,
+    "recorded_at": None,
+    "source": None,
+}
+
+
+def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
+    """The models of a provider, sorted by their ids."""
+    prices = {price.model: price for price in pricing.prices(provider)}
+    known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
+    held = {item.change.model: item for item in pricing.store.held(provider)}
+    return [
+        ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
+        for model in sorted(known.keys() | prices.keys())
+    ]

@@ -1,0 +1,41 @@
+"""The prices in the dialect of OpenRouter, for whoever reads that already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from pricing_sync.dialects import openrouter
+from pricing_sync.price import RateCard
+from pricing_sync.price_book import Price
+from pricing_sync.web.access import Scope
+from pricing_sync.web.requests import OfProvider
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import Models
+
+routes = Routes("prices")
+
+
+@routes.get("/v1/models", Scope.READ, response_model=Models)
+def list_dialect_models(pricing: Pricing, provider: OfProvider = None) -> JSONResponse:
+    """The models whose price this dialect can say, in US dollars per single unit.
+
+    Of one provider under its own ids, of all under `provider/model`.
+    """
+    told = (_model(price, is_prefixed=provider is None) for price in pricing.prices(provider))
+    return JSONResponse({"data": [model for model in told if model is not None]})
+
+
+def _model(price: Price, *, is_prefixed: bool) -> dict[str, Any] | None:
+    pricing = openrouter.write(price.listing) if isinstance(price.listing, RateCard) else None
+    if pricing is None:
+        return None
+    model = f"{price.provider}/{price.model}" if is_prefixed else price.model
+    return {
+        "id": model,
+        "canonical_slug": model,
+        "name": price.model,
+        "created": int(price.since.timestamp()),
+        "pricing": pricing,
+    }

@@ -1,0 +1,115 @@
+"""Prices: those that count now, those of another time, and how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Query
+
+from pricing_sync.app import PricingSync
+from pricing_sync.errors import UnknownName
+from pricing_sync.ledger import ModelState
+from pricing_sync.price_book import Price
+from pricing_sync.records import cardless_record, json_instant, price_record, statement_record
+from pricing_sync.web.access import Scope
+from pricing_sync.web.pages import page
+from pricing_sync.web.providers import age_seconds
+from pricing_sync.web.requests import Cursor, Instant, OfModel, OfProvider
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import History, Page, PriceShape
+
+routes = Routes("prices")
+
+_At: TypeAlias = Annotated[Instant | None, Query(description="As it was at this instant.")]
+_KnownAt: TypeAlias = Annotated[
+    Instant | None, Query(description="By what was known at this instant.")
+]
+#: A model with its price, or with why none has ever counted.
+_Entry: TypeAlias = Price | tuple[ModelState, str]
+
+
+@routes.get("/v1/prices", Scope.READ, response_model=Page[PriceShape])
+def list_prices(
+    pricing: Pricing,
+    provider: OfProvider = None,
+    model: OfModel = None,
+    at: _At = None,
+    known_at: _KnownAt = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """The prices by provider and model, the currency per million units."""
+    after = _read_cursor(cursor)
+    found = [
+        entry for entry in _entries(pricing, provider, model, at, known_at) if _key(entry) > after
+    ]
+    reads, now = pricing.store.latest_successes(), datetime.now(UTC)
+    return page(
+        found, limit, lambda entry: "/".join(_key(entry)), lambda entry: _told(entry, reads, now)
+    )
+
+
+@routes.get("/v1/prices/{provider}/{model:path}/history", Scope.READ, response_model=History)
+def price_history(
+    pricing: Pricing,
+    provider: str,
+    model: str,
+    *,
+    everything: Annotated[
+        bool, Query(alias="all", description="Also what was once believed.")
+    ] = False,
+) -> dict[str, Any]:
+    """Every card that a model ever had, oldest first."""
+    found = pricing.history(provider, model, everything=everything)
+    return {
+        "provider": provider,
+        "model": model,
+        "items": [statement_record(statement) for statement in found],
+    }
+
+
+@routes.get("/v1/prices/{provider}/{model:path}", Scope.READ, response_model=PriceShape)
+def get_price(
+    pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
+) -> dict[str, Any]:
+    """The price of one model. `rates` is null, and `reason` says why, where there is none."""
+    found = _entries(pricing, provider, model, at, known_at)
+    if not found:
+        raise UnknownName(f"{provider}: {model}: not in the ledger")
+    return _told(found[0], pricing.store.latest_successes(), datetime.now(UTC))
+
+
+def _entries(
+    pricing: PricingSync,
+    provider: str | None,
+    model: str | None,
+    at: datetime | None,
+    known_at: datetime | None,
+) -> list[_Entry]:
+    """What there is, sorted by provider and model. Why a model has no card is known of now only."""
+    found: list[_Entry] = [*pricing.prices(provider, model, at=at, known_at=known_at)]
+    if at is None and known_at is None:
+        priced = {_key(entry) for entry in found}
+        cardless = pricing.without_card(provider, model)
+        # A person may have priced what the provider says nothing readable of.
+        found += [entry for entry in cardless if _key(entry) not in priced]
+    return sorted(found, key=_key)
+
+
+def _key(entry: _Entry) -> tuple[str, str]:
+    of = entry if isinstance(entry, Price) else entry[0]
+    return of.provider, of.model
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, str]:
+    provider, _, model = (cursor or "").partition("/")
+    return provider, model
+
+
+def _told(entry: _Entry, reads: Mapping[str, datetime], now: datetime) -> dict[str, Any]:
+    """A price, and how old the knowledge is that it comes from."""
+    record = price_record(entry) if isinstance(entry, Price) else cardless_record(*entry)
+    read_at = reads.get(record["provider"])
+    return record | {"read_at": json_instant(read_at), "age_seconds": age_seconds(read_at, now)}

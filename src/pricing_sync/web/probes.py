@@ -1,0 +1,73 @@
+"""What is asked by those who start, stop and watch this process."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Header, Response
+
+from pricing_sync.app import PricingSync
+from pricing_sync.errors import StoreError
+from pricing_sync.publish.metrics import PricingMetrics
+from pricing_sync.web.access import Scope
+from pricing_sync.web.providers import age_seconds
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import Health, Ready
+
+routes = Routes("probes")
+
+READY_SECONDS = 2.0
+_TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+class _Text(Response):
+    media_type = "text/plain"
+
+
+@routes.get("/health", Scope.PUBLIC, response_model=Health)
+async def health() -> dict[str, Any]:
+    """Whether the process answers at all."""
+    return {"status": "ok"}
+
+
+@routes.get(
+    "/ready",
+    Scope.PUBLIC,
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "The database does not answer."}},
+)
+async def ready(pricing: Pricing, response: Response) -> dict[str, Any]:
+    """Whether the database answers. A provider that does not is no reason to send nobody here."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await asyncio.to_thread(_freshness, pricing)
+    except (StoreError, TimeoutError, RuntimeError):  # the last before it is opened
+        response.status_code = 503
+        return {"ready": False, "oldest_reading_seconds": None, "never_read": None}
+
+
+def _freshness(pricing: PricingSync) -> dict[str, Any]:
+    now, reads = datetime.now(UTC), pricing.store.latest_successes()
+    read = [reads[name] for name in pricing.settings.providers if name in reads]
+    return {
+        "ready": True,
+        "oldest_reading_seconds": age_seconds(min(read, default=None), now),
+        "never_read": len(pricing.settings.providers) - len(read),
+    }
+
+
+@routes.get("/metrics", Scope.READ, response_class=_Text, responses=_TEXT)
+def metrics(
+    pricing: Pricing, accept: Annotated[str, Header(include_in_schema=False)] = ""
+) -> Response:
+    """The metrics, for Prometheus."""
+    told = PricingMetrics(
+        pricing.store,
+        pricing.settings.providers,
+        is_running=lambda: pricing.is_running,
+        unpriced=lambda: pricing.unpriced,
+    )
+    content, content_type = told.render(accept)
+    return Response(content, headers={"Content-Type": content_type})

@@ -1,0 +1,159 @@
+"""Providers and their models: how fresh, how many, what is wrong, what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from pricing_sync.app import PricingSync
+from pricing_sync.errors import UnknownName
+from pricing_sync.records import json_instant
+from pricing_sync.run import Reading
+from pricing_sync.schedule import Due, Plan
+from pricing_sync.settings import show_duration
+from pricing_sync.store import Store
+from pricing_sync.store.store import HeldCount, ModelCounts
+from pricing_sync.web.access import Scope
+from pricing_sync.web.model_states import ModelEntry, State, model_entries
+from pricing_sync.web.pages import page
+from pricing_sync.web.requests import Cursor
+from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.shapes import ModelState, Page, ProviderState, ProviderStates
+
+routes = Routes("providers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the database says of all providers."""
+
+    counts: Mapping[str, ModelCounts]
+    held: Mapping[str, HeldCount]
+    successes: Mapping[str, datetime]
+    failing: Mapping[str, Reading]
+    dues: Mapping[str, Due]
+    now: datetime
+
+    @classmethod
+    def of(cls, store: Store) -> _Facts:
+        return cls(
+            store.model_counts(),
+            store.held_counts(),
+            store.latest_successes(),
+            store.failing(),
+            store.queue.dues(),
+            datetime.now(UTC),
+        )
+
+
+@routes.get("/admin/pricing/providers", Scope.READ, response_model=ProviderStates)
+def list_providers(pricing: Pricing) -> dict[str, Any]:
+    """The providers that are scheduled, and those that the ledger knows."""
+    facts = _Facts.of(pricing.store)
+    known = {*pricing.settings.providers, *facts.counts, *facts.successes, *facts.failing}
+    return {"items": [_record(pricing, facts, name) for name in sorted(known)]}
+
+
+@routes.get("/admin/pricing/providers/{provider}", Scope.READ, response_model=ProviderState)
+def get_provider(pricing: Pricing, provider: str) -> dict[str, Any]:
+    """One provider."""
+    facts = _Facts.of(pricing.store)
+    if provider not in facts.counts:
+        pricing.reach.provider(provider)
+    return _record(pricing, facts, provider)
+
+
+@routes.get(
+    "/admin/pricing/providers/{provider}/models", Scope.READ, response_model=Page[ModelState]
+)
+def list_models(
+    pricing: Pricing,
+    provider: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+    state: State | None = None,
+    q: Annotated[str, Query(max_length=200, description="A part of the model's id.")] = "",
+) -> dict[str, Any]:
+    """Every model that a provider ever listed, and what is known of it."""
+    entries = model_entries(pricing, provider)
+    if not entries:
+        pricing.reach.provider(provider)
+    wanted = q.lower()
+    found = (
+        entry
+        for entry in entries
+        if entry.model > (cursor or "")
+        and (state is None or entry.state == state)
+        and wanted in entry.model.lower()
+    )
+    return page(found, limit, lambda entry: entry.model, ModelEntry.record)
+
+
+def _record(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
+    counts = facts.counts.get(name)
+    success, due, failed = facts.successes.get(name), facts.dues.get(name), facts.failing.get(name)
+    held = facts.held.get(name)
+    return {
+        "provider": name,
+        "is_scheduled": name in pricing.settings.providers,
+        "models": {
+            "priced": counts.priced if counts else 0,
+            "unpriced": counts.unpriced if counts else 0,
+            "unreadable": counts.unreadable if counts else 0,
+            "missing": counts.missing if counts else 0,
+        },
+        "last_success": json_instant(success),
+        "age_seconds": age_seconds(success, facts.now),
+        "next_due": json_instant(due.at) if due else None,
+        "is_retry": due is not None and due.at == due.retry_at,
+        "failures": due.failures if due else 0,
+        "last_error": _error(failed) if failed else None,
+        "held": held.count if held else 0,
+        "oldest_held": json_instant(held.oldest) if held else None,
+        "plan": _plan(pricing.settings.plan(name)),
+        **_reached(pricing, name),
+    }
+
+
+def age_seconds(success: datetime | None, now: datetime) -> int | None:
+    """Whole seconds since a provider was last read; None before the first time."""
+    return None if success is None else max(int((now - success).total_seconds()), 0)
+
+
+def _error(reading: Reading) -> dict[str, Any]:
+    return {
+        "at": json_instant(reading.finished_at),
+        "kind": reading.error_kind,
+        "message": reading.error,
+        "run_id": reading.run_id,
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "every": None if plan.cron else show_duration(plan.every),
+        "cron": plan.cron,
+        "window": str(plan.window) if plan.window else None,
+        "time_zone": plan.time_zone,
+        "dry_run": plan.dry_run,
+    }
+
+
+def _reached(pricing: PricingSync, name: str) -> dict[str, Any]:
+    """Who it is and whether it could be asked; never with what key."""
+    try:
+        provider = pricing.reach.provider(name)
+    except UnknownName:
+        # The ledger outlives a provider that somebody brought and took away again.
+        return {"name": name, "source": None, "key_set": None, "missing_variables": []}
+    has_key = pricing.reach.access(provider).key is not None
+    return {
+        "name": provider.name,
+        "source": provider.source.value,
+        "key_set": has_key if provider.key else None,
+        "missing_variables": pricing.reach.missing_variables(provider),
+    }

@@ -1,0 +1,18 @@
+"""How far a run has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricing_sync.run import Reading, Run, Status
+from pricing_sync.store import Store
+
+
+def steps(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, str]:
+    """What has become of each provider of a run: `queued`, `reading`, or how its reading ended."""
+    if run.finished_at is None:
+        states = {step.provider: step.state for step in store.queue.steps(run.id)}
+    else:
+        states = {reading.provider: reading.state for reading in readings}
+    # Of a process that was killed there may be no reading.
+    return {provider: states.get(provider, Status.FAILED.value) for provider in run.providers}
