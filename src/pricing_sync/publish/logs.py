@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pricing_sync.errors import StoreError
-from pricing_sync.notation import write_instant
 from pricing_sync.publish.listener import Listener
 from pricing_sync.run import CANCELLED, Reading, Run
 
@@ -122,6 +121,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
+        # Twice: in front of the fields, and stronger than any of them.
         return json.dumps(entry | fields | entry, default=str)
 
 
@@ -154,4 +154,5 @@ def _dry(is_dry: bool) -> str:  # noqa: FBT001
 
 
 def _time(record: logging.LogRecord) -> str:
-    return write_instant(datetime.fromtimestamp(record.created, UTC))
+    at = datetime.fromtimestamp(record.created, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

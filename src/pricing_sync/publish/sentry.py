@@ -98,7 +98,6 @@ def init(dsn: str, release: str = f"pricing-sync@{VERSION}") -> None:
     sentry_sdk.init(
         dsn=dsn,
         release=release,
-        send_default_pii=False,
         include_local_variables=False,
         # They would report log records, the command line, and the address of every request.
         default_integrations=False,
