@@ -10,6 +10,7 @@ from pricing_sync.dialects import openrouter
 from pricing_sync.price import RateCard
 from pricing_sync.price_book import Price
 from pricing_sync.web.access import Scope
+from pricing_sync.web.prices import prices_now
 from pricing_sync.web.requests import OfProvider
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import Models
@@ -23,7 +24,9 @@ def list_dialect_models(pricing: Pricing, provider: OfProvider = None) -> JSONRe
 
     Of one provider under its own ids, of all under `provider/model`.
     """
-    told = (_model(price, is_prefixed=provider is None) for price in pricing.prices(provider))
+    told = (
+        _model(price, is_prefixed=provider is None) for price in prices_now(pricing, provider, None)
+    )
     return JSONResponse({"data": [model for model in told if model is not None]})
 
 

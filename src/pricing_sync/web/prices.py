@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Query
 
 from pricing_sync.app import PricingSync
-from pricing_sync.errors import UnknownName
+from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.ledger import ModelState
 from pricing_sync.price_book import Price
 from pricing_sync.records import cardless_record, json_instant, price_record, statement_record
@@ -18,7 +19,7 @@ from pricing_sync.web.pages import page
 from pricing_sync.web.providers import age_seconds
 from pricing_sync.web.requests import Cursor, Instant, OfModel, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import History, Page, PriceShape
+from pricing_sync.web.shapes import CurrentPrice, History, Prices
 
 routes = Routes("prices")
 
@@ -30,7 +31,17 @@ _KnownAt: TypeAlias = Annotated[
 _Entry: TypeAlias = Price | tuple[ModelState, str]
 
 
-@routes.get("/v1/prices", Scope.READ, response_model=Page[PriceShape])
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What the database says beside the prices."""
+
+    #: When each provider was last read.
+    reads: Mapping[str, datetime] = field(default_factory=dict)
+    #: The models without a price in force, and why. Known of now only.
+    cardless: Sequence[tuple[ModelState, str]] = ()
+
+
+@routes.get("/v1/prices", Scope.READ, response_model=Prices)
 def list_prices(
     pricing: Pricing,
     provider: OfProvider = None,
@@ -41,14 +52,13 @@ def list_prices(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The prices by provider and model, the currency per million units."""
-    after = _read_cursor(cursor)
-    found = [
-        entry for entry in _entries(pricing, provider, model, at, known_at) if _key(entry) > after
-    ]
-    reads, now = pricing.store.latest_successes(), datetime.now(UTC)
-    return page(
-        found, limit, lambda entry: "/".join(_key(entry)), lambda entry: _told(entry, reads, now)
+    entries, beside = _found(pricing, provider, model, at, known_at)
+    after, now = _read_cursor(cursor), datetime.now(UTC)
+    found = [entry for entry in entries if _key(entry) > after]
+    shown = page(
+        found, limit, lambda entry: "/".join(_key(entry)), lambda entry: _told(entry, beside, now)
     )
+    return shown | {"stale_since": json_instant(pricing.stale_since)}
 
 
 @routes.get("/v1/prices/{provider}/{model:path}/history", Scope.READ, response_model=History)
@@ -70,32 +80,56 @@ def price_history(
     }
 
 
-@routes.get("/v1/prices/{provider}/{model:path}", Scope.READ, response_model=PriceShape)
+@routes.get("/v1/prices/{provider}/{model:path}", Scope.READ, response_model=CurrentPrice)
 def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
 ) -> dict[str, Any]:
     """The price of one model. `rates` is null, and `reason` says why, where there is none."""
-    found = _entries(pricing, provider, model, at, known_at)
+    found, beside = _found(pricing, provider, model, at, known_at)
     if not found:
         raise UnknownName(f"{provider}: {model}: not in the ledger")
-    return _told(found[0], pricing.store.latest_successes(), datetime.now(UTC))
+    told = _told(found[0], beside, datetime.now(UTC))
+    return told | {"stale_since": json_instant(pricing.stale_since)}
 
 
-def _entries(
+def prices_now(pricing: PricingSync, provider: str | None, model: str | None) -> Iterable[Price]:
+    """The prices that count now, in order. They are in memory, so the database may be away."""
+    book = pricing.book()
+    if provider is not None and model is not None:
+        found = book.find(provider, model)
+        return [found] if found else []
+    return [
+        price
+        for price in book
+        if provider in (None, price.provider) and model in (None, price.model)
+    ]
+
+
+def _found(
     pricing: PricingSync,
     provider: str | None,
     model: str | None,
     at: datetime | None,
     known_at: datetime | None,
-) -> list[_Entry]:
-    """What there is, sorted by provider and model. Why a model has no card is known of now only."""
-    found: list[_Entry] = [*pricing.prices(provider, model, at=at, known_at=known_at)]
-    if at is None and known_at is None:
-        priced = {_key(entry) for entry in found}
-        cardless = pricing.without_card(provider, model)
-        # A person may have priced what the provider says nothing readable of.
-        found += [entry for entry in cardless if _key(entry) not in priced]
-    return sorted(found, key=_key)
+) -> tuple[list[_Entry], _Beside]:
+    """What there is, sorted by provider and model."""
+    if at is not None or known_at is not None:
+        past: list[_Entry] = [*pricing.prices(provider, model, at=at, known_at=known_at)]
+        return past, _Beside(pricing.store.latest_successes())
+    found: list[_Entry] = [*prices_now(pricing, provider, model)]
+    beside = _beside(pricing, provider, model)
+    priced = {_key(entry) for entry in found}
+    # A person may have priced what the provider says nothing readable of.
+    found += [entry for entry in beside.cardless if _key(entry) not in priced]
+    return sorted(found, key=_key), beside
+
+
+def _beside(pricing: PricingSync, provider: str | None, model: str | None) -> _Beside:
+    """Nothing while the database cannot be read: the last prices are served without it."""
+    try:
+        return _Beside(pricing.store.latest_successes(), pricing.without_card(provider, model))
+    except StoreError:
+        return _Beside()
 
 
 def _key(entry: _Entry) -> tuple[str, str]:
@@ -108,8 +142,8 @@ def _read_cursor(cursor: str | None) -> tuple[str, str]:
     return provider, model
 
 
-def _told(entry: _Entry, reads: Mapping[str, datetime], now: datetime) -> dict[str, Any]:
+def _told(entry: _Entry, beside: _Beside, now: datetime) -> dict[str, Any]:
     """A price, and how old the knowledge is that it comes from."""
     record = price_record(entry) if isinstance(entry, Price) else cardless_record(*entry)
-    read_at = reads.get(record["provider"])
+    read_at = beside.reads.get(record["provider"])
     return record | {"read_at": json_instant(read_at), "age_seconds": age_seconds(read_at, now)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
@@ -58,7 +59,10 @@ async def trigger_sync(
     run, readings = await pricing.wait(run.id, wait.wait_seconds)
     if wait.applied:
         response.headers["Preference-Applied"] = wait.applied
-    if run.finished_at is None:
+    if run.finished_at is not None:
+        # Whoever asks next finds what was read.
+        await asyncio.to_thread(pricing.forget_book)
+    else:
         response.status_code = 202
         response.headers["Location"] = urljoin(_path(request), f"../runs/{run.id}")
     return run_summary(run, readings) | {"merged": merged}

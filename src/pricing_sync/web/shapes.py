@@ -201,6 +201,23 @@ class PriceShape(CardShape):
     age_seconds: int | None = Field(description="Since then.")
 
 
+_STALE = "While the database cannot be read: since when the prices may have changed."
+
+
+class CurrentPrice(PriceShape):
+    """The price of one model."""
+
+    model_config = ConfigDict(extra="allow")
+
+    stale_since: Instant | None = Field(description=_STALE)
+
+
+class Prices(Page[PriceShape]):
+    """Part of all prices."""
+
+    stale_since: Instant | None = Field(description=_STALE)
+
+
 class ModelState(CardShape):
     """A model, its price, and what became of it."""
 
