@@ -1,0 +1,189 @@
+"""Several processes on one database: one of them schedules, and what dies is taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.demo.faults import Fault
+from pricing_sync.demo.server import DemoServer
+from pricing_sync.store import Store, open_store
+
+_TESTS = str(Path(__file__).parent)
+
+# Ticks by a clock of ours, at full speed: it is the turn of whoever gets there first.
+_TICKING = """
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pricing_sync.providers import find
+from pricing_sync.scheduler import Scheduler
+from pricing_sync.store import open_store
+from test_scheduler import Clockwork
+
+settings = settings_of(Path(sys.argv[2]), None, first_delay_seconds=1, interval_hours=1 / 3600)
+with open_store(settings.database) as store:
+    clock = Clockwork(settings, store, datetime.fromisoformat(sys.argv[3]))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    clock.pass_time(timedelta(seconds=50))
+    print(clock.scheduler.owner, len(clock.read))
+"""
+
+# A service as it is embedded; says who leads, once a quarter of a second, until it is killed.
+_SERVING = """
+import asyncio, json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pricing_sync.settings import ProviderSettings
+from service import service, settings_of
+
+async def main():
+    settings = settings_of(
+        Path(sys.argv[2]), None, ["openrouter"],
+        first_delay_seconds=0, interval_hours=1 / 3600, lease_seconds=1.5, stop_seconds=1,
+    ).model_copy(update={"provider": {"openrouter": ProviderSettings(base_url=sys.argv[3])}})
+    pricing = service(settings)
+    async with pricing.lifespan():
+        while True:
+            leader = pricing.status()["leader"]
+            print(json.dumps(bool(leader and leader["is_this_process"])), flush=True)
+            await asyncio.sleep(0.25)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", program, _TESTS, *arguments]
+    running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+        yield store
+
+
+def lines(running: subprocess.Popen[str], count: int) -> list[str]:
+    assert running.stdout is not None
+    return [running.stdout.readline() for _ in range(count)]
+
+
+def test_four_processes_make_one_run_of_each_slot(tmp_path: Path) -> None:
+    """Fifty ticks of four schedulers at once: one leads, and no slot is read twice."""
+    with opened(tmp_path), ExitStack() as stack:
+        at = datetime(2026, 3, 1, tzinfo=UTC).isoformat()
+        four = [stack.enter_context(process(_TICKING, str(tmp_path), at)) for _ in range(4)]
+        assert [["ready\n"]] * 4 == [lines(one, 1) for one in four]
+        for one in four:
+            assert one.stdin is not None
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        read = sum(int(lines(one, 1)[0].split()[1]) for one in four)
+    with opened(tmp_path) as store:
+        runs = store.runs(1000)
+        slots = Counter(run.started_at for run, _ in runs)
+        assert {1} == set(slots.values())
+        assert 45 <= len(runs) <= 50
+        assert read == sum(len(readings) for _, readings in runs)
+        assert all(run.finished_at is not None for run, _ in runs)
+        leader = store.queue.leader()
+        assert leader is not None
+        assert 1 == leader.term
+
+
+def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
+    """Within its lease; what it was reading does not stay in progress."""
+    with opened(tmp_path), DemoServer() as server, ExitStack() as stack:
+        url = server.base_url("openrouter")
+        four = [stack.enter_context(process(_SERVING, str(tmp_path), url)) for _ in range(4)]
+        _leads(four)
+        server.fault("openrouter", Fault("hang"))
+        leader = _leads(four)
+        _wait_for_reading(tmp_path)
+        leader.send_signal(signal.SIGKILL)
+        leader.wait()
+        killed = time.monotonic()
+        server.clear("openrouter")
+        rest = [one for one in four if one is not leader]
+        assert _leads(rest) in rest
+        assert time.monotonic() - killed < 6
+        with opened(tmp_path) as store:
+            _until_read_again(store)
+            stuck = [run for run, _ in store.runs(1000)[5:] if run.finished_at is None]
+            assert [] == stuck
+            kinds = {reading.error_kind for _, found in store.runs(1000) for reading in found}
+            assert kinds <= {None, "abandoned"}
+            assert "abandoned" in kinds
+            starts = [reading.started_at for _, found in store.runs(1000) for reading in found]
+            assert len(starts) == len(set(starts))
+
+
+def _leads(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    """The only one that says that it leads; waits until there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for one in processes:
+            if json.loads(lines(one, 1)[0]):
+                return one
+    pytest.fail("nobody leads")
+
+
+def _wait_for_reading(folder: Path) -> None:
+    with opened(folder) as store:
+        deadline = time.monotonic() + 10
+        while not [item for item in store.queue.active() if item.state == "reading"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        # Longer than any reading that ends by itself.
+        time.sleep(0.3)
+
+
+def _until_read_again(store: Store) -> None:
+    """Until something was read after what was given up."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        found = [reading for _, readings in store.runs(50) for reading in readings]
+        if found and not found[0].is_failed and any(reading.is_failed for reading in found):
+            return
+        time.sleep(0.1)
+    pytest.fail("nothing was read again")
+
+
+def test_a_frozen_process_that_wakes_does_not_store_what_it_read(tmp_path: Path) -> None:
+    """Stopped in the middle of a reading for longer than its lease, it finds that it is over."""
+    with opened(tmp_path) as store, DemoServer() as server:
+        url = server.base_url("openrouter")
+        with process(_SERVING, str(tmp_path), url) as frozen:
+            server.fault("openrouter", Fault("latency", seconds=0.6))
+            _wait_for_reading(tmp_path)
+            os.kill(frozen.pid, signal.SIGSTOP)
+            (reading,) = [item for item in store.queue.active() if item.state == "reading"]
+            with process(_SERVING, str(tmp_path), url):
+                deadline = time.monotonic() + 20
+                while store.queue.run(reading.run_id).finished_at is None:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                os.kill(frozen.pid, signal.SIGCONT)
+                time.sleep(1.5)
+        _, (ended,) = store.run(reading.run_id)
+        assert "abandoned" == ended.error_kind
