@@ -217,6 +217,19 @@ FROM pricing_models
 WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider) AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model;
 
+-- name: cardless
+-- The models that are listed and have no card in force.
+SELECT provider, model, first_seen, missing_since, retired_at, unreadable FROM pricing_models m
+WHERE m.retired_at IS NULL
+    AND (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR m.model = :model)
+    AND NOT EXISTS (
+        SELECT 1 FROM pricing_ledger l
+        WHERE l.provider = m.provider AND l.model = m.model
+            AND l.superseded_at IS NULL AND l.until IS NULL
+    )
+ORDER BY m.provider, m.model;
+
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides
 WHERE since <= :at AND (until IS NULL OR until > :at)

@@ -477,17 +477,13 @@ class Store(Queried):
         self, provider: str | None = None, model: str | None = None
     ) -> dict[tuple[str, str], ModelState]:
         """What became of each model ever listed."""
-        return {
-            (row[0], row[1]): ModelState(
-                row[0],
-                row[1],
-                rows.read_instant(row[2]),
-                rows.read_optional_instant(row[3]),
-                rows.read_optional_instant(row[4]),
-                row[5],
-            )
-            for row in self._rows("model_states", provider=provider, model=model)
-        }
+        found = map(_model_state, self._rows("model_states", provider=provider, model=model))
+        return {(state.provider, state.model): state for state in found}
+
+    def cardless(self, provider: str | None = None, model: str | None = None) -> list[ModelState]:
+        """The models that are listed and have no card in force, by provider and model."""
+        found = self._rows("cardless", provider=provider, model=model)
+        return [_model_state(row) for row in found]
 
     def model_counts(self) -> dict[str, ModelCounts]:
         """How many models of each provider there are, by what is known of them."""
@@ -620,6 +616,18 @@ def _write_known(listing: Known | None) -> str | None:
 
 def _read_known(text: str | None) -> Known | None:
     return None if text is None else read_listing(json.loads(text))
+
+
+def _model_state(row: Sequence[Any]) -> ModelState:
+    provider, model, first_seen, missing, retired, why = row
+    return ModelState(
+        provider,
+        model,
+        rows.read_instant(first_seen),
+        rows.read_optional_instant(missing),
+        rows.read_optional_instant(retired),
+        why,
+    )
 
 
 def _held(row: Sequence[Any]) -> HeldChange:

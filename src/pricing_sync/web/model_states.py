@@ -12,6 +12,7 @@ from pricing_sync.price import RateCard
 from pricing_sync.price_book import Price
 from pricing_sync.records import json_instant, price_record
 from pricing_sync.store.store import HeldChange
+from pricing_sync.web.now import prices_now
 
 
 class State(StrEnum):
@@ -90,7 +91,7 @@ _NO_PRICE: dict[str, Any] = {
 
 def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by their ids."""
-    prices = {price.model: price for price in pricing.prices(provider)}
+    prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
     held = {item.change.model: item for item in pricing.store.held(provider)}
     return [

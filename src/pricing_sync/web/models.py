@@ -10,7 +10,7 @@ from pricing_sync.dialects import openrouter
 from pricing_sync.price import RateCard
 from pricing_sync.price_book import Price
 from pricing_sync.web.access import Scope
-from pricing_sync.web.prices import prices_now
+from pricing_sync.web.now import prices_now
 from pricing_sync.web.requests import OfProvider
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import Models
@@ -24,9 +24,8 @@ def list_dialect_models(pricing: Pricing, provider: OfProvider = None) -> JSONRe
 
     Of one provider under its own ids, of all under `provider/model`.
     """
-    told = (
-        _model(price, is_prefixed=provider is None) for price in prices_now(pricing, provider, None)
-    )
+    prices = prices_now(pricing, provider, None)
+    told = (_model(price, is_prefixed=provider is None) for price in prices)
     return JSONResponse({"data": [model for model in told if model is not None]})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
@@ -15,8 +15,8 @@ from pricing_sync.ledger import ModelState
 from pricing_sync.price_book import Price
 from pricing_sync.records import cardless_record, json_instant, price_record, statement_record
 from pricing_sync.web.access import Scope
+from pricing_sync.web.now import age_seconds, prices_now
 from pricing_sync.web.pages import page
-from pricing_sync.web.providers import age_seconds
 from pricing_sync.web.requests import Cursor, Instant, OfModel, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import CurrentPrice, History, Prices
@@ -90,19 +90,6 @@ def get_price(
         raise UnknownName(f"{provider}: {model}: not in the ledger")
     told = _told(found[0], beside, datetime.now(UTC))
     return told | {"stale_since": json_instant(pricing.stale_since)}
-
-
-def prices_now(pricing: PricingSync, provider: str | None, model: str | None) -> Iterable[Price]:
-    """The prices that count now, in order. They are in memory, so the database may be away."""
-    book = pricing.book()
-    if provider is not None and model is not None:
-        found = book.find(provider, model)
-        return [found] if found else []
-    return [
-        price
-        for price in book
-        if provider in (None, price.provider) and model in (None, price.model)
-    ]
 
 
 def _found(

@@ -12,7 +12,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.errors import StoreError
 from pricing_sync.publish.metrics import PricingMetrics
 from pricing_sync.web.access import Scope
-from pricing_sync.web.providers import age_seconds
+from pricing_sync.web.now import age_seconds
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import Health, Ready
 

@@ -19,6 +19,7 @@ from pricing_sync.store import Store
 from pricing_sync.store.store import HeldCount, ModelCounts
 from pricing_sync.web.access import Scope
 from pricing_sync.web.model_states import ModelEntry, State, model_entries
+from pricing_sync.web.now import age_seconds
 from pricing_sync.web.pages import page
 from pricing_sync.web.requests import Cursor
 from pricing_sync.web.routes import Pricing, Routes
@@ -117,11 +118,6 @@ def _record(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
         "plan": _plan(pricing.settings.plan(name)),
         **_reached(pricing, name),
     }
-
-
-def age_seconds(success: datetime | None, now: datetime) -> int | None:
-    """Whole seconds since a provider was last read; None before the first time."""
-    return None if success is None else max(int((now - success).total_seconds()), 0)
 
 
 def _error(reading: Reading) -> dict[str, Any]:

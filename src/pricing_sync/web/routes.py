@@ -90,7 +90,9 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
             route.endpoint,
             methods=[route.method],
             operation_id=f"pricing_{route.endpoint.__name__}",
+            # Not one that a route of the host might have too.
             name=f"pricing_{route.endpoint.__name__}",
+            summary=route.endpoint.__name__.replace("_", " ").capitalize(),
             dependencies=_documented(route.scope),
             **{**route.more, "responses": _responses(route)},
         )
@@ -135,7 +137,7 @@ def _documented(scope: Scope) -> list[Any]:
 
 
 def _responses(route: Declared) -> dict[int, dict[str, Any]]:
-    wanted = {422} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
+    wanted = {413} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
     if route.scope is Scope.ADMIN:
         wanted |= {400, 403, 409}
     if route.scope is Scope.ADMIN or "{" in route.path or "provider" in route.path:
