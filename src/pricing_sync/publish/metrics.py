@@ -132,11 +132,13 @@ class PricingMetrics(Collector):
             "Whether this process takes readings.",
             int(self._is_running()),
         )
+        # A copy: others may count while this thread scrapes.
+        unpriced = dict(self._unpriced())
         yield _counter(
             "pricing_unpriced_lookups",
             "Look-ups in this process of a price that is not known.",
             ("reason",),
-            {(reason,): count for reason, count in self._unpriced().items()},
+            {(reason,): count for reason, count in unpriced.items()},
         )
         revision = self._book_revision()
         yield _gauge(
