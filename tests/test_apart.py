@@ -51,7 +51,7 @@ def read(
                 for number in range(1, len(bodies) + 1):
                     run, _ = await pricing.trigger()
                     await pricing.wait(run.id, 30)
-                    await until(lambda n=number: len(told.readings) == n)  # type: ignore[misc]
+                    await until(lambda n=number: len(told.readings) == n)
                 prices.extend(pricing.prices())
 
     prices: list[Price] = []

@@ -42,6 +42,7 @@ _Take: TypeAlias = Callable[[Claim], Awaitable[Taken]]
 _CURRENCY = re.compile("[A-Z]{3}")
 #: How often a run is looked at by who waits for it: at first, and when it takes long.
 _LOOK_SECONDS, _LONG_LOOK_SECONDS = 0.02, 0.25
+_TELLING_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,10 +360,13 @@ class PricingSync:
         )
         engine.start()
         engine.wake(run.id)
+        grace_seconds = 0
         try:
             ended = await self._end_of(run.id, failures)
+            # What has ended is yet to be told.
+            grace_seconds = _TELLING_SECONDS
         finally:
-            await engine.stop(0)
+            await engine.stop(grace_seconds)
             if self._engine is None:
                 await self.stop()
         assert ended.outcome is not None and ended.duration_seconds is not None  # noqa: PT018, S101

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 failed (nothing was read, no price, the database cannot be
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -19,6 +20,8 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 def main() -> None:
     """Run the command line; every error of ours is one line and an exit code."""
+    # A command says itself what it did; `serve` has a log.
+    logging.getLogger("pricing_sync").addHandler(logging.NullHandler())
     try:
         sys.exit(cli(prog_name="pricing-sync", standalone_mode=False))
     except typer.TyperException as error:

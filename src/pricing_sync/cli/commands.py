@@ -7,7 +7,7 @@ import getpass
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Heard, PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import audit, backtest, config, output, peers, review
+from pricing_sync.cli import audit, backtest, config, output, peers, review, serve
 from pricing_sync.cli import doctor as checks
 from pricing_sync.cli.opened import open_app
 from pricing_sync.cost import Usage
 from pricing_sync.cost import cost as cost_of
-from pricing_sync.demo.show import AGAIN_SECONDS, Demo, read_again, running
+from pricing_sync.demo.show import AGAIN_SECONDS, Demo, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.price import RateCard
 from pricing_sync.records import (
@@ -35,6 +35,7 @@ from pricing_sync.records import (
     run_record,
     statement_record,
 )
+from pricing_sync.publish.logs import configure
 from pricing_sync.run import Outcome
 from pricing_sync.settings import load_settings
 from pricing_sync.store import connect
@@ -589,18 +590,18 @@ def _program() -> str:
 
 
 def _keep_reading(running_demo: Demo) -> None:
+    """The same providers on a schedule, as a service."""
     port = running_demo.server.port
     say = partial(output.out.print, markup=False, soft_wrap=True)
-    say(f"\nReading again every {AGAIN_SECONDS} s until Ctrl-C. Break something meanwhile:\n")
+    say(f"\nNow as a service that reads every {AGAIN_SECONDS} s, until Ctrl-C. Break something:\n")
     say(f'  curl -X PUT 127.0.0.1:{port}/_faults/openrouter -d \'{{"kind": "zeroed"}}\'')
     say(f"  curl -X DELETE 127.0.0.1:{port}/_faults/openrouter\n")
-    with suppress(KeyboardInterrupt):
-        while True:
-            for taken in read_again(running_demo).taken:
-                for line in output.change_lines(taken):
-                    say(line)
+    with running_demo.as_service() as pricing:
+        pricing.settings = serve.with_token(pricing.settings)
+        configure("text", "info")
+        serve.run(pricing)
 
 
-for more in (review, peers, audit, backtest, config):
+for more in (review, peers, audit, backtest, config, serve):
     more.register(cli)
 cli.add_typer(override_cli, name="override")

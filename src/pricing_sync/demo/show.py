@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +53,13 @@ class Demo:
             "nebius asks to be left alone for a second",
         ]
 
+    def as_service(self) -> PricingSync:
+        """The same providers and the same ledger, to be read again and again."""
+        seconds = {"interval_hours": AGAIN_SECONDS / 3600, "first_delay_seconds": AGAIN_SECONDS}
+        free_port = {"port": 0}
+        settings = self.app.settings.model_copy(update=seconds | free_port)
+        return PricingSync(settings, reach=self.app.reach)
+
     def mend(self) -> None:
         """End every fault."""
         for provider in self.server.faults():
@@ -82,9 +88,3 @@ def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
         }
         with PricingSync(settings, reach=Reach(settings, environment=keys)) as app:
             yield Demo(server, app)
-
-
-def read_again(demo: Demo) -> Finished:
-    """The next reading, some seconds later."""
-    time.sleep(AGAIN_SECONDS)
-    return demo.read()

@@ -1,0 +1,129 @@
+"""The command `serve`: the service by itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from pricing_sync.app import PricingSync
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import output
+from pricing_sync.errors import SettingsError
+from pricing_sync.publish.listener import Listener
+from pricing_sync.publish.logs import configure
+from pricing_sync.settings import Settings, load_settings
+
+#: For answers that go on, such as a run's events, when the service stops.
+_LAST_ANSWERS_SECONDS = 3
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command to the command line."""
+    cli.command()(serve)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Where to listen; by default PRICING_SYNC_HOST, else 127.0.0.1."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="By default PRICING_SYNC_PORT, else 8080; 0 is any that is free."
+        ),
+    ] = None,
+    database: typed.Database = None,
+) -> None:
+    """Read providers on schedule, and serve prices and the admin API over HTTP, until Ctrl-C.
+
+    Without ADMIN_TOKEN it prints a token that holds until it stops, and listens on this machine
+    alone.
+    """
+    settings = load_settings(database=database or context.obj, host=host, port=port)
+    settings = with_token(settings)
+    configure(settings.log_format, settings.log_level)
+    with PricingSync(settings, listeners=listeners(settings)) as pricing:
+        run(pricing)
+
+
+def with_token(settings: Settings) -> Settings:
+    """The settings with a token for the admin API, made now if there is none, and said.
+
+    Raises:
+        SettingsError: there is none, and others than this machine could try to guess one.
+    """
+    if settings.admin_token is not None:
+        return settings
+    if not _is_loopback(settings.host):
+        raise SettingsError(
+            f"ADMIN_TOKEN: expected a token, as {settings.host} can be reached from elsewhere"
+        )
+    token = secrets.token_urlsafe(24)
+    output.err.print(
+        f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n",
+        markup=False,
+        soft_wrap=True,
+    )
+    return settings.model_copy(update={"admin_token": SecretStr(token)})
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listeners(settings: Settings) -> Sequence[Listener]:
+    """Sentry, where the settings say so.
+
+    Raises:
+        SettingsError: they do, and it is not installed.
+    """
+    if settings.sentry_dsn is None:
+        return ()
+    # Imported where they are asked for, as few install what only a few need.
+    try:
+        from pricing_sync.publish import sentry
+    except ImportError as error:
+        raise SettingsError("SENTRY_DSN: pip install 'pricing-sync[sentry]' to use it") from error
+    sentry.init(settings.sentry_dsn.get_secret_value())
+    return (sentry.SentryListener(),)
+
+
+def run(pricing: PricingSync) -> None:
+    """Serve until a signal comes, then stop in order.
+
+    Raises:
+        SettingsError: what it takes is not installed, or the address cannot be listened on.
+    """
+    try:
+        import uvicorn
+
+        from pricing_sync.web import standalone
+    except ImportError as error:
+        raise SettingsError("serve: pip install 'pricing-sync[serve]' to use it") from error
+    settings = pricing.settings
+    config = uvicorn.Config(
+        standalone(pricing),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+    )
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise SettingsError(f"serve: cannot listen on {settings.host}:{settings.port}") from None
+    uvicorn.Server(config).run(sockets=[listening])
