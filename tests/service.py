@@ -54,6 +54,7 @@ def settings_of(
         "providers": tuple(providers),
         "first_delay_seconds": 3600,
         "attempts": 1,
+        "reference_hours": 0,
         "provider": {
             name: ProviderSettings(
                 base_url=server.base_url(name) if server else None, **tables.get(name, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from pricing_sync import wire
+from pricing_sync.app import PricingSync
 from pricing_sync.dialects import litellm as litellm_dialect
 from pricing_sync.dialects import openrouter
 from pricing_sync.fetch import http_client
 from pricing_sync.gate import Peers
 from pricing_sync.price import Meter, RateCard
+from pricing_sync.publish.listener import Listener
 from pricing_sync.reach import Reach
 from pricing_sync.references import catalogs, read_references
-from pricing_sync.settings import Settings
+from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable
 
@@ -34,6 +36,7 @@ from catalogs import (
     serving,
 )
 from recorded import needs_samples, sample
+from service import until
 
 DAY = datetime(2026, 10, 9, 12, tzinfo=UTC)
 MODEL = "z-ai/glm-5.2"
@@ -266,3 +269,43 @@ def test_a_truncated_recorded_catalog_changes_nothing(recorded: Scene, name: str
     recorded.server.bodies[name] = whole[: len(whole) // 2]
     assert "failed" == statuses(recorded.read(DAY + timedelta(days=1)))[name]
     assert before == recorded.table.quotes("openrouter", cards)
+
+
+def _service(scene: Scene, **more: float) -> dict[str, object]:
+    """Settings of a service whose only provider is not there."""
+    nobody = ProviderSettings(base_url="http://127.0.0.1:9")
+    tables = {**scene.settings.provider, "novita": nobody}
+    return {"providers": ("novita",), "attempts": 1, "provider": tables, **more}
+
+
+def test_the_service_reads_the_catalogs_that_are_due(scene: Scene) -> None:
+    """By itself, after the first delay, in a process of its own, and tells its listeners."""
+    settings = scene.settings.model_copy(update=_service(scene, first_delay_seconds=0.1))
+    told: list[CatalogRead] = []
+
+    class Listening(Listener):
+        def references_read(self, reads: Sequence[CatalogRead]) -> None:
+            told.extend(reads)
+
+    async def work() -> None:
+        async with PricingSync(settings, listeners=[Listening()]).lifespan():
+            await until(lambda: told)
+
+    asyncio.run(work())
+    expected = {MODELS_DEV: "read", LITELLM: "read", GENAI_PRICES: "read"}
+    assert expected == statuses({read.catalog: read for read in told})
+    assert expected.keys() == scene.table.last_good_reads().keys()
+    assert {} == scene.read(datetime.now(UTC))
+
+
+def test_where_the_settings_say_never_the_service_reads_no_catalog(scene: Scene) -> None:
+    """Nobody out there is asked."""
+    never = _service(scene, first_delay_seconds=0, reference_hours=0)
+    settings = scene.settings.model_copy(update=never)
+
+    async def work() -> None:
+        async with PricingSync(settings).lifespan():
+            await asyncio.sleep(0.3)
+
+    asyncio.run(work())
+    assert [] == scene.server.answers

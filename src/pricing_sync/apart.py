@@ -1,8 +1,11 @@
-"""Settling a large answer in a process of its own.
+"""Work that would stall the host, done in a process of its own.
 
-A decoder written in C holds the interpreter's lock until it is done: in a thread it would stall
-the host's event loop as long as on the loop itself. So whoever reads 18 MB does all that follows
-elsewhere, decoding to storing, and only the reading comes back.
+A decoder written in C holds the interpreter's lock until it is done: in a thread it stalls the
+host's event loop as long as on the loop itself. So whatever follows an answer of many megabytes,
+from decoding to storing, is done elsewhere, and only what came of it comes back.
+
+The other process is a new interpreter with this one's path. It does not import the host's main
+program, as those of `multiprocessing` would.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ import pickle
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.fetch import Body, Fetched
@@ -25,49 +28,78 @@ from pricing_sync.sync import Taken, Unsettled, settle, settle_in_thread
 
 #: From here on an answer is worth starting a process for.
 LARGE_BYTES = 2**20
-#: A decoder that takes longer than this will not end.
+#: What takes longer than this will not end.
 _DEADLINE_SECONDS = 600
 _PIECE_BYTES = 2**18
 _LENGTH = struct.Struct("!Q")
 _START = "import sys; sys.path[:] = sys.argv[1:]; from pricing_sync.apart import main; main()"
-#: The exit code of a process that has not the code that the answer asks for.
-_CANNOT = 3
+#: The exit code of a process that has not the code that it is asked to run.
+_UNKNOWN = 3
+
+
+class NotPortable(Exception):
+    """Work that cannot be told to another process: it is made of what only this one has."""
 
 
 async def settle_apart(answer: Unsettled, store: Store, *, database: str) -> Taken:
-    """Settle a large answer in another process, another one in a thread. Errors as `settle`.
+    """Settle a large answer in another process, any other in a thread. Errors as `settle`.
 
-    A provider that cannot be told to another process is settled in a thread too.
+    The answer of a provider that cannot be told to another process is settled in a thread too.
 
     Raises:
         ChildProcessError: the other process died. Nothing was stored, or all of it was.
     """
     got = answer.got
-    if not isinstance(got, Fetched) or sum(map(len, got.pages)) < LARGE_BYTES:
-        return await settle_in_thread(answer, store)
+    if isinstance(got, Fetched) and sum(map(len, got.pages)) >= LARGE_BYTES:
+        told = replace(answer, got=replace(got, pages=()))
+        with suppress(NotPortable):
+            taken: Taken = await apart(_settle, database, told, parts=got.pages)
+            return taken
+    return await settle_in_thread(answer, store)
+
+
+def _settle(database: str, answer: Unsettled, pages: Sequence[bytes]) -> Taken:
+    assert isinstance(answer.got, Fetched)  # noqa: S101  see `settle_apart`
+    whole = replace(answer, got=replace(answer.got, pages=tuple(pages)))
+    with connect(database) as store:
+        taken = settle(whole, store)
+    # Without the decision, which may be as large as the answer.
+    return Taken(reading=taken.reading, ended_run=taken.ended_run)
+
+
+async def apart(work: Callable[..., Any], *arguments: Any, parts: Sequence[Body] = ()) -> Any:
+    """What `work(*arguments)` gives in another process; after the arguments, its *parts* if any.
+
+    Whoever is cancelled here ends it there.
+
+    Raises:
+        NotPortable: the work, an argument, or the code it needs is not to be had there.
+        ChildProcessError: it died, or broke.
+        PricingSyncError: the work raised it.
+    """
     try:
-        head = pickle.dumps((database, replace(answer, got=replace(got, pages=()))))
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return await settle_in_thread(answer, store)
-    code, said = await _ask(head, got.pages)
-    if code == _CANNOT:
-        return await settle_in_thread(answer, store)
+        head = pickle.dumps((work, arguments))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise NotPortable(str(error)) from error
+    code, said = await _ask((head, *parts))
+    if code == _UNKNOWN:
+        raise NotPortable(work.__qualname__)
     if code:
-        raise ChildProcessError(f"{answer.provider.id}: settling: the process ended with {code}")
-    outcome: Taken | PricingSyncError = pickle.loads(said)  # noqa: S301  from our own process
-    if isinstance(outcome, PricingSyncError):
-        raise outcome
-    return outcome
+        raise ChildProcessError(f"{work.__qualname__}: the process ended with {code}")
+    given = pickle.loads(said)  # noqa: S301  from our own process
+    if isinstance(given, PricingSyncError):
+        raise given
+    return given
 
 
-async def _ask(head: bytes, pages: tuple[Body, ...]) -> tuple[int, bytes]:
+async def _ask(parts: Sequence[Body]) -> tuple[int, bytes]:
     """The other process's exit code, and what it says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _START, *sys.path, stdin=PIPE, stdout=PIPE
     )
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            _, said = await asyncio.gather(_send(process, head, pages), _read(process))
+            _, said = await asyncio.gather(_send(process, parts), _read(process))
             return await process.wait(), said
     finally:
         if process.returncode is None:
@@ -76,12 +108,12 @@ async def _ask(head: bytes, pages: tuple[Body, ...]) -> tuple[int, bytes]:
             await process.wait()
 
 
-async def _send(process: Process, head: bytes, pages: tuple[Body, ...]) -> None:
+async def _send(process: Process, parts: Sequence[Body]) -> None:
     """Everything in small pieces, so that the loop gets its turn in between."""
     assert process.stdin is not None  # noqa: S101  it was asked for
     # A process that has ended without reading on says why by its exit code.
     with suppress(ConnectionError):
-        for part in (head, *pages):
+        for part in parts:
             process.stdin.write(_LENGTH.pack(len(part)))
             for piece in _pieces(part):
                 process.stdin.write(piece)
@@ -104,27 +136,20 @@ async def _read(process: Process) -> bytes:
 def main() -> None:
     """What the other process does."""
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what an imported module prints is no part of the answer
-    head, *pages = _parts(sys.stdin.buffer)
+    os.dup2(2, 1)  # what the work prints is no part of what it gives
+    head, *parts = _parts(sys.stdin.buffer)
     try:
-        database, answer = pickle.loads(head)  # noqa: S301  from our own process
+        work, arguments = pickle.loads(head)  # noqa: S301  from our own process
     except (ImportError, AttributeError):
-        sys.exit(_CANNOT)
-    answer = replace(answer, got=replace(answer.got, pages=tuple(pages)))
-    with connect(database) as store:
-        try:
-            outcome: Taken | PricingSyncError = _brief(settle(answer, store))
-        except PricingSyncError as error:
-            outcome = error
+        sys.exit(_UNKNOWN)
+    try:
+        given = work(*arguments, parts) if parts else work(*arguments)
+    except PricingSyncError as error:
+        given = error
     with out:
-        out.write(pickle.dumps(outcome))
+        out.write(pickle.dumps(given))
 
 
 def _parts(stream: BinaryIO) -> Iterator[bytes]:
     while length := stream.read(_LENGTH.size):
         yield stream.read(*_LENGTH.unpack(length))
-
-
-def _brief(taken: Taken) -> Taken:
-    """Without the decision, which may be as large as the answer."""
-    return Taken(reading=taken.reading, ended_run=taken.ended_run)

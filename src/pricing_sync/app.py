@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from pricing_sync.apart import settle_apart
+from pricing_sync.apart import apart, settle_apart
 from pricing_sync.cost import Cost, Usage
 from pricing_sync.current import CurrentBook
-from pricing_sync.engines.local import LocalEngine
+from pricing_sync.engines.local import Errand, LocalEngine
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.fetch import Fetched, http_client
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
@@ -27,7 +27,8 @@ from pricing_sync.providers.provider import PAGE_SEPARATOR
 from pricing_sync.publish.listener import Listener
 from pricing_sync.publish.logs import LogListener
 from pricing_sync.reach import Ask, Reach
-from pricing_sync.run import Outcome, Reading, Run, run_summary
+from pricing_sync.references import read_now
+from pricing_sync.run import Outcome, Reading, Run
 from pricing_sync.scheduler import Ending, Scheduler
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import Store, open_store
@@ -173,7 +174,10 @@ class PricingSync:
         """
         if self._engine is None or not self._engine.is_running:
             self._engine = self._new_engine(
-                self.scheduler, self._take_claim, schedules=self.settings.enabled
+                self.scheduler,
+                self._take_claim,
+                schedules=self.settings.enabled,
+                errand=self._read_references if self.settings.reference_hours else None,
             )
             for listener in self._listeners:
                 listener.started(self.status)
@@ -197,6 +201,7 @@ class PricingSync:
         listeners: Sequence[Listener] | None = None,
         *,
         schedules: bool,
+        errand: Errand | None = None,
     ) -> LocalEngine:
         return LocalEngine(
             scheduler,
@@ -206,7 +211,15 @@ class PricingSync:
             schedules=schedules,
             at_once=self.settings.at_once,
             lease_seconds=self.settings.lease_seconds,
+            errand=errand,
+            errand_delay_seconds=self.settings.first_delay_seconds,
         )
+
+    async def _read_references(self) -> None:
+        """The catalogs that are due. They are large, and nothing of them is wanted here."""
+        reads = await apart(read_now, self.settings)
+        for listener in self._listeners:
+            listener.references_read(reads)
 
     # Asking for a run
 
@@ -289,7 +302,7 @@ class PricingSync:
         """
 
         async def take(claim: Claim) -> Taken:
-            return await self._take_claim(claim, apart=False)
+            return await self._take_claim(claim, here=True)
 
         return await self._run_here(
             provider_ids, take, dry_run=dry_run, started_by=started_by, heard=heard
@@ -388,7 +401,7 @@ class PricingSync:
 
     # One reading
 
-    async def _take_claim(self, claim: Claim, *, apart: bool = True) -> Taken:
+    async def _take_claim(self, claim: Claim, *, here: bool = False) -> Taken:
         provider = self.reach.provider(claim.provider)
         plan = self.settings.plan(claim.provider)
         settling = partial(settle_apart, database=self.settings.database)
@@ -400,7 +413,7 @@ class PricingSync:
             dry_run=claim.dry_run or plan.dry_run,
             rules=self._rules(provider.id),
             ended=Ending.of(claim, plan),
-            settle_answer=settling if apart else settle_in_thread,
+            settle_answer=settle_in_thread if here else settling,
         )
 
     async def _take_answer(self, claim: Claim, answer: Answered, *, last: bool) -> Taken:

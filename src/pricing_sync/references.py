@@ -17,10 +17,12 @@ import httpx
 
 from pricing_sync.dialects import genai_prices, litellm, models_dev
 from pricing_sync.errors import PricingSyncError, StoreError
-from pricing_sync.fetch import Fetched, NotModified
+from pricing_sync.fetch import Fetched, NotModified, http_client
 from pricing_sync.price import RateCard, Source, Unreadable
 from pricing_sync.providers.provider import Provider, read_answer
 from pricing_sync.reach import Reach
+from pricing_sync.settings import Settings
+from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
 from pricing_sync.version import VERSION
 from pricing_sync.wire import Page
@@ -87,6 +89,22 @@ def _joined(pages: Mapping[str, Page]) -> Page:
             (model and owner + _SEPARATOR + model, listing) for model, listing in page.rows
         ]
     return joined
+
+
+def read_now(settings: Settings) -> list[CatalogRead]:
+    """The catalogs that are due by the settings, read in this process; what became of each.
+
+    Raises:
+        SettingsError, StoreError: the database cannot be opened, read or written.
+    """
+
+    async def read() -> list[CatalogRead]:
+        async with http_client() as client:
+            reach, max_age = Reach(settings), timedelta(hours=settings.reference_hours)
+            return await read_references(client, reach, store.peers, max_age=max_age)
+
+    with open_store(settings.database) as store:
+        return asyncio.run(read())
 
 
 async def read_references(

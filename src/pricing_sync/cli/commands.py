@@ -27,6 +27,7 @@ from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.price import RateCard
+from pricing_sync.publish.logs import configure
 from pricing_sync.records import (
     cardless_record,
     override_record,
@@ -35,7 +36,6 @@ from pricing_sync.records import (
     run_record,
     statement_record,
 )
-from pricing_sync.publish.logs import configure
 from pricing_sync.run import Outcome
 from pricing_sync.settings import load_settings
 from pricing_sync.store import connect

@@ -80,6 +80,7 @@ def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
             provider={name: ProviderSettings(base_url=server.base_url(name)) for name in providers},
             attempts=2,
             deadline_seconds=10,
+            reference_hours=0,
         )
         keys = {
             variable: "demo"

@@ -25,9 +25,13 @@ from pricing_sync.sync import Taken
 
 #: How a reading that was claimed is taken.
 Take: TypeAlias = Callable[[Claim], Awaitable[Taken]]
+#: What the leader does now and then, beside the readings.
+Errand: TypeAlias = Callable[[], Awaitable[None]]
 _T = TypeVar("_T")
 
 _TICK_SECONDS = 1.0
+#: Between two errands. What is due then is told by the database.
+_ERRAND_SECONDS = 3600
 #: How long the recording of what was cancelled may hold up a stop.
 _LAST_WORDS_SECONDS = 5.0
 
@@ -36,6 +40,7 @@ _LAST_WORDS_SECONDS = 5.0
 class _Seen:
     """What one look into the database found."""
 
+    leads: bool = False
     #: Readings of ours to leave off.
     unwanted: Sequence[Claim] = ()
     #: Readings to begin.
@@ -62,6 +67,8 @@ class LocalEngine:
         schedules: bool,
         at_once: int,
         lease_seconds: float,
+        errand: Errand | None = None,
+        errand_delay_seconds: float = 0,
     ) -> None:
         self._scheduler, self._store, self._take = scheduler, store, take
         self._listeners = listeners
@@ -74,6 +81,9 @@ class LocalEngine:
         self._woken = asyncio.Event()
         self._stopping = self._ended = False
         self._loop: asyncio.Task[None] | None = None
+        self._errand = errand
+        self._errand_at = time.monotonic() + errand_delay_seconds
+        self._on_errand: asyncio.Task[None] | None = None
         self._complaint = ""
 
     @property
@@ -100,6 +110,9 @@ class LocalEngine:
         for task in self._tasks.values():
             task.cancel()
         await self._end(_LAST_WORDS_SECONDS)
+        if self._on_errand is not None:
+            self._on_errand.cancel()
+            await asyncio.wait([self._on_errand], timeout=_LAST_WORDS_SECONDS)
         if self._loop is not None:
             self._ended = True
             self._woken.set()
@@ -139,8 +152,14 @@ class LocalEngine:
             task = asyncio.create_task(self._read(claim), name=f"pricing-sync {claim.provider}")
             self._tasks[claim] = task
             task.add_done_callback(partial(self._forget, claim))
+        if seen.leads and self._errand is not None and time.monotonic() >= self._errand_at:
+            self._errand_at = time.monotonic() + _ERRAND_SECONDS
+            self._on_errand = asyncio.create_task(self._run_errand(self._errand))
         for reading, ended_run in seen.buried:
             await self._tell(reading, None, ended_run=ended_run)
+
+    async def _run_errand(self, errand: Errand) -> None:
+        await self._survive("errand", errand())
 
     def _forget(self, claim: Claim, _task: asyncio.Task[None]) -> None:
         del self._tasks[claim]
@@ -152,13 +171,14 @@ class LocalEngine:
         now = datetime.now(UTC)
         unwanted = self._keep(held, now)
         if self._stopping or not (self._schedules or told_of):
-            return _Seen(unwanted)
+            return _Seen(unwanted=unwanted)
         # First, so that what a dead process did to a provider counts in when that is due.
         buried = self._scheduler.bury(now)
         leads = self._schedules and self._scheduler.tick(now)
         runs = None if leads else told_of
         claims = self._scheduler.claim(now, most=self._at_once - len(held), runs=runs)
-        return _Seen(unwanted, claims, buried, self._scheduler.open_runs() if told_of else set())
+        open_runs = self._scheduler.open_runs() if told_of else set()
+        return _Seen(leads, unwanted, claims, buried, open_runs)
 
     def _keep(self, held: Sequence[Claim], now: datetime) -> Sequence[Claim]:
         """Say that this process is alive at what it holds; what of it is unwanted."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pricing_sync.run import Reading, Run
+from pricing_sync.store.peers import CatalogRead
 
 
 class Listener:
@@ -25,3 +26,6 @@ class Listener:
 
     def broke(self, where: str, error: Exception) -> None:
         """Something failed that is no reading: the database is away, or there is a bug."""
+
+    def references_read(self, reads: Sequence[CatalogRead]) -> None:
+        """Reference catalogs were asked, and this became of them."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pricing_sync.errors import StoreError
 from pricing_sync.publish.listener import Listener
 from pricing_sync.run import CANCELLED, Reading, Run
+from pricing_sync.store.peers import CatalogRead
 
 _log = logging.getLogger("pricing_sync")
 #: The children of `uvicorn` have nothing of their own to configure.
@@ -72,6 +73,21 @@ class LogListener(Listener):
         said = f"run {run.id}: {status} in {seconds:.1f} s: {providers}"
         moved = _listed({name: counts[name] for name in ("updated", "held")})
         _say(logging.INFO, f"{said}, {moved}{_dry(run.dry_run)}", fields | counts)
+
+    def references_read(self, reads: Sequence[CatalogRead]) -> None:
+        for read in reads:
+            fields = {
+                "action": "reference",
+                "catalog": read.catalog,
+                "status": read.status.value,
+                "models": read.models,
+            }
+            if read.error is not None:
+                said = f"catalog {read.catalog}: failed: {read.error}"
+                _say(logging.WARNING, said, fields)
+            else:
+                said = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
+                _say(logging.INFO, said, fields)
 
     def broke(self, where: str, error: Exception) -> None:
         # Where the database is away, the place in our code says nothing.

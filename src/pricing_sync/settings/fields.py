@@ -151,6 +151,14 @@ class Settings(_Table, BaseSettings):
         default=90, ge=1, description="how long the bytes that prices were read from are kept"
     )
 
+    reference_hours: float = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        allow_inf_nan=False,
+        description="between readings of the reference catalogs by the service; 0 is never",
+    )
+
     host: str = Field(default="127.0.0.1", min_length=1, description="where the service listens")
     port: int = Field(default=8080, ge=0, le=65535, description="0 is any that is free")
     trigger_wait_seconds: float = Field(
