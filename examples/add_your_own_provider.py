@@ -1,0 +1,79 @@
+"""A provider that pricing-sync does not know: Acme, which sells by the thousand tokens, in cents.
+
+    pip install '.[sync]'
+    python examples/add_your_own_provider.py               # offline: reads the answer below
+
+To have it in the command and the service too, install it with a package of yours that says
+
+    [project.entry-points."pricing_sync.providers"]
+    acme = "add_your_own_provider:PROVIDER"
+
+and name it in PRICING_SYNC_PROVIDERS. Then nothing needs to be passed to `Reach`.
+"""
+
+import asyncio
+from collections import Counter
+from tempfile import TemporaryDirectory
+
+from msgspec import Raw, Struct
+
+from pricing_sync import Coin, Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.app import Answered, PricingSync
+from pricing_sync.notation import write_listing
+from pricing_sync.providers.provider import Key, Provider
+from pricing_sync.reach import Reach
+from pricing_sync.settings import load_settings
+from pricing_sync.wire import Amount, Page, envelope, rates, read_rows, without_zeros
+
+ANSWER = b"""{"models": [
+    {"id": "acme-large", "cents": {"in": 0.25, "out": "1.0", "per_call": 0.5}},
+    {"id": "acme-custom", "cents": null}
+]}"""
+
+# The unit of each number is named here, where it is read, and nowhere else.
+FIELDS = {
+    "in": Amount(Meter.INPUT, Per.THOUSAND, Coin.CENT),
+    "out": Amount(Meter.OUTPUT, Per.THOUSAND, Coin.CENT),
+    "per_call": Amount(Meter.REQUEST, Per.ONE, Coin.CENT),
+}
+
+
+class Row(Struct):
+    id: str
+    cents: dict[str, Raw] | None  # as it stands there: a float would have lost the price
+
+
+class PriceList(Struct):
+    models: list[Raw]
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Acme says of one model: at zero it is not sold by that meter."""
+    if row.cents is None:
+        return Unpriced(Why.VARIES, "by contract")
+    named = without_zeros(rates(row.cents, FIELDS, ignored, "cents"))
+    return RateCard(named) if named else Unpriced(Why.NOT_PUBLISHED)
+
+
+def read(body: bytes) -> Page:
+    return read_rows(envelope(body, PriceList).models, Row, listing)
+
+
+PROVIDER = Provider(
+    id="acme",
+    name="Acme",
+    url="https://api.acme.example/v1/models",
+    decode=read,
+    key=Key(("ACME_API_KEY",)),
+)
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        settings = load_settings(database=f"sqlite:///{folder}/prices.db")
+        reach = Reach(settings, extra_providers=[PROVIDER])
+        with PricingSync(settings, reach=reach) as pricing:
+            # `pricing.sync(["acme"])` asks its address instead.
+            asyncio.run(pricing.replay("acme", [Answered(ANSWER)]))
+            for price in pricing.book():
+                print(price.model, write_listing(price.listing))

@@ -1,0 +1,213 @@
+"""The examples are programs that run, and do what they and the page about embedding say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pricing_sync.demo.server import DemoServer
+
+from fault_server import FaultServer, response
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+TOKEN = "a-token-of-sixteen-or-more"
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+#: One request to the gateway of the example.
+SERVED = {"provider": "openrouter", "model": "openai/gpt-4o", "input": 10_000, "output": 500}
+
+
+def environment(given: Mapping[str, str], *folders: Path) -> dict[str, str]:
+    """Nothing of the tests' own; programs import the examples, and what is in *folders*."""
+    paths = os.pathsep.join(map(str, (ROOT / "src", EXAMPLES, *folders)))
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, **given}
+
+
+def printed(folder: Path, *arguments: str, **given: str) -> list[str]:
+    """The lines that a Python program prints that is run in *folder*, and ends well."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(given, folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "") == (ended.returncode, ended.stderr)
+    return ended.stdout.splitlines()
+
+
+@contextmanager
+def gateway(folder: Path, server: DemoServer, **given: str) -> Iterator[httpx.Client]:
+    """A client of the gateway of the example, which must stop in order when it is asked to."""
+    settings = {
+        "ADMIN_TOKEN": TOKEN,
+        "PRICING_SYNC_PROVIDERS": "openrouter",
+        "PRICING_SYNC_REFERENCE_HOURS": "0",
+        "PRICING_SYNC_PROVIDER__OPENROUTER__BASE_URL": server.base_url("openrouter"),
+    }
+    command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES), "embed_in_fastapi:app", "--port", "0"]
+    running = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment(settings | given),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    with running:
+        try:
+            with httpx.Client(base_url=_address(running), timeout=30) as client:
+                yield client
+            running.send_signal(signal.SIGINT)
+            assert 0 == running.wait(timeout=30)
+        finally:
+            running.kill()
+
+
+def _address(running: subprocess.Popen[str]) -> str:
+    """Where uvicorn says that it listens."""
+    said = []
+    for line in running.stderr or ():
+        said.append(line)
+        if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line):
+            return found[1]
+    pytest.fail("".join(said))
+
+
+def ok(answer: httpx.Response) -> Any:
+    assert 200 == answer.status_code, answer.text
+    return answer.json()
+
+
+def test_every_example_has_a_test() -> None:
+    """What nobody runs is soon wrong."""
+    stems = [example.stem for example in EXAMPLES.glob("*.py")]
+    untested = [
+        stem for stem in stems if not any(name.startswith(f"test_{stem}_") for name in globals())
+    ]
+    assert stems
+    assert [] == untested
+
+
+def test_read_prices_says_what_is_known_and_what_is_not(tmp_path: Path) -> None:
+    """A price, a cost by the item, a rate of tomorrow, and an error for the unknown."""
+    with DemoServer() as server:
+        url = server.base_url("openrouter")
+        said = printed(
+            tmp_path,
+            str(EXAMPLES / "read_prices.py"),
+            PRICING_SYNC_PROVIDER__OPENROUTER__BASE_URL=url,
+        )
+    assert [
+        "input: 2.5 USD per million",
+        "output: 10 USD per million",
+        "cache_read: 1.25 USD per million",
+        "a request: 0.020000000000000 USD",
+        "    2000 input: 0.005000000000000",
+        "    500 output: 0.005000000000000",
+        "    8000 cache_read: 0.010000000000000",
+        "now: 0.020000000000000",
+        "tomorrow: 0.025000000000000",
+        "no price: openrouter: acme/unheard-of: not in the price book",
+    ] == said
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_add_your_own_provider_reads_its_answer_in_its_unit(tmp_path: Path) -> None:
+    """A quarter of a cent per thousand is two and a half dollars per million."""
+    said = printed(tmp_path, str(EXAMPLES / "add_your_own_provider.py"))
+    assert [
+        "acme-custom {'rates': None, 'unpriced': 'varies', 'note': 'by contract'}",
+        (
+            "acme-large {'currency': 'USD',"
+            " 'rates': {'input': '2.5', 'output': '10', 'request': '5000'}, 'overrides': []}"
+        ),
+    ] == said
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_add_your_own_provider_is_known_to_the_command_when_it_is_installed(
+    tmp_path: Path,
+) -> None:
+    """With the entry point that the example names, and nothing else: asked with its key."""
+    installed = tmp_path / "acme_prices-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-prices\nVersion: 1.0\n")
+    source = (EXAMPLES / "add_your_own_provider.py").read_text("utf-8")
+    section = re.search(r"""\[project\.entry-points\."(.+)"\]\n +(\w+ = )"(.+)"\n""", source)
+    assert section is not None
+    (installed / "entry_points.txt").write_text(f"[{section[1]}]\n{section[2]}{section[3]}\n")
+    answer = response(200, b'{"models": [{"id": "acme-small", "cents": {"in": 0.01, "out": 0}}]}')
+
+    async def command(*arguments: str) -> list[str]:
+        async with FaultServer(answer) as server:
+            given = {
+                "ACME_API_KEY": "the-key-of-acme",
+                "PRICING_SYNC_PROVIDER__ACME__BASE_URL": server.url,
+            }
+            ended = asyncio.to_thread(printed, tmp_path, "-m", "pricing_sync", *arguments, **given)
+            lines = await ended
+            asked.extend((one.target, one.headers["authorization"]) for one in server.asked)
+            return lines
+
+    asked: list[tuple[str, str]] = []
+    asyncio.run(command("sync", "acme"))
+    assert [("/v1/models", "Bearer the-key-of-acme")] == asked
+    said = asyncio.run(command("cost", "acme", "acme-small", "input=20000"))
+    assert "0.002 USD" == said[-1]
+
+
+def test_embed_in_fastapi_bills_by_what_it_has_read(tmp_path: Path) -> None:
+    """Under uvicorn: before the first reading nothing is sold, then each token at its price."""
+    with DemoServer() as server, gateway(tmp_path, server) as client:
+        assert [] == ok(client.get("/models"))
+        assert 409 == client.post("/bill", json=SERVED).status_code
+        assert 401 == client.post("/pricing/admin/pricing/sync/trigger").status_code
+        run = ok(client.post("/pricing/admin/pricing/sync/trigger", headers=ADMIN))
+        assert "success" == run["status"]
+        sold = ok(client.get("/models"))
+        assert "openrouter/openai/gpt-4o" in sold
+        assert "openrouter/openrouter/auto" not in sold
+        bill = ok(client.post("/bill", json=SERVED))
+        assert {"amount": "0.030000000000000", "currency": "USD"} == bill
+        unknown = client.post("/bill", json=SERVED | {"model": "acme/unheard-of"})
+        assert (409, "openrouter: acme/unheard-of: not in the ledger") == (
+            unknown.status_code,
+            unknown.json()["detail"],
+        )
+        assert ok(client.get("/pricing/ready"))["ready"]
+        status = ok(client.get("/pricing/admin/pricing/scheduler/status", headers=ADMIN))
+        assert (True, ["openrouter"]) == (status["running"], list(status["last_syncs"]))
+
+
+def test_embed_in_fastapi_reads_nothing_by_itself_when_it_is_off(tmp_path: Path) -> None:
+    """With PRICING_SYNC_ENABLED=false nobody is asked; who is told to reads all the same."""
+    off = {"PRICING_SYNC_ENABLED": "false", "PRICING_SYNC_FIRST_DELAY_SECONDS": "0"}
+    with DemoServer() as server, gateway(tmp_path, server, **off) as client:
+        status = ok(client.get("/pricing/admin/pricing/scheduler/status", headers=ADMIN))
+        assert (False, False, None) == (status["enabled"], status["running"], status["leader"])
+        assert () == server.requests
+        ok(client.post("/pricing/admin/pricing/sync/trigger", headers=ADMIN))
+        assert 1 == len(server.requests)
+        assert "0.030000000000000" == ok(client.post("/bill", json=SERVED))["amount"]
+
+
+def test_the_test_of_a_host_on_the_page_about_embedding_passes(tmp_path: Path) -> None:
+    """It prices the gateway of the example by hand, offline."""
+    page = (ROOT / "docs" / "embedding.md").read_text("utf-8")
+    (program,) = re.findall(r"```python\n(# test_gateway\.py\n.*?)```", page, re.DOTALL)
+    (tmp_path / "test_gateway.py").write_text(program)
+    said = printed(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gateway.py")
+    assert "1 passed" in said[-1]
