@@ -8,7 +8,7 @@ To have it in the command and the service too, install it with a package of your
     [project.entry-points."pricing_sync.providers"]
     acme = "add_your_own_provider:PROVIDER"
 
-and name it in PRICING_SYNC_PROVIDERS. Then nothing needs to be passed to `Reach`.
+and name it in PRICING_SYNC_PROVIDERS. Then nothing needs to be passed.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from pricing_sync import Coin, Listing, Meter, Per, RateCard, Unpriced, Why
 from pricing_sync.app import Answered, PricingSync
 from pricing_sync.notation import write_listing
 from pricing_sync.providers.provider import Key, Provider
-from pricing_sync.reach import Reach
 from pricing_sync.settings import load_settings
 from pricing_sync.wire import Amount, Page, envelope, rates, read_rows, without_zeros
 
@@ -71,8 +70,7 @@ PROVIDER = Provider(
 if __name__ == "__main__":
     with TemporaryDirectory() as folder:
         settings = load_settings(database=f"sqlite:///{folder}/prices.db")
-        reach = Reach(settings, extra_providers=[PROVIDER])
-        with PricingSync(settings, reach=reach) as pricing:
+        with PricingSync(settings, extra_providers=[PROVIDER]) as pricing:
             # `pricing.sync(["acme"])` asks its address instead.
             asyncio.run(pricing.replay("acme", [Answered(ANSWER)]))
             for price in pricing.book():

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, NonNegativeInt
 
-from pricing_sync import NoPrice, RateCard, Usage
+from pricing_sync import NoPrice, Usage
 from pricing_sync.app import PricingSync
 from pricing_sync.web import router
 
@@ -43,8 +43,7 @@ class Served(BaseModel):
 @app.get("/models")
 def models() -> list[str]:
     """What can be sold."""
-    priced = (price for price in pricing.book() if isinstance(price.listing, RateCard))
-    return [f"{price.provider}/{price.model}" for price in priced]
+    return [f"{price.provider}/{price.model}" for price in pricing.book() if price.is_priced]
 
 
 @app.post("/bill")

@@ -403,6 +403,17 @@ def test_what_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
     within(5, work)
 
 
+def test_a_provider_that_there_is_not_fails_at_the_start(tmp_path: Path) -> None:
+    """Else the schedule would be short of one without a word."""
+
+    async def work() -> None:
+        with pytest.raises(SettingsError, match="PRICING_SYNC_PROVIDERS: opnrouter"):
+            async with PricingSync(settings_of(tmp_path, None, ["opnrouter"])).lifespan():
+                pass
+
+    within(5, work)
+
+
 def test_the_runs_of_one_listener_are_told_once(tmp_path: Path, server: DemoServer) -> None:
     """With every reading, by whoever ended the last."""
     told: list[tuple[Run, int]] = []

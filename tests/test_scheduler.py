@@ -58,7 +58,7 @@ class Clockwork:
             finished_at=self.now,
             status=Status.FAILED if error else Status.READ,
             dry_run=claim.dry_run,
-            listings={"priced": 5, "unpriced": 1},
+            listings={"priced": 5, "unpriced": 1, "unreadable": 1},
             changes={"added": 2, "held": 1},
             error_kind="transport" if error else None,
             error=str(error) if error else None,
@@ -447,7 +447,7 @@ def test_counters_survive_a_restart(tmp_path: Path) -> None:
     with clockwork(tmp_path) as again:
         counters = again.store.queue.counters()
         assert {(("status", "partial"),): 1} == counters[RUNS]
-        assert {"updated": 2, "skipped": 1, "unchanged": 2, "held": 1} == {
+        assert {"updated": 2, "skipped": 1, "unchanged": 3, "held": 1} == {
             dict(labels)["status"]: count for labels, count in counters[MODELS].items()
         }
 

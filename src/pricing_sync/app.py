@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from pricing_sync.fetch import Fetched, http_client
 from pricing_sync.ledger import MeterOverride, ModelState, Statement
 from pricing_sync.price import Meter, Rate, RateCard
 from pricing_sync.price_book import Price, PriceBook, prices
-from pricing_sync.providers.provider import PAGE_SEPARATOR
+from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider
 from pricing_sync.publish.listener import Listener
 from pricing_sync.publish.logs import LogListener
 from pricing_sync.reach import Ask, Reach
@@ -74,7 +74,8 @@ class PricingSync:
 
     Args:
         settings: By default those of the environment and `pricing-sync.toml`.
-        reach: Given by who brings providers or keys of their own.
+        extra_providers: Beside those that are built in, installed or in the catalog.
+        reach: How providers are reached, in the place of what the settings say.
         listeners: Told of what happens, beside the log.
         create: Make the database if there is none.
     """
@@ -83,12 +84,13 @@ class PricingSync:
         self,
         settings: Settings | None = None,
         *,
+        extra_providers: Iterable[Provider] = (),
         reach: Reach | None = None,
         listeners: Sequence[Listener] = (),
         create: bool = True,
     ) -> None:
         self.settings = settings or load_settings()
-        self.reach = reach or Reach(self.settings)
+        self.reach = reach or Reach(self.settings, extra_providers)
         self._listeners = (LogListener(), *listeners)
         self._create = create
         self._store: Store | None = None
@@ -171,7 +173,15 @@ class PricingSync:
         """Begin to schedule, if the settings say so, and to take what is triggered here.
 
         Returns at once. Starting what runs is harmless.
+
+        Raises:
+            SettingsError: the settings name a provider that there is not.
         """
+        for name in self.settings.providers:
+            try:
+                self.reach.provider(name)
+            except UnknownName as error:
+                raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
         if self._engine is None or not self._engine.is_running:
             self._engine = self._new_engine(
                 self.scheduler,
@@ -553,10 +563,16 @@ class PricingSync:
 
         Raises:
             UnknownName: there is no such provider.
-            SettingsError: the reason is blank, the end is not after the beginning, or the currency
-                is not that of the provider's card.
+            SettingsError: no rate is given, the reason is blank, the end is not after the
+                beginning, or the currency is not that of the provider's card.
+            TypeError: what is given are not rates by meter.
         """
         self.reach.provider(provider)
+        for meter, rate in rates.items():
+            if not (isinstance(meter, Meter) and isinstance(rate, Rate)):
+                raise TypeError(f"override: {meter!r}: {rate!r} is not a Rate of a Meter")
+        if not rates:
+            raise SettingsError("override: it needs a rate")
         now = datetime.now(UTC)
         begin = since or now
         card = next((s.listing for s in self.store.statements(provider, model)), None)

@@ -204,6 +204,17 @@ async def _pages(
     return Fetched(shown, tuple(pages), None)
 
 
+class _Shown(httpx.URL):
+    """A URL with another text, for httpx logs the text of every URL that it asks."""
+
+    def __init__(self, url: httpx.URL, text: str) -> None:
+        super().__init__(url)
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     body: Body = field(repr=False)
@@ -322,7 +333,7 @@ class _Asking:
             async with aclosing(await self._send(url, etag)) as response:
                 if response.status_code not in _REDIRECT_STATUSES:
                     return await self._read(response, asked=etag is not None)
-                url = self._redirected(response)
+                url = self._redirected(url, response)
         raise Refused(self.provider.id, "redirect", f"more than {_MOST_REDIRECTS} in a row")
 
     async def _send(self, url: httpx.URL, etag: str | None) -> httpx.Response:
@@ -332,22 +343,23 @@ class _Asking:
         request = self.client.build_request(
             "GET", url, headers=_headers(self.provider, self.access, etag), timeout=None
         )
+        request.url = _Shown(url, self._safe(str(url)))
         try:
             return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
         except (httpx.InvalidURL, ValueError):
             # httpx looks where a redirect leads even when it is not to follow it.
             raise Refused(self.provider.id, "redirect", _UNREADABLE) from None
 
-    def _redirected(self, response: httpx.Response) -> httpx.URL:
-        """Where a redirect within the same origin leads."""
+    def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        """Where a redirect from *url* within the same origin leads."""
         location = response.headers.get("location", "")
         try:
-            target = response.url.join(location) if location else None
+            target = url.join(location) if location else None
         except (httpx.InvalidURL, ValueError):
             target = None
         if target is None:
             raise Refused(self.provider.id, "redirect", _UNREADABLE)
-        if _origin(target) != _origin(response.url):
+        if _origin(target) != _origin(url):
             where = f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}"
             raise Refused(self.provider.id, "redirect", f"to another origin, {self._safe(where)}")
         return target

@@ -27,6 +27,11 @@ class Price:
     #: The ledger row that the card is from; None when all of it is overridden.
     card_id: str | None = None
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether there is a card, and not a reason for having none."""
+        return isinstance(self.listing, RateCard)
+
     def cost(self, usage: Usage, at: datetime) -> Cost:
         """What *usage* costs at this price, at the instant *at* if the card's hours differ.
 

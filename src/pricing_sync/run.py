@@ -96,16 +96,18 @@ class Reading:
         return CANCELLED if self.error_kind == CANCELLED else self.status.value
 
     def models(self) -> dict[str, int]:
-        """How many models were `updated`, `skipped` (listed without a price that can be read),
-        `held` and left `unchanged`."""
+        """How many models were `updated`, are `held`, were left `unchanged`, or were `skipped`
+        because their listing cannot be read. One that is listed without a price is none of the
+        last: that it has none is what was read."""
         listings, changes = self.listings, self.changes
         moved = sum(changes.get(kind, 0) for kind in ("added", "changed", "returned"))
-        held, priced = changes.get("held", 0), listings.get("priced", 0)
+        held = changes.get("held", 0)
+        read = listings.get("priced", 0) + listings.get("unpriced", 0)
         return {
             "updated": moved + changes.get("retired", 0),
-            "skipped": sum(listings.values()) - priced,
-            # What is added or held may be a reason for having no price.
-            "unchanged": max(priced - moved - held, 0),
+            "skipped": listings.get("unreadable", 0) + listings.get("nameless", 0),
+            # A held change may be that a model is listed no more.
+            "unchanged": max(read - moved - held, 0),
             "held": held,
         }
 

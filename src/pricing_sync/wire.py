@@ -358,7 +358,9 @@ def guard(
     """What *listing* makes of a row, or that the row is unreadable and why."""
     try:
         return listing(row, ignored)
-    except BadAmount as error:
+    except Malformed:
+        raise
+    except ValueError as error:  # a bad amount, or a card that names no rate
         return Unreadable(str(error))
 
 

@@ -79,7 +79,8 @@ def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
     (record,) = told.records
     assert "INFO" == record.levelname
     assert (
-        "openrouter: read in 1.2 s: 400 priced, 3 updated, 7 skipped, 1 held" == record.getMessage()
+        "openrouter: read in 1.2 s: 400 priced, 7 unpriced, 3 updated, 1 held"
+        == record.getMessage()
     )
     assert {
         "action": "reading",
@@ -90,14 +91,15 @@ def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
         "error_kind": None,
         "duration_seconds": 1.25,
         "priced": 400,
+        "unpriced": 7,
         "updated": 3,
-        "skipped": 7,
-        "unchanged": 396,
+        "skipped": 0,
+        "unchanged": 403,
         "held": 1,
     } == fields(
         record,
         *("action", "provider", "run_id", "reading_id", "status", "error_kind"),
-        *("duration_seconds", "priced", "updated", "skipped", "unchanged", "held"),
+        *("duration_seconds", "priced", "unpriced", "updated", "skipped", "unchanged", "held"),
     )
 
 
@@ -294,6 +296,7 @@ def test_json_is_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
         "duration_seconds": 1.25,
         "dry_run": False,
         "priced": 1,
+        "unpriced": 0,
         "updated": 0,
         "skipped": 0,
         "unchanged": 1,

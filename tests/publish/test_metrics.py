@@ -93,8 +93,8 @@ def test_what_is_counted_is_what_happened(tmp_path: Path) -> None:
     } == part(told, "pricing_scheduled_sync_runs_total")
     assert {
         "pricing_models_synced_total openrouter updated": 21,
-        "pricing_models_synced_total openrouter skipped": 2,
-        "pricing_models_synced_total openrouter unchanged": 19,
+        "pricing_models_synced_total openrouter skipped": 0,
+        "pricing_models_synced_total openrouter unchanged": 20,
         "pricing_models_synced_total openrouter held": 1,
         "pricing_models_synced_total nearai updated": 0,
         "pricing_models_synced_total nearai skipped": 0,

@@ -48,7 +48,8 @@ class LogListener(Listener):
             why = (reading.error or "").removeprefix(f"{reading.provider}: ")
             _say(logging.INFO if is_wanted else logging.WARNING, f"{took}: {why}", fields)
         else:
-            counts = {"priced": reading.listings.get("priced", 0), **reading.models()}
+            listed = {name: reading.listings.get(name, 0) for name in ("priced", "unpriced")}
+            counts = listed | reading.models()
             said = f"{took}: {_listed(counts)}{_dry(reading.dry_run)}"
             _say(logging.INFO, said, fields | counts)
 
