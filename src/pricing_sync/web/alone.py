@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -48,15 +49,20 @@ def standalone(pricing: PricingSync) -> FastAPI:
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document, in which errors have the type that they are sent with. FastAPI says of
-        every answer of a route that it is JSON."""
+        every answer of a route that it has the type of its best."""
         if self.openapi_schema is None:
             for path in super().openapi()["paths"].values():
                 for operation in path.values():
-                    for status, response in operation["responses"].items():
-                        if status >= "400" and "application/json" in response["content"]:
-                            content = response["content"]
-                            content[MEDIA_TYPE] = content.pop("application/json")
+                    for response in operation["responses"].values():
+                        response["content"] = _typed(response["content"])
         return super().openapi()
+
+
+def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        MEDIA_TYPE if described["schema"].get("$ref", "").endswith("/Problem") else said: described
+        for said, described in content.items()
+    }
 
 
 @_document.get("/openapi.json", Scope.READ, include_in_schema=False)

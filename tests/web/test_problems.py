@@ -1,0 +1,274 @@
+"""What goes wrong, in one shape, on our routes alone, and without anybody's secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from pricing_sync.app import PricingSync
+from pricing_sync.demo.faults import Fault, Kind
+from pricing_sync.demo.server import DemoServer
+from pricing_sync.providers import built_in
+from pricing_sync.reach import Reach
+from pricing_sync.store.sqlite import SqliteConnection
+from pricing_sync.web import router, standalone
+from pricing_sync.web.mounted import SUBJECTS
+from serving import ADMIN, READ, Api, caller, serving
+
+from service import service, settings_of
+
+TRIGGER = "/admin/pricing/sync/trigger"
+CSP = "default-src 'none'; frame-ancestors 'none'"
+
+
+def problem(answer: httpx.Response) -> tuple[int, str, str]:
+    """Status, title and detail of an error, which has no other form."""
+    assert "application/problem+json" == answer.headers["content-type"]
+    document = answer.json()
+    assert ("about:blank", answer.status_code) == (document["type"], document["status"])
+    return document["status"], document["title"], document["detail"]
+
+
+def test_every_error_is_a_problem(api: Api) -> None:
+    """Those of the framework too."""
+    assert (404, "Not Found", "Not Found") == problem(api.admin.get("/nothing"))
+    assert (405, "Method Not Allowed", "Method Not Allowed") == problem(api.admin.get(TRIGGER))
+    assert 422 == problem(api.admin.get("/v1/prices?limit=0"))[0]
+    assert 422 == problem(api.admin.post(TRIGGER, content=b"{"))[0]
+    text = {"Content-Type": "text/plain"}
+    assert 422 == problem(api.admin.post(TRIGGER, content=b"novita", headers=text))[0]
+    assert 404 == problem(api.admin.get("/docs"))[0]
+    assert 404 == problem(api.admin.get("/redoc"))[0]
+
+
+def test_a_mistake_is_told_with_its_place_and_not_repeated(api: Api) -> None:
+    """What was sent may have been a secret, in the wrong place."""
+    answer = api.admin.post(TRIGGER, json={"providers": [{"key": "canary-5417"}], "dry_run": 7})
+    assert 422 == problem(answer)[0]
+    assert [["body", "providers", "0"], ["body", "dry_run"]] == [
+        error["loc"] for error in answer.json()["errors"]
+    ]
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"providers": ["\\ud800"]}',
+        b'{"\\ud800": 1}',
+        b'{"providers": ["\\u0000"]}',
+        b"[" * 500_000,
+        b'{"providers": ' + b"1" * 5000 + b"}",
+        b"\xff\xfe",
+        b"NaN",
+        b'{"dry_run": 1e999}',
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_a_hostile_body_is_refused(api: Api, body: bytes) -> None:
+    """As a mistake of whoever sent it, and nothing is read."""
+    headers = {"Content-Type": "application/json"}
+    answer = api.admin.post(TRIGGER, content=body, headers=headers)
+    assert problem(answer)[0] in {400, 404, 422}
+    assert [] == api.get("/admin/pricing/runs")["items"]
+
+
+def large() -> Iterator[bytes]:
+    """Two megabytes in pieces: nobody is told how much will come."""
+    for _ in range(200):
+        yield b" " * 10_000
+
+
+@pytest.mark.parametrize("content", [lambda: b" " * 2_000_000, large], ids=["whole", "pieces"])
+def test_a_large_body_is_not_read(api: Api, content: Callable[[], Any]) -> None:
+    """Whether or not it says beforehand how large it is."""
+    try:
+        answer = api.admin.post(TRIGGER, content=content())
+    except httpx.TransportError:
+        return  # the server has hung up before all of it was sent
+    assert (413, "the body is larger than 1000000 bytes") == problem(answer)[::2]
+    assert [] == api.get("/admin/pricing/runs")["items"]
+
+
+def test_a_body_is_counted_while_it_comes(tmp_path: Path) -> None:
+    """Of one that never ends only so much is taken in; of one without a token nothing."""
+    app = standalone(service(settings_of(tmp_path, None, admin_token=ADMIN)))
+    taken: list[int] = []
+
+    async def ask(headers: list[tuple[bytes, bytes]]) -> int:
+        sent: list[Any] = []
+        taken.clear()
+
+        async def receive() -> Any:
+            taken.append(100_000)
+            return {"type": "http.request", "body": b" " * 100_000, "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": TRIGGER,
+            "raw_path": TRIGGER.encode(),
+            "query_string": b"",
+            "headers": headers,
+            "client": ("::1", 1),
+            "root_path": "",
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("::1", 80),
+        }
+        await app(scope, receive, send)
+        status: int = sent[0]["status"]
+        return status
+
+    right = [(b"authorization", f"Bearer {ADMIN}".encode())]
+    assert (413, 1_100_000) == (asyncio.run(ask(right)), sum(taken))
+    assert (401, 0) == (asyncio.run(ask([])), sum(taken))
+
+
+def test_every_answer_forbids_what_browsers_should_not_do(api: Api) -> None:
+    """Those to strangers too."""
+    paths = ["/health", "/v1/prices", "/nothing", "/openapi.json", "/metrics"]
+    for client in (api.nobody, api.reader):
+        for path in paths:
+            headers = client.get(path).headers
+            assert ("nosniff", "no-store", CSP) == (
+                headers["x-content-type-options"],
+                headers["cache-control"],
+                headers["content-security-policy"],
+            )
+
+
+def test_a_database_that_is_busy_is_a_reason_to_try_again(
+    tmp_path: Path, providers: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon, and without details of the server."""
+    monkeypatch.setattr("pricing_sync.store.sqlite.BUSY_SECONDS", 0.1)
+    pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN, enabled=False))
+    with (
+        serving(standalone(pricing)) as url,
+        caller(url, ADMIN) as admin,
+        closing(SqliteConnection(tmp_path / "prices.db", create=False)) as other,
+        other.transaction(),
+    ):
+        answer = admin.post(TRIGGER)
+    assert (503, "the database cannot be used") == problem(answer)[::2]
+    assert "1" == answer.headers["retry-after"]
+    assert str(tmp_path) not in answer.text
+
+
+def test_a_bug_is_told_without_its_traceback(
+    tmp_path: Path, providers: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has it."""
+
+    def broken(_: PricingSync) -> None:
+        raise ZeroDivisionError("canary-9911")
+
+    monkeypatch.setattr(PricingSync, "status", broken)
+    pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN))
+    with serving(standalone(pricing)) as url, caller(url, ADMIN) as admin:
+        answer = admin.get("/admin/pricing/scheduler/status")
+    assert (500, "something is wrong here; the log says what") == problem(answer)[::2]
+    assert "canary" not in answer.text
+
+
+def test_no_answer_holds_a_secret(tmp_path: Path, providers: DemoServer) -> None:
+    """Neither the tokens nor the keys of providers, whatever is asked and whatever fails."""
+    names = tuple(built_in())
+    keys = {
+        variable: f"canary-{variable.lower()}"
+        for provider in built_in().values()
+        for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
+    }
+    kinds: tuple[Kind, ...] = ("unauthorized", "server_error", "html", "redirect", "truncated")
+    for name, kind in zip(names, cycle(kinds), strict=False):
+        providers.fault(name, Fault(kind, status=500))
+    settings = settings_of(tmp_path, providers, names, admin_token=ADMIN, read_token=READ)
+    pricing = PricingSync(settings, reach=Reach(settings, environment=keys))
+    answers: list[httpx.Response] = []
+    with serving(standalone(pricing)) as url, caller(url, ADMIN) as admin:
+        answers.append(admin.post(TRIGGER))
+        run_id = answers[0].json()["run_id"]
+        for route in (route for subject in SUBJECTS for route in subject.declared):
+            path = route.path.replace("{run_id}", run_id).replace("{provider}", "together")
+            answers.append(admin.request(route.method, path))
+            answers.append(admin.request(route.method, path, json={"token": ADMIN, "reason": READ}))
+        with caller(url, READ) as reader:
+            answers.append(reader.post(TRIGGER, headers={"X-Key": ADMIN}))
+        answers.append(httpx.get(f"{url}/v1/prices", headers={"Authorization": f"Basic {ADMIN}"}))
+    assert "failed" == answers[0].json()["status"]
+    told = "\n".join(f"{answer.headers} {answer.text}" for answer in answers)
+    assert len(told) > 20_000
+    for secret in ("canary", READ, ADMIN):
+        assert secret not in told
+
+
+# In somebody else's app
+
+
+@pytest.fixture
+def host(tmp_path: Path, providers: DemoServer) -> FastAPI:
+    """An app with errors of its own making, and a route that calls itself as one of ours does."""
+    pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> Any:
+        async with pricing.lifespan(app):
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> Response:
+        return PlainTextResponse(f"host: {error.detail}", error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, _error: RequestValidationError) -> Response:
+        return PlainTextResponse("host: invalid", 422)
+
+    app.include_router(router(pricing), prefix="/pricing")
+
+    @app.get("/health")
+    async def pricing_health(number: int = 0) -> dict[str, int]:
+        return {"host": number}
+
+    return app
+
+
+def test_a_hosts_own_errors_stay_its_own(host: FastAPI) -> None:
+    """And its own routes, headers and document."""
+    with serving(host) as url, caller(url, ADMIN) as admin:
+        assert "host: Not Found" == admin.get("/nothing").text
+        assert "host: invalid" == admin.get("/health?number=x").text
+        own = admin.get("/health?number=3")
+        assert ({"host": 3}, False) == (own.json(), "x-content-type-options" in own.headers)
+        assert 200 == admin.get("/docs").status_code
+        assert "/pricing/v1/prices" in admin.get("/openapi.json").json()["paths"]
+
+
+def test_our_errors_in_a_hosts_app_are_problems(host: FastAPI) -> None:
+    """The host's handlers see none of them."""
+    with serving(host) as url, caller(url, ADMIN) as admin, caller(url) as nobody:
+        assert 401 == problem(nobody.get("/pricing/v1/prices"))[0]
+        assert 422 == problem(admin.get("/pricing/v1/prices?limit=x"))[0]
+        assert 404 == problem(admin.get("/pricing/v1/prices/novita/nothing"))[0]
+        assert 413 == problem(admin.post(f"/pricing{TRIGGER}", content=b" " * 1_000_001))[0]
+        good = admin.post(f"/pricing{TRIGGER}")
+        assert ("success", "nosniff") == (
+            good.json()["status"],
+            good.headers["x-content-type-options"],
+        )
