@@ -168,8 +168,10 @@ def test_the_past_of_a_model_without_a_card_is_the_ledgers() -> None:
 
 def test_a_card_counts_now_although_this_clock_has_not_reached_it() -> None:
     """Another machine wrote it, whose clock is ahead."""
-    ahead = book([stated("m", since=datetime.now(UTC) + HOUR)])
-    assert Decimal("0.0000025") == ahead.cost("acme", "m", Usage(input=1)).total
+    begin = datetime.now(UTC) + HOUR
+    to_come = [overridden("m", "2", since=begin + HOUR)]
+    for ahead in (book([stated("m", since=begin)]), book([stated("m", since=begin)], to_come)):
+        assert Decimal("0.0000025") == ahead.cost("acme", "m", Usage(input=1)).total
 
 
 def test_a_card_with_hours_is_priced_by_the_instant() -> None:
