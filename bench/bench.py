@@ -24,8 +24,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from pricing_sync import Meter, Per, Rate, RateCard, Usage, When, cost
+from pricing_sync import Meter, Per, PriceBook, Rate, RateCard, Usage, When, cost
 from pricing_sync.app import Answered, PricingSync
+from pricing_sync.ledger import Statement
 from pricing_sync.price import Conditional
 from pricing_sync.settings import Settings
 
@@ -158,15 +159,15 @@ def usd(**rates: str) -> dict[Meter, Rate]:
     return {Meter(meter): Rate.of(amount, Per.MILLION) for meter, amount in rates.items()}
 
 
-def costs() -> list[tuple[str, float]]:
-    """(what, µs) for the three usages that the field's libraries were measured with."""
+def cases() -> list[tuple[str, RateCard, dict[str, Any]]]:
+    """The three usages that the field's libraries were measured with, and their cards."""
     gpt = RateCard(usd(input="2.5", output="10", cache_read="1.25"))
     claude = RateCard(usd(input="3", output="15", cache_read="0.3", cache_write="3.75"))
     gemini = RateCard(
         usd(input="1.25", output="10"),
         (Conditional(When(min_input_tokens=200_001), usd(input="2.5", output="15")),),
     )
-    cases: list[tuple[str, RateCard, dict[str, Any]]] = [
+    return [
         ("gpt-4o 1,000/500", gpt, {"input": 1000, "output": 500}),
         (
             "claude 10,000 (8,000 cached)/500",
@@ -175,10 +176,108 @@ def costs() -> list[tuple[str, float]]:
         ),
         ("gemini 250,000/2,000", gemini, {"input": 250_000, "output": 2000}),
     ]
+
+
+def costs() -> list[tuple[str, float]]:
+    """(what, µs) by a card, the usage made each time."""
     return [
         (f"cost, {name}", microseconds(lambda c=card, u=used: cost(c, Usage(**u), DAY)))  # type: ignore[misc]
-        for name, card, used in cases
+        for name, card, used in cases()
     ]
+
+
+def stated(model: str, card: RateCard) -> Statement:
+    return Statement(
+        card_id=model,
+        provider="openrouter",
+        model=model,
+        since=DAY,
+        until=None,
+        recorded_at=DAY,
+        superseded_at=None,
+        source="api",
+        url="",
+        reading_id="reading",
+        digest=None,
+        listing=card,
+    )
+
+
+def models(count: int) -> list[Statement]:
+    """The cards of so many models, each with rates of its own."""
+    return [
+        stated(f"maker/model-{n}", RateCard(usd(input=f"{n + 1}", output=f"{4 * n + 1}")))
+        for n in range(count)
+    ]
+
+
+def book_costs() -> list[tuple[str, float]]:
+    """(what, µs) by a book of 5,000 models, the usage made before."""
+    stock = [stated(name, card) for name, card, _ in cases()]
+    book = PriceBook([*models(5_000), *stock], (), read_at=DAY)
+    return [
+        (
+            f"PriceBook.cost, {name}",
+            microseconds(lambda n=name, u=usage: book.cost("openrouter", n, u)),
+        )  # type: ignore[misc]
+        for name, usage in ((name, Usage(**used)) for name, _, used in cases())
+    ]
+
+
+def book_building() -> list[tuple[str, float]]:
+    """(what, ms) from the cards in memory, and from a database of 5,000 models."""
+    cards = models(5_000)
+    made = [milliseconds(lambda: PriceBook(cards, (), read_at=DAY)) for _ in range(ROUNDS)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PricingSync(Settings(database=f"sqlite:///{folder}/book.db")) as app,
+    ):
+        asyncio.run(app.replay("openrouter", [Answered(catalogue(5_000, 0), DAY)]))
+        read = [milliseconds(app.store.book) for _ in range(ROUNDS)]
+        asked = microseconds(app.store.revision) / 1000
+    return [
+        ("PriceBook of 5,000 cards", statistics.median(made)),
+        ("the same, read from SQLite", statistics.median(read)),
+        ("asking whether it still holds", asked),
+    ]
+
+
+def repricing(count: int = 1_000_000) -> float:
+    """Seconds for so many usage rows, each as of its own time, in a plain loop."""
+    book = PriceBook(models(5_000), (), read_at=DAY)
+    rows = [
+        (f"maker/model-{n % 5_000}", n % 9_000, n % 700, DAY + timedelta(seconds=n))
+        for n in range(count)
+    ]
+    began = time.perf_counter()
+    total = Decimal(0)
+    for model, used, made, at in rows:
+        total += book.cost("openrouter", model, Usage(input=used, output=made), at).total
+    return time.perf_counter() - began
+
+
+def first_book() -> tuple[float, float]:
+    """(ms, MiB more than Python itself) of a new process with a book of 5,000 models."""
+    program = (
+        "import time; from datetime import UTC, datetime\n"
+        "def peak():\n"
+        "    with open('/proc/self/status') as status:\n"
+        "        return next(int(line.split()[1]) for line in status if line[:6] == 'VmHWM:')\n"
+        "before, began = peak(), time.perf_counter()\n"
+        "from pricing_sync import PriceBook, Meter, Rate, RateCard\n"
+        "from pricing_sync.ledger import Statement\n"
+        "day = datetime.now(UTC)\n"
+        "rates = lambda n: {Meter.INPUT: Rate(n), Meter.OUTPUT: Rate(4 * n)}\n"
+        "rest = dict(provider='p', since=day, until=None, recorded_at=day, superseded_at=None,\n"
+        "    source='api', url='', reading_id='r', digest=None)\n"
+        "cards = (Statement(card_id=f'r-{n}', model=f'maker/model-{n}',\n"
+        "    listing=RateCard(rates(n)), **rest) for n in range(5000))\n"
+        "book = PriceBook(cards, (), read_at=day)\n"
+        "print((time.perf_counter() - began) * 1000, (peak() - before) / 1024)"
+    )
+    printed = [subprocess.check_output([sys.executable, "-c", program]) for _ in range(ROUNDS)]
+    taken = [[float(number) for number in line.split()] for line in printed]
+    return statistics.median(ms for ms, _ in taken), statistics.median(mib for _, mib in taken)
 
 
 def first_price() -> float:
@@ -202,9 +301,14 @@ def main() -> None:
         for count in (400, 3_000, 11_000):
             for what, ours, least in readings(count, Path(folder)):
                 table.add_row(what, f"{ours:.1f} ms", f"{least:.1f} ms", f"{ours / least:.2f}")
-    for what, taken in costs():
+    for what, taken in [*costs(), *book_costs()]:
         table.add_row(what, f"{taken:.2f} µs", "", "")
+    for what, taken in book_building():
+        table.add_row(what, f"{taken:.3g} ms", "", "")
+    table.add_row("re-pricing 1,000,000 usage rows", f"{repricing():.1f} s", "", "")
     table.add_row("import and first price", f"{first_price():.0f} ms", "", "")
+    taken, more = first_book()
+    table.add_row("import and PriceBook of 5,000 models", f"{taken:.0f} ms, {more:.0f} MiB", "", "")
     Console(width=110).print(table)
 
 
