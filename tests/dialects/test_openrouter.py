@@ -13,6 +13,7 @@ import pytest
 
 from pricing_sync.dialects import openrouter
 from pricing_sync.price import (
+    Conditional,
     Listing,
     Meter,
     Rate,
@@ -259,3 +260,116 @@ def test_the_recorded_days_show_what_they_are_there_to_show() -> None:
     assert sum(not any(card.rates.values()) for card in cards) > 100
     assert unpriced[Why.VARIES] > 10
     assert unpriced[Why.NOT_PER_TOKEN] > 10
+
+
+# Writing
+
+BASE = {Meter.INPUT: Rate(10**9), Meter.OUTPUT: Rate(10**10)}
+
+
+def dearer(when: When, meter: Meter = Meter.INPUT) -> RateCard:
+    return RateCard(BASE, (Conditional(when, {meter: Rate(5 * 10**9)}),))
+
+
+def read_back(pricing: Any, model: str = "a/b") -> Listing:
+    return listed(model, json.loads(json.dumps(pricing)))
+
+
+def test_rates_are_written_as_plain_decimals_of_dollars_per_unit() -> None:
+    """However small or large; a whole image is told from image tokens by `request` beside it."""
+    card = RateCard(
+        {
+            Meter.INPUT: Rate(1),
+            Meter.OUTPUT: Rate(2_500_000_000),
+            Meter.REQUEST: Rate(3 * 10**15),
+        }
+    )
+    assert {
+        "prompt": "0.000000000000001",
+        "completion": "0.0000025",
+        "request": "3",
+    } == openrouter.write(card)
+    image = RateCard({Meter.IMAGE: Rate(4 * 10**13)})
+    assert {"prompt": "0", "completion": "0", "image": "0.04", "request": "0"} == openrouter.write(
+        image
+    )
+    assert image == read_back(openrouter.write(image))
+
+
+def test_every_meter_of_the_dialect_is_read_back_as_it_was_written() -> None:
+    """Each at a rate of its own."""
+    meters = [Meter(name) for name in METERS.values()]
+    card = RateCard({meter: Rate(place + 10**9) for place, meter in enumerate(meters)})
+    assert card == read_back(openrouter.write(card))
+
+
+@pytest.mark.parametrize(
+    ("when", "written"),
+    [
+        (When(min_input_tokens=200_001), {"min_prompt_tokens": 200_000}),
+        (When(hours=(990, 30)), {"utc_start": 1630, "utc_end": 30}),
+        (
+            When(hours=(0, 1440), weekdays=frozenset({6, 7})),
+            {"utc_start": 0, "utc_end": 2400, "utc_days": ["sat", "sun"]},
+        ),
+        (
+            When(min_input_tokens=1, weekdays=frozenset({1})),
+            {"min_prompt_tokens": 0, "utc_days": ["mon"]},
+        ),
+    ],
+)
+def test_conditions_are_read_back_as_they_were_written(when: When, written: dict[str, Any]) -> None:
+    """With the boundary of the dialect: above a number of tokens, not at it."""
+    card = dearer(when)
+    pricing = openrouter.write(card)
+    assert pricing is not None
+    assert [written | {"prompt": "0.000005"}] == pricing["overrides"]
+    assert card == read_back(pricing)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        RateCard(BASE, currency="CNY"),
+        RateCard(BASE | {Meter.SECOND: Rate(1)}),
+        RateCard({Meter.CHARACTER: Rate(1)}),
+        RateCard({}, (Conditional(When(min_input_tokens=9), BASE),)),
+        RateCard({Meter.INPUT: Rate(7), Meter.IMAGE: Rate(7)}),
+        dearer(When(hours=(0, 60), time_zone="Asia/Shanghai")),
+        dearer(When(weekdays=frozenset({1}), time_zone="Asia/Shanghai")),
+        dearer(When(min_input_tokens=0)),
+        dearer(When()),
+        dearer(When(min_input_tokens=9), Meter.PAGE),
+        dearer(When(min_input_tokens=9), Meter.IMAGE),
+    ],
+)
+def test_what_the_dialect_cannot_say_is_not_said_at_all(card: RateCard) -> None:
+    """A price that is half said is a wrong one."""
+    assert openrouter.write(card) is None
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        When(service_tier="batch"),
+        When(region="eu"),
+        When(service_tier="flex", hours=(0, 60), time_zone="Asia/Shanghai"),
+    ],
+)
+def test_rates_of_tiers_and_regions_are_left_out(when: When) -> None:
+    """Who does not ask for them pays the base rates, which stay true."""
+    assert {"prompt": "0.000001", "completion": "0.00001"} == openrouter.write(dearer(when))
+
+
+@needs_samples
+@pytest.mark.parametrize("day", DAYS, ids=lambda day: day.stem)
+def test_every_recorded_card_is_read_back_as_it_was_written(day: Path) -> None:
+    """To the last rate and condition."""
+    cards = [
+        (model, listing)
+        for model, listing in openrouter.read(day.read_bytes()).rows
+        if model is not None and isinstance(listing, RateCard)
+    ]
+    assert len(cards) > 300
+    for model, card in cards:
+        assert card == read_back(openrouter.write(card), model), model

@@ -131,6 +131,17 @@ def test_a_run_can_be_followed_to_its_end(api: Api) -> None:
     assert told[-1].content["results"]["novita"]["reading_id"] == readings[-1].content["reading_id"]
 
 
+def test_a_quiet_stream_shows_that_it_is_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By comments, which no reader takes for an event."""
+    monkeypatch.setattr("pricing_sync.web.events.HEARTBEAT_SECONDS", 0.1)
+    api.providers.fault("novita", Fault("latency", seconds=1))
+    run_id = begun(api)
+    with api.reader.stream("GET", f"{RUNS}/{run_id}/events") as response:
+        lines = list(response.iter_lines())
+    assert ": still running" in lines
+    assert "event: run" in lines
+
+
 def test_whoever_was_cut_off_is_told_the_rest(api: Api) -> None:
     """By the id of the last event it has, of any, nothing is told twice and nothing left out."""
     run_id = api.sync()["run_id"]

@@ -218,7 +218,8 @@ def write(card: RateCard) -> dict[str, Any] | None:
 
     What this dialect has no word for is left out where the rest stays true (rates of service tiers
     and regions). Where it would not, nothing is said at all: of another currency or meter, of a
-    condition on the hours of another zone.
+    condition on the hours of another zone. As in OpenRouter's own list, prompt and completion are
+    always there, at zero where no tokens of theirs are sold.
     """
     base = _write_rates(card.rates)
     if card.currency != "USD" or not card.rates or base is None:
