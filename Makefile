@@ -22,17 +22,18 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## Read seventeen simulated providers, offline (ARGS=--once ends when done)
+demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--once ends before)
 	@$(BIN)/pricing-sync demo $(ARGS)
 
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(READY) ## Lint, check types, and hold the import floors
+check: $(READY) ## Lint, check types, hold the import floors and the OpenAPI document
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pricing_sync.web.document --check
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.app import PricingSync
+from pricing_sync.app import Answered, PricingSync
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import SettingsError, StoreError, UnknownName
@@ -312,6 +312,50 @@ def test_one_provider_that_hangs_holds_up_no_other(tmp_path: Path, server: DemoS
 
     within(20, work)
     assert ["novita", "openrouter"] == [reading.provider for reading in told.readings]
+
+
+def test_a_command_beside_a_service_takes_its_own_readings(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """The service leads, and leaves them to it; what the service is reading is waited for."""
+    told = Told()
+    service_side = service(settings_of(tmp_path, server), told)
+    command = service(settings_of(tmp_path, server))
+
+    async def work() -> None:
+        async with service_side.lifespan():
+            with command:
+                server.fault("openrouter", Fault("latency", seconds=0.5, times=1))
+                await service_side.trigger(["openrouter"])
+                await until(lambda: server.requests)
+                finished = await command.sync(TWO, started_by="cli")
+        assert ["openrouter", "novita"] == [taken.reading.provider for taken in finished.taken]
+        assert Outcome.SUCCESS is finished.outcome
+
+    within(20, work)
+    first, *_ = told.readings
+    assert ("openrouter", "read") == (first.provider, first.state)
+
+
+def test_recorded_answers_wait_until_nobody_reads_the_provider(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """They are not asked for by anybody else, and all of them are one run."""
+    service_side = service(settings_of(tmp_path, server))
+    command = service(settings_of(tmp_path, server))
+    server.fault("openrouter", Fault("latency", seconds=0.5, times=1))
+
+    async def work() -> None:
+        async with service_side.lifespan():
+            await service_side.trigger(["openrouter"])
+            await until(lambda: server.requests)
+            with command:
+                asked = [Answered(catalogue(3)), Answered(catalogue(4))]
+                finished = await command.replay("openrouter", asked)
+        assert [3, 4] == [taken.reading.listings["priced"] for taken in finished.taken]
+
+    within(20, work)
+    assert 1 == len(server.requests)
 
 
 # What goes wrong

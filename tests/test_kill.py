@@ -24,7 +24,7 @@ from pricing_sync.app import Answered, PricingSync
 from pricing_sync.settings import Settings
 
 async def main():
-    with PricingSync(Settings(database=sys.argv[1], lease_seconds=0.1)) as app:
+    with PricingSync(Settings(database=sys.argv[1], lease_seconds=0.05)) as app:
         print("ready", flush=True)
         n = 0
         while True:
@@ -41,7 +41,7 @@ def test_a_killed_reading_is_whole_or_not_there(tmp_path: Path, seed: int) -> No
     """Every reading that is there has all its cards and its event; none overlap."""
     path, moments = tmp_path / "prices.db", random.Random(seed)
     for _ in range(KILLS):
-        _kill_after(path, moments.uniform(0.0, 0.25))
+        _kill_after(path, moments.uniform(0.0, 0.5))
         _assert_whole(path)
     with sqlite3.connect(path) as database:
         (stored,) = database.execute("SELECT COUNT(*) FROM pricing_readings").fetchone()

@@ -31,6 +31,7 @@ sys.path.insert(0, sys.argv[1])
 from pricing_sync.providers import find
 from pricing_sync.scheduler import Scheduler
 from pricing_sync.store import open_store
+from service import settings_of
 from test_scheduler import Clockwork
 
 settings = settings_of(Path(sys.argv[2]), None, first_delay_seconds=1, interval_hours=1 / 3600)

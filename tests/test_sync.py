@@ -56,8 +56,9 @@ def take(app: PricingSync, body: bytes, at: datetime | None = None) -> Taken:
 def take_alone(app: PricingSync, body: bytes, at: datetime) -> Taken:
     """A claimed reading by itself, without an engine that looks after it."""
     scheduler = app.scheduler
-    run = scheduler.run_apart(["openrouter"], started_by="test", dry_run=False)
-    (claim,) = scheduler.claim(datetime.now(UTC), most=1, runs={run.id})
+    begun = scheduler.begin_here(["openrouter"], started_by="test", dry_run=False, whole=True)
+    assert begun is not None
+    (claim,) = begun[1]
     return asyncio.run(app._take_answer(claim, Answered(body, at), last=True))
 
 

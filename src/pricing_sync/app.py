@@ -311,7 +311,7 @@ class PricingSync:
             StoreError: the database cannot be written.
         """
 
-        async def take(claim: Claim) -> Taken:
+        async def take(claim: Claim, _note: Heard) -> Taken:
             return await self._take_claim(claim, here=True)
 
         return await self._run_here(
@@ -338,54 +338,57 @@ class PricingSync:
             if answer.at is not None and answer.at > datetime.now(UTC):
                 raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
 
-        earlier: list[Taken] = []
-
-        async def take(claim: Claim) -> Taken:
+        async def take(claim: Claim, note: Heard) -> Taken:
             for answer in answers[:-1]:
-                taken = await self._take_answer(claim, answer, last=False)
-                earlier.append(taken)
-                if heard is not None:
-                    heard(taken)
+                note(await self._take_answer(claim, answer, last=False))
             return await self._take_answer(claim, answers[-1], last=True)
 
-        finished = await self._run_here(
-            [provider_id], take, dry_run=dry_run, started_by=started_by, heard=heard
-        )
-        return Finished(
-            finished.id, finished.outcome, [*earlier, *finished.taken], finished.duration_seconds
+        return await self._run_here(
+            [provider_id], take, dry_run=dry_run, started_by=started_by, heard=heard, whole=True
         )
 
     async def _run_here(
         self,
         provider_ids: Sequence[str],
-        take: _Take,
+        take: Callable[[Claim, Heard], Awaitable[Taken]],
         *,
         dry_run: bool,
         started_by: str,
         heard: Heard | None,
+        whole: bool = False,
     ) -> Finished:
-        """A run that an engine of its own takes to its end."""
-        taken: list[Taken] = []
+        """A run that an engine of its own takes to its end; with *whole*, all of it."""
+        taken: dict[str, Taken] = {}
+        at_once = asyncio.Semaphore(self.settings.at_once)
 
-        async def noted(claim: Claim) -> Taken:
-            one = await take(claim)
-            taken.append(one)
+        def note(one: Taken) -> None:
+            taken[one.reading.id] = one
             if heard is not None:
                 heard(one)
+
+        async def noted(claim: Claim) -> Taken:
+            async with at_once:
+                one = await take(claim, note)
+            note(one)
             return one
 
         failures = _Failures()
         now = datetime.now(UTC)
         scheduler = Scheduler(self.settings, self.store, self.reach.provider, now)
         engine = self._new_engine(scheduler, noted, (*self._listeners, failures), schedules=False)
-        run = await asyncio.to_thread(
-            scheduler.run_apart, provider_ids, started_by=started_by, dry_run=dry_run
+        begin = partial(
+            scheduler.begin_here, provider_ids, started_by=started_by, dry_run=dry_run, whole=whole
         )
-        engine.start()
+        while (begun := await asyncio.to_thread(begin)) is None:
+            # It is being read, or whoever read it has died.
+            await asyncio.to_thread(scheduler.bury, datetime.now(UTC))
+            await asyncio.sleep(_LONG_LOOK_SECONDS)
+        run, claims = begun
+        engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
         try:
-            ended = await self._end_of(run.id, failures)
+            ended, readings = await self._end_of(run.id, failures)
             # What has ended is yet to be told.
             grace_seconds = _TELLING_SECONDS
         finally:
@@ -393,21 +396,23 @@ class PricingSync:
             if self._engine is None:
                 await self.stop()
         assert ended.outcome is not None and ended.duration_seconds is not None  # noqa: PT018, S101
-        taken.sort(key=lambda one: ended.providers.index(one.reading.provider))
-        return Finished(run.id, ended.outcome, taken, ended.duration_seconds)
+        # What another process has read of it is here as it was written down.
+        every = [taken.get(one.id) or Taken(reading=one) for one in readings]
+        every.sort(key=lambda one: ended.providers.index(one.reading.provider))
+        return Finished(run.id, ended.outcome, every, ended.duration_seconds)
 
-    async def _end_of(self, run_id: str, failures: _Failures) -> Run:
-        """The run when it has ended.
+    async def _end_of(self, run_id: str, failures: _Failures) -> tuple[Run, list[Reading]]:
+        """The run when it has ended, and its readings.
 
         Raises:
             Exception: the first thing that failed and is no reading.
         """
         while True:
-            run, _ = await self.wait(run_id, _LONG_LOOK_SECONDS)
+            run, readings = await self.wait(run_id, _LONG_LOOK_SECONDS)
             if failures.first is not None:
                 raise failures.first
             if run.finished_at is not None:
-                return run
+                return run, readings
 
     # One reading
 
@@ -565,12 +570,8 @@ class PricingSync:
             UnknownName: there is no such provider.
             SettingsError: no rate is given, the reason is blank, the end is not after the
                 beginning, or the currency is not that of the provider's card.
-            TypeError: what is given are not rates by meter.
         """
         self.reach.provider(provider)
-        for meter, rate in rates.items():
-            if not (isinstance(meter, Meter) and isinstance(rate, Rate)):
-                raise TypeError(f"override: {meter!r}: {rate!r} is not a Rate of a Meter")
         if not rates:
             raise SettingsError("override: it needs a rate")
         now = datetime.now(UTC)

@@ -114,18 +114,42 @@ class Scheduler:
         Raises:
             UnknownName: a provider that there is not.
         """
-        priorities = self._by_hand(providers)
         return self._queue.trigger(
-            priorities, started_by=started_by, dry_run=dry_run, now=now or datetime.now(UTC)
+            self._by_hand(providers),
+            started_by=started_by,
+            dry_run=dry_run or self._settings.dry_run,
+            now=now or datetime.now(UTC),
         )
 
-    def run_apart(self, providers: Iterable[str], *, started_by: str, dry_run: bool) -> Run:
-        """As `trigger`, and never one that waited already."""
-        priorities = self._by_hand(providers)
+    def begin_here(
+        self, providers: Iterable[str], *, started_by: str, dry_run: bool, whole: bool
+    ) -> tuple[Run, list[Claim]] | None:
+        """A run that this process takes itself, with its readings as far as they can begin now.
+
+        The others are queued, for whoever comes first; with *whole* there are no others, but there
+        is no run (None) while one of the providers is being read.
+
+        Raises:
+            UnknownName: a provider that there is not.
+        """
+        priorities, now = self._by_hand(providers), datetime.now(UTC)
         with self._queue.transaction():
-            return self._queue.add(
-                priorities, started_by=started_by, dry_run=dry_run, now=datetime.now(UTC)
+            busy = {item.provider for item in self._queue.active() if item.state == "reading"}
+            if whole and busy & priorities.keys():
+                return None
+            run = self._queue.add(
+                priorities,
+                started_by=started_by,
+                dry_run=dry_run or self._settings.dry_run,
+                now=now,
             )
+            claims = [
+                Claim(run.id, name, self.owner, run.dry_run, started_by)
+                for name in priorities
+                if name not in busy
+            ]
+            self._queue.take(claims, now + self._lease)
+        return run, claims
 
     def _by_hand(self, providers: Iterable[str]) -> dict[str, int]:
         wanted = [self._find(name).id for name in dict.fromkeys(providers)]

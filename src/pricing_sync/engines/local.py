@@ -91,8 +91,11 @@ class LocalEngine:
         """Whether it may begin a reading."""
         return self._loop is not None and not self._loop.done() and not self._stopping
 
-    def start(self) -> None:
-        """Begin to look for what is due. Returns at once."""
+    def start(self, claims: Sequence[Claim] = ()) -> None:
+        """Begin with what is claimed already, and to look for what is due. Returns at once."""
+        self._renewed_at = time.monotonic()
+        for claim in claims:
+            self._begin(claim)
         self._loop = asyncio.create_task(self._go_on(), name="pricing-sync")
 
     def wake(self, run_id: str) -> None:
@@ -147,16 +150,19 @@ class LocalEngine:
                 task.cancel()
         for claim in seen.claims:
             if self._stopping:
-                await self._give_up(claim, CANCELLED, "left off", None)
+                await self._give_up(claim, CANCELLED, "cancelled before its end", None)
                 continue
-            task = asyncio.create_task(self._read(claim), name=f"pricing-sync {claim.provider}")
-            self._tasks[claim] = task
-            task.add_done_callback(partial(self._forget, claim))
+            self._begin(claim)
         if seen.leads and self._errand is not None and time.monotonic() >= self._errand_at:
             self._errand_at = time.monotonic() + _ERRAND_SECONDS
             self._on_errand = asyncio.create_task(self._run_errand(self._errand))
         for reading, ended_run in seen.buried:
             await self._tell(reading, None, ended_run=ended_run)
+
+    def _begin(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._read(claim), name=f"pricing-sync {claim.provider}")
+        self._tasks[claim] = task
+        task.add_done_callback(partial(self._forget, claim))
 
     async def _run_errand(self, errand: Errand) -> None:
         await self._survive("errand", errand())
@@ -195,7 +201,7 @@ class LocalEngine:
         try:
             taken = await _outcome(self._take(claim))
         except asyncio.CancelledError:
-            await self._give_up(claim, CANCELLED, "left off", None)
+            await self._give_up(claim, CANCELLED, "cancelled before its end", None)
             raise
         if isinstance(taken, Taken):
             await self._tell(taken.reading, taken.error, ended_run=taken.ended_run)

@@ -200,8 +200,12 @@ class Queue(Queried):
             for claim in self._claimable(owner, now, runs):
                 first.setdefault(claim.provider, claim)
             claims = list(first.values())[:most]
-            self._many("claim", [_key(claim) | {"until": write_instant(until)} for claim in claims])
+            self.take(claims, until)
         return claims
+
+    def take(self, claims: Sequence[Claim], until: datetime) -> None:
+        """Make queued readings their owner's. Inside a transaction that saw their providers free."""
+        self._many("claim", [_key(claim) | {"until": write_instant(until)} for claim in claims])
 
     def _claimable(self, owner: str, now: datetime, runs: Collection[str] | None) -> list[Claim]:
         return [
