@@ -86,7 +86,7 @@ def _assert_whole(path: Path) -> None:
             " AND a.since < COALESCE(b.until, '9') AND b.since < COALESCE(a.until, '9')"
         ).fetchall()
         unread = ask(
-            "SELECT digest FROM pricing_readings WHERE digest NOT IN"
+            "SELECT digest FROM pricing_readings WHERE digest IS NOT NULL AND digest NOT IN"
             " (SELECT digest FROM pricing_evidence)"
         ).fetchall()
     database.close()

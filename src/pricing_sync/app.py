@@ -481,6 +481,11 @@ class PricingSync:
         return self.current.stale_since
 
     @property
+    def book_revision(self) -> int | None:
+        """Which state of the ledger the last `book` was; None before the first."""
+        return int(self.current.last.revision) if self.current.last else None
+
+    @property
     def unpriced(self) -> Counter[str]:
         """How often `cost` knew no price, by `unknown_model`, `unpriced` and `no_rate`."""
         return self.current.unpriced

@@ -209,7 +209,7 @@ def test_the_scheduler_is_up_while_its_lease_lasts(store: Store) -> None:
 def test_a_process_tells_of_itself(store: Store) -> None:
     """What it answers from, what it could not answer, and whether it takes readings; read anew
     each time."""
-    running, unpriced, revisions = [True], {"unknown": 2}, [DAY.timestamp()]
+    running, unpriced, revisions = [True], {"unknown": 2}, [17]
     of = PricingMetrics(
         store,
         [],
@@ -220,14 +220,14 @@ def test_a_process_tells_of_itself(store: Store) -> None:
     told = values(of)
     assert 1 == told["pricing_process_runs_readings"]
     assert 2 == told["pricing_unpriced_lookups_total unknown"]
-    assert 1_784_246_400 == told["pricing_book_revision_timestamp_seconds"]
+    assert 17 == told["pricing_book_revision"]
     running[0] = False
     unpriced["unknown"] = 3
     revisions.clear()
     told = values(of)
     assert 0 == told["pricing_process_runs_readings"]
     assert 3 == told["pricing_unpriced_lookups_total unknown"]
-    assert "pricing_book_revision_timestamp_seconds" not in told
+    assert "pricing_book_revision" not in told
 
 
 @pytest.mark.parametrize("most", range(6))
@@ -293,7 +293,7 @@ def test_the_names_are_these(tmp_path: Path) -> None:
         "pricing_info": "gauge",
         "pricing_process_runs_readings": "gauge",
         "pricing_unpriced_lookups": "counter",
-        "pricing_book_revision_timestamp_seconds": "gauge",
+        "pricing_book_revision": "gauge",
         "pricing_store_up": "gauge",
         "pricing_labels_dropped": "gauge",
         "pricing_scheduled_sync_runs": "counter",

@@ -84,8 +84,7 @@ class PricingMetrics(Collector):
         providers: Those that are scheduled.
         is_running: Whether this process takes readings.
         unpriced: How often this process was asked for a price that is not known, by reason.
-        book_revision: When the prices that this process answers from were recorded, as a Unix
-            time; None before the first.
+        book_revision: Which state of the ledger this process answers from; None before the first.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class PricingMetrics(Collector):
         *,
         is_running: Callable[[], bool],
         unpriced: Callable[[], Mapping[str, int]] = dict,
-        book_revision: Callable[[], float | None] = lambda: None,
+        book_revision: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
@@ -142,8 +141,8 @@ class PricingMetrics(Collector):
         )
         revision = self._book_revision()
         yield _gauge(
-            "pricing_book_revision_timestamp_seconds",
-            "When the prices that this process answers from were recorded.",
+            "pricing_book_revision",
+            "Which state of the ledger this process answers from; it grows with each change.",
             (),
             {} if revision is None else {(): revision},
         )

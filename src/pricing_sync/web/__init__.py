@@ -2,5 +2,6 @@
 
 from pricing_sync.web.alone import standalone
 from pricing_sync.web.mounted import router
+from pricing_sync.web.probes import collector
 
-__all__ = ["router", "standalone"]
+__all__ = ["collector", "router", "standalone"]

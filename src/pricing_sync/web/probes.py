@@ -63,11 +63,16 @@ def metrics(
     pricing: Pricing, accept: Annotated[str, Header(include_in_schema=False)] = ""
 ) -> Response:
     """The metrics, for Prometheus."""
-    told = PricingMetrics(
+    content, content_type = collector(pricing).render(accept)
+    return Response(content, headers={"Content-Type": content_type})
+
+
+def collector(pricing: PricingSync) -> PricingMetrics:
+    """The metrics of *pricing*, for a registry of the host's: `registry.register(…)`."""
+    return PricingMetrics(
         pricing.store,
         pricing.settings.providers,
         is_running=lambda: pricing.is_running,
         unpriced=lambda: pricing.unpriced,
+        book_revision=lambda: pricing.book_revision,
     )
-    content, content_type = told.render(accept)
-    return Response(content, headers={"Content-Type": content_type})
