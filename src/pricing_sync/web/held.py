@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -12,6 +12,7 @@ from fastapi import Header, Query, Response
 from pydantic import Field
 
 from pricing_sync.app import PricingSync
+from pricing_sync.gate import Peers
 from pricing_sync.records import decided_record, held_record
 from pricing_sync.store.review import HeldItem
 from pricing_sync.web.access import Scope
@@ -47,8 +48,9 @@ def list_held(
 ) -> dict[str, Any]:
     """What waits, the oldest first, with what helps to judge it."""
     items = sorted(pricing.store.review.items(provider), key=lambda item: item.id)
-    found = (item for item in items if item.id > (cursor or ""))
-    return page(found, limit, lambda item: item.id, lambda item: _record(pricing, item))
+    found = [item for item in items if item.id > (cursor or "")]
+    peers = _peers(pricing, found[:limit])
+    return page(found, limit, lambda item: item.id, lambda item: _record(item, peers))
 
 
 @routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=HeldChange)
@@ -56,7 +58,7 @@ def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, An
     """One change that waits or waited, with its version as its ETag."""
     item = pricing.store.review.item(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
-    return _record(pricing, item)
+    return _record(item, _peers(pricing, [item]))
 
 
 @routes.post("/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=DecidedChange)
@@ -107,7 +109,18 @@ def _decide(
     return decided_record(decided)
 
 
-def _record(pricing: PricingSync, item: HeldItem) -> dict[str, Any]:
-    model = item.change.model
-    peers = pricing.store.peers.peers(item.provider, [model]).get(model, {})
-    return held_record(item, peers) | decided_record(item) | {"version": version(item)}
+def _peers(pricing: PricingSync, items: Sequence[HeldItem]) -> dict[tuple[str, str], Peers]:
+    """What others ask for the same models, with one question for each provider."""
+    models: dict[str, list[str]] = {}
+    for item in items:
+        models.setdefault(item.provider, []).append(item.change.model)
+    return {
+        (provider, model): peers
+        for provider, wanted in models.items()
+        for model, peers in pricing.store.peers.peers(provider, wanted).items()
+    }
+
+
+def _record(item: HeldItem, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
+    own = peers.get((item.provider, item.change.model), {})
+    return held_record(item, own) | decided_record(item) | {"version": version(item)}

@@ -83,7 +83,10 @@ def _status(error: PricingSyncError) -> int:
 def _invalid(error: RequestValidationError) -> Problem:
     """Where a request is wrong and why. What was sent is not repeated: it may be a secret."""
     errors = [
-        {"loc": [str(part)[:100] for part in entry["loc"]], "msg": entry["msg"]}
+        {
+            "loc": [str(part)[:100] for part in entry["loc"]],
+            "msg": entry["msg"].removeprefix("Value error, "),
+        }
         for entry in error.errors()[:_MOST_ERRORS]
     ]
     first = errors[0]

@@ -65,7 +65,7 @@ class Routes:
         return self._declare("GET", path, scope, more)
 
     def post(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
-        """Declare a route that writes. None is for those who may only read."""
+        """Declare a route that writes."""
         return self._declare("POST", path, scope, more)
 
     def _declare(
@@ -140,7 +140,7 @@ def _responses(route: Declared) -> dict[int, dict[str, Any]]:
     wanted = {413} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
     if route.scope is Scope.ADMIN:
         wanted |= {400, 403, 409}
-    if route.scope is Scope.ADMIN or "{" in route.path or "provider" in route.path:
+    if route.scope is Scope.ADMIN or "{" in route.path:
         wanted.add(404)
     problems = {
         status: {"model": Problem, "description": text}
