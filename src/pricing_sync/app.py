@@ -521,11 +521,9 @@ class PricingSync:
             (item.provider, item.change.model): f"held: {', '.join(item.reasons)}"
             for item in self.store.held(provider)
         }
-        carded = {(s.provider, s.model) for s in self.store.statements(provider, model)}
         return [
-            (state, held.get(key) or f"unreadable: {state.unreadable}")
-            for key, state in self.store.model_states(provider, model).items()
-            if key not in carded and state.retired_at is None
+            (state, held.get((state.provider, state.model)) or f"unreadable: {state.unreadable}")
+            for state in self.store.cardless(provider, model)
         ]
 
     def price(

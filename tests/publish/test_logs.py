@@ -19,10 +19,10 @@ from pricing_sync.errors import StoreBusy, StoreError
 from pricing_sync.publish.listener import Listener
 from pricing_sync.publish.logs import LogListener, configure
 from pricing_sync.run import CANCELLED, Outcome, Reading, Run, Status
-from scheduled import by_the_schedule, two_providers
 
 from built import catalogue
 from fault_server import FaultServer, response
+from scheduled import by_the_schedule, two_providers
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)

@@ -20,11 +20,11 @@ from pricing_sync.publish.metrics import PricingMetrics
 from pricing_sync.run import Reading, Run, Status
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
-from scheduled import by_the_schedule, two_providers
 
 from built import catalogue, openrouter, priced
 from counting import counted
 from fault_server import FaultServer, response
+from scheduled import by_the_schedule, two_providers
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"

@@ -25,10 +25,10 @@ from pricing_sync.publish.logs import LogListener
 from pricing_sync.publish.sentry import SentryListener, init
 from pricing_sync.run import ABANDONED, CANCELLED, INTERNAL, STORE, Reading, Status
 from pricing_sync.version import VERSION
-from scheduled import two_providers
 
 from built import catalogue
 from fault_server import FaultServer, response
+from scheduled import two_providers
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CANARY = "canary-0815"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pricing_sync.demo.server import DemoServer
+
 from serving import Api, api
 
 

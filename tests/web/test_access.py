@@ -16,9 +16,9 @@ from fastapi.routing import APIRoute
 from pricing_sync.web import router, standalone
 from pricing_sync.web.access import Failures, Scope
 from pricing_sync.web.mounted import SUBJECTS
-from serving import ADMIN, READ, Api, caller
 
 from service import service, settings_of
+from serving import ADMIN, READ, Api, caller
 
 PUBLIC = {"/health", "/ready"}
 DECLARED = [(route.method, route.path) for subject in SUBJECTS for route in subject.declared]

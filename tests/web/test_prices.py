@@ -13,6 +13,7 @@ import pytest
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.dialects import openrouter
 from pricing_sync.price import RateCard
+
 from serving import Api, api
 
 PRICES = "/v1/prices"

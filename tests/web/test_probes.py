@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pricing_sync.demo.faults import Fault
 from pricing_sync.web import standalone
-from serving import Api
 
 from service import service, settings_of
+from serving import Api
 
 
 def test_the_process_is_healthy_and_ready_before_anything_was_read(api: Api) -> None:

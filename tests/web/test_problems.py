@@ -24,9 +24,9 @@ from pricing_sync.reach import Reach
 from pricing_sync.store.sqlite import SqliteConnection
 from pricing_sync.web import router, standalone
 from pricing_sync.web.mounted import SUBJECTS
-from serving import ADMIN, READ, Api, caller, serving
 
 from service import service, settings_of
+from serving import ADMIN, READ, Api, caller, serving
 
 TRIGGER = "/admin/pricing/sync/trigger"
 CSP = "default-src 'none'; frame-ancestors 'none'"

@@ -13,6 +13,7 @@ import pytest
 
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+
 from serving import Api, api
 
 RUNS = "/admin/pricing/runs"

@@ -204,7 +204,7 @@ class Queue(Queried):
         return claims
 
     def take(self, claims: Sequence[Claim], until: datetime) -> None:
-        """Make queued readings their owner's. Inside a transaction that saw their providers free."""
+        """Make queued readings their owner's. Inside a transaction that saw the providers free."""
         self._many("claim", [_key(claim) | {"until": write_instant(until)} for claim in claims])
 
     def _claimable(self, owner: str, now: datetime, runs: Collection[str] | None) -> list[Claim]:
