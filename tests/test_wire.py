@@ -533,11 +533,15 @@ def test_an_object_read_by_itself_names_each_key_once() -> None:
     assert [("a", Unreadable("row: in is named twice"))] == page.rows
 
 
+class Priced(Struct):
+    rate: int
+
+
 def test_a_decoder_that_builds_a_card_without_rates_spoils_that_row_alone() -> None:
     """An author of a provider forgot that a model may name no price at all."""
 
-    def listing(row: int, _: Counter[str]) -> Listing:
-        return RateCard({Meter.INPUT: Rate(row)} if row else {})
+    def listing(row: Priced, _: Counter[str]) -> Listing:
+        return RateCard({Meter.INPUT: Rate(row.rate)} if row.rate else {})
 
-    assert isinstance(guard(listing, 0, Counter()), Unreadable)
-    assert RateCard({Meter.INPUT: Rate(3)}) == guard(listing, 3, Counter())
+    assert isinstance(guard(listing, Priced(0), Counter()), Unreadable)
+    assert RateCard({Meter.INPUT: Rate(3)}) == guard(listing, Priced(3), Counter())
