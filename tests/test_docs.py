@@ -36,10 +36,11 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_row_names_its_tests() -> None:
-    """Rows 1 to 23, in order, each with a test or more."""
+    """The rows that are claimed, in order, each with a test or more."""
     first, *rows = RELIABILITY.read_text("utf-8").split("\n### ")
     assert not _NAMED.search(first)
-    assert list(range(1, 24)) == [int(row.partition(".")[0]) for row in rows]
+    claimed = [*range(1, 27), *range(28, 41), *range(50, 58)]
+    assert claimed == [int(row.partition(".")[0]) for row in rows]
     assert all(_NAMED.search(row) for row in rows)
 
 
