@@ -58,11 +58,12 @@ class Effort:
     starts: int = 5
     idle_seconds: float = 25
     triggers: int = 200
+    turns: int = 3
     #: Models: few and many.
     sizes: tuple[int, int] = (400, 11_000)
 
 
-QUICK = Effort(readings=2, starts=2, idle_seconds=5, triggers=40)
+QUICK = Effort(readings=1, starts=1, idle_seconds=4, triggers=30, turns=1)
 
 
 def service(catalogue: Catalogue, folder: Path, effort: Effort) -> Iterator[Line]:
@@ -78,7 +79,7 @@ def service(catalogue: Catalogue, folder: Path, effort: Effort) -> Iterator[Line
         yield from _latency(folder, url, effort)
         yield from _back_to_back(folder, url, effort.sizes[1])
     yield from _starts(folder, effort)
-    yield from _memory(folder)
+    yield from _memory(folder, effort)
     yield from _idle(folder, effort)
 
 
@@ -333,10 +334,10 @@ def _starts(folder: Path, effort: Effort) -> Iterator[Line]:
     yield Line("  the same with a database to be made", f"{first['lifespan_ms']:.1f} ms")
 
 
-def _memory(folder: Path) -> Iterator[Line]:
+def _memory(folder: Path, effort: Effort) -> Iterator[Line]:
     """Private memory of a running app as it takes the guest in, step by step."""
     with_httpx, without = [], []
-    for turn in range(3):
+    for turn in range(effort.turns):
         without.append(_steps(folder / f"memory-{turn}.db", ("import", "include", "enter")))
         steps = ("import httpx", "import", "include", "enter")
         with_httpx.append(_steps(folder / f"memory-httpx-{turn}.db", steps))
@@ -399,7 +400,7 @@ def _middle(values: Sequence[float], digits: int = 1) -> str:
 
 
 def _p99(values: Sequence[float]) -> float:
-    return statistics.quantiles(values, n=100)[98]
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def _mebibytes(kib: Sequence[int]) -> str:
