@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Heard, PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import audit, backtest, config, output, peers, review, serve
+from pricing_sync.cli import audit, backtest, config, output, peers, review, serve, status
 from pricing_sync.cli import doctor as checks
 from pricing_sync.cli.opened import open_app
 from pricing_sync.cost import Usage
@@ -602,6 +602,6 @@ def _keep_reading(running_demo: Demo) -> None:
         serve.run(pricing)
 
 
-for more in (review, peers, audit, backtest, config, serve):
+for more in (review, peers, audit, backtest, config, serve, status):
     more.register(cli)
 cli.add_typer(override_cli, name="override")

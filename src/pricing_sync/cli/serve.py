@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -126,4 +127,5 @@ def run(pricing: PricingSync) -> None:
         listening = config.bind_socket()
     except SystemExit:  # uvicorn has logged why
         raise SettingsError(f"serve: cannot listen on {settings.host}:{settings.port}") from None
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped
+        uvicorn.Server(config).run(sockets=[listening])
