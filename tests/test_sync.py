@@ -24,6 +24,7 @@ from pricing_sync.providers.provider import Provider
 from pricing_sync.reach import Ask
 from pricing_sync.run import Outcome, Status
 from pricing_sync.settings import Settings
+from pricing_sync.store.store import HeldChange
 from pricing_sync.sync import Taken, take_reading
 
 from built import catalogue, openrouter, priced
@@ -357,14 +358,23 @@ def hold_tenfold(app: PricingSync) -> None:
     assert 1 == len(take(app, TENFOLD, NEXT).decision.hold)
 
 
+def reject_all(app: PricingSync) -> None:
+    for item in app.store.review.items("openrouter"):
+        app.store.review.reject(
+            item.id,
+            expected_old=item.change.old,
+            expected_new=item.change.new,
+            author="ann",
+            reason="a slip",
+            now=datetime.now(UTC),
+        )
+
+
 def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> None:
     """Until the rejection is taken back: then the same bytes are judged afresh."""
     hold_tenfold(app)
-    (item,) = app.store.held()
+    reject_all(app)
     decided: dict[str, Any] = {"author": "ann", "reason": "a slip", "now": datetime.now(UTC)}
-    app.store.review.reject(
-        item.id, expected_old=item.change.old, expected_new=item.change.new, **decided
-    )
     for body in (TENFOLD, TENFOLD + b"\n"):
         decision = take(app, body).decision
         assert [] == [*decision.apply, *decision.hold, *decision.still_held]
@@ -389,6 +399,24 @@ def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
         reason="their blog",
         now=datetime.now(UTC),
     )
+
+
+def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> None:
+    """A person rejects the change after it was judged and before it was stored: it is not held
+    again."""
+    hold_tenfold(app)
+    real = app.store.held
+
+    def rejected_meanwhile(provider: str | None = None) -> list[HeldChange]:
+        found = real(provider)
+        if app.store.review.items("openrouter"):
+            reject_all(app)
+        return found
+
+    app.store.held = rejected_meanwhile  # type: ignore[method-assign]
+    taken = take(app, TENFOLD + b"\n")
+    assert ([], []) == (list(taken.decision.hold), list(taken.decision.still_held))
+    assert [] == app.store.review.items("openrouter")
 
 
 def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> None:

@@ -33,7 +33,7 @@ from pricing_sync.scheduler import Ending, Scheduler
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import Claim
-from pricing_sync.sync import Rules, Taken, settle_in_thread, take_reading
+from pricing_sync.sync import Rules, Taken, Unsettled, settle_in_thread, take_reading
 from pricing_sync.wire import is_model_id
 
 #: Told of each reading as it ends, with what it decided.
@@ -44,6 +44,8 @@ _CURRENCY = re.compile("[A-Z]{3}")
 #: How often a run is looked at by who waits for it: at first, and when it takes long.
 _LOOK_SECONDS, _LONG_LOOK_SECONDS = 0.02, 0.25
 _TELLING_SECONDS = 5
+#: Each process that settles an answer takes some 70 MB while it does.
+_APART_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class PricingSync:
         self._store: Store | None = None
         self._scheduler: Scheduler | None = None
         self._engine: LocalEngine | None = None
+        self._apart = asyncio.Semaphore(_APART_AT_ONCE)
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         #: The price book of this process, how far it is behind, and what it had no price for.
         self.current = CurrentBook()
@@ -183,6 +186,7 @@ class PricingSync:
             except UnknownName as error:
                 raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
         if self._engine is None or not self._engine.is_running:
+            self._apart = asyncio.Semaphore(_APART_AT_ONCE)
             self._engine = self._new_engine(
                 self.scheduler,
                 self._take_claim,
@@ -419,7 +423,6 @@ class PricingSync:
     async def _take_claim(self, claim: Claim, *, here: bool = False) -> Taken:
         provider = self.reach.provider(claim.provider)
         plan = self.settings.plan(claim.provider)
-        settling = partial(settle_apart, database=self.settings.database)
         return await take_reading(
             provider,
             self.reach.ask(provider, await self._http()),
@@ -428,7 +431,12 @@ class PricingSync:
             dry_run=claim.dry_run or plan.dry_run,
             rules=self._rules(provider.id),
             ended=Ending.of(claim, plan),
-            settle_answer=settle_in_thread if here else settling,
+            settle_answer=settle_in_thread if here else self._settle_apart,
+        )
+
+    async def _settle_apart(self, answer: Unsettled, store: Store) -> Taken:
+        return await settle_apart(
+            answer, store, database=self.settings.database, at_once=self._apart
         )
 
     async def _take_answer(self, claim: Claim, answer: Answered, *, last: bool) -> Taken:

@@ -175,13 +175,18 @@ class Scheduler:
 
     # Leading
 
+    def is_idle(self, now: datetime) -> bool:
+        """Whether nothing is queued, going on or due."""
+        pulse = self._queue.pulse()
+        return not pulse.still_open and (pulse.due_at is None or pulse.due_at > now)
+
     def tick(self, now: datetime) -> bool:
         """Start what is due, if this process leads; whether it does.
 
         Raises:
             StoreError: the database cannot be read or written.
         """
-        if not self._leads(now):
+        if not self.leads(now):
             return False
         self._start_due(now)
         return True
@@ -190,7 +195,12 @@ class Scheduler:
         """Leave the lead to another process."""
         self._queue.resign(self.owner, now)
 
-    def _leads(self, now: datetime) -> bool:
+    def leads(self, now: datetime) -> bool:
+        """Whether this process leads, from now on if nobody else does.
+
+        Raises:
+            StoreError: the database cannot be read or written.
+        """
         leader = self._queue.leader()
         until = now + self._lease
         if leader is not None and leader.owner == self.owner:

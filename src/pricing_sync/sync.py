@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -26,7 +26,7 @@ from pricing_sync.errors import (
     StoreError,
 )
 from pricing_sync.fetch import Fetched, NotModified
-from pricing_sync.gate import Thresholds
+from pricing_sync.gate import Announced, Thresholds
 from pricing_sync.judgement import is_quiet, judgement, released
 from pricing_sync.price import Answer, RateCard, Unpriced, Unreadable
 from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider, read_answer
@@ -170,44 +170,65 @@ def settle(answer: Unsettled, store: Store) -> Taken:
 
 
 def _settle(answer: Unsettled, store: Store) -> Taken:
-    provider, got, rules, reading = answer.provider, answer.got, answer.rules, answer.reading
+    got, provider = answer.got, answer.provider
     assert isinstance(got, Fetched)  # noqa: S101  see `take_reading`
     pages = got.whole()
     said = _readable(provider, read_answer(provider, pages))
     compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
+    # Judging takes long, and whoever writes meanwhile should not have to wait. The provider is
+    # nobody else's to read; only what people decide about it may come in between.
+    decisions = store.review.decisions(provider.id)
+    planned = _planned(answer, said, store)
     with store.transaction():
-        _refuse_overtaken(store, answer.last, reading)
-        stored = store.known_models(provider.id)
-        changes = diff(stored, said)
-        held = {item.change.model: item for item in store.held(provider.id)}
-        judged = judgement(
-            provider, reading.at, changes, stored, held, store, rules.thresholds, rules.free
-        )
-        decision = decide(
-            changes,
-            judged.holding,
-            stored,
-            said,
-            open_held={model: item.change for model, item in held.items()},
-            rejected=[
-                change for items in store.review.rejected(provider.id).values() for change in items
-            ],
-        )
-        quiet = is_quiet(provider, decision.apply, store, rules.thresholds)
-        decision = replace(decision, is_quiet=quiet and not decision.retire)
-        reading = replace(
-            reading,
-            status=Status.READ,
-            listings=_listings(said),
-            changes=decision.counts(),
-            ignored=said.ignored,
-        )
-        taken = _written(answer, store, reading, decision, compressed)
-        if not reading.dry_run:
-            applied = {change.model for change in decision.apply}
-            came_true = [entry for entry in judged.used if entry.model in applied]
-            store.review.strike(provider.id, came_true, reading.id, reading.at)
+        _refuse_overtaken(store, answer.last, answer.reading)
+        if store.review.decisions(provider.id) != decisions:
+            planned = _planned(answer, said, store)
+        taken = _written(answer, store, planned.reading, planned.decision, compressed)
+        if not taken.reading.dry_run:
+            applied = {change.model for change in planned.decision.apply}
+            came_true = [entry for entry in planned.used if entry.model in applied]
+            store.review.strike(provider.id, came_true, taken.reading.id, taken.reading.at)
         return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What an answer would do to the store as it is now."""
+
+    reading: Reading
+    decision: Decision
+    #: The announcements that would come true.
+    used: Sequence[Announced]
+
+
+def _planned(answer: Unsettled, said: Answer, store: Store) -> _Planned:
+    provider, rules, reading = answer.provider, answer.rules, answer.reading
+    stored = store.known_models(provider.id)
+    changes = diff(stored, said)
+    held = {item.change.model: item for item in store.held(provider.id)}
+    judged = judgement(
+        provider, reading.at, changes, stored, held, store, rules.thresholds, rules.free
+    )
+    decision = decide(
+        changes,
+        judged.holding,
+        stored,
+        said,
+        open_held={model: item.change for model, item in held.items()},
+        rejected=[
+            change for items in store.review.rejected(provider.id).values() for change in items
+        ],
+    )
+    quiet = is_quiet(provider, decision.apply, store, rules.thresholds)
+    decision = replace(decision, is_quiet=quiet and not decision.retire)
+    reading = replace(
+        reading,
+        status=Status.READ,
+        listings=_listings(said),
+        changes=decision.counts(),
+        ignored=said.ignored,
+    )
+    return _Planned(reading, decision, judged.used)
 
 
 def _settle_unchanged(answer: Unsettled, store: Store) -> Taken:

@@ -178,6 +178,8 @@ class LocalEngine:
         unwanted = self._keep(held, now)
         if self._stopping or not (self._schedules or told_of):
             return _Seen(unwanted=unwanted)
+        if self._scheduler.is_idle(now):
+            return _Seen(self._schedules and self._scheduler.leads(now), unwanted)
         # First, so that what a dead process did to a provider counts in when that is due.
         buried = self._scheduler.bury(now)
         leads = self._schedules and self._scheduler.tick(now)

@@ -91,6 +91,16 @@ class Leader:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Whether there is anything to do."""
+
+    #: When the first of the scheduled providers is due; None where none is scheduled.
+    due_at: datetime | None
+    #: How many readings are queued or going on.
+    still_open: int
+
+
 class Queue(Queried):
     """The runs and the schedule, in the database of a `Store`."""
 
@@ -291,6 +301,11 @@ class Queue(Queried):
         self._run("resign", owner=owner, now=write_instant(now))
 
     # The schedule
+
+    def pulse(self) -> Pulse:
+        """What there is to do, at the price of one small question."""
+        due_at, still_open = self._rows("pulse")[0]
+        return Pulse(read_optional_instant(due_at), still_open)
 
     def dues(self) -> dict[str, Due]:
         """When each scheduled provider is due."""

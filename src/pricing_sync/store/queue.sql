@@ -114,6 +114,12 @@ UPDATE pricing_leases SET until = :until WHERE name = 'scheduler' AND owner = :o
 -- name: resign
 UPDATE pricing_leases SET until = :now WHERE name = 'scheduler' AND owner = :owner;
 
+-- name: pulse
+-- All that has to be looked at once a second.
+SELECT
+    (SELECT MIN(CASE WHEN retry_at < due_at THEN retry_at ELSE due_at END) FROM pricing_schedule),
+    (SELECT COUNT(*) FROM pricing_queue WHERE state IN ('queued', 'reading'));
+
 -- name: dues
 SELECT provider, plan, anchor_at, due_at, retry_at, failures FROM pricing_schedule;
 

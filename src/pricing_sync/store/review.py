@@ -274,6 +274,10 @@ class Review(Queried):
         decided = self._rows("decided_since", provider=provider, at=write_instant(since))
         return bool(decided[0][0]) or bool(self.announced(provider, now))
 
+    def decisions(self, provider: str) -> int:
+        """How much people have decided about a provider so far; it only grows."""
+        return int(self._rows("decisions", provider=provider)[0][0])
+
     def _decide(
         self, act: _Act, state: State, shown: Sequence[Shown], provider: str | None = None
     ) -> list[HeldItem]:

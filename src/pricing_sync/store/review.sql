@@ -94,6 +94,10 @@ VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
 -- Whether a person has decided anything about a provider since an instant.
 SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider AND at > :at AND who <> 'reading';
 
+-- name: decisions
+-- How many entries of the audit log are about a provider.
+SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider;
+
 -- name: reconsider
 UPDATE pricing_held SET state = 'lapsed'
 WHERE provider = :provider AND model = :model AND state = 'rejected';

@@ -56,3 +56,6 @@ CREATE INDEX pricing_runs_open ON pricing_runs (id) WHERE finished_at IS NULL;
 
 -- Until now a run whose process was killed stayed without an end.
 UPDATE pricing_runs SET finished_at = started_at, outcome = 'failed' WHERE finished_at IS NULL;
+
+-- What of a model is known now, and what came after an instant: however long its history grows.
+CREATE INDEX pricing_ledger_known ON pricing_ledger (provider, model, superseded_at, until);
