@@ -24,7 +24,6 @@ from pricing_sync.providers.provider import Provider
 from pricing_sync.reach import Ask
 from pricing_sync.run import Outcome, Status
 from pricing_sync.settings import Settings
-from pricing_sync.store.store import HeldChange
 from pricing_sync.sync import Taken, take_reading
 
 from built import catalogue, openrouter, priced
@@ -405,15 +404,13 @@ def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> N
     """A person rejects the change after it was judged and before it was stored: it is not held
     again."""
     hold_tenfold(app)
-    real = app.store.held
+    real = app.store.last_told  # the last thing that is asked before anything is stored
 
-    def rejected_meanwhile(provider: str | None = None) -> list[HeldChange]:
-        found = real(provider)
-        if app.store.review.items("openrouter"):
-            reject_all(app)
-        return found
+    def rejected_meanwhile(provider: str) -> datetime | None:
+        reject_all(app)
+        return real(provider)
 
-    app.store.held = rejected_meanwhile  # type: ignore[method-assign]
+    app.store.last_told = rejected_meanwhile  # type: ignore[method-assign]
     taken = take(app, TENFOLD + b"\n")
     assert ([], []) == (list(taken.decision.hold), list(taken.decision.still_held))
     assert [] == app.store.review.items("openrouter")

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -41,8 +41,8 @@ Heard: TypeAlias = Callable[[Taken], None]
 _Take: TypeAlias = Callable[[Claim], Awaitable[Taken]]
 
 _CURRENCY = re.compile("[A-Z]{3}")
-#: How often a run is looked at by who waits for it: at first, and when it takes long.
-_LOOK_SECONDS, _LONG_LOOK_SECONDS = 0.02, 0.25
+#: How often a run that others take is looked at by who waits for it.
+_LOOK_SECONDS = 0.25
 _TELLING_SECONDS = 5
 #: Each process that settles an answer takes some 70 MB while it does.
 _APART_AT_ONCE = 2
@@ -266,15 +266,24 @@ class PricingSync:
         Raises:
             UnknownName: there is no such run.
         """
+        return await self._wait(run_id, timeout_seconds, self._engine)
+
+    async def _wait(
+        self, run_id: str, timeout_seconds: float, engine: LocalEngine | None
+    ) -> tuple[Run, list[Reading]]:
+        """Look when a reading of this process ends, and now and then for those of others."""
         clock = asyncio.get_running_loop().time
-        deadline, pause = clock() + timeout_seconds, _LOOK_SECONDS
+        deadline = clock() + timeout_seconds
         while True:
+            # What ends while the database is asked is not missed.
+            ended = engine.next_end if engine else asyncio.Event()
             run, readings = await asyncio.to_thread(self.store.run, run_id)
             left = deadline - clock()
             if run.finished_at is not None or left <= 0:
                 return run, readings
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONG_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_LOOK_SECONDS, left)):
+                    await ended.wait()
 
     async def cancel(self, run_id: str) -> Run:
         """End a run that waits or goes on.
@@ -386,13 +395,13 @@ class PricingSync:
         while (begun := await asyncio.to_thread(begin)) is None:
             # It is being read, or whoever read it has died.
             await asyncio.to_thread(scheduler.bury, datetime.now(UTC))
-            await asyncio.sleep(_LONG_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
         run, claims = begun
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
         try:
-            ended, readings = await self._end_of(run.id, failures)
+            ended, readings = await self._end_of(run.id, engine, failures)
             # What has ended is yet to be told.
             grace_seconds = _TELLING_SECONDS
         finally:
@@ -405,14 +414,16 @@ class PricingSync:
         every.sort(key=lambda one: ended.providers.index(one.reading.provider))
         return Finished(run.id, ended.outcome, every, ended.duration_seconds)
 
-    async def _end_of(self, run_id: str, failures: _Failures) -> tuple[Run, list[Reading]]:
+    async def _end_of(
+        self, run_id: str, engine: LocalEngine, failures: _Failures
+    ) -> tuple[Run, list[Reading]]:
         """The run when it has ended, and its readings.
 
         Raises:
             Exception: the first thing that failed and is no reading.
         """
         while True:
-            run, readings = await self.wait(run_id, _LONG_LOOK_SECONDS)
+            run, readings = await self._wait(run_id, _LOOK_SECONDS, engine)
             if failures.first is not None:
                 raise failures.first
             if run.finished_at is not None:

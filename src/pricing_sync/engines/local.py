@@ -85,6 +85,7 @@ class LocalEngine:
         self._errand_at = time.monotonic() + errand_delay_seconds
         self._on_errand: asyncio.Task[None] | None = None
         self._complaint = ""
+        self._next_end = asyncio.Event()
 
     @property
     def is_running(self) -> bool:
@@ -102,6 +103,11 @@ class LocalEngine:
         """A run has been asked for in this process."""
         self._told_of.add(run_id)
         self._woken.set()
+
+    @property
+    def next_end(self) -> asyncio.Event:
+        """Set when the next reading of this process has ended and was told."""
+        return self._next_end
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, wait for what goes on, then cancel it and write that down.
@@ -171,6 +177,8 @@ class LocalEngine:
         del self._tasks[claim]
         # There may be room now, or another reading of the same provider waits.
         self._woken.set()
+        self._next_end.set()
+        self._next_end = asyncio.Event()
 
     def _look(self, held: Sequence[Claim], told_of: set[str]) -> _Seen:
         """What to leave off and what to begin, by what the database says now."""
