@@ -217,13 +217,14 @@ def test_a_stop_while_a_large_answer_is_settled_elsewhere(tmp_path: Path) -> Non
 
 
 def test_a_stop_while_another_process_has_the_database(tmp_path: Path, server: DemoServer) -> None:
-    """It waits for the lock no longer than any writer does."""
-    told = Told()
-    pricing = service(settings_of(tmp_path, server, stop_seconds=0.2), told)
+    """What was read waits for the lock as long as any writer, and then counts or is cancelled."""
+    server.fault("openrouter", Fault("latency", seconds=0.3))
+    pricing = service(settings_of(tmp_path, server, stop_seconds=0.2))
 
     async def work() -> None:
         async with pricing.lifespan():
             run, _ = await pricing.trigger(["openrouter"])
+            await until(lambda: server.requests)
             with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 await asyncio.sleep(0.5)
@@ -231,8 +232,10 @@ def test_a_stop_while_another_process_has_the_database(tmp_path: Path, server: D
                 await asyncio.sleep(1)
                 other.execute("ROLLBACK")
             await stopping
-            ended, _ = pricing.store.run(run.id)
+            ended, (reading,) = pricing.store.run(run.id)
             assert ended.finished_at is not None
+            expected = {"cancelled": 0, "read": 28}[reading.state]
+            assert expected == len(pricing.prices())
 
     within(40, work)
 
