@@ -453,12 +453,16 @@ def test_what_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
 def test_a_provider_that_there_is_not_fails_at_the_start(tmp_path: Path) -> None:
     """Else the schedule would be short of one without a word."""
 
+    pricing = PricingSync(settings_of(tmp_path, None, ["opnrouter"]))
+
     async def work() -> None:
         with pytest.raises(SettingsError, match="PRICING_SYNC_PROVIDERS: opnrouter"):
-            async with PricingSync(settings_of(tmp_path, None, ["opnrouter"])).lifespan():
+            async with pricing.lifespan():
                 pass
 
     within(5, work)
+    with pytest.raises(RuntimeError, match="not open"):
+        pricing.prices()
 
 
 def test_the_runs_of_one_listener_are_told_once(tmp_path: Path, server: DemoServer) -> None:

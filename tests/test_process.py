@@ -83,11 +83,15 @@ def test_starting_twice_and_stopping_twice(tmp_path: Path, server: DemoServer) -
 
 def test_what_cannot_start_leaves_nothing_started(tmp_path: Path) -> None:
     """A second attempt, with a mended setting, begins afresh."""
-    broken = service(settings_of(tmp_path, None, database="postgres://nowhere"))
-    with pytest.raises(SettingsError):
-        asyncio.run(start_pricing_sync_scheduler(broken))
-    with pytest.raises(RuntimeError):
-        get_scheduler_status()
+    nowhere = service(settings_of(tmp_path, None, database="postgres://nowhere"))
+    nobody = service(settings_of(tmp_path, None, ["opnrouter"]))
+    for broken in (nowhere, nobody):
+        with pytest.raises(SettingsError):
+            asyncio.run(start_pricing_sync_scheduler(broken))
+        with pytest.raises(RuntimeError):
+            get_scheduler_status()
+        with pytest.raises(RuntimeError, match="not open"):
+            broken.prices()
 
 
 def test_by_default_it_is_as_the_environment_says(

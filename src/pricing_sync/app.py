@@ -164,9 +164,9 @@ class PricingSync:
         Raises:
             SettingsError, StoreError: the database cannot be opened.
         """
-        await asyncio.to_thread(self.open)
-        self.start()
         try:
+            await asyncio.to_thread(self.open)
+            self.start()
             yield
         finally:
             await self.stop()

@@ -32,10 +32,10 @@ async def start_pricing_sync_scheduler(pricing: PricingSync | None = None) -> No
         _Running.pricing = pricing or PricingSync()
         try:
             await asyncio.to_thread(_Running.pricing.open)
+            _Running.pricing.start()
         except BaseException:
-            _Running.pricing = None
+            await stop_pricing_sync_scheduler()
             raise
-        _Running.pricing.start()
 
 
 async def stop_pricing_sync_scheduler() -> None:
