@@ -363,6 +363,7 @@ class Scheduler:
                     "seconds_until": _seconds(now, due.at),
                     "is_retry": due.at == due.retry_at,
                     "failures": due.failures,
+                    "plan": due.plan,
                 }
                 for name, due in dues.items()
                 if name in settings.providers

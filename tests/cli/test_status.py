@@ -16,32 +16,32 @@ from service import service, settings_of
 
 
 def test_without_a_service_the_schedule_is_empty(run: Run) -> None:
-    """It says so, and which providers would be read how."""
+    """It says so, and which providers would be read."""
     run("migrate")
     code, out, _ = run("status")
     assert (0, True) == (code, out.startswith("no service reads on schedule now\n"))
-    assert "every 6h" in out
+    assert ["openrouter", "never"] == out.splitlines()[2].split()
     assert run("status", "--json").json["next_syncs"] == {}
 
 
 def test_what_a_service_has_planned_is_shown(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another process, from the database."""
+    """By another process, from the database, whatever its own settings say."""
     monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,novita")
-    monkeypatch.setenv("PRICING_SYNC_PROVIDER__NOVITA__CRON", "0 3 * * *")
     monkeypatch.setenv("PRICING_SYNC_DATABASE", f"sqlite:///{tmp_path / 'prices.db'}")
 
     async def work() -> tuple[int, str, str]:
-        async with service(settings_of(tmp_path, None)).lifespan():
+        tables = {"novita": {"cron": "0 3 * * *"}}
+        async with service(settings_of(tmp_path, None, tables=tables)).lifespan():
             await asyncio.sleep(0.3)
             return await asyncio.to_thread(run, "status")
 
     code, out, _ = asyncio.run(work())
     assert (0, True) == (code, out.startswith("a service reads on schedule, since 20"))
     openrouter, novita = out.splitlines()[2:]
-    assert ["openrouter", "every", "6h", "never"] == openrouter.split()[:4]
-    assert "cron 0 3 * * *" in novita
+    assert "every 6:00:00; UTC; always; jitter 0:00:00" in openrouter
+    assert "cron 0 3 * * *; UTC; always; jitter 0:00:00" in novita
 
 
 def test_a_run_that_waits_is_cancelled(run: Run, tmp_path: Path) -> None:

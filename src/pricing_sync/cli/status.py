@@ -7,12 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.cli.opened import open_app
 from pricing_sync.run import Run
-from pricing_sync.settings import show_duration
 
 
 def register(cli: typer.Typer) -> None:
@@ -27,7 +25,6 @@ def status(
     """Whether a service reads on schedule, what it read last, and what is due next."""
     with open_app(context, database) as app:
         found = app.status()
-        plans = {name: _rhythm(app, name) for name in found["providers"]}
     if as_json:
         output.print_json(found)
         return
@@ -37,7 +34,7 @@ def status(
         (
             (
                 name,
-                plans[name],
+                found["next_syncs"].get(name, {}).get("plan", ""),
                 found["last_syncs"].get(name, {}).get("timestamp", "never"),
                 _next(found["next_syncs"].get(name)),
                 found["next_syncs"].get(name, {}).get("failures") or "",
@@ -47,12 +44,6 @@ def status(
         ),
         empty="no providers",
     )
-
-
-def _rhythm(app: PricingSync, provider: str) -> str:
-    plan = app.settings.plan(provider)
-    rhythm = f"every {show_duration(plan.every)}" if plan.cron is None else f"cron {plan.cron}"
-    return f"{rhythm}, dry run" if plan.dry_run else rhythm
 
 
 def _headline(found: dict[str, Any]) -> str:

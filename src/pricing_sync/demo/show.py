@@ -54,10 +54,17 @@ class Demo:
         ]
 
     def as_service(self) -> PricingSync:
-        """The same providers and the same ledger, to be read again and again."""
-        seconds = {"interval_hours": AGAIN_SECONDS / 3600, "first_delay_seconds": AGAIN_SECONDS}
-        free_port = {"port": 0}
-        settings = self.app.settings.model_copy(update=seconds | free_port)
+        """The same providers and the same ledger, to be read again and again.
+
+        It listens where PRICING_SYNC_PORT says, else on any port that is free.
+        """
+        settings = self.app.settings
+        own = {
+            "interval_hours": AGAIN_SECONDS / 3600,
+            "first_delay_seconds": AGAIN_SECONDS,
+            "port": settings.port if "port" in settings.model_fields_set else 0,
+        }
+        settings = settings.model_copy(update=own)
         return PricingSync(settings, reach=self.app.reach)
 
     def mend(self) -> None:

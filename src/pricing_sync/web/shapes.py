@@ -40,6 +40,7 @@ class NextSync(Shape):
     seconds_until: int
     is_retry: bool
     failures: int = Field(description="In a row.")
+    plan: str = Field(description="By which it is due.")
 
 
 class Active(Shape):
