@@ -66,7 +66,6 @@ class Step:
     provider: str
     #: `queued`, `reading`, `read`, `unchanged`, `failed`, `cancelled`.
     state: str
-    cancel_asked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,7 @@ class Queue(Queried):
     def steps(self, run_id: str) -> list[Step]:
         """What has become so far of each provider of a run, in the order of reading."""
         found = self._rows("steps", run_id=run_id)
-        return [Step(provider, state, bool(asked)) for provider, state, asked in found]
+        return [Step(provider, state) for provider, state in found]
 
     def active(self) -> list[Active]:
         """What is queued or going on, the most wanted first."""

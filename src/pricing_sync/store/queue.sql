@@ -25,7 +25,7 @@ SELECT {run} FROM pricing_runs r WHERE r.id = :id;
 
 -- name: steps
 -- The state of each provider of a run, in the order in which they are read.
-SELECT provider, state, cancel_asked FROM pricing_queue
+SELECT provider, state FROM pricing_queue
 WHERE run_id = :run_id
 ORDER BY priority DESC, provider;
 
