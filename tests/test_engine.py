@@ -286,7 +286,8 @@ def test_a_run_that_is_cancelled_ends_within_moments(tmp_path: Path, server: Dem
     """The reading that goes on is left off, the one that waits is never begun."""
     for provider in TWO:
         server.fault(provider, Fault("hang"))
-    pricing = service(settings_of(tmp_path, server, at_once=1))
+    told = Told()
+    pricing = service(settings_of(tmp_path, server, at_once=1), told)
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -299,6 +300,7 @@ def test_a_run_that_is_cancelled_ends_within_moments(tmp_path: Path, server: Dem
 
     within(20, work)
     assert 1 == len(server.requests)
+    assert (2, 1) == (len(told.readings), len(told.runs))
 
 
 def test_one_provider_that_hangs_holds_up_no_other(tmp_path: Path, server: DemoServer) -> None:

@@ -375,10 +375,10 @@ def test_cancelling_ends_what_waits_and_asks_for_the_end_of_what_goes_on(clock: 
     """What waited has a reading that says so; the run ends with the last."""
     run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)
-    assert None is clock.scheduler.cancel(run.id, clock.now).finished_at
+    ((waited, ended_run),) = clock.scheduler.cancel(run.id, clock.now)
+    assert ("cancelled", "cancelled", False) == (waited.error_kind, waited.state, ended_run)
     assert [claim] == clock.scheduler.unwanted([claim])
-    _, (waited,) = clock.store.run(run.id)
-    assert ("cancelled", "cancelled") == (waited.error_kind, waited.state)
+    assert [waited] == clock.store.run(run.id)[1]
     given_up = clock.scheduler.give_up(claim, "cancelled", "left off", clock.now)
     assert given_up is not None
     assert (True, Outcome.FAILED) == (given_up[1], clock.store.queue.run(run.id).outcome)

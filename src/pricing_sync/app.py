@@ -291,10 +291,11 @@ class PricingSync:
         Raises:
             UnknownName: there is no such run.
         """
-        run = await asyncio.to_thread(self.scheduler.cancel, run_id)
+        cancelled = await asyncio.to_thread(self.scheduler.cancel, run_id)
         if self._engine is not None:
+            await self._engine.tell(cancelled)
             self._engine.wake(run_id)
-        return run
+        return await asyncio.to_thread(self.store.queue.run, run_id)
 
     def status(self) -> dict[str, Any]:
         """The state of the schedule, as JSON can hold it. It survives a restart.

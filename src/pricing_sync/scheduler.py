@@ -155,23 +155,25 @@ class Scheduler:
         wanted = [self._find(name).id for name in dict.fromkeys(providers)]
         return {name: BY_HAND + self._settings.plan(name).priority for name in wanted}
 
-    def cancel(self, run_id: str, now: datetime | None = None) -> Run:
-        """End a run: what waits is not read, and what is being read is left off.
+    def cancel(self, run_id: str, now: datetime | None = None) -> list[tuple[Reading, bool]]:
+        """End a run: what waits is not read, and what is being read is left off by whoever reads.
+
+        What is written down of each that waited, and whether the run has ended with it.
 
         Raises:
             UnknownName: there is no such run.
         """
-        at = now or datetime.now(UTC)
+        at, cancelled = now or datetime.now(UTC), []
         with self._queue.transaction():
             run = self._queue.run(run_id)
             self._queue.ask_cancel(run_id)
             for step in self._queue.steps(run_id):
                 if self._queue.end_queued(run_id, step.provider):
                     why = "taken out of the queue"
-                    self._store.add_reading(_unread(run, step.provider, at, CANCELLED, why))
-            if run.finished_at is None:
-                self._queue.finish_if_last(run_id, at)
-            return self._queue.run(run_id)
+                    reading = _unread(run, step.provider, at, CANCELLED, why)
+                    self._store.add_reading(reading)
+                    cancelled.append((reading, self._queue.finish_if_last(run_id, at)))
+        return cancelled
 
     # Leading
 

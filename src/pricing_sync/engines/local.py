@@ -109,6 +109,11 @@ class LocalEngine:
         """Set when the next reading of this process has ended and was told."""
         return self._next_end
 
+    async def tell(self, ended: Sequence[tuple[Reading, bool]]) -> None:
+        """Tell the listeners of readings that ended without being taken, and of their runs."""
+        for reading, ended_run in ended:
+            await self._tell(reading, None, ended_run=ended_run)
+
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, wait for what goes on, then cancel it and write that down.
 
@@ -162,8 +167,7 @@ class LocalEngine:
         if seen.leads and self._errand is not None and time.monotonic() >= self._errand_at:
             self._errand_at = time.monotonic() + _ERRAND_SECONDS
             self._on_errand = asyncio.create_task(self._run_errand(self._errand))
-        for reading, ended_run in seen.buried:
-            await self._tell(reading, None, ended_run=ended_run)
+        await self.tell(seen.buried)
 
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self._read(claim), name=f"pricing-sync {claim.provider}")
