@@ -403,3 +403,21 @@ def test_a_url_of_no_supported_database_is_refused(url: str) -> None:
     """With the form that is."""
     with pytest.raises(SettingsError, match="sqlite:///FILE"):
         open_store(url, create=True)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_taken_away_is_noticed(tmp_path: Path, *, replaced: bool) -> None:
+    """Else everything would go on in a file without a name, and be gone with the process."""
+    path = tmp_path / "prices.db"
+    with open_store(f"sqlite:///{path}", create=True) as store:
+        path.rename(tmp_path / "elsewhere.db")
+        if replaced:
+            path.touch()
+        for use in (store.revision, lambda: store.use_evidence("x", DAY)):
+            with pytest.raises(StoreError, match="was removed or replaced while it was open"):
+                use()
+        with pytest.raises(StoreError, match="removed"), store.transaction():
+            pass
+        path.unlink(missing_ok=True)
+        (tmp_path / "elsewhere.db").rename(path)
+        assert "0" == store.revision()

@@ -36,6 +36,7 @@ class SqliteConnection:
         self.path = path
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._writer: int | None = None
+        self._file: tuple[int, int] | None = None
         if not create and not path.is_file():
             raise StoreError(f"database: {path} does not exist")
         self._connection = self._open("rwc" if create else "rw")
@@ -46,6 +47,7 @@ class SqliteConnection:
         except BaseException:
             self._connection.close()
             raise
+        self._file = self._identity()
 
     def _open(self, mode: str) -> sqlite3.Connection:
         with self._translated():
@@ -127,10 +129,21 @@ class SqliteConnection:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        # SQLite itself would go on in a file that has no name any more, and is gone with us.
+        if self._file is not None and self._identity() != self._file:
+            raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
         try:
             yield
         except sqlite3.Error as error:
             raise self._named(error) from error
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the file from any other of its name; None when there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _named(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
