@@ -28,9 +28,9 @@ from rich.table import Table
 
 from pricing_sync import Meter, Per, PriceBook, Rate, RateCard, Usage, When, cost
 from pricing_sync.app import Answered, PricingSync
-from pricing_sync.ledger import Statement
-from pricing_sync.price import Conditional
-from pricing_sync.run import Outcome
+from pricing_sync.changes.run import Outcome
+from pricing_sync.prices.rates import Conditional
+from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings
 
 from service import QUICK, Effort, service
@@ -277,7 +277,7 @@ def first_book() -> tuple[float, float]:
         "        return next(int(line.split()[1]) for line in status if line[:6] == 'VmHWM:')\n"
         "before, began = peak(), time.perf_counter()\n"
         "from pricing_sync import PriceBook, Meter, Rate, RateCard\n"
-        "from pricing_sync.ledger import Statement\n"
+        "from pricing_sync.prices.statements import Statement\n"
         "day = datetime.now(UTC)\n"
         "rates = lambda n: {Meter.INPUT: Rate(n), Meter.OUTPUT: Rate(4 * n)}\n"
         "rest = dict(provider='p', since=day, until=None, recorded_at=day, superseded_at=None,\n"

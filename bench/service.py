@@ -24,7 +24,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO, cast
 
-from pricing_sync.run import Outcome, Run
+from pricing_sync.changes.run import Outcome, Run
 from pricing_sync.store import Store, connect
 
 _FOLDER = Path(__file__).parent

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pricing_sync.dialects import genai_prices, litellm
-from pricing_sync.price import Source
-from pricing_sync.providers import built_in
-from pricing_sync.providers.catalog import catalog_provider
-from pricing_sync.providers.provider import Provider
+from pricing_sync.prices.rates import Source
+from pricing_sync.sources.formats import genai_prices, litellm
+from pricing_sync.sources.provider import Provider
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sources.providers.catalog import catalog_provider
 
 from recorded import sample
 

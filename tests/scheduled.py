@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pricing_sync.app import PricingSync
-from pricing_sync.publish.listener import Listener
+from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import Settings
 from pricing_sync.settings.fields import ProviderSettings
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.run import Reading, Run
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.providers import built_in
-from pricing_sync.publish.listener import Listener
-from pricing_sync.reach import Reach
-from pricing_sync.run import Reading, Run
+from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import ProviderSettings, Settings
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sync.access import Reach
 
 #: Providers that need no key.
 TWO = ("openrouter", "novita")

@@ -17,15 +17,15 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.run import Reading
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.providers import built_in
-from pricing_sync.publish.listener import Listener
-from pricing_sync.publish.logs import JsonFormatter, TextFormatter
-from pricing_sync.publish.sentry import SentryListener
-from pricing_sync.reach import Reach
-from pricing_sync.run import Reading
+from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.logs import JsonFormatter, TextFormatter
+from pricing_sync.observe.sentry import SentryListener
 from pricing_sync.settings import ProviderSettings, Settings
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sync.access import Reach
 from pricing_sync.web import standalone
 
 from command import runner

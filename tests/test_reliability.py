@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from pricing_sync.app import Answered, PricingSync
 from pricing_sync.errors import UnknownName
-from pricing_sync.price import Meter, Per, Rate, RateCard
-from pricing_sync.price_book import Price
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.settings import Settings
-from pricing_sync.sync import Taken
+from pricing_sync.sync.reading import Taken
 
 from built import openrouter, priced
 from recorded import needs_samples, sample

@@ -4,9 +4,10 @@
 keeping the ledger is `pricing_sync.app.PricingSync`, with the extra `sync`.
 """
 
-from pricing_sync.cost import Cost, Item, Usage, cost
 from pricing_sync.errors import NoPrice, PricingSyncError
-from pricing_sync.price import (
+from pricing_sync.prices.book import Price, PriceBook
+from pricing_sync.prices.cost import Cost, Item, cost
+from pricing_sync.prices.rates import (
     Coin,
     Conditional,
     Listing,
@@ -19,7 +20,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.price_book import Price, PriceBook
+from pricing_sync.prices.usage import Usage
 from pricing_sync.version import VERSION
 
 __version__ = VERSION

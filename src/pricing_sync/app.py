@@ -14,27 +14,28 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from pricing_sync.apart import apart, settle_apart
-from pricing_sync.cost import Cost, Usage
-from pricing_sync.current import CurrentBook
-from pricing_sync.engines.local import Errand, LocalEngine
+from pricing_sync.changes.run import Outcome, Reading, Run
 from pricing_sync.errors import SettingsError, UnknownName
-from pricing_sync.fetch import Fetched, http_client
-from pricing_sync.ledger import MeterOverride, ModelState, Statement
-from pricing_sync.price import Meter, Rate, RateCard
-from pricing_sync.price_book import Price, PriceBook, prices
-from pricing_sync.providers.provider import PAGE_SEPARATOR, Provider
-from pricing_sync.publish.listener import Listener
-from pricing_sync.publish.logs import LogListener
-from pricing_sync.reach import Ask, Reach
-from pricing_sync.references import read_now
-from pricing_sync.run import Outcome, Reading, Run
-from pricing_sync.scheduler import Ending, Scheduler
+from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.logs import LogListener
+from pricing_sync.prices.book import Price, PriceBook, prices
+from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
+from pricing_sync.prices.usage import Usage
+from pricing_sync.scheduling.local_engine import Errand, LocalEngine
+from pricing_sync.scheduling.scheduler import Ending, Scheduler
+from pricing_sync.serving.book_cache import CurrentBook
 from pricing_sync.settings import Settings, load_settings
+from pricing_sync.sources.http import Fetched, http_client
+from pricing_sync.sources.provider import PAGE_SEPARATOR, Provider
+from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import Claim
-from pricing_sync.sync import Rules, Taken, Unsettled, settle_in_thread, take_reading
-from pricing_sync.wire import is_model_id
+from pricing_sync.sync.access import Ask, Reach
+from pricing_sync.sync.catalogs import read_now
+from pricing_sync.sync.reading import Rules, Taken, Unsettled, settle_in_thread, take_reading
+from pricing_sync.sync.worker_process import apart, settle_apart
 
 #: Told of each reading as it ends, with what it decided.
 Heard: TypeAlias = Callable[[Taken], None]

@@ -10,7 +10,7 @@ import pytest
 
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.providers import built_in
+from pricing_sync.sources.providers import built_in
 
 from command import Run
 

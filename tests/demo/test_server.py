@@ -22,7 +22,7 @@ from pricing_sync.demo.facts import CATALOG, CURRENCY, FACTS, Model
 from pricing_sync.demo.faults import Fault, Kind
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import IncompleteAnswer, ReadingError, UnknownName
-from pricing_sync.price import (
+from pricing_sync.prices.rates import (
     Answer,
     Listing,
     Meter,
@@ -33,9 +33,9 @@ from pricing_sync.price import (
     Unreadable,
     Why,
 )
-from pricing_sync.providers import built_in
-from pricing_sync.providers.catalog import catalog_provider
-from pricing_sync.providers.provider import Provider, next_page, read_answer
+from pricing_sync.sources.provider import Provider, next_page, read_answer
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sources.providers.catalog import catalog_provider
 
 PROVIDERS = built_in()
 HEADERS = {"User-Agent": "pricing-sync/test", "Authorization": "Bearer demo"}

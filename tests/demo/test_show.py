@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pricing_sync.changes.run import Outcome, Status
 from pricing_sync.demo.facts import FACTS
 from pricing_sync.demo.show import running
-from pricing_sync.price import RateCard, Unpriced
-from pricing_sync.run import Outcome, Status
+from pricing_sync.prices.rates import RateCard, Unpriced
 
 
 def test_every_provider_is_read_and_every_price_is_that_of_the_facts(

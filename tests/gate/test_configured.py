@@ -9,7 +9,7 @@ import pytest
 
 from pricing_sync.gate import Thresholds
 from pricing_sync.gate.configured import thresholds_from
-from pricing_sync.price import Meter, Per, Rate
+from pricing_sync.prices.rates import Meter, Per, Rate
 
 
 def test_nothing_written_is_the_calibrated_default() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.audit import Unloadable
-from pricing_sync.ledger import MeterOverride, Statement
-from pricing_sync.price import Meter, Per, Rate, RateCard
+from pricing_sync.gate.audit import Unloadable
+from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
+from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.audit import overlaps, raw_cards, raw_history, raw_overrides
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.decision import Decision
-from pricing_sync.diff import Change, Kind
+from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.changes.plan import Decision
+from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Quote
-from pricing_sync.price import Conditional, Meter, Per, Rate, RateCard, When
-from pricing_sync.run import Outcome, Reading, Run, Status
+from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, When
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
 

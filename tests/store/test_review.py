@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.decision import Decision, decide
-from pricing_sync.diff import Change, Kind, Known, diff
+from pricing_sync.changes.diff import Change, Kind, Known, diff
+from pricing_sync.changes.plan import Decision, decide
+from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import PricingSyncError, SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
-from pricing_sync.ledger import Statement
-from pricing_sync.price import (
+from pricing_sync.prices.rates import (
     Answer,
     Listing,
     Meter,
@@ -30,7 +30,7 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.run import Reading, Run, Status
+from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import HeldItem, Review, Shown, State
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.decision import Decision, decide
-from pricing_sync.diff import Change, Kind, Known, diff
+from pricing_sync.changes.diff import Change, Kind, Known, diff
+from pricing_sync.changes.plan import Decision, decide
+from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import SettingsError, StoreError
-from pricing_sync.price import (
+from pricing_sync.prices.rates import (
     Answer,
     Conditional,
     Listing,
@@ -28,7 +29,6 @@ from pricing_sync.price import (
     When,
     Why,
 )
-from pricing_sync.run import Outcome, Reading, Run, Status
 from pricing_sync.store import Store, open_store
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)

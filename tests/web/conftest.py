@@ -9,7 +9,7 @@ import pytest
 
 from pricing_sync.demo.server import DemoServer
 
-from serving import Api, api
+from server_process import Api, api
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from fastapi.routing import APIRoute
 
 from pricing_sync.web import router, standalone
 from pricing_sync.web.access import Failures, Scope
-from pricing_sync.web.mounted import SUBJECTS
+from pricing_sync.web.router import SUBJECTS
 
+from server_process import ADMIN, READ, Api, caller
 from service import service, settings_of
-from serving import ADMIN, READ, Api, caller
 
 PUBLIC = {"/health", "/ready"}
 DECLARED = [(route.method, route.path) for subject in SUBJECTS for route in subject.declared]

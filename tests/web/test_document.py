@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.web.document import document, main
 
-from serving import ADMIN, Api, api
+from server_process import ADMIN, Api, api
 
 ROOT = Path(__file__).parents[2]
 CHECKS = [

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serving import Api
+from server_process import Api
 
 HELD = "/admin/pricing/held"
 MODEL = "openai/gpt-4o"

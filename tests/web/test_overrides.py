@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving import Api
+from server_process import Api
 
 OVERRIDES, ANNOUNCEMENTS = "/admin/pricing/overrides", "/admin/pricing/announcements"
 MODEL = {"provider": "openrouter", "model": "openai/gpt-4o"}

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.dialects import openrouter
-from pricing_sync.price import RateCard
+from pricing_sync.prices.rates import RateCard
+from pricing_sync.sources.formats import openrouter
 
-from serving import Api, api
+from server_process import Api, api
 
 PRICES = "/v1/prices"
 GPT = f"{PRICES}/openrouter/openai/gpt-4o"

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pricing_sync.demo.faults import Fault
 from pricing_sync.web import standalone
 
+from server_process import Api
 from service import service, settings_of
-from serving import Api
 
 
 def test_the_process_is_healthy_and_ready_before_anything_was_read(api: Api) -> None:

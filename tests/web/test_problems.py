@@ -19,14 +19,14 @@ from starlette.exceptions import HTTPException
 from pricing_sync.app import PricingSync
 from pricing_sync.demo.faults import Fault, Kind
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.providers import built_in
-from pricing_sync.reach import Reach
+from pricing_sync.sources.providers import built_in
 from pricing_sync.store.sqlite import SqliteConnection
+from pricing_sync.sync.access import Reach
 from pricing_sync.web import router, standalone
-from pricing_sync.web.mounted import SUBJECTS
+from pricing_sync.web.router import SUBJECTS
 
+from server_process import ADMIN, READ, Api, caller, serving
 from service import service, settings_of
-from serving import ADMIN, READ, Api, caller, serving
 
 TRIGGER = "/admin/pricing/sync/trigger"
 CSP = "default-src 'none'; frame-ancestors 'none'"

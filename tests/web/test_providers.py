@@ -11,11 +11,11 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.reach import Reach
+from pricing_sync.sync.access import Reach
 from pricing_sync.web import standalone
 
+from server_process import ADMIN, Api, caller, serving
 from service import settings_of
-from serving import ADMIN, Api, caller, serving
 
 PROVIDERS = "/admin/pricing/providers"
 

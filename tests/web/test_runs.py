@@ -14,7 +14,7 @@ import pytest
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 
-from serving import Api, api
+from server_process import Api, api
 
 RUNS = "/admin/pricing/runs"
 ASYNC = {"Prefer": "respond-async"}

@@ -14,8 +14,8 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.web import router
 from pricing_sync.web.prefer import patience
 
+from server_process import ADMIN, Api, api, caller, serving
 from service import service, settings_of
-from serving import ADMIN, Api, api, caller, serving
 
 TRIGGER = "/admin/pricing/sync/trigger"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pricing_sync.price import Meter, Per, Rate
+from pricing_sync.prices.rates import Meter, Per, Rate
 
 #: Digits; a quintillion tokens is no typing.
 _LONGEST_QUANTITY = 18

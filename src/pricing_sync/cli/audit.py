@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from pricing_sync.app import PricingSync
-from pricing_sync.audit import MAX_AGE, Finding, Stock, Unloadable
-from pricing_sync.audit import audit as audit_stock
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.errors import UnknownName
 from pricing_sync.gate import Peers
-from pricing_sync.ledger import Statement
+from pricing_sync.gate.audit import MAX_AGE, Finding, Stock, Unloadable
+from pricing_sync.gate.audit import audit as audit_stock
+from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import load_settings
 from pricing_sync.store import audit as stored
 

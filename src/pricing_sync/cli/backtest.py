@@ -17,17 +17,17 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from pricing_sync import backtest as replayed
 from pricing_sync.app import PricingSync
-from pricing_sync.audit import Unloadable
-from pricing_sync.backtest import Caught, Judged, Record
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Context, Peers, Thresholds
+from pricing_sync.gate import backtest as replayed
+from pricing_sync.gate.audit import Unloadable
+from pricing_sync.gate.backtest import Caught, Judged, Record
 from pricing_sync.gate.configured import thresholds_from
-from pricing_sync.ledger import Statement
-from pricing_sync.price import RateCard
+from pricing_sync.prices.rates import RateCard
+from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import audit as stored
 

@@ -16,19 +16,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from pricing_sync import providers as registry
 from pricing_sync.app import Answered, Finished, Heard, PricingSync
+from pricing_sync.changes.run import Outcome
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import audit, backtest, config, output, peers, review, serve, status
 from pricing_sync.cli import doctor as checks
 from pricing_sync.cli.opened import open_app
-from pricing_sync.cost import Usage
-from pricing_sync.cost import cost as cost_of
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
-from pricing_sync.price import RateCard
-from pricing_sync.publish.logs import configure
-from pricing_sync.records import (
+from pricing_sync.json_views import (
     cardless_record,
     override_record,
     price_record,
@@ -36,10 +32,14 @@ from pricing_sync.records import (
     run_record,
     statement_record,
 )
-from pricing_sync.run import Outcome
+from pricing_sync.observe.logs import configure
+from pricing_sync.prices.cost import cost as cost_of
+from pricing_sync.prices.rates import RateCard
+from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import load_settings
+from pricing_sync.sources import providers as registry
 from pricing_sync.store import connect
-from pricing_sync.sync import Taken
+from pricing_sync.sync.reading import Taken
 from pricing_sync.version import VERSION
 
 cli = typer.Typer(

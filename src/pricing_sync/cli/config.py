@@ -11,12 +11,9 @@ from typing import Any, NamedTuple
 import typer
 from pydantic import SecretStr
 
-from pricing_sync import providers
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.errors import PricingSyncError
-from pricing_sync.references import PREFIX as CATALOG
-from pricing_sync.schedule import Plan, Window
 from pricing_sync.settings import (
     ProviderSettings,
     Settings,
@@ -25,6 +22,9 @@ from pricing_sync.settings import (
     origins,
     show_duration,
 )
+from pricing_sync.sources import providers
+from pricing_sync.sync.catalogs import PREFIX as CATALOG
+from pricing_sync.timetable import Plan, Window
 
 #: Every setting, in the order shown. The tables come after: [gate], and [provider.ID] for each.
 GROUPS: Mapping[str, tuple[str, ...]] = {

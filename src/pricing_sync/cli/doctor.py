@@ -8,12 +8,12 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import output
 from pricing_sync.errors import PricingSyncError, StoreError
-from pricing_sync.price import Answer, Per, Rate, RateCard, Unreadable
-from pricing_sync.providers import built_in
-from pricing_sync.providers.provider import Curated, Pin, Provider, read_answer
-from pricing_sync.reach import Reach
-from pricing_sync.records import json_instant
+from pricing_sync.json_views import json_instant
+from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.settings import Settings, key_of
+from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sync.access import Reach
 
 #: A price moves; a unit slips by a thousand. In between, somebody has to look.
 _PLAUSIBLE = 10

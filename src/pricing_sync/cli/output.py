@@ -15,18 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from pricing_sync.app import Finished
-from pricing_sync.cost import Cost
-from pricing_sync.decision import Held
-from pricing_sync.diff import Kind
-from pricing_sync.notation import (
+from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.plan import Held
+from pricing_sync.changes.run import Reading
+from pricing_sync.json_views import change_record, json_instant, reading_record
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.card_json import (
     write_rates,
     write_when,
 )
-from pricing_sync.price import Meter, RateCard, Unpriced
-from pricing_sync.price_book import Price
-from pricing_sync.records import change_record, json_instant, reading_record
-from pricing_sync.run import Reading
-from pricing_sync.sync import Taken
+from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.rates import Meter, RateCard, Unpriced
+from pricing_sync.sync.reading import Taken
 
 #: Held changes of one reading that are shown one by one.
 _FEW = 3

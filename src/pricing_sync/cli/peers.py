@@ -14,14 +14,14 @@ from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.cli.opened import open_app
-from pricing_sync.fetch import http_client
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
-from pricing_sync.notation import write_rates
-from pricing_sync.price import Meter, RateCard
-from pricing_sync.records import json_instant
-from pricing_sync.references import MAX_AGE, catalogs, read_references
+from pricing_sync.json_views import json_instant
+from pricing_sync.prices.card_json import write_rates
+from pricing_sync.prices.rates import Meter, RateCard
+from pricing_sync.sources.http import http_client
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
+from pricing_sync.sync.catalogs import MAX_AGE, catalogs, read_references
 
 _DONE, _FAILED, _PARTLY = 0, 1, 3
 

@@ -15,9 +15,7 @@ from pricing_sync.cli.excerpt import excerpt
 from pricing_sync.cli.opened import open_app
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced, Move, Peers
-from pricing_sync.notation import write_when
-from pricing_sync.price import Per, Rate, When
-from pricing_sync.records import (
+from pricing_sync.json_views import (
     RULE_CARDS,
     announcement_record,
     audit_record,
@@ -25,8 +23,10 @@ from pricing_sync.records import (
     decided_record,
     held_record,
 )
+from pricing_sync.prices.card_json import write_when
+from pricing_sync.prices.rates import Per, Rate, When
+from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, Review, Shown
-from pricing_sync.wire import is_model_id
 
 _Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
 _Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]

@@ -15,8 +15,8 @@ from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.errors import SettingsError
-from pricing_sync.publish.listener import Listener
-from pricing_sync.publish.logs import configure
+from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.logs import configure
 from pricing_sync.settings import Settings, load_settings
 
 #: For answers that go on, such as a run's events, when the service stops.
@@ -94,7 +94,7 @@ def listeners(settings: Settings) -> Sequence[Listener]:
         return ()
     # Imported where they are asked for, as few install what only a few need.
     try:
-        from pricing_sync.publish import sentry
+        from pricing_sync.observe import sentry
     except ImportError as error:
         raise SettingsError("SENTRY_DSN: pip install 'pricing-sync[sentry]' to use it") from error
     sentry.init(settings.sentry_dsn.get_secret_value())

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from pricing_sync.changes.run import Run
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import output
 from pricing_sync.cli.opened import open_app
-from pricing_sync.run import Run
 
 
 def register(cli: typer.Typer) -> None:

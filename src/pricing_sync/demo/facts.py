@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TypeAlias
 
 from pricing_sync.errors import UnknownName
-from pricing_sync.price import (
+from pricing_sync.prices.rates import (
     Conditional,
     Listing,
     Meter,

@@ -10,9 +10,9 @@ from pathlib import Path
 from pricing_sync.app import Finished, PricingSync
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.providers import built_in
-from pricing_sync.reach import Reach
 from pricing_sync.settings import ProviderSettings, Settings
+from pricing_sync.sources.providers import built_in
+from pricing_sync.sync.access import Reach
 
 DATABASE = Path("pricing-sync-demo.db")
 AGAIN_SECONDS = 5

@@ -4,12 +4,12 @@ Pure: the changes of one reading and what is known around them in, a verdict per
 change that waits leaves the stored price in force. `RULES` is the table of all rules.
 """
 
+from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge
 from pricing_sync.gate.moves import Move, Sweep, moves, survey
 from pricing_sync.gate.peers import Peers, Quote, Spread, peers
 from pricing_sync.gate.release import Waiting, may_release, worth_telling
 from pricing_sync.gate.rules import RULES, Rule, RuleCard
 from pricing_sync.gate.thresholds import Bounds, Thresholds
-from pricing_sync.gate.verdict import Anchors, Announced, Context, Reason, Verdict, judge
 
 __all__ = [
     "RULES",

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from pricing_sync.gate.thresholds import Bounds, Thresholds
-from pricing_sync.price import Meter, Per, Rate
+from pricing_sync.prices.rates import Meter, Per, Rate
 
 #: A factor of a thousand is no threshold any more, and the gate has no off switch.
 _LARGEST_FACTOR = 1_000

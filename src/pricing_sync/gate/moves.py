@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pricing_sync.diff import Change, Kind
+from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate.thresholds import Thresholds
-from pricing_sync.price import Meter, Rate, RateCard, Rates, When
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
 
 CORE = (Meter.INPUT, Meter.OUTPUT)
 CACHE = frozenset(

@@ -11,7 +11,7 @@ from statistics import median_low
 from typing import TypeAlias
 
 from pricing_sync.gate.thresholds import Thresholds
-from pricing_sync.price import Meter, Rate, RateCard
+from pricing_sync.prices.rates import Meter, Rate, RateCard
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pricing_sync.diff import Change, Known
+from pricing_sync.changes.diff import Change, Known
+from pricing_sync.gate.judge import Reason
 from pricing_sync.gate.moves import CORE, Move, moves
 from pricing_sync.gate.peers import Peers
 from pricing_sync.gate.rules import RULES, Rule
 from pricing_sync.gate.thresholds import Thresholds
-from pricing_sync.gate.verdict import Reason
-from pricing_sync.price import Meter, Rate, RateCard
+from pricing_sync.prices.rates import Meter, Rate, RateCard
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
-from pricing_sync.price import Meter, Per, Rate
+from pricing_sync.prices.rates import Meter, Per, Rate
 
 #: The lowest and the highest rate of a meter that anybody was ever seen to sell at, in dollars.
 Bounds: TypeAlias = Mapping[Meter, tuple[Rate, Rate]]

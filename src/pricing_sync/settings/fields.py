@@ -17,7 +17,6 @@ from pydantic_settings import (
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Thresholds
 from pricing_sync.gate.configured import thresholds_from
-from pricing_sync.schedule import Plan, Retry
 from pricing_sync.settings.values import (
     Between,
     Cron,
@@ -33,6 +32,7 @@ from pricing_sync.settings.values import (
     Wait,
 )
 from pricing_sync.settings.written import SECRETS, in_environment, in_file, nested
+from pricing_sync.timetable import Plan, Retry
 
 
 class _Table(BaseModel):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from pricing_sync.errors import SettingsError
-from pricing_sync.providers import built_in, catalog
+from pricing_sync.sources.providers import built_in, catalog
 
 PREFIX = "PRICING_SYNC_"
 FILE = Path("pricing-sync.toml")

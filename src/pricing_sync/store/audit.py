@@ -11,11 +11,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from pricing_sync.audit import Overlap, Unloadable
 from pricing_sync.errors import StoreError
-from pricing_sync.ledger import MeterOverride, Statement
-from pricing_sync.notation import read_overrides
-from pricing_sync.price import Meter, Rate, Why
+from pricing_sync.gate.audit import Overlap, Unloadable
+from pricing_sync.prices.card_json import read_overrides
+from pricing_sync.prices.rates import Meter, Rate, Why
+from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
 from pricing_sync.store.connection import Connection, Row, load_queries
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 from pricing_sync.errors import StoreError
-from pricing_sync.price import UNIT_METERS, Meter
+from pricing_sync.prices.rates import UNIT_METERS, Meter
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]

@@ -11,8 +11,8 @@ from typing import Any
 
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Peers, Quote, Thresholds, peers
-from pricing_sync.price import Meter, Rate, RateCard
-from pricing_sync.same import LEDGER, lineage, peer_key
+from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
+from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, Queried, load_queries, placeholders
 from pricing_sync.store.rows import read_instant, write_instant
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pricing_sync.changes.run import SCHEDULE, Outcome, Reading, Run, outcome
 from pricing_sync.errors import LostClaim, UnknownName
-from pricing_sync.run import SCHEDULE, Outcome, Reading, Run, outcome
-from pricing_sync.schedule import Due
 from pricing_sync.store.connection import Connection, Queried, load_queries
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import (
@@ -29,6 +28,7 @@ from pricing_sync.store.rows import (
     write_json,
     write_optional_instant,
 )
+from pricing_sync.timetable import Due
 
 _QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
 #: A lease that ends later than this from now was taken before the clock was set back.

@@ -16,12 +16,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pricing_sync.decision import Decision
-from pricing_sync.diff import Change, Kind, Known
+from pricing_sync.changes.diff import Change, Kind, Known
+from pricing_sync.changes.plan import Decision
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
-from pricing_sync.notation import read_listing, read_when, write_listing, write_rates, write_when
-from pricing_sync.price import Meter, Rate, When
+from pricing_sync.prices.card_json import (
+    read_listing,
+    read_when,
+    write_listing,
+    write_rates,
+    write_when,
+)
+from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.store.connection import (
     Connection,
     Queried,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pricing_sync.diff import Known
+from pricing_sync.changes.diff import Known
+from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import StoreError
-from pricing_sync.ledger import MeterOverride, Statement
-from pricing_sync.notation import read_overrides, write_overrides
-from pricing_sync.price import Meter, Rate, RateCard, Unpriced, Why
-from pricing_sync.run import Outcome, Reading, Run, Status
+from pricing_sync.prices.card_json import read_overrides, write_overrides
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.statements import MeterOverride, Statement
 
 _METERS = tuple(Meter)
 #: The columns that say what a card is, and the same as `queries.sql` asks for them.

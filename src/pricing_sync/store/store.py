@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pricing_sync.decision import Decision
-from pricing_sync.diff import Change, Kind, Known, Stored
+from pricing_sync.changes.diff import Change, Kind, Known, Stored
+from pricing_sync.changes.plan import Decision
+from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
-from pricing_sync.ledger import MeterOverride, ModelState, Statement
-from pricing_sync.notation import read_listing, write_listing
-from pricing_sync.price import Meter, Rate, RateCard
-from pricing_sync.price_book import PriceBook
-from pricing_sync.run import Reading, Run
+from pricing_sync.prices.book import PriceBook
+from pricing_sync.prices.card_json import read_listing, write_listing
+from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store import rows
 from pricing_sync.store.connection import (
     Connection,

@@ -9,13 +9,13 @@ from pydantic import Field, StrictInt
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
-from pricing_sync.price import Meter, When
-from pricing_sync.records import announcement_record
+from pricing_sync.json_views import announcement_record
+from pricing_sync.prices.rates import Meter, When
+from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.web.access import Scope
 from pricing_sync.web.requests import Instant, Name, OfProvider, RateText, Reason, Wanted
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import Announcement, Announcements
-from pricing_sync.wire import is_model_id
 
 routes = Routes("announcements")
 

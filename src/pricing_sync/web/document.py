@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pricing_sync.app import PricingSync
 from pricing_sync.settings import Settings
-from pricing_sync.web.alone import standalone
+from pricing_sync.web.server import standalone
 
 FILE = Path("docs/openapi.json")
 

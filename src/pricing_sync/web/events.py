@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.errors import StoreError
-from pricing_sync.run import Reading, Run, run_summary
 from pricing_sync.store import Store
 from pricing_sync.web.steps import steps
 

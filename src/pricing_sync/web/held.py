@@ -13,10 +13,10 @@ from pydantic import Field
 
 from pricing_sync.app import PricingSync
 from pricing_sync.gate import Peers
-from pricing_sync.records import decided_record, held_record
+from pricing_sync.json_views import decided_record, held_record
 from pricing_sync.store.review import HeldItem
 from pricing_sync.web.access import Scope
-from pricing_sync.web.pages import page
+from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.requests import Cursor, Name, OfProvider, Reason, Wanted
 from pricing_sync.web.routes import Pricing, Routes

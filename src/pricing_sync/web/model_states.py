@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from pricing_sync.app import PricingSync
-from pricing_sync.ledger import ModelState
-from pricing_sync.price import RateCard
-from pricing_sync.price_book import Price
-from pricing_sync.records import json_instant, price_record
+from pricing_sync.json_views import json_instant, price_record
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.rates import RateCard
+from pricing_sync.prices.statements import ModelState
 from pricing_sync.store.store import HeldChange
-from pricing_sync.web.now import prices_now
+from pricing_sync.web.current_prices import prices_now
 
 
 class State(StrEnum):

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pricing_sync.price import Meter
-from pricing_sync.records import override_record, reported_record
+from pricing_sync.json_views import override_record, reported_record
+from pricing_sync.prices.rates import Meter
 from pricing_sync.web.access import Scope
 from pricing_sync.web.requests import Instant, Name, OfModel, OfProvider, RateText, Reason, Wanted
 from pricing_sync.web.routes import Pricing, Routes

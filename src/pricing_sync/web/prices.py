@@ -11,12 +11,12 @@ from fastapi import Query
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.ledger import ModelState
-from pricing_sync.price_book import Price
-from pricing_sync.records import cardless_record, json_instant, price_record, statement_record
+from pricing_sync.json_views import cardless_record, json_instant, price_record, statement_record
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.statements import ModelState
 from pricing_sync.web.access import Scope
-from pricing_sync.web.now import age_seconds, prices_now
-from pricing_sync.web.pages import page
+from pricing_sync.web.current_prices import age_seconds, prices_now
+from pricing_sync.web.pagination import page
 from pricing_sync.web.requests import Cursor, Instant, OfModel, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import CurrentPrice, History, Prices

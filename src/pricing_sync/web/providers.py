@@ -10,17 +10,17 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.run import Reading
 from pricing_sync.errors import UnknownName
-from pricing_sync.records import json_instant
-from pricing_sync.run import Reading
-from pricing_sync.schedule import Due, Plan
+from pricing_sync.json_views import json_instant
 from pricing_sync.settings import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store.store import HeldCount, ModelCounts
+from pricing_sync.timetable import Due, Plan
 from pricing_sync.web.access import Scope
+from pricing_sync.web.current_prices import age_seconds
 from pricing_sync.web.model_states import ModelEntry, State, model_entries
-from pricing_sync.web.now import age_seconds
-from pricing_sync.web.pages import page
+from pricing_sync.web.pagination import page
 from pricing_sync.web.requests import Cursor
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import ModelState, Page, ProviderState, ProviderStates

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from pricing_sync.price import Per, Rate
+from pricing_sync.prices.rates import Per, Rate
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from pricing_sync.run import Reading, Run, run_summary
+from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.store import Store
 from pricing_sync.web.access import Scope
 from pricing_sync.web.events import follow
-from pricing_sync.web.pages import page
+from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.requests import Cursor, OfProvider
 from pricing_sync.web.routes import Pricing, Routes

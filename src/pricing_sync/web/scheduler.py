@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from fastapi import Body, Header, Request, Response
 from pydantic import Field, StrictBool
 
-from pricing_sync.run import run_summary
+from pricing_sync.changes.run import run_summary
 from pricing_sync.web.access import Scope
 from pricing_sync.web.prefer import patience
 from pricing_sync.web.requests import Name, Wanted

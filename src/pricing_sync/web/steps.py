@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pricing_sync.run import Reading, Run, Status
+from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.store import Store
 
 

@@ -17,7 +17,7 @@ from pricing_sync.demo.formats.format import (
     per_one,
     plain,
 )
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _FIELDS = {
     "input_token": Meter.INPUT,

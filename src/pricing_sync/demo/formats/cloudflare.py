@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, plain
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 # The meter, and the share of the price of a million that one such unit has.
 _UNITS = {

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _TYPES = {
     "embeddings": ("input_tokens", {"cents_per_input_token": Meter.INPUT}),

@@ -7,7 +7,7 @@ from math import ceil
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _PER_TOKEN = {"prompt": Meter.INPUT, "completion": Meter.OUTPUT}
 _PER_MILLION = {"input": Meter.INPUT, "output": Meter.OUTPUT}

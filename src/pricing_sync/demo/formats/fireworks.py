@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, named, plain
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _FIELDS = {
     "LLM input tokens (cached)": Meter.CACHE_READ,

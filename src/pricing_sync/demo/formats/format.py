@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.price import Meter, When
+from pricing_sync.prices.rates import Meter, When
 
 Json: TypeAlias = object
 Row: TypeAlias = dict[str, object]

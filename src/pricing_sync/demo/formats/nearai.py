@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, plain, whole
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _AMOUNTS = {
     "inputCostPerToken": Meter.INPUT,

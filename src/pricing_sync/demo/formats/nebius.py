@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, named, per_one
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _PROMPT = {
     "prompt": Meter.INPUT,

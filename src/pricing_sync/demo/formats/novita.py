@@ -13,7 +13,7 @@ from pricing_sync.demo.formats.format import (
     named,
     ten_thousandths,
 )
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _FIELDS = {"input_token_price_per_m": Meter.INPUT, "output_token_price_per_m": Meter.OUTPUT}
 

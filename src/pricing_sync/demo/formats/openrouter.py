@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, per_one
-from pricing_sync.price import Meter, When, Why
+from pricing_sync.prices.rates import Meter, When, Why
 
 _FIELDS = {
     "prompt": Meter.INPUT,

@@ -8,7 +8,7 @@ from math import inf, nextafter
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 
 def _answer(models: Sequence[Model], _asked: Asked) -> Json:

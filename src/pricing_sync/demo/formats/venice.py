@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _TOKENS = {
     "input": Meter.INPUT,

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one, plain
-from pricing_sync.price import Meter, When
+from pricing_sync.prices.rates import Meter, When
 
 _FIELDS = {
     "input": Meter.INPUT,

@@ -14,7 +14,7 @@ from pricing_sync.demo.formats.format import (
     named,
     ten_thousandths,
 )
-from pricing_sync.price import Meter
+from pricing_sync.prices.rates import Meter
 
 _FIELDS = {
     "prompt_text_token_price": Meter.INPUT,

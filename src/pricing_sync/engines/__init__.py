@@ -1,1 +1,0 @@
-"""Who takes the readings that are due, and where."""

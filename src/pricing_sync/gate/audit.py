@@ -1,0 +1,259 @@
+"""What is wrong with what is stored, whatever any reading says. Pure: stored rows in, findings out.
+
+The gate judges changes, so a value that came in by another way is never judged: typed into the
+database, or stored before a rule was there. Here every card in force is judged as if it were new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.gate import RULES, Context, Peers, Reason, Rule, Thresholds, judge
+from pricing_sync.prices.rates import Rate, RateCard
+from pricing_sync.prices.statements import MeterOverride, Statement
+
+#: Three readings at the usual interval of six hours.
+MAX_AGE = timedelta(hours=18)
+#: How the ids of models say that they are free.
+_FREE = (":free", "-free")
+
+
+class Severity(StrEnum):
+    """Whether a finding is wrong for certain, or worth a look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Check(StrEnum):
+    """What is checked beside the gate's rules."""
+
+    UNREADABLE = "unreadable"
+    OVERLAP = "overlap"
+    AGE = "age"
+    OVERRIDE_MOVED = "override_moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Unloadable:
+    """A stored row that cannot be read back: which, where, why."""
+
+    provider: str
+    model: str
+    #: The column, or for a rate its meter; None when it is the row as a whole.
+    column: str | None
+    why: str
+    is_override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two rows of one model that say they are true at the same time, as they are stored."""
+
+    provider: str
+    model: str
+    since: str
+    #: None when it is open.
+    until: str | None
+    next_since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """What is stored now."""
+
+    cards: Sequence[Statement | Unloadable] = ()
+    #: In force now.
+    overrides: Sequence[MeterOverride | Unloadable] = ()
+    overlaps: Sequence[Overlap] = ()
+    #: When each provider was last read successfully.
+    read_at: Mapping[str, datetime] = field(default_factory=dict)
+    #: By provider and model.
+    peers: Mapping[tuple[str, str], Peers] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.cards or self.overrides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is wrong, and where."""
+
+    provider: str
+    #: None when it is about the provider as a whole.
+    model: str | None = None
+    #: The meter, or the column of a row that cannot be read.
+    meter: str | None = None
+    #: The name of one of the gate's rules or of a `Check`.
+    rule: str
+    detail: str
+    severity: Severity
+
+
+#: Rules about what is new. A cheap model that nobody else sells stays one, night after night.
+_OF_NEWS = frozenset({Rule.EXTREME, Rule.NO_PEERS})
+#: Rules that a few true prices break too: 0.26 % of live models sell output under input.
+_DOUBTS = frozenset({Rule.RELATION, Rule.TIER}) | {
+    rule for rule, known in RULES.items() if not known.hard
+}
+
+
+def audit(
+    stock: Stock,
+    at: datetime,
+    *,
+    max_age: timedelta = MAX_AGE,
+    thresholds: Thresholds | None = None,
+    by_provider: Mapping[str, Thresholds] = MappingProxyType({}),
+    free: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Finding]:
+    """Every finding, by provider and model, the providers' own first.
+
+    *by_provider* are the thresholds of providers that have their own; *free* are, by provider, the
+    models that may cost nothing though their id does not say so.
+    """
+    rows = (*stock.cards, *stock.overrides)
+    statements = [card for card in stock.cards if isinstance(card, Statement)]
+    general = thresholds or Thresholds()
+    found = [_unreadable(row) for row in rows if isinstance(row, Unloadable)]
+    found += [_overlap(overlap) for overlap in stock.overlaps]
+    found += _ages({card.provider for card in stock.cards}, stock.read_at, at, max_age)
+    for statement in statements:
+        t = by_provider.get(statement.provider, general)
+        known = free.get(statement.provider, ())
+        found += _of_card(statement, stock.peers, at, t, known)
+    found += _of_overrides(stock.overrides, statements, at, general, by_provider)
+    return sorted(found, key=_order)
+
+
+def _order(finding: Finding) -> tuple[str, str, str, str]:
+    return finding.provider, finding.model or "", finding.rule, finding.meter or ""
+
+
+def _unreadable(row: Unloadable) -> Finding:
+    return Finding(
+        provider=row.provider,
+        model=row.model,
+        meter=row.column,
+        rule=Check.UNREADABLE,
+        detail=f"override: {row.why}" if row.is_override else row.why,
+        severity=Severity.ERROR,
+    )
+
+
+def _overlap(overlap: Overlap) -> Finding:
+    return Finding(
+        provider=overlap.provider,
+        model=overlap.model,
+        rule=Check.OVERLAP,
+        detail=f"true from {overlap.since} until {overlap.until or 'now'}, "
+        f"and another from {overlap.next_since}",
+        severity=Severity.ERROR,
+    )
+
+
+def _ages(
+    providers: Iterable[str], read_at: Mapping[str, datetime], at: datetime, max_age: timedelta
+) -> Iterator[Finding]:
+    for provider in providers:
+        last = read_at.get(provider)
+        if last is not None and at - last <= max_age:
+            continue
+        hours = None if last is None else (at - last) / timedelta(hours=1)
+        yield Finding(
+            provider=provider,
+            rule=Check.AGE,
+            detail="never read" if hours is None else f"last read {hours:.1f} hours ago",
+            severity=Severity.ERROR,
+        )
+
+
+def _of_card(
+    statement: Statement,
+    peers: Mapping[tuple[str, str], Peers],
+    at: datetime,
+    t: Thresholds,
+    free: Collection[str],
+) -> list[Finding]:
+    """What the gate would say if the card came in new."""
+    provider, model = statement.provider, statement.model
+    if not isinstance(statement.listing, RateCard):
+        return []
+    spread = peers.get((provider, model))
+    reasons = _reasons(provider, model, statement.listing, at, t, spread, free)
+    return [_finding(provider, model, reason) for reason in reasons]
+
+
+def _reasons(
+    provider: str,
+    model: str,
+    card: RateCard,
+    at: datetime,
+    t: Thresholds,
+    peers: Peers | None = None,
+    free: Collection[str] = (),
+) -> list[Reason]:
+    is_free = model in free or model.lower().endswith(_FREE)
+    context = Context(
+        provider=provider,
+        at=at,
+        listed=1,
+        priced=1,
+        peers={model: peers} if peers else {},
+        free=frozenset({model} if is_free else ()),
+    )
+    verdict = judge([Change(model, Kind.ADDED, None, card)], context, t)[model]
+    return [reason for reason in verdict.reasons if reason.rule not in _OF_NEWS]
+
+
+def _finding(provider: str, model: str, reason: Reason, prefix: str = "") -> Finding:
+    return Finding(
+        provider=provider,
+        model=model,
+        meter=reason.meter,
+        rule=reason.rule,
+        detail=prefix + (reason.detail or RULES[reason.rule].why),
+        severity=Severity.WARNING if reason.rule in _DOUBTS else Severity.ERROR,
+    )
+
+
+def _of_overrides(
+    overrides: Iterable[MeterOverride | Unloadable],
+    statements: Iterable[Statement],
+    at: datetime,
+    general: Thresholds,
+    by_provider: Mapping[str, Thresholds],
+) -> Iterator[Finding]:
+    listed = {(card.provider, card.model): card.listing for card in statements}
+    for override in overrides:
+        if isinstance(override, Unloadable):
+            continue
+        card = listed.get((override.provider, override.model))
+        rate = card.rates.get(override.meter) if isinstance(card, RateCard) else None
+        if rate != override.upstream_rate:
+            yield _moved(override, rate)
+        t = by_provider.get(override.provider, general)
+        own = RateCard({override.meter: override.rate}, currency=override.currency)
+        for reason in _reasons(override.provider, override.model, own, at, t):
+            # A person may give a model away, and prices one meter at a time.
+            if reason.rule in (Rule.OUT_OF_BOUNDS, Rule.CURRENCY):
+                yield _finding(override.provider, override.model, reason, "override: ")
+
+
+def _moved(override: MeterOverride, rate: Rate | None) -> Finding:
+    before, now = (
+        "none" if known is None else str(known) for known in (override.upstream_rate, rate)
+    )
+    return Finding(
+        provider=override.provider,
+        model=override.model,
+        meter=override.meter,
+        rule=Check.OVERRIDE_MOVED,
+        detail=f"the provider's {before} is {now} now, and {override.rate} counts",
+        severity=Severity.WARNING,
+    )

@@ -1,0 +1,455 @@
+"""The judgement: every change of a reading against the rules, one small function per rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from statistics import median
+
+from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.gate.moves import (
+    CACHE,
+    CORE,
+    Move,
+    Sweep,
+    broken_relations,
+    is_free,
+    moves,
+    survey,
+    views,
+)
+from pricing_sync.gate.peers import Peers
+from pricing_sync.gate.rules import RULES, Rule
+from pricing_sync.gate.thresholds import Bounds, Thresholds
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """The cards in force some time ago, or the ones that a person has accepted since."""
+
+    days_7: Mapping[str, RateCard] = field(default_factory=dict)
+    days_30: Mapping[str, RateCard] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A move that a person has approved beforehand, to the digit. It passes once."""
+
+    model: str
+    meter: Meter
+    #: None for a rate that is not there yet.
+    old: Rate | None
+    new: Rate
+    not_before: datetime
+    when: When | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What is known around the changes of one reading."""
+
+    provider: str
+    at: datetime
+    #: Models listed before the reading, and those of them with a price above zero.
+    listed: int
+    priced: int
+    #: Nothing of this provider is stored: there is nothing to compare with but peers.
+    first_reading: bool = False
+    #: The provider's own list, believed about new models that nobody else sells.
+    trusted: bool = True
+    #: The currency the provider is declared to sell in; None when it is not declared.
+    currency: str | None = None
+    anchors: Anchors = field(default_factory=Anchors)
+    #: By model of this provider; without the provider's own word.
+    peers: Mapping[str, Peers] = field(default_factory=dict)
+    #: The models that may be zero.
+    free: frozenset[str] = frozenset()
+    announced: tuple[Announced, ...] = ()
+    #: What a person read off the provider's page.
+    curated: Mapping[str, RateCard] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rule that a change breaks, and where."""
+
+    rule: Rule
+    #: None when the rule is about the whole card or the whole reading.
+    meter: Meter | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.rule, self.meter, self.detail) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a change waits, and why."""
+
+    reasons: tuple[Reason, ...] = ()
+    #: Worth telling, and no reason to wait.
+    flags: tuple[Reason, ...] = ()
+    #: The announcements that let (part of) the change through, to be struck off.
+    used: tuple[Announced, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether it waits and may release itself: see `may_release`."""
+        return self.holds and not any(RULES[reason.rule].hard for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One new card, and what its rules look at."""
+
+    model: str
+    #: None for a model that is new, or whose old price says nothing of the new one: it had none,
+    #: was free, or was told in another currency.
+    old: RateCard | None
+    new: RateCard
+    #: What moved and was not announced.
+    moves: Sequence[Move]
+    peers: Peers
+    context: Context
+    t: Thresholds
+
+    @property
+    def is_new(self) -> bool:
+        return self.old is None
+
+    @property
+    def is_free_to_be_zero(self) -> bool:
+        return self.model in self.context.free
+
+    @property
+    def coins(self) -> int:
+        """Of the card's currency to the dollar, roughly. Without bounds the card waits anyway."""
+        return self.t.coins_to_the_dollar.get(self.new.currency, 1)
+
+    def is_outside(self, bounds: Bounds, meter: Meter, rate: Rate) -> bool:
+        if meter not in bounds or not rate:
+            return False
+        low, high = bounds[meter]
+        return not low <= rate <= high * self.coins
+
+    def to_peers(self, meter: Meter) -> float | None:
+        """The logarithm of the base rate over the peers' median; None without the one or other."""
+        rate, spread = self.new.rates.get(meter), self.peers.get(meter)
+        if not rate or spread is None:
+            return None
+        return math.log10(rate) - math.log10(spread.median * self.coins)
+
+
+def judge(
+    changes: Sequence[Change],
+    context: Context,
+    thresholds: Thresholds | None = None,
+    sweep: Sweep | None = None,
+) -> dict[str, Verdict]:
+    """The verdict on each change, by model.
+
+    *sweep* is what the whole reading does, when *changes* are only part of it.
+    """
+    t = thresholds or Thresholds()
+    used = {change.model: _used(change, context) for change in changes}
+    cases = {
+        change.model: case
+        for change in changes
+        if (case := _case(change, used[change.model], context, t))
+    }
+    alone = {
+        change.model: tuple(_reasons(change, cases.get(change.model), context, t))
+        for change in changes
+    }
+    judged = [change for change in changes if change.model in cases]
+    together = _together(sweep or survey(judged, context.priced, t), list(cases.values()), alone, t)
+    vanished = _vanished(changes, context, t)
+    return {
+        change.model: Verdict(
+            reasons=alone[change.model]
+            + (together if change.model in cases else ())
+            + (vanished if change.kind is Kind.VANISHED else ()),
+            flags=tuple(_flags(cases[change.model])) if change.model in cases else (),
+            used=used[change.model],
+        )
+        for change in changes
+    }
+
+
+def _used(change: Change, context: Context) -> tuple[Announced, ...]:
+    """The announcements that *change* fulfils."""
+    if not isinstance(change.new, RateCard):
+        return ()
+    old = change.old if isinstance(change.old, RateCard) else None
+    moved = {(move.when, move.meter, move.old, move.new) for move in moves(old, change.new)}
+    return tuple(
+        entry
+        for entry in context.announced
+        if entry.model == change.model
+        and entry.not_before <= context.at
+        and (entry.when, entry.meter, entry.old, entry.new) in moved
+    )
+
+
+def _case(
+    change: Change, used: Sequence[Announced], context: Context, t: Thresholds
+) -> _Case | None:
+    """What there is to judge of a change: None when no rate moves but such as were announced."""
+    if not isinstance(change.new, RateCard):
+        return None
+    old = change.old if isinstance(change.old, RateCard) else None
+    if old and old.currency != change.new.currency:
+        old = None
+    announced = {(entry.when, entry.meter) for entry in used}
+    moved = [move for move in moves(old, change.new) if (move.when, move.meter) not in announced]
+    if old and is_free(old):
+        old, moved = None, [replace(move, old=None) for move in moved]
+    gone = old is not None and any(meter not in change.new.rates for meter in old.rates)
+    if not moved and not gone:
+        return None
+    return _Case(
+        model=change.model,
+        old=old,
+        new=change.new,
+        moves=moved,
+        peers=context.peers.get(change.model, {}),
+        context=context,
+        t=t,
+    )
+
+
+def _reasons(
+    change: Change, case: _Case | None, context: Context, t: Thresholds
+) -> Iterator[Reason]:
+    """The rules that one change breaks by itself."""
+    if isinstance(change.old, RateCard) and isinstance(change.new, Unpriced):
+        yield Reason(Rule.WITHDRAWN, None, str(change.new))
+    if isinstance(change.new, RateCard):
+        yield from _currency(change.old, change.new, context, t)
+    if case is not None:
+        for rule in _OF_EVERY_CARD + (_OF_NEW_CARDS if case.is_new else _OF_MOVES):
+            yield from rule(case)
+
+
+def _currency(
+    old: RateCard | Unpriced | None, new: RateCard, context: Context, t: Thresholds
+) -> Iterator[Reason]:
+    if isinstance(old, RateCard) and old.currency != new.currency:
+        yield Reason(Rule.CURRENCY, None, f"{old.currency} to {new.currency}")
+    if context.currency not in (None, new.currency):
+        yield Reason(Rule.CURRENCY, None, f"{new.currency}, declared {context.currency}")
+    if new.currency not in t.coins_to_the_dollar:
+        yield Reason(Rule.CURRENCY, None, f"{new.currency} has no bounds")
+
+
+# Rules for every card that names a new rate.
+
+
+def _zero(case: _Case) -> Iterator[Reason]:
+    if case.is_free_to_be_zero:
+        return
+    for move in case.moves:
+        if not move.new and (move.old or move.meter in (*CORE, Meter.CACHE_READ)):
+            yield Reason(Rule.ZERO, move.meter, str(move))
+
+
+def _out_of_bounds(case: _Case) -> Iterator[Reason]:
+    for move in case.moves:
+        if case.is_outside(case.t.bounds, move.meter, move.new):
+            yield Reason(Rule.OUT_OF_BOUNDS, move.meter, str(move))
+
+
+def _relation(case: _Case) -> Iterator[Reason]:
+    """Per condition. What the card broke before, or a new one's peers break too, is not new."""
+    before = dict(views(case.old)) if case.old else {}
+    base = before.get(None) or {meter: spread.median for meter, spread in case.peers.items()}
+    for when, rates in views(case.new):
+        known = broken_relations(before.get(when, base), case.t)
+        for relation, meter in broken_relations(rates, case.t).items():
+            if relation not in known:
+                yield Reason(Rule.RELATION, meter, relation)
+        base = rates if when is None else base
+
+
+def _tier(case: _Case) -> Iterator[Reason]:
+    for move in case.moves:
+        base = case.new.rates.get(move.meter)
+        if move.when is None or move.old is not None or not base:
+            continue
+        if Move(move.when, move.meter, base, move.new).exceeds(
+            case.t.tier_factor, case.t.tier_factor
+        ):
+            yield Reason(Rule.TIER, move.meter, f"{move.new} beside {base}")
+
+
+def _curated(case: _Case) -> Iterator[Reason]:
+    read = case.context.curated.get(case.model)
+    for meter, rate in read.rates.items() if read else ():
+        if case.new.rates.get(meter) != rate:
+            yield Reason(
+                Rule.CURATED, meter, f"{case.new.rates.get(meter, 'none')}, and {rate} on the page"
+            )
+
+
+# Rules for cards that replace one.
+
+
+def _meter_gone(case: _Case) -> Iterator[Reason]:
+    for meter in CORE:
+        if case.old and meter in case.old.rates and meter not in case.new.rates:
+            yield Reason(Rule.METER_GONE, meter, f"{case.old.rates[meter]} to none")
+
+
+def _unit(case: _Case) -> Iterator[Reason]:
+    width = math.log10(1 + case.t.unit_tolerance)
+    for move in case.moves:
+        power = move.log10 and round(abs(move.log10))
+        if power in case.t.unit_powers and abs(abs(move.log10 or 0) - power) <= width:
+            yield Reason(Rule.UNIT, move.meter, str(move))
+
+
+def _swapped(case: _Case) -> Iterator[Reason]:
+    old = [case.old.rates.get(meter) for meter in CORE] if case.old else []
+    new = [case.new.rates.get(meter) for meter in CORE]
+    if None not in new and old == new[::-1] and old != new:
+        yield Reason(Rule.SWAPPED, None, f"{old[0]}/{old[1]} to {new[0]}/{new[1]}")
+
+
+def _band(case: _Case) -> Iterator[Reason]:
+    for move in case.moves:
+        if _is_out_of_band(move, case.t):
+            yield Reason(Rule.BAND, move.meter, str(move))
+
+
+def _is_out_of_band(move: Move, t: Thresholds) -> bool:
+    if move.meter in CACHE:
+        return move.exceeds(t.cache_band_up, t.cache_band_down)
+    return move.exceeds(t.band_up, t.band_down)
+
+
+def _from_zero(case: _Case) -> Iterator[Reason]:
+    for move in case.moves:
+        if move.old == 0 and move.new:
+            yield Reason(Rule.FROM_ZERO, move.meter, str(move))
+
+
+def _anchor_7_days(case: _Case) -> Iterator[Reason]:
+    yield from _drifted(case, case.context.anchors.days_7, Rule.ANCHOR_7_DAYS)
+
+
+def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterator[Reason]:
+    """The core rates that moved inside the band, and on out of the band around their anchor."""
+    anchor = anchors.get(case.model)
+    if anchor is None or anchor.currency != case.new.currency:
+        return
+    for move in case.moves:
+        if move.when is not None or move.meter not in CORE or _is_out_of_band(move, case.t):
+            continue
+        drift = replace(move, old=anchor.rates.get(move.meter))
+        if _is_out_of_band(drift, case.t) and (drift.log10 or 0) * (move.log10 or 0) > 0:
+            yield Reason(rule, move.meter, str(drift))
+
+
+# Rules for cards of models without a price to compare with.
+
+# Of logarithms, so that exactly the factor is inside it.
+_ROUNDING = 1e-9
+
+
+def _peers(case: _Case) -> Iterator[Reason]:
+    factor = case.t.first_peer_factor if case.context.first_reading else case.t.peer_factor
+    for meter in CORE:
+        distance = case.to_peers(meter)
+        if distance is not None and abs(distance) > math.log10(factor) + _ROUNDING:
+            yield Reason(Rule.PEERS, meter, f"{case.new.rates[meter]} beside {case.peers[meter]}")
+
+
+def _without_peers(case: _Case) -> Iterator[Reason]:
+    # On a first reading nobody is known yet, and bounds and relations decide.
+    if case.context.first_reading or any(case.to_peers(meter) is not None for meter in CORE):
+        return
+    for meter in CORE:
+        rate = case.new.rates.get(meter)
+        if rate and case.is_outside(case.t.usual, meter, rate):
+            yield Reason(Rule.EXTREME, meter, str(rate))
+    if not case.context.trusted:
+        yield Reason(Rule.NO_PEERS)
+
+
+def _half_a_price(case: _Case) -> Iterator[Reason]:
+    """Embeddings name no output, and unit-priced models neither: only peers tell a chat model."""
+    for meter in CORE:
+        needed = meter in case.peers or (meter is Meter.INPUT and Meter.OUTPUT in case.new.rates)
+        if needed and meter not in case.new.rates:
+            yield Reason(Rule.HALF_A_PRICE, meter)
+
+
+_RuleFunction = Callable[[_Case], Iterator[Reason]]
+_OF_EVERY_CARD: tuple[_RuleFunction, ...] = (_zero, _out_of_bounds, _relation, _tier, _curated)
+_OF_MOVES: tuple[_RuleFunction, ...] = (
+    _meter_gone,
+    _unit,
+    _swapped,
+    _band,
+    _from_zero,
+    _anchor_7_days,
+)
+_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_a_price)
+
+
+# Rules for the reading as a whole. What they hold is every card of it.
+
+
+def _together(
+    sweep: Sweep, cases: Sequence[_Case], alone: Mapping[str, Sequence[Reason]], t: Thresholds
+) -> tuple[Reason, ...]:
+    reasons = []
+    if sweep.is_mass(t):
+        factor = 10**sweep.median_log10
+        reasons.append(
+            Reason(Rule.MASS, None, f"{sweep.moved} of {sweep.priced} models, median x{factor:.4g}")
+        )
+    spoilt = sum(_names_a_unit(found) for found in alone.values())
+    doubtful = sum(bool(found) for found in alone.values())
+    if spoilt >= max(t.company_models, t.company_share * len(cases)):
+        reasons.append(Reason(Rule.COMPANY, None, f"{spoilt} of {len(cases)} are off by a unit"))
+    elif doubtful >= max(t.doubtful_models, t.doubtful_share * len(cases)):
+        reasons.append(Reason(Rule.COMPANY, None, f"{doubtful} of {len(cases)} are doubtful"))
+    elif (offset := _offset(cases, t)) is not None:
+        reasons.append(Reason(Rule.COMPANY, None, f"new models are x{offset:.4g} of their peers"))
+    return tuple(reasons)
+
+
+def _names_a_unit(reasons: Sequence[Reason]) -> bool:
+    return any(reason.rule in (Rule.OUT_OF_BOUNDS, Rule.UNIT) for reason in reasons)
+
+
+def _offset(cases: Sequence[_Case], t: Thresholds) -> float | None:
+    """How far the new models are from their peers in the median, when that is too far."""
+    found = [
+        distance
+        for case in cases
+        if case.is_new
+        for distance in (case.to_peers(meter) for meter in CORE)
+        if distance is not None
+    ]
+    offset = median(found) if len(found) >= t.offset_rates else 0.0
+    return 10**offset if abs(offset) > math.log10(t.peer_factor) else None
+
+
+def _vanished(changes: Sequence[Change], context: Context, t: Thresholds) -> tuple[Reason, ...]:
+    vanished = sum(change.kind is Kind.VANISHED for change in changes)
+    if vanished < max(t.vanished_models, t.vanished_share * context.listed):
+        return ()
+    return (Reason(Rule.MASS_VANISH, None, f"{vanished} of {context.listed} models"),)
+
+
+def _flags(case: _Case) -> Iterator[Reason]:
+    yield from _drifted(case, case.context.anchors.days_30, Rule.ANCHOR_30_DAYS)

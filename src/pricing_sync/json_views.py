@@ -1,0 +1,268 @@
+"""How things are told as JSON, on the command line and over HTTP alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pricing_sync.changes.diff import Change
+from pricing_sync.changes.run import Reading, Run
+from pricing_sync.gate import RULES, Peers, moves
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.card_json import (
+    write_instant,
+    write_listing,
+    write_overrides,
+    write_rates,
+    write_when,
+)
+from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
+from pricing_sync.store.review import Announcement, AuditEntry, HeldItem
+
+#: The rules of the gate, by the names that reasons begin with.
+RULE_CARDS = {rule.value: card for rule, card in RULES.items()}
+
+
+def json_instant(instant: datetime | None) -> str | None:
+    """An instant in UTC as ISO 8601, exact."""
+    return None if instant is None else write_instant(instant)
+
+
+def price_record(price: Price) -> dict[str, Any]:
+    """One entry of `prices --json`."""
+    listing = price.listing
+    record: dict[str, Any] = {"provider": price.provider, "model": price.model}
+    if isinstance(listing, RateCard):
+        record |= {
+            "currency": listing.currency,
+            "rates": write_rates(listing.rates),
+            "overrides": write_overrides(listing.overrides),
+        }
+    else:
+        record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}
+    return record | {
+        "since": json_instant(price.since),
+        "recorded_at": json_instant(price.recorded_at),
+        "source": price.source,
+    }
+
+
+def cardless_record(state: ModelState, why: str) -> dict[str, Any]:
+    """The entry of `prices --json` for a model whose price has never counted."""
+    return {
+        "provider": state.provider,
+        "model": state.model,
+        "currency": None,
+        "rates": None,
+        "overrides": [],
+        "reason": why,
+        "since": json_instant(state.first_seen),
+        "recorded_at": json_instant(state.first_seen),
+        "source": None,
+    }
+
+
+def statement_record(statement: Statement) -> dict[str, Any]:
+    """One entry of `history --json`."""
+    return {
+        "since": json_instant(statement.since),
+        "until": json_instant(statement.until),
+        "recorded_at": json_instant(statement.recorded_at),
+        "superseded_at": json_instant(statement.superseded_at),
+        **write_listing(statement.listing),
+        "source": statement.source,
+        "url": statement.url,
+        "reading": statement.reading_id,
+        "digest": statement.digest,
+        "card": statement.card_id,
+    }
+
+
+def override_record(override: MeterOverride) -> dict[str, Any]:
+    """One entry of `override list --json`."""
+    upstream = override.upstream_rate
+    return {
+        "id": override.id,
+        "provider": override.provider,
+        "model": override.model,
+        "meter": override.meter.value,
+        "rate": str(override.rate),
+        "currency": override.currency,
+        "since": json_instant(override.since),
+        "until": json_instant(override.until),
+        "author": override.author,
+        "reason": override.reason,
+        "upstream_when_set": None if upstream is None else str(upstream),
+    }
+
+
+def reported_record(
+    override: MeterOverride, upstream: Rate | None, *, moved: bool
+) -> dict[str, Any]:
+    """An override beside what the provider says now, and whether that has moved since."""
+    return override_record(override) | {
+        "upstream_now": None if upstream is None else str(upstream),
+        "upstream_moved": moved,
+    }
+
+
+def reading_record(reading: Reading) -> dict[str, Any]:
+    """A reading as `sync --json` and `runs --json` show it."""
+    return {
+        "id": reading.id,
+        "provider": reading.provider,
+        "at": json_instant(reading.at),
+        "status": reading.status.value,
+        "dry_run": reading.dry_run,
+        "listings": dict(reading.listings),
+        "changes": dict(reading.changes),
+        "ignored": dict(reading.ignored),
+        "url": reading.url,
+        "digest": reading.digest,
+        "size_bytes": reading.size_bytes,
+        "started_at": json_instant(reading.started_at),
+        "finished_at": json_instant(reading.finished_at),
+        "error_kind": reading.error_kind,
+        "error": reading.error,
+    }
+
+
+def run_record(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
+    """One entry of `runs --json`."""
+    return {
+        "run": run.id,
+        "started_by": run.started_by,
+        "started_at": json_instant(run.started_at),
+        "finished_at": json_instant(run.finished_at),
+        "outcome": run.outcome.value if run.outcome else None,
+        "dry_run": run.dry_run,
+        "providers": list(run.providers),
+        "readings": [reading_record(reading) for reading in readings],
+    }
+
+
+def change_record(change: Change) -> dict[str, Any]:
+    """A change with its old and new listing."""
+    return {
+        "model": change.model,
+        "kind": change.kind.value,
+        "old": None if change.old is None else write_listing(change.old),
+        "new": None if change.new is None else write_listing(change.new),
+    }
+
+
+def item_record(item: HeldItem) -> dict[str, Any]:
+    """A held change, without what a person needs to judge it."""
+    return {
+        "id": item.id,
+        "provider": item.provider,
+        **change_record(item.change),
+        "reasons": list(item.reasons),
+        "since": json_instant(item.since),
+        "reading": item.reading_id,
+    }
+
+
+def held_record(item: HeldItem, peers: Peers) -> dict[str, Any]:
+    """One entry of `held --json`: a held change, and what helps to judge it."""
+    return item_record(item) | {
+        "peers": {
+            meter.value: {
+                "count": spread.count,
+                "median": str(spread.median),
+                "low": str(spread.low),
+                "high": str(spread.high),
+            }
+            for meter, spread in peers.items()
+        },
+        "listed": item.listed,
+        "url": item.url,
+        "digest": item.digest,
+        "moves": _move_records(item.change),
+        "rules": [
+            {"rule": name, "why": card.why, "hard": card.hard}
+            for name in by_rule(item.reasons)
+            if (card := RULE_CARDS.get(name))
+        ],
+    }
+
+
+def decided_record(item: HeldItem) -> dict[str, Any]:
+    """A held change, and what became of it."""
+    return item_record(item) | {
+        "state": item.state.value,
+        "decided_at": json_instant(item.decided_at),
+        "decided_by": item.decided_by,
+        "decision": item.decision,
+    }
+
+
+def by_rule(reasons: Iterable[str]) -> dict[str, list[str]]:
+    """By rule, what else its reasons say."""
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        rule, _, detail = reason.partition(": ")
+        found.setdefault(rule, []).extend([detail] if detail else [])
+    return found
+
+
+def _move_records(change: Change) -> list[dict[str, Any]]:
+    """Every rate that is otherwise, with its factor; None for a rate that is not there."""
+    old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
+    changed = moves(old, new) if new else []
+    kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()
+    gone = [
+        (when, meter, rate)
+        for when, meter, rate in (old.every_rate() if old else [])
+        if (when, meter) not in kept
+    ]
+    return [_move_record(move.when, move.meter, move.old, move.new) for move in changed] + [
+        _move_record(when, meter, rate, None) for when, meter, rate in gone
+    ]
+
+
+def _move_record(
+    when: When | None, meter: Meter, old: Rate | None, new: Rate | None
+) -> dict[str, Any]:
+    return {
+        "meter": meter.value,
+        "when": None if when is None else write_when(when),
+        "old": None if old is None else str(old),
+        "new": None if new is None else str(new),
+        "ratio": f"{new / old:.4g}" if old and new else None,
+    }
+
+
+def announcement_record(entry: Announcement) -> dict[str, Any]:
+    """One entry of `announcements --json`."""
+    move = entry.move
+    return {
+        "id": entry.id,
+        "provider": entry.provider,
+        "model": move.model,
+        **_move_record(move.when, move.meter, move.old, move.new),
+        "not_before": json_instant(move.not_before),
+        "author": entry.author,
+        "reason": entry.reason,
+        "recorded_at": json_instant(entry.recorded_at),
+        "used_at": json_instant(entry.used_at),
+        "used_by": entry.used_by,
+        "ended_at": json_instant(entry.ended_at),
+    }
+
+
+def audit_record(entry: AuditEntry) -> dict[str, Any]:
+    """One entry of `audit-log --json`."""
+    return {
+        "id": entry.id,
+        "at": json_instant(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "provider": entry.provider,
+        "model": entry.model,
+        "subject": entry.subject,
+        "what": dict(entry.what),
+        "reason": entry.reason,
+    }

@@ -1,0 +1,175 @@
+"""What happens, as log records: a sentence for people, and fields for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pricing_sync.changes.run import CANCELLED, Reading, Run
+from pricing_sync.errors import StoreError
+from pricing_sync.observe.listener import Listener
+from pricing_sync.store.peers import CatalogRead
+
+_log = logging.getLogger("pricing_sync")
+#: The children of `uvicorn` have nothing of their own to configure.
+_LOGGERS = ("pricing_sync", "uvicorn")
+#: What every record has, and uvicorn's message with colours: no fields.
+_NO_FIELDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
+_ALWAYS_SAID = ("priced", "updated")
+
+
+class LogListener(Listener):
+    """Logs to `pricing_sync`, which is the host's to configure.
+
+    Each record has the field `action`, and as it applies `provider`, `run_id`, `reading_id`,
+    `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
+    """
+
+    def reading_ended(self, reading: Reading, _error: Exception | None) -> None:
+        seconds = (reading.finished_at - reading.started_at).total_seconds()
+        fields = {
+            "action": "reading",
+            "provider": reading.provider,
+            "run_id": reading.run_id,
+            "reading_id": reading.id,
+            "status": reading.state,
+            "error_kind": reading.error_kind,
+            "duration_seconds": seconds,
+            "dry_run": reading.dry_run,
+        }
+        took = f"{reading.provider}: {reading.state} in {seconds:.1f} s"
+        if reading.is_failed:
+            is_wanted = reading.error_kind == CANCELLED
+            why = (reading.error or "").removeprefix(f"{reading.provider}: ")
+            _say(logging.INFO if is_wanted else logging.WARNING, f"{took}: {why}", fields)
+        else:
+            listed = {name: reading.listings.get(name, 0) for name in ("priced", "unpriced")}
+            counts = listed | reading.models()
+            said = f"{took}: {_listed(counts)}{_dry(reading.dry_run)}"
+            _say(logging.INFO, said, fields | counts)
+
+    def run_ended(self, run: Run, readings: Sequence[Reading]) -> None:
+        status = run.outcome.value if run.outcome else None
+        seconds = run.duration_seconds or 0
+        counts: Counter[str] = Counter()
+        for reading in readings:
+            counts.update(reading.models())
+        read = {reading.provider for reading in readings if not reading.is_failed}
+        fields = {
+            "action": "run",
+            "run_id": run.id,
+            "status": status,
+            "duration_seconds": seconds,
+            "started_by": run.started_by,
+            "dry_run": run.dry_run,
+            "providers": len(run.providers),
+            "providers_read": len(read),
+        }
+        providers = f"{len(read)} of {len(run.providers)} providers read"
+        said = f"run {run.id}: {status} in {seconds:.1f} s: {providers}"
+        moved = _listed({name: counts[name] for name in ("updated", "held")})
+        _say(logging.INFO, f"{said}, {moved}{_dry(run.dry_run)}", fields | counts)
+
+    def references_read(self, reads: Sequence[CatalogRead]) -> None:
+        for read in reads:
+            fields = {
+                "action": "reference",
+                "catalog": read.catalog,
+                "status": read.status.value,
+                "models": read.models,
+            }
+            if read.error is not None:
+                said = f"catalog {read.catalog}: failed: {read.error}"
+                _say(logging.WARNING, said, fields)
+            else:
+                said = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
+                _say(logging.INFO, said, fields)
+
+    def broke(self, where: str, error: Exception) -> None:
+        # Where the database is away, the place in our code says nothing.
+        is_known = isinstance(error, StoreError)
+        said = str(error) if is_known else f"{type(error).__name__}: {error}"
+        fields = {"action": "broke", "where": where, "error_kind": type(error).__name__}
+        _say(logging.ERROR, f"{where}: {said}", fields, None if is_known else error)
+
+
+def configure(format: Literal["text", "json"], level: str) -> None:  # noqa: A002
+    """Log to standard error, uvicorn's messages too: for a process that is ours alone.
+
+    *level* is the name of the least severe level that is told, such as `info`.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level.upper())
+        logger.propagate = False
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people. What follows a first line is indented, so that no text can pose as one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        return _time(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n    ".join(map(_one_line, super().format(record).splitlines()))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {name: value for name, value in vars(record).items() if name not in _NO_FIELDS}
+        entry = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        # Twice: in front of the fields, and stronger than any of them.
+        return json.dumps(entry | fields | entry, default=str)
+
+
+def _say(
+    level: int, sentence: str, fields: Mapping[str, Any], error: Exception | None = None
+) -> None:
+    # Whatever a provider says stays on its line, with any formatter.
+    _log.log(level, "%s", _one_line(sentence), extra=dict(fields), exc_info=error)
+
+
+def _one_line(text: str) -> str:
+    """*text* with whatever could end a line, or steer a terminal, escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """`400 priced, 3 updated, 1 held`: what is not zero, or is always said."""
+    return ", ".join(
+        f"{count} {name}"
+        for name, count in counts.items()
+        if name in _ALWAYS_SAID or (count and name != "unchanged")
+    )
+
+
+def _dry(is_dry: bool) -> str:  # noqa: FBT001
+    return " (dry run)" if is_dry else ""
+
+
+def _time(record: logging.LogRecord) -> str:
+    at = datetime.fromtimestamp(record.created, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,305 @@
+"""Metrics for Prometheus, read from the database at each scrape.
+
+Nothing is remembered in between: what is told survives a restart, and is the same whichever
+process of a database is asked. Only what is marked as of the process is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from pricing_sync.changes.run import Outcome
+from pricing_sync.errors import StoreError
+from pricing_sync.store import Store
+from pricing_sync.store.queue import (
+    BUCKETS,
+    DURATION_BUCKET,
+    DURATION_SUM,
+    FAILURES,
+    MODELS,
+    RUNS,
+    Labels,
+    Leader,
+)
+from pricing_sync.store.store import HeldCount, ModelCounts
+from pricing_sync.timetable import Due
+from pricing_sync.version import VERSION
+
+#: Each is a row of time series. The database may name more than anybody wants to pay for.
+_MOST_PROVIDERS = 200
+_MODEL_STATUSES = ("updated", "skipped", "unchanged", "held")
+_MODEL_STATES = ("priced", "unpriced", "unreadable", "missing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the database says at one scrape."""
+
+    counters: Mapping[str, Mapping[Labels, int]] = field(default_factory=dict)
+    successes: Mapping[str, datetime] = field(default_factory=dict)
+    dues: Mapping[str, Due] = field(default_factory=dict)
+    models: Mapping[str, ModelCounts] = field(default_factory=dict)
+    held: Mapping[str, HeldCount] = field(default_factory=dict)
+    leader: Leader | None = None
+
+    @classmethod
+    def of(cls, store: Store) -> _Facts:
+        queue = store.queue
+        return cls(
+            queue.counters(),
+            store.latest_successes(),
+            queue.dues(),
+            store.model_counts(),
+            store.held_counts(),
+            queue.leader(),
+        )
+
+    def providers(self) -> set[str]:
+        counted = {
+            dict(labels)["provider"]
+            for name in (MODELS, FAILURES)
+            for labels in self.counters.get(name, ())
+        }
+        return counted.union(self.successes, self.dues, self.models, self.held)
+
+
+class PricingMetrics(Collector):
+    """The metrics of one database, as one process sees them.
+
+    `render` gives them by themselves; a registry of one's own takes this as a collector.
+
+    Args:
+        providers: Those that are scheduled.
+        is_running: Whether this process takes readings.
+        unpriced: How often this process was asked for a price that is not known, by reason.
+        book_revision: Which state of the ledger this process answers from; None before the first.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        providers: Sequence[str],
+        *,
+        is_running: Callable[[], bool],
+        unpriced: Callable[[], Mapping[str, int]] = dict,
+        book_revision: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._store, self._providers = store, tuple(providers)
+        self._is_running, self._unpriced = is_running, unpriced
+        self._book_revision = book_revision
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The metrics in the format that an `Accept` header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family. A database that cannot be read is a fact too, and no failed scrape."""
+        yield from self._of_process()
+        try:
+            facts = _Facts.of(self._store)
+        except StoreError:
+            yield _store_up(0)
+            return
+        yield _store_up(1)
+        yield from self._of_store(facts)
+
+    def describe(self) -> Iterator[Metric]:
+        """The families without the database, for a registry that looks for names taken twice."""
+        yield from self._of_process()
+        yield _store_up(0)
+        yield from self._of_store(_Facts())
+
+    def _of_process(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("pricing", "The program.", {"version": VERSION})
+        yield GaugeMetricFamily(
+            "pricing_process_runs_readings",
+            "Whether this process takes readings.",
+            int(self._is_running()),
+        )
+        # A copy: others may count while this thread scrapes.
+        unpriced = dict(self._unpriced())
+        yield _counter(
+            "pricing_unpriced_lookups",
+            "Look-ups in this process of a price that is not known.",
+            ("reason",),
+            {(reason,): count for reason, count in unpriced.items()},
+        )
+        revision = self._book_revision()
+        yield _gauge(
+            "pricing_book_revision",
+            "Which state of the ledger this process answers from; it grows with each change.",
+            (),
+            {} if revision is None else {(): revision},
+        )
+
+    def _of_store(self, facts: _Facts) -> Iterator[Metric]:
+        now = datetime.now(UTC)
+        known = [*dict.fromkeys(self._providers), *sorted(facts.providers() - {*self._providers})]
+        shown = known[:_MOST_PROVIDERS]
+        yield GaugeMetricFamily(
+            "pricing_labels_dropped",
+            f"Providers beyond the first {_MOST_PROVIDERS}, which no metric names.",
+            len(known) - len(shown),
+        )
+        yield from _runs(facts, now)
+        yield from _syncs(facts, shown)
+        yield from _due(facts, shown)
+        yield from _ages(facts, self._providers[:_MOST_PROVIDERS], now)
+        yield from _models(facts, shown)
+        yield from _held(facts, shown)
+
+
+def _runs(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    runs = facts.counters.get(RUNS, {})
+    yield _counter(
+        "pricing_scheduled_sync_runs",
+        "Runs of the schedule that have ended.",
+        ("status",),
+        {(status.value,): runs.get((("status", status.value),), 0) for status in Outcome},
+    )
+    buckets = facts.counters.get(DURATION_BUCKET, {})
+    yield HistogramMetricFamily(
+        "pricing_scheduled_sync_duration_seconds",
+        "How long the runs of the schedule took, from when they were asked for to their end.",
+        [
+            # OpenMetrics insists on "1.0".
+            *((str(float(bound)), buckets.get((("le", f"{bound:g}"),), 0)) for bound in BUCKETS),
+            ("+Inf", buckets.get((("le", "+Inf"),), 0)),
+        ],
+        facts.counters.get(DURATION_SUM, {}).get((), 0) / 1_000_000,
+    )
+    leader = facts.leader
+    yield GaugeMetricFamily(
+        "pricing_scheduler_up",
+        "Whether some process schedules.",
+        int(leader is not None and leader.until > now),
+    )
+
+
+def _syncs(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_last_sync_timestamp",
+        "When the provider was last read successfully, as a Unix time.",
+        {name: at.timestamp() for name, at in facts.successes.items()},
+        shown,
+    )
+    models, failures = facts.counters.get(MODELS, {}), facts.counters.get(FAILURES, {})
+    yield _counter(
+        "pricing_models_synced",
+        "Models in successful readings, by what was done with them.",
+        ("provider", "status"),
+        {
+            (name, status): models.get((("provider", name), ("status", status)), 0)
+            for name in shown
+            for status in _MODEL_STATUSES
+        },
+    )
+    kinds = [(dict(labels), count) for labels, count in failures.items()]
+    yield _counter(
+        "pricing_reading_failures",
+        "Readings that failed, by the kind of failure.",
+        ("provider", "kind"),
+        {
+            (labels["provider"], labels["kind"]): count
+            for labels, count in kinds
+            if labels["provider"] in shown
+        },
+    )
+
+
+def _due(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_reading_failures_in_a_row",
+        "Failed readings of the provider since its last success.",
+        {name: due.failures for name, due in facts.dues.items()},
+        shown,
+    )
+    yield _by_provider(
+        "pricing_next_sync_timestamp_seconds",
+        "When the provider is read next, a retry included.",
+        {name: due.at.timestamp() for name, due in facts.dues.items()},
+        shown,
+    )
+
+
+def _ages(facts: _Facts, scheduled: Sequence[str], now: datetime) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_data_age_seconds",
+        "How long ago a scheduled provider was last read successfully.",
+        {name: max((now - at).total_seconds(), 0) for name, at in facts.successes.items()},
+        scheduled,
+    )
+
+
+def _models(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _gauge(
+        "pricing_models",
+        "Models of the provider, by what is known of them. One may be in several states.",
+        ("provider", "state"),
+        {
+            (name, state): getattr(facts.models[name], state)
+            for name in shown
+            if name in facts.models
+            for state in _MODEL_STATES
+        },
+    )
+
+
+def _held(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_held_changes",
+        "Changes that wait for a person.",
+        dict.fromkeys(shown, 0) | {name: held.count for name, held in facts.held.items()},
+        shown,
+    )
+    yield _by_provider(
+        "pricing_oldest_held_change_timestamp_seconds",
+        "When the provider was first seen to say what has waited longest.",
+        {name: held.oldest.timestamp() for name, held in facts.held.items()},
+        shown,
+    )
+
+
+def _store_up(value: int) -> Metric:
+    return GaugeMetricFamily("pricing_store_up", "Whether the database can be read.", value)
+
+
+def _by_provider(
+    name: str, text: str, values: Mapping[str, float], shown: Iterable[str]
+) -> GaugeMetricFamily:
+    """A gauge of the providers that are shown, as far as it is known."""
+    known = {one: values[one] for one in shown if one in values}
+    return _gauge(name, text, ("provider",), {(one,): value for one, value in known.items()})
+
+
+def _gauge(
+    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
+    return family
+
+
+def _counter(
+    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
+    return family

@@ -1,0 +1,148 @@
+"""What a usage costs by a rate card: exact, itemised, each token paid for once.
+
+The sums are whole numbers of 10⁻¹⁵ of the currency, made a Decimal at the very end. An unknown
+rate is an error, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from pricing_sync.errors import NoPrice
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
+from pricing_sync.prices.usage import PARENTS, Usage
+
+#: What a response calls the tier that a card's base rates are for.
+_STANDARD = (None, "default", "standard")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What one meter's own quantity costs."""
+
+    meter: Meter
+    quantity: int
+    rate: Rate
+    #: The meter that the rate is named for: `meter`, or the nearest it is part of.
+    rate_meter: Meter
+
+    @property
+    def amount(self) -> Decimal:
+        """In the card's currency, exact."""
+        return Decimal(f"{self.quantity * self.rate}E-15")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a usage costs: the sum, exact, and the items it is made of."""
+
+    total: Decimal
+    currency: str
+    items: tuple[Item, ...]
+
+
+def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
+    """What *usage* costs at the rates that *card* has at the instant *at*.
+
+    Raises:
+        NoPrice: the card names no rate for a meter that was used, or for the tier.
+        ValueError: *at* has no time zone.
+    """
+    if at.utcoffset() is None:
+        raise ValueError(f"{at} has no time zone")
+    if card.overrides or usage.service_tier not in _STANDARD:
+        rates: Rates = effective_rates(
+            card,
+            input_tokens=usage.input,
+            at=at,
+            service_tier=usage.service_tier,
+            region=usage.region,
+        )
+    else:
+        rates = card.rates
+    femtos = 0
+    items = []
+    for meter, quantity in usage.parts:
+        rate_meter, rate = meter, rates.get(meter)
+        if rate is None:
+            rate_meter, rate = _inherited(meter, quantity, rates)
+        femtos += quantity * rate
+        items.append(Item(meter, quantity, rate, rate_meter))
+    return Cost(Decimal(f"{femtos}E-15"), card.currency, tuple(items))
+
+
+def _inherited(meter: Meter, quantity: int, rates: Rates) -> tuple[Meter, Rate]:
+    """The rate of the nearest total that *meter* is part of, and that total."""
+    parent = PARENTS.get(meter)
+    while parent is not None:
+        if parent in rates:
+            return parent, rates[parent]
+        parent = PARENTS.get(parent)
+    raise NoPrice(f"{meter}: {quantity} used, and the card names no rate for it")
+
+
+def effective_rates(
+    card: RateCard,
+    *,
+    input_tokens: int,
+    at: datetime,
+    service_tier: str | None = None,
+    region: str | None = None,
+) -> dict[Meter, Rate]:
+    """The card's rates for one request: of the overrides that match, later ones win per meter.
+
+    Raises:
+        NoPrice: no override that matches names the tier. Its price is not the standard price.
+        ValueError: *at* has no time zone.
+    """
+    if at.utcoffset() is None:
+        raise ValueError(f"{at} has no time zone")
+    tier = None if service_tier in _STANDARD else service_tier
+    tier_is_named = tier is None
+    rates = dict(card.rates)
+    for override in card.overrides:
+        when = override.when
+        if _matches(when, input_tokens, at, tier, region):
+            rates.update(override.rates)
+            tier_is_named = tier_is_named or when.service_tier == tier
+    if not tier_is_named:
+        raise NoPrice(f"service tier {tier}: the card names no rates for it")
+    return rates
+
+
+def _matches(
+    when: When, input_tokens: int, at: datetime, tier: str | None, region: str | None
+) -> bool:
+    if when.min_input_tokens is not None and input_tokens < when.min_input_tokens:
+        return False
+    if when.service_tier is not None and when.service_tier != tier:
+        return False
+    if when.region is not None and when.region != region:
+        return False
+    if when.hours is None and when.weekdays is None:
+        return True
+    # By way of UTC: a time that a change to summer time skips is read as the instant it names.
+    local = at.astimezone(UTC).astimezone(_zone(when.time_zone))
+    if when.weekdays is not None and local.isoweekday() not in when.weekdays:
+        return False
+    return when.hours is None or _is_within(*when.hours, local.hour * 60 + local.minute)
+
+
+def _is_within(start: int, end: int, minute: int) -> bool:
+    """Whether a minute of the day is in the half-open window. From a time to itself is all day."""
+    start, end = start % 1440, end % 1440
+    if start < end:
+        return start <= minute < end
+    return minute >= start or minute < end
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC  # known even where the machine has no table of zones
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise NoPrice(f"time zone {name!r}: not known here, so neither are the hours") from None

@@ -1,0 +1,92 @@
+"""What one request used, in totals per meter. Each token is counted once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from pricing_sync.prices.rates import Meter
+
+#: The meter whose total a subset meter's quantity is part of, and whose rate it has when the card
+#: names none for it. Writes to an hour's cache are part of all writes, as Anthropic reports them.
+PARENTS = {
+    Meter.CACHE_READ: Meter.INPUT,
+    Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
+    Meter.CACHE_WRITE: Meter.INPUT,
+    Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE,
+    Meter.INPUT_AUDIO: Meter.INPUT,
+    Meter.INPUT_IMAGE: Meter.INPUT,
+    Meter.REASONING: Meter.OUTPUT,
+    Meter.OUTPUT_AUDIO: Meter.OUTPUT,
+    Meter.OUTPUT_IMAGE: Meter.OUTPUT,
+}
+
+_METERS = tuple(Meter)
+_totals = attrgetter(*_METERS)
+_WHOLE_NUMBERS = {int}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How much of each meter one request used, in totals.
+
+    `input` includes what was cached, audio and images; `output` includes reasoning, audio and
+    images. The parts of one total do not overlap: cached audio is in `cache_read` (and in
+    `cache_read_audio`), not in `input_audio`.
+
+    Raises:
+        TypeError: a quantity is not an int.
+        ValueError: a quantity is below zero, or the parts of a total are more than the total.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_read_audio: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
+    input_image: int = 0
+    output_image: int = 0
+    image: int = 0
+    request: int = 0
+    web_search: int = 0
+    character: int = 0
+    second: int = 0
+    page: int = 0
+    #: `batch`, `flex` or `priority`. None, `default` and `standard` are the base rates.
+    service_tier: str | None = None
+    region: str | None = None
+    #: What was used of each meter and of no part of it, none of them zero.
+    parts: tuple[tuple[Meter, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        totals = _totals(self)
+        if set(map(type, totals)) != _WHOLE_NUMBERS or min(totals) < 0:
+            raise _not_a_quantity(totals)
+        used = [pair for pair in zip(_METERS, totals, strict=True) if pair[1]]
+        object.__setattr__(self, "parts", _apart(used))
+
+
+def _not_a_quantity(totals: tuple[object, ...]) -> TypeError | ValueError:
+    for meter, total in zip(_METERS, totals, strict=True):
+        if type(total) is not int:
+            return TypeError(f"{meter}: {total!r} is not a whole number")
+        if total < 0:
+            return ValueError(f"{meter}: {total} is below zero")
+    raise AssertionError(totals)
+
+
+def _apart(used: list[tuple[Meter, int]]) -> tuple[tuple[Meter, int], ...]:
+    """Each total less its parts."""
+    rest = dict(used)
+    for meter, total in used:
+        if meter in PARENTS:
+            parent = PARENTS[meter]
+            rest[parent] = rest.get(parent, 0) - total
+    for meter, quantity in rest.items():
+        if quantity < 0:
+            raise ValueError(f"{meter}: its parts are {-quantity} more than the total")
+    return tuple(pair for pair in rest.items() if pair[1])

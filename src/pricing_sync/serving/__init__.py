@@ -1,0 +1,1 @@
+"""The prices of the ledger, for programs that bill by them."""

@@ -1,0 +1,117 @@
+"""The price book that a process answers from: the last one read, until something has changed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from time import monotonic
+
+from pricing_sync.errors import NoPrice, StoreError
+from pricing_sync.prices.book import Price, PriceBook, prices
+from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.rates import RateCard
+from pricing_sync.prices.usage import Usage
+from pricing_sync.store import Store
+
+#: The database is asked no more often whether anything has changed. What another process changes
+#: counts here after so long at most, and the time that it takes to read a book.
+BOOK_SECONDS = 1.0
+
+
+class CurrentBook:
+    """The price book of one database, for all threads of a process.
+
+    Whoever asks gets a whole book. One thread at a time reads a new one; the others go on with the
+    old one meanwhile, and all do while the database cannot be read.
+    """
+
+    def __init__(self) -> None:
+        #: The last book that was read; None before the first.
+        self.last: PriceBook | None = None
+        #: While the database cannot be read: when the last book was known to hold. Else None.
+        self.stale_since: datetime | None = None
+        #: How often a price was asked for that is not known: `unknown_model`, `unpriced` (by what
+        #: the provider says), `no_rate` (the card names none for what was used).
+        self.unpriced: Counter[str] = Counter()
+        self._held_at = datetime.now(UTC)
+        self._ask_at = 0.0
+        self._turn, self._counting = threading.Lock(), threading.Lock()
+
+    def book(self, store: Store) -> PriceBook:
+        """The book that counts, no older than `BOOK_SECONDS` unless `stale_since` says so.
+
+        Raises:
+            StoreError: the database cannot be read, and never could.
+        """
+        last = self.last
+        if last is not None:
+            if monotonic() < self._ask_at or not self._turn.acquire(blocking=False):
+                return last
+            try:
+                return self._renewed(last, store)
+            finally:
+                self._turn.release()
+        with self._turn:
+            return self._first(store) if self.last is None else self.last
+
+    def forget(self, store: Store) -> None:
+        """Ask the database now, so that what was just written here counts at once."""
+        with self._turn:
+            if self.last is not None:
+                self._renewed(self.last, store)
+
+    def cost(
+        self, store: Store, provider: str, model: str, usage: Usage, at: datetime | None
+    ) -> Cost:
+        """What *usage* costs now by the book, or at an instant by the ledger.
+
+        Raises:
+            NoPrice: as `PriceBook.cost`. It is counted.
+            StoreError: the database cannot be read.
+        """
+        if at is None:
+            found = self.book(store).find(provider, model)
+        else:
+            found = _in_ledger(store, provider, model, at)
+        try:
+            return _known(found, provider, model).cost(usage, at or datetime.now(UTC))
+        except NoPrice:
+            with self._counting:
+                self.unpriced[_reason(found)] += 1
+            raise
+
+    def _first(self, store: Store) -> PriceBook:
+        self._ask_at, self._held_at = monotonic() + BOOK_SECONDS, datetime.now(UTC)
+        self.last = store.book()
+        return self.last
+
+    def _renewed(self, last: PriceBook, store: Store) -> PriceBook:
+        """The book as the database has it now; while it cannot be read, the last one."""
+        self._ask_at, now = monotonic() + BOOK_SECONDS, datetime.now(UTC)
+        try:
+            book = last if store.revision() == last.revision else store.book()
+        except StoreError:
+            self.stale_since = self._held_at
+            return last
+        self.last, self._held_at, self.stale_since = book, now, None
+        return book
+
+
+def _in_ledger(store: Store, provider: str, model: str, at: datetime) -> Price | None:
+    with store.snapshot():
+        statements = store.statements(provider, model, at=at)
+        overrides = store.overrides(provider, model, at=at)
+    return next(iter(prices(statements, overrides)), None)
+
+
+def _known(found: Price | None, provider: str, model: str) -> Price:
+    if found is None:
+        raise NoPrice(f"{provider}: {model}: not in the ledger")
+    return found
+
+
+def _reason(found: Price | None) -> str:
+    if found is None:
+        return "unknown_model"
+    return "no_rate" if isinstance(found.listing, RateCard) else "unpriced"

@@ -1,0 +1,252 @@
+"""The genai-prices catalog: a list of providers, US dollars per the unit that a key's name ends in.
+
+Prices may be dated, and hold for certain hours; a list of prices is read as it stands at one
+instant. Source: genai-prices 0.2.3, its schema and its reader, read 2026-10, and the document
+recorded 2026-08-21.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Malformed,
+    Page,
+    envelope,
+    nested,
+    rates,
+    read_rows,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+_RATES: Fields = {
+    "input_mtok": Amount(Meter.INPUT, Per.MILLION),
+    "output_mtok": Amount(Meter.OUTPUT, Per.MILLION),
+    "output_reasoning_mtok": Amount(Meter.REASONING, Per.MILLION),
+    "cache_read_mtok": Amount(Meter.CACHE_READ, Per.MILLION),
+    "cache_audio_read_mtok": Amount(Meter.CACHE_READ_AUDIO, Per.MILLION),
+    "cache_write_mtok": Amount(Meter.CACHE_WRITE, Per.MILLION),
+    "cache_write_5m_mtok": Amount(Meter.CACHE_WRITE, Per.MILLION),
+    "cache_write_1h_mtok": Amount(Meter.CACHE_WRITE_1H, Per.MILLION),
+    "input_audio_mtok": Amount(Meter.INPUT_AUDIO, Per.MILLION),
+    "output_audio_mtok": Amount(Meter.OUTPUT_AUDIO, Per.MILLION),
+    "input_image_mtok": Amount(Meter.INPUT_IMAGE, Per.MILLION),
+    "output_image_mtok": Amount(Meter.OUTPUT_IMAGE, Per.MILLION),
+    "requests_kcount": Amount(Meter.REQUEST, Per.THOUSAND),
+    "web_searches_kcount": Amount(Meter.WEB_SEARCH, Per.THOUSAND),
+    "input_mchars": Amount(Meter.CHARACTER, Per.MILLION),
+    "input_document_kpages": Amount(Meter.PAGE, Per.THOUSAND),
+    "audio_hours": Amount(Meter.SECOND, Per.HOUR),
+    "input_audio_hours": Amount(Meter.SECOND, Per.HOUR),
+}
+# The conditions of `price_variants` that we have too. Other ones are other products.
+_SERVICE_TIERS = {
+    ("processing", "batch"): "batch",
+    ("service_tier", "batch"): "batch",
+    ("service_tier", "flex"): "flex",
+    ("service_tier", "priority"): "priority",
+}
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?(?:Z|\+00:00)?")
+
+
+class Row(Struct):
+    id: str
+    prices: Raw = ABSENT
+    price_variants: Raw = ABSENT
+
+
+class _Head(Struct):
+    id: str
+    models: Raw
+
+
+def providers(body: bytes) -> list[str]:
+    """The ids of the providers in the catalog.
+
+    Raises:
+        Malformed: it is not a list of providers.
+    """
+    return sorted(head.id for head in envelope(body, list[_Head]))
+
+
+def read(body: bytes, provider_id: str, at: datetime) -> Page:
+    """The models of one provider, at the prices that the catalog has for the instant *at*.
+
+    Raises:
+        Malformed: the document is not in the format, or has the provider twice.
+        Incomplete: the catalog does not have that provider.
+    """
+    heads = envelope(body, list[_Head])
+    found = [head.models for head in heads if head.id == provider_id]
+    if not found:
+        raise Incomplete("body", f"{provider_id} is not among the {len(heads)} providers")
+    if len(found) > 1:
+        raise Malformed("body", f"{provider_id} is there {len(found)} times")
+    models = envelope(bytes(found[0]), list[Raw], provider_id)
+    today = at.astimezone(UTC).date()
+    return read_rows(models, Row, lambda row, ignored: _listing(row, today, ignored))
+
+
+def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
+    """What the catalog says of one model. It leaves free models without prices; a zero is none."""
+    entries = _entries(row.prices)
+    active = [entry for entry in entries if _has_begun(entry, today)]
+    if not active:
+        return Unpriced(Why.NOT_PUBLISHED)
+    # The last active entry replaces the others, so the hours that count come after the last date.
+    start = max((index for index, entry in enumerate(active) if _hours(entry) is None), default=-1)
+    if start < 0:
+        raise BadAmount("prices: each entry is for certain hours, and none for the others")
+    base, overrides = _prices(active[start], When(), ignored)
+    for entry in active[start + 1 :]:
+        overrides += _conditional(entry, When(hours=_hours(entry)), ignored)
+    overrides += _variants(row, today, ignored)
+    if not base and not overrides:
+        return Unpriced(Why.NOT_PUBLISHED)
+    return RateCard(base, tuple(overrides))
+
+
+def _entries(prices: Raw) -> list[dict[str, Raw]]:
+    """The dated entries of `prices`; undated prices are one entry that always holds.
+
+    Only the first may always hold. Another one would hide those before it for ever.
+    """
+    if not bytes(prices).startswith(b"["):
+        return [{"prices": prices}]
+    entries = nested(prices, list[dict[str, Raw]], "prices") or []
+    for entry in entries[1:]:
+        if not _constraint(entry):
+            raise BadAmount("constraint: missing in an entry after the first")
+    return entries
+
+
+def _has_begun(entry: Mapping[str, Raw], today: date) -> bool:
+    text = nested(_constraint(entry).get("start_date", ABSENT), str, "constraint.start_date")
+    if text is None:
+        return True
+    try:
+        return date.fromisoformat(text) <= today
+    except ValueError:
+        shown = shorten(text.encode())
+        raise BadAmount(f"constraint.start_date: {shown} is not a date") from None
+
+
+def _constraint(entry: Mapping[str, Raw]) -> dict[str, Raw]:
+    """The condition of an entry. One that is not known would widen it, if it were passed over."""
+    unknown = entry.keys() - {"constraint", "prices", "when"}
+    if unknown:
+        raise BadAmount(f"constraint: perhaps {min(unknown)}, which is not known")
+    if "constraint" not in entry:
+        return {}
+    constraint = nested(entry["constraint"], dict[str, Raw], "constraint") or {}
+    if set(constraint) not in ({"start_date"}, {"start_time", "end_time"}):
+        raise BadAmount(f"constraint: {sorted(constraint)} are neither a date nor hours")
+    if b"null" in map(bytes, constraint.values()):
+        raise BadAmount("constraint: null")
+    return constraint
+
+
+def _hours(entry: Mapping[str, Raw]) -> tuple[int, int] | None:
+    constraint = _constraint(entry)
+    if "start_time" not in constraint:
+        return None
+    start, end = (_minute(constraint[key], key) for key in ("start_time", "end_time"))
+    if start == end:
+        raise BadAmount("constraint: a window without hours")
+    return start, end
+
+
+def _minute(raw: Raw, where: str) -> int:
+    """The minute of the day that a UTC time such as "16:30:00Z" names."""
+    text = nested(raw, str, where) or ""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise BadAmount(f"constraint.{where}: {shorten(text.encode())} is not a minute in UTC")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[Conditional]:
+    """The prices of other ways to be served, which replace the standard ones meter by meter."""
+    variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
+    for variant in variants:
+        when = nested(variant.get("when", ABSENT), dict[str, str], "price_variants.when") or {}
+        tier = _SERVICE_TIERS.get(next(iter(when.items()), ("", ""))) if len(when) == 1 else None
+        if tier is None:
+            ignored["price_variants"] += 1
+        elif _has_begun(variant, today):
+            yield from _conditional(
+                variant, When(service_tier=tier, hours=_hours(variant)), ignored
+            )
+
+
+def _conditional(
+    entry: Mapping[str, Raw], when: When, ignored: Counter[str]
+) -> Iterator[Conditional]:
+    flat, tiers = _prices(entry, when, ignored)
+    if flat:
+        yield Conditional(when, flat)
+    yield from tiers
+
+
+def _prices(
+    entry: Mapping[str, Raw], when: When, ignored: Counter[str]
+) -> tuple[dict[Meter, Rate], list[Conditional]]:
+    """The flat rates of an entry, and those of longer contexts, shortest first."""
+    prices = nested(entry.get("prices", ABSENT), dict[str, Raw], "prices") or {}
+    flat: dict[str, Raw] = {}
+    tiers: dict[int, dict[str, Raw]] = {}
+    for key, raw in prices.items():
+        flat[key] = raw
+        if bytes(raw).startswith(b"{") and key in _RATES:
+            flat[key] = _split(raw, key, tiers)
+    return _read(flat, ignored), [
+        Conditional(replace(when, min_input_tokens=start + 1), _read(tiers[start], ignored))
+        for start in sorted(tiers)
+    ]
+
+
+def _read(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    return without_zeros(rates(prices, _RATES, ignored, "prices"))
+
+
+def _split(raw: Raw, key: str, tiers: dict[int, dict[str, Raw]]) -> Raw:
+    """The base of `{"base": …, "tiers": [{"start": …, "price": …}]}`; the rest goes to *tiers*.
+
+    A tier is billed to the whole request when its input is above the start; ours begins one token
+    later.
+    """
+    where = f"prices.{key}"
+    tiered = nested(raw, dict[str, Raw], where) or {}
+    steps = nested(tiered.get("tiers", ABSENT), list[dict[str, Raw]], f"{where}.tiers")
+    if set(tiered) != {"base", "tiers"} or steps is None:
+        raise BadAmount(f"{where}: not a base and its tiers")
+    for step in steps:
+        start = whole(step.get("start", ABSENT), f"{where}.tiers.start")
+        if set(step) != {"start", "price"} or start is None or key in tiers.get(start, ()):
+            raise BadAmount(f"{where}.tiers: not a start and its price")
+        tiers.setdefault(start, {})[key] = step["price"]
+    return tiered["base"]

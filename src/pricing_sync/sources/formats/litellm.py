@@ -1,0 +1,373 @@
+"""LiteLLM's cost map: one flat object of models, US dollars per single unit.
+
+A key is LiteLLM's own name for a model, usually with the provider's prefix (`groq/…`), and is kept
+as it is. The conditions are those that LiteLLM 1.109.1 bills by: where its keys are silent, its
+cost calculator was read (2026-10).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Page,
+    envelope,
+    is_model_id,
+    is_named,
+    nested,
+    rate,
+    rates,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+_RATES: Fields = {
+    "input_cost_per_token": Amount(Meter.INPUT, Per.ONE),
+    "output_cost_per_token": Amount(Meter.OUTPUT, Per.ONE),
+    "output_cost_per_reasoning_token": Amount(Meter.REASONING, Per.ONE),
+    "cache_read_input_token_cost": Amount(Meter.CACHE_READ, Per.ONE),
+    "input_cost_per_token_cache_hit": Amount(Meter.CACHE_READ, Per.ONE),
+    "cache_read_input_audio_token_cost": Amount(Meter.CACHE_READ_AUDIO, Per.ONE),
+    "cache_creation_input_token_cost": Amount(Meter.CACHE_WRITE, Per.ONE),
+    "cache_creation_input_token_cost_above_1hr": Amount(Meter.CACHE_WRITE_1H, Per.ONE),
+    "input_cost_per_audio_token": Amount(Meter.INPUT_AUDIO, Per.ONE),
+    "output_cost_per_audio_token": Amount(Meter.OUTPUT_AUDIO, Per.ONE),
+    "input_cost_per_image_token": Amount(Meter.INPUT_IMAGE, Per.ONE),
+    "output_cost_per_image_token": Amount(Meter.OUTPUT_IMAGE, Per.ONE),
+    "input_cost_per_query": Amount(Meter.REQUEST, Per.ONE),
+    "input_cost_per_request": Amount(Meter.REQUEST, Per.ONE),
+    "ocr_cost_per_page": Amount(Meter.PAGE, Per.ONE),
+}
+# One meter, two directions. xAI's price of a made image stands under `input_cost_per_image`.
+_EITHER = {
+    Meter.IMAGE: ("input_cost_per_image", "output_cost_per_image"),
+    Meter.SECOND: ("input_cost_per_second", "output_cost_per_second"),
+    Meter.CHARACTER: ("input_cost_per_character", "output_cost_per_character"),
+}
+_SEARCH = "search_context_cost_per_query"
+_KNOWN: Fields = {
+    **_RATES,
+    **{key: None for keys in _EITHER.values() for key in keys},
+    _SEARCH: None,
+    "tiered_pricing": None,
+    "off_peak_pricing": None,
+}
+_ABOVE = re.compile(
+    rf"(?P<field>{'|'.join(_RATES)})"
+    r"(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?"
+    r"(?:_(?P<tier>batches|flex|priority))?"
+)
+_SERVICE_TIERS = {"batches": "batch", "flex": "flex", "priority": "priority"}
+_PRICE_WORDS = ("cost", "pricing", "multiplier")
+_FREE = (":free", "-free")
+
+# `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
+_NOT_MODELS = ("sample_spec", "fallback_generalizations")
+
+# Here a threshold counts at the number itself; everywhere else above it.
+_INCLUSIVE = frozenset({"xai"})
+
+_DAY = 24 * 60
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+# Minutes ahead of UTC in zones that keep one offset all year. `weekdays` are told there while the
+# hours are told in UTC, and a window has one zone.
+_OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
+
+
+class _Head(Struct):
+    litellm_provider: str
+
+
+def providers(body: bytes) -> list[str]:
+    """The values of `litellm_provider` in the map.
+
+    Raises:
+        Malformed: it is not an object.
+    """
+    return sorted({owner for _, _, owner in _rows(body) if owner is not None})
+
+
+def read(body: bytes, provider_id: str) -> Page:
+    """The models whose `litellm_provider` is *provider_id*, and the rows that name no provider.
+
+    Raises:
+        Malformed: the map is not an object.
+        Incomplete: no model in it is of that provider.
+    """
+    page = Page([])
+    found = False
+    for model, raw, owner in _rows(body):
+        if owner is None:
+            page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
+        elif owner == provider_id:
+            found = True
+            page.rows.append(_row(model, raw, provider_id, page.ignored))
+    if not found:
+        raise Incomplete("body", f"no model of {provider_id}")
+    return page
+
+
+def read_all(body: bytes) -> dict[str, Page]:
+    """The models of every provider in the map, and under no name the rows that name none.
+
+    Raises:
+        Malformed: the map is not an object.
+    """
+    pages: dict[str, Page] = {}
+    for model, raw, owner in _rows(body):
+        page = pages.setdefault(owner or "", Page([]))
+        if owner is None:
+            page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
+        else:
+            page.rows.append(_row(model, raw, owner, page.ignored))
+    return pages
+
+
+def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
+    for model, raw in envelope(body, dict[str, Raw]).items():
+        if model in _NOT_MODELS:
+            continue
+        try:
+            head = nested(raw, _Head, "row")
+        except BadAmount:
+            head = None
+        yield model, raw, head.litellm_provider if head else None
+
+
+def _row(model: str, raw: Raw, owner: str, ignored: Counter[str]) -> tuple[str | None, Listing]:
+    if not is_model_id(model):
+        return None, Unreadable(f"{shorten(model.encode())} is not a model id")
+    try:
+        fields = nested(raw, dict[str, Raw], "row") or {}
+        prices = {key: value for key, value in fields.items() if _is_price(key)}
+        return model, _listing(model, prices, owner, ignored)
+    except BadAmount as error:
+        return model, Unreadable(str(error))
+
+
+def _is_price(key: str) -> bool:
+    return any(word in key for word in _PRICE_WORDS)
+
+
+def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter[str]) -> Listing:
+    """What the map says of one model; zero is a price only for an id that says so."""
+    _refuse_strings(prices, "row")
+    tiers = nested(prices.get("tiered_pricing", ABSENT), list[dict[str, Raw]], "tiered_pricing")
+    if tiers and "max_results_range" in tiers[0]:
+        return Unpriced(Why.VARIES, "priced by how many results a search returns")
+    flat, overrides = _flat(prices, owner, ignored)
+    base = flat | _either(prices, ignored) | _search(prices, ignored)
+    if tiers:
+        base, overrides = _tiered(base, tiers, overrides, ignored)
+    overrides += _off_peak(prices, ignored)
+    named = without_zeros(base)
+    if named or overrides:
+        return RateCard(named, tuple(overrides))
+    if not base:
+        return Unpriced(Why.NOT_PUBLISHED)
+    tokens: set[Meter] = base.keys() & {Meter.INPUT, Meter.OUTPUT}
+    if tokens and model.endswith(_FREE):
+        return RateCard({meter: base[meter] for meter in tokens})
+    return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+
+
+def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:
+    """A price in quotes is none: LiteLLM itself fails on it at the first request."""
+    for key, raw in prices.items():
+        if bytes(raw).startswith(b'"'):
+            raise BadAmount(f"{where}.{key}: {shorten(bytes(raw))} is not a number")
+
+
+def _flat(
+    prices: Mapping[str, Raw], owner: str, ignored: Counter[str]
+) -> tuple[dict[Meter, Rate], list[Conditional]]:
+    """The base rates, and those that a key's suffix makes conditional."""
+    groups: dict[When, dict[str, Raw]] = {}
+    for key, raw in prices.items():
+        match = _ABOVE.fullmatch(key)
+        when = _when(match, owner) if match else When()
+        groups.setdefault(when, {})[match["field"] if match else key] = raw
+    base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
+    overrides = [
+        Conditional(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
+        for when in sorted(groups, key=_order)
+    ]
+    return base, [override for override in overrides if override.rates]
+
+
+def _when(match: re.Match[str], owner: str) -> When:
+    above = match["thousands"] and int(match["thousands"]) * 1000
+    return When(
+        min_input_tokens=above + (owner not in _INCLUSIVE) if above else None,
+        service_tier=_SERVICE_TIERS.get(match["tier"] or ""),
+    )
+
+
+def _order(when: When) -> tuple[int, int]:
+    """Where an override stands, so that the later ones win as they do in LiteLLM.
+
+    A long request of `flex` or `priority` without a price of its own is billed at the standard
+    long price; one of `batch` at the flat batch price.
+    """
+    if when.min_input_tokens is None:
+        return (2 if when.service_tier == "batch" else 0), 0
+    return (3 if when.service_tier else 1), when.min_input_tokens
+
+
+def _either(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The meters that have a key for each direction, when the two do not disagree.
+
+    A row that puts different prices on both leaves the meter out rather than guess.
+    """
+    found: dict[Meter, Rate] = {}
+    for meter, keys in _EITHER.items():
+        read = [rate(prices.get(key, ABSENT), key, Per.ONE) for key in keys]
+        named = {published for published in read if published}
+        if len(named) > 1:
+            ignored[f"row.{keys[1]}"] += 1
+        elif any(published is not None for published in read):
+            found[meter] = named.pop() if named else Rate(0)
+    return found
+
+
+def _search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The price of a web search, when it does not depend on how much of the web is read."""
+    sizes = nested(prices.get(_SEARCH, ABSENT), dict[str, Raw], _SEARCH) or {}
+    _refuse_strings(sizes, _SEARCH)
+    named = {rate(raw, f"{_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
+    if len(named) > 1:
+        ignored[f"row.{_SEARCH}"] += 1
+    only = named.pop() if len(named) == 1 else None
+    return {} if only is None else {Meter.WEB_SEARCH: only}
+
+
+def _tiered(
+    base: Mapping[Meter, Rate],
+    tiers: list[dict[str, Raw]],
+    overrides: list[Conditional],
+    ignored: Counter[str],
+) -> tuple[dict[Meter, Rate], list[Conditional]]:
+    """The rates of `tiered_pricing`: each tier is billed to the whole request, from above its lower
+    bound to its upper bound, and the last one has no end."""
+    if overrides:
+        raise BadAmount("tiered_pricing: beside conditional prices, with no rule which wins")
+    first: dict[Meter, Rate] = {}
+    higher: list[Conditional] = []
+    end = 0
+    for index, tier in enumerate(tiers):
+        where = f"tiered_pricing[{index}]"
+        start, stop = _range(tier, where)
+        if start != end or stop <= start:
+            raise BadAmount(f"{where}.range: {start} to {stop} does not continue from {end}")
+        end = stop
+        named = without_zeros(_block(tier, ("range",), ignored, where))
+        if start:
+            higher.append(Conditional(When(min_input_tokens=start + 1), named))
+        else:
+            first = named
+    return {**base, **first}, higher
+
+
+def _range(tier: Mapping[str, Raw], where: str) -> tuple[int, int]:
+    bounds = nested(tier.get("range", ABSENT), list[Raw], f"{where}.range")
+    read = [whole(bound, f"{where}.range") for bound in bounds or ()]
+    if len(read) != 2 or read[0] is None or read[1] is None:
+        raise BadAmount(f"{where}.range: not a lower and an upper bound")
+    return read[0], read[1]
+
+
+def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[Conditional]:
+    """The rates of certain hours. They replace whatever would apply, so they come last."""
+    where = "off_peak_pricing"
+    block = nested(prices.get(where, ABSENT), dict[str, Raw], where)
+    if not block:
+        return []
+    conditions = ("hours_utc", "windows", "weekday_timezone")
+    named = without_zeros(_block(block, conditions, ignored, where))
+    windows = nested(block.get("windows", ABSENT), list[dict[str, Raw]], f"{where}.windows") or []
+    if is_named(block.get("hours_utc", ABSENT)):
+        windows.append({"hours_utc": block["hours_utc"]})
+    if not windows or not named:
+        raise BadAmount(f"{where}: no hours, or no price in them")
+    told = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone")
+    zone = "UTC" if told is None else told
+    return [Conditional(when, named) for window in windows for when in _window(window, zone, where)]
+
+
+def _block(
+    block: Mapping[str, Raw], conditions: tuple[str, ...], ignored: Counter[str], where: str
+) -> dict[Meter, Rate]:
+    """The rates in an object with conditions. One we cannot read would widen them all."""
+    prices = {key: raw for key, raw in block.items() if key not in conditions}
+    unknown = [key for key in prices if not _is_price(key)]
+    if unknown:
+        raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
+    _refuse_strings(prices, where)
+    return rates(prices, _RATES, ignored, where)
+
+
+def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
+    """The conditions of one window: its hours on its weekdays, in the zone that tells both."""
+    if set(window) - {"hours_utc", "weekdays"}:
+        raise BadAmount(f"{where}.windows: {sorted(window)} are not hours and weekdays")
+    days = nested(window.get("weekdays", ABSENT), list[int], f"{where}.weekdays")
+    if days is not None and (not days or not set(days) <= set(range(1, 8))):
+        raise BadAmount(f"{where}.weekdays: {days} are not 1 … 7")
+    if days is not None and zone not in _OFFSETS:
+        raise BadAmount(f"{where}.weekday_timezone: the offset of {zone[:40]!r} is not known")
+    told = When(
+        weekdays=None if days is None else frozenset(days),
+        time_zone="UTC" if days is None else zone,
+    )
+    for hours in _hours(window.get("hours_utc", ABSENT), f"{where}.hours_utc"):
+        yield _within(told, hours, where)
+
+
+def _within(told: When, hours: tuple[int, int], where: str) -> When:
+    start, end = hours
+    if start == end:  # the whole day
+        if told.weekdays is None:
+            raise BadAmount(f"{where}: every hour of every day is not off-peak")
+        return told
+    offset = _OFFSETS[told.time_zone]
+    return replace(told, hours=((start + offset) % _DAY, (end + offset) % _DAY or _DAY))
+
+
+def _hours(raw: Raw, where: str) -> list[tuple[int, int]]:
+    """Windows such as "16:30-00:30", one or a list of them, in minutes since midnight."""
+    texts = nested(raw, str | list[str], where)  # type: ignore[arg-type]
+    windows = [texts] if isinstance(texts, str) else texts
+    if not windows:
+        raise BadAmount(f"{where}: missing")
+    return [_minutes(text, where) for text in windows]
+
+
+def _minutes(text: str, where: str) -> tuple[int, int]:
+    times = [_TIME.fullmatch(part.strip()) for part in text.split("-")]
+    match times:
+        case [re.Match() as start, re.Match() as end]:
+            return int(start[1]) * 60 + int(start[2]), int(end[1]) * 60 + int(end[2])
+    raise BadAmount(f"{where}: {shorten(text.encode())} is not a window of hours")

@@ -1,0 +1,155 @@
+"""The models.dev catalog, `api.json`: one object of providers, US dollars per million tokens.
+
+Kept by hand and by scripts, so it may lag the provider by weeks.
+Source: the project's README and AGENTS.md, read 2026-10, and the document recorded 2026-05-14.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    RateCard,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Page,
+    envelope,
+    is_named,
+    nested,
+    rates,
+    read_keyed,
+    whole,
+    without_zeros,
+)
+
+_RATES: Fields = {
+    "input": Amount(Meter.INPUT, Per.MILLION),
+    "output": Amount(Meter.OUTPUT, Per.MILLION),
+    "reasoning": Amount(Meter.REASONING, Per.MILLION),
+    "cache_read": Amount(Meter.CACHE_READ, Per.MILLION),
+    "cache_write": Amount(Meter.CACHE_WRITE, Per.MILLION),
+    "input_audio": Amount(Meter.INPUT_AUDIO, Per.MILLION),
+    "output_audio": Amount(Meter.OUTPUT_AUDIO, Per.MILLION),
+}
+_COST: Fields = {**_RATES, "tiers": None, "context_over_200k": None}
+_TIER: Fields = {**_RATES, "tier": None}
+
+# A subscription's models cost zero per token and are not free: 434 of them in 2026-06.
+_FREE = (":free", "-free")
+
+
+class Row(Struct):
+    """A model; `experimental.modes` and all else that is no list price is left aside."""
+
+    cost: dict[str, Raw] | None = None
+
+
+class _Provider(Struct):
+    models: dict[str, Raw]
+
+
+def providers(body: bytes) -> list[str]:
+    """The ids of the providers in the catalog.
+
+    Raises:
+        Malformed: it is not an object.
+    """
+    return sorted(envelope(body, dict[str, Raw]))
+
+
+def read(body: bytes, provider_id: str) -> Page:
+    """The models of one provider. The rest of the document is stepped over, not decoded.
+
+    Raises:
+        Malformed: the document or the provider's part of it is not in the format.
+        Incomplete: the catalog does not have that provider.
+    """
+    catalog = envelope(body, dict[str, Raw])
+    if provider_id not in catalog:
+        raise Incomplete("body", f"{provider_id} is not among the {len(catalog)} providers")
+    provider = envelope(bytes(catalog[provider_id]), _Provider, provider_id)
+    return read_keyed(provider.models, Row, listing)
+
+
+def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
+    """What the catalog says of one model; a zero beside real prices means nothing is quoted."""
+    cost = row.cost
+    if not cost:
+        return Unpriced(Why.NOT_PUBLISHED)
+    for key in ("input", "output"):
+        if not is_named(cost.get(key, ABSENT)):
+            raise BadAmount(f"cost.{key}: missing, though always listed")
+    base = rates(cost, _COST, ignored, "cost")
+    overrides = _overrides(cost, ignored)
+    named = without_zeros(base)
+    if named or any(override.rates for override in overrides):
+        return RateCard(named, overrides)
+    if model.endswith(_FREE):
+        return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
+    return Unpriced(
+        Why.NOT_PER_TOKEN, "listed at zero: a subscription, or nothing that says it is free"
+    )
+
+
+def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+    """The rates of longer contexts, shortest first.
+
+    `context_over_200k` repeats the tiers for old readers, at 200,000 whatever the tier's own size
+    is, so it counts only without them.
+    """
+    tiers = nested(cost.get("tiers", ABSENT), list[dict[str, Raw]], "cost.tiers")
+    if tiers is not None:
+        return _tiers(tiers, ignored)
+    where = "cost.context_over_200k"
+    legacy = nested(cost.get("context_over_200k", ABSENT), dict[str, Raw], where)
+    if legacy is None:
+        return ()
+    return (_above(200_000, legacy, ignored, where),)
+
+
+def _tiers(tiers: Sequence[Mapping[str, Raw]], ignored: Counter[str]) -> tuple[Conditional, ...]:
+    sizes = [_size(tier, f"cost.tiers[{index}]") for index, tier in enumerate(tiers)]
+    if len(set(sizes)) < len(sizes):
+        raise BadAmount(f"cost.tiers: {sizes} name one size twice")
+    by_size = sorted(zip(sizes, tiers, strict=True), key=lambda sized: sized[0])
+    return tuple(_above(size, tier, ignored, "cost.tiers") for size, tier in by_size)
+
+
+def _size(tier: Mapping[str, Raw], where: str) -> int:
+    """The context size of a tier. Any other condition would widen it, if it were passed over."""
+    condition = nested(tier.get("tier", ABSENT), dict[str, Raw], f"{where}.tier") or {}
+    kind = nested(condition.get("type", ABSENT), str, f"{where}.tier.type")
+    size = whole(condition.get("size", ABSENT), f"{where}.tier.size")
+    if kind != "context" or not size or len(condition) > 2:
+        raise BadAmount(f"{where}.tier: not the size of a context")
+    return size
+
+
+def _above(size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: str) -> Conditional:
+    """The rates of requests with more input tokens than *size*.
+
+    The documentation says that a tier's size is "the threshold where that band starts". opencode,
+    for which the catalog is kept, bills a tier for input > size (read 2026-10), as the name of the
+    legacy field says too. Ours begins one token later.
+    """
+    unknown = [key for key in prices if key not in _TIER]
+    if unknown:
+        raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
+    return Conditional(
+        When(min_input_tokens=size + 1), without_zeros(rates(prices, _TIER, ignored, where))
+    )

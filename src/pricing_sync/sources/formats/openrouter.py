@@ -1,0 +1,272 @@
+"""The OpenRouter dialect of `GET /models`: decimal strings, US dollars per single unit.
+
+Read here, and written, for OpenRouter itself and for everyone who copies its shape.
+Source: openrouter.ai/docs, the official SDK 1.3.84, and answers recorded 2025-05 to 2026-07.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Rates,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Page,
+    envelope,
+    is_named,
+    number,
+    rates,
+    read_rows,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+FIELDS: Fields = {
+    "prompt": Amount(Meter.INPUT, Per.ONE),
+    "completion": Amount(Meter.OUTPUT, Per.ONE),
+    "input_cache_read": Amount(Meter.CACHE_READ, Per.ONE),
+    "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
+    "input_cache_write_1h": Amount(Meter.CACHE_WRITE_1H, Per.ONE),
+    "input_audio_cache": Amount(Meter.CACHE_READ_AUDIO, Per.ONE),
+    "internal_reasoning": Amount(Meter.REASONING, Per.ONE),
+    "audio": Amount(Meter.INPUT_AUDIO, Per.ONE),
+    "audio_output": Amount(Meter.OUTPUT_AUDIO, Per.ONE),
+    "image_token": Amount(Meter.INPUT_IMAGE, Per.ONE),
+    "image_output": Amount(Meter.OUTPUT_IMAGE, Per.ONE),
+    "request": Amount(Meter.REQUEST, Per.ONE),
+    "web_search": Amount(Meter.WEB_SEARCH, Per.ONE),
+    "image": None,  # per image or per image token: see `_image`
+    "discount": None,  # already taken off the prices beside it
+    "overrides": None,
+}
+_IMAGE_TOKEN: Fields = {"image": Amount(Meter.INPUT_IMAGE, Per.ONE)}
+_WHOLE_IMAGE: Fields = {"image": Amount(Meter.IMAGE, Per.ONE)}
+_CONDITIONS: Fields = {
+    "min_prompt_tokens": None,
+    "utc_start": None,
+    "utc_end": None,
+    "utc_days": None,
+}
+_CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
+_DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
+
+
+class Row(Struct):
+    id: str
+    pricing: dict[str, Raw] | None = None
+
+
+class _List(Struct):
+    data: list[Raw]
+    total_count: int | None = None
+
+
+def read(body: bytes) -> Page:
+    """A page of models. Archives that keep only the list, without its envelope, are read too."""
+    if body.lstrip()[:1] == b"[":
+        body = b'{"data":' + body + b"}"
+    answer = envelope(body, _List)
+    return read_rows(answer.data, Row, listing, answer.total_count)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What OpenRouter says of one model: -1 is a price that depends on where the request lands, and
+    zero is a price only for the ids that say so."""
+    return listing_of(row.pricing, ignored, free=row.id.endswith(":free"))
+
+
+def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free: bool) -> Listing:
+    """The listing that a `pricing` object makes; *free* when there is evidence that zero is meant.
+
+    Raises:
+        BadAmount: a price is not one.
+    """
+    if not pricing:
+        return Unpriced(Why.NOT_PUBLISHED)
+    for key in ("prompt", "completion"):
+        if not is_named(pricing.get(key, ABSENT)):
+            raise BadAmount(f"pricing.{key}: missing, though always listed")
+    if any(
+        number(pricing.get(key, ABSENT), f"pricing.{key}") == -1 for key in ("prompt", "completion")
+    ):
+        return Unpriced(
+            Why.VARIES, "listed at -1: a router's price depends on where a request lands"
+        )
+    base = rates(pricing, FIELDS, ignored) | _image(pricing, ignored)
+    named = without_zeros(base)
+    if not named and not free:
+        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    if free and not named:
+        named = {
+            meter: rate for meter, rate in base.items() if meter in (Meter.INPUT, Meter.OUTPUT)
+        }
+    return RateCard(named, _overrides(pricing, ignored))
+
+
+def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The `image` price, whose unit changed: per image in 2025, per image token in 2026.
+
+    An image token costs what a text token does, to the digit, in all 130 rows recorded in 2026.
+    The lists of 2025 are known by their `request`, there even when zero. A row that is neither
+    leaves the meter out rather than guess.
+    """
+    image = number(pricing.get("image", ABSENT), "pricing.image")
+    if image is None or image == 0:
+        return {}
+    unit = {"image": pricing["image"]}
+    if image == number(pricing.get("prompt", ABSENT), "pricing.prompt"):
+        return rates(unit, _IMAGE_TOKEN, ignored)
+    if "request" in pricing:
+        return rates(unit, _WHOLE_IMAGE, ignored)
+    ignored["pricing.image"] += 1
+    return {}
+
+
+def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+    raw = pricing.get("overrides", ABSENT)
+    if not is_named(raw):
+        return ()
+    try:
+        entries = msgspec.json.decode(raw, type=list[dict[str, Raw]])
+    except msgspec.MsgspecError as error:
+        raise BadAmount(f"pricing.overrides: {error}") from None
+    return tuple(_override(entry, index, ignored) for index, entry in enumerate(entries))
+
+
+def _override(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> Conditional:
+    where = f"pricing.overrides[{index}]"
+    when = _when(entry, where)
+    replaced = rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where) | _image(entry, ignored)
+    # A condition we cannot read would widen the override to requests it was not meant for.
+    unknown = [key for key in entry if key not in FIELDS and key not in _CONDITIONS]
+    if unknown:
+        raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
+    return Conditional(when, replaced)
+
+
+def _when(entry: Mapping[str, Raw], where: str) -> When:
+    tokens = whole(entry.get("min_prompt_tokens", ABSENT), f"{where}.min_prompt_tokens")
+    hours = (_minute(entry, "utc_start", where), _minute(entry, "utc_end", where))
+    days = _days(entry, where)
+    start, end = hours
+    if (start is None) != (end is None):
+        raise BadAmount(f"{where}: utc_start and utc_end go together")
+    if tokens is None and start is None and days is None:
+        raise BadAmount(f"{where}: no condition")
+    return When(
+        # OpenRouter's tier begins above the number, ours at it.
+        min_input_tokens=None if tokens is None else tokens + 1,
+        hours=None if start is None or end is None else (start, end),
+        weekdays=days,
+    )
+
+
+def _minute(entry: Mapping[str, Raw], key: str, where: str) -> int | None:
+    """The minute of the day that an HHMM number or string names."""
+    raw = entry.get(key, ABSENT)
+    if not is_named(raw):
+        return None
+    match = _CLOCK.fullmatch(bytes(raw))
+    if match is None:
+        raise BadAmount(f"{where}.{key}: {shorten(bytes(raw))} is not a time of day")
+    hour, minute = divmod(int(match[2]), 100)
+    if minute >= 60 or hour * 60 + minute > 1440:
+        raise BadAmount(f"{where}.{key}: {match[2].decode()} is not a time of day")
+    return hour * 60 + minute
+
+
+def _days(entry: Mapping[str, Raw], where: str) -> frozenset[int] | None:
+    raw = entry.get("utc_days", ABSENT)
+    if not is_named(raw):
+        return None
+    try:
+        days = msgspec.json.decode(raw, type=list[str])
+        return frozenset(_DAYS[day[:3].lower()] for day in days)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise BadAmount(f"{where}.utc_days: {error}") from None
+
+
+# Writing
+
+_KEYS = {amount.meter: key for key, amount in FIELDS.items() if amount is not None}
+
+
+def write(card: RateCard) -> dict[str, Any] | None:
+    """The `pricing` object that says what *card* does; None when none would.
+
+    What this dialect has no word for is left out where the rest stays true (rates of service tiers
+    and regions). Where it would not, nothing is said at all: of another currency or meter, of a
+    condition on the hours of another zone. As in OpenRouter's own list, prompt and completion are
+    always there, at zero where no tokens of theirs are sold.
+    """
+    base = _write_rates(card.rates)
+    if card.currency != "USD" or not card.rates or base is None:
+        return None
+    if Meter.IMAGE in card.rates:
+        # What tells whole images from image tokens: see `_image`.
+        base.setdefault("request", "0")
+        if base["image"] == base.get("prompt"):
+            return None
+    overrides = []
+    for entry in card.overrides:
+        if entry.when.service_tier is not None or entry.when.region is not None or not entry.rates:
+            continue
+        when, replaced = _write_when(entry.when), _write_rates(entry.rates)
+        if when is None or replaced is None or Meter.IMAGE in entry.rates:
+            return None
+        overrides.append(when | replaced)
+    named = {"prompt": "0", "completion": "0", **base}
+    return named | ({"overrides": overrides} if overrides else {})
+
+
+def _write_rates(rates: Rates) -> dict[str, str] | None:
+    """Dollars per unit; None when a meter has no key."""
+    keys = _KEYS | {Meter.IMAGE: "image"}
+    if not rates.keys() <= keys.keys():
+        return None
+    return {keys[meter]: _dollars(rates[meter]) for meter in Meter if meter in rates}
+
+
+def _dollars(rate: Rate) -> str:
+    """A rate per single unit as a plain decimal."""
+    text = f"{Decimal(int(rate)).scaleb(-15):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _write_when(when: When) -> dict[str, Any] | None:
+    """The condition in the dialect's words; None when it has none for it."""
+    written: dict[str, Any] = {}
+    if when.min_input_tokens is not None:
+        # OpenRouter's tier begins above the number, ours at it.
+        written["min_prompt_tokens"] = when.min_input_tokens - 1
+    if when.hours is not None:
+        start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)
+        written |= {"utc_start": start, "utc_end": end}
+    if when.weekdays is not None:
+        written["utc_days"] = [day for day, number in _DAYS.items() if number in when.weekdays]
+    is_local = when.hours is not None or when.weekdays is not None
+    if not written or when.min_input_tokens == 0 or (is_local and when.time_zone != "UTC"):
+        return None
+    return written

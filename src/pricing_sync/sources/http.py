@@ -1,0 +1,519 @@
+"""Asking a provider for its price list: one question out, its pages back, and every way to fail.
+
+Nothing that comes back is trusted: not its size, its speed, its encoding, or where it points to.
+Nothing secret is put into an error, a `repr` or a returned address, and the key goes to the
+address it was meant for and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import ipaddress
+import json
+import random
+import re
+import zlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeAlias
+from urllib.parse import quote, quote_plus, urlsplit
+
+import httpx
+
+from pricing_sync.errors import (
+    DecodeError,
+    IncompleteAnswer,
+    MissingKey,
+    OversizedAnswer,
+    ReadingError,
+    Refused,
+    SettingsError,
+    TransportError,
+)
+from pricing_sync.sources import strict_json
+from pricing_sync.sources.provider import Permission, Provider, next_page
+from pricing_sync.version import VERSION
+
+_USER_AGENT = f"pricing-sync/{VERSION}"
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 3
+_UNREADABLE = "to nowhere that can be read"
+# What one step of unpacking may yield. Between steps the event loop gets its turn.
+_PIECE_BYTES = 64 * 2**10
+_GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header and checksum
+_EXCERPT_BYTES, _EXCERPT_CHARACTERS = 4 * 2**10, 200
+# A provider that asks to be left alone for longer is asked again after a day all the same.
+_LONGEST_RETRY_AFTER_SECONDS = 86_400
+
+_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Printable ASCII without the space: whatever else is in a key was pasted with it by mistake.
+_KEY = re.compile(r"[!-~]+")
+# RFC 9110, 8.8.3, in ASCII. What else a server calls a validator is not sent back to it.
+_ETAG = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
+
+Sleep = Callable[[float], Awaitable[object]]
+#: A body as it was received. Making bytes of 18 MB would stall the event loop.
+Body: TypeAlias = bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long, how much and how often."""
+
+    #: One attempt at one page, from connecting to the last byte. A timeout between two bytes would
+    #: not do: a server that drips keeps it from running out.
+    deadline_seconds: float = 60
+    #: All pages, with their retries and the waits between: one provider must not hold up a run.
+    answer_deadline_seconds: float = 900
+    #: One page, unpacked. Featherless's list would be some 50 MB on one page (2026-09).
+    max_bytes: int = 64 * 2**20
+    #: All pages together, unpacked: they are in memory at once.
+    max_answer_bytes: int = 256 * 2**20
+    #: For one page: the first and three retries.
+    attempts: int = 4
+    #: Before the first retry at most; doubled before each one after it.
+    first_wait_seconds: float = 1
+    #: Before any retry. Whoever asks for more is asked again by the next reading.
+    longest_wait_seconds: float = 30
+    #: A list of a hundred thousand models at a hundred a page.
+    max_pages: int = 1000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What the settings know about reaching one provider."""
+
+    key: str | None = field(default=None, repr=False)
+    #: Asked instead of the provider's own scheme and host; the paths go under its path.
+    base_url: str | None = None
+    #: The values of the variables that the provider's URLs name.
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole answer."""
+
+    #: The first page as it was asked for, with the names of variables in place of their values.
+    url: str
+    pages: tuple[Body, ...] = field(repr=False)
+    #: The validator to ask with the next time; None if there is none, or several pages.
+    etag: str | None
+
+    def whole(self) -> tuple[bytes, ...]:
+        """The pages as a decoder takes them. Not for the event loop: they may be large."""
+        return tuple(map(bytes, self.pages))
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The answer is still the one that *etag* stands for."""
+
+    url: str
+    etag: str
+
+
+def http_client() -> httpx.AsyncClient:
+    """The client to fetch with: HTTP/1.1, certificates checked, no cookies kept.
+
+    Proxies and additional certificate authorities come from the environment. Credentials do not:
+    httpx reads a `.netrc` only when told to.
+
+    Raises:
+        SettingsError: what the environment says of proxies or certificates cannot be used.
+    """
+    try:
+        return httpx.AsyncClient(
+            http1=True,
+            http2=False,
+            verify=True,
+            trust_env=True,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+    except (ValueError, httpx.InvalidURL):  # whose words may hold a proxy's password
+        raise SettingsError("environment: names a proxy that is not a URL") from None
+    except (OSError, ImportError) as error:  # no such file of certificates; no SOCKS installed
+        raise SettingsError(f"environment: {error}") from error
+
+
+async def fetch(
+    client: httpx.AsyncClient,
+    provider: Provider,
+    access: Access,
+    *,
+    etag: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    sleep: Sleep = asyncio.sleep,
+) -> Fetched | NotModified:
+    """The provider's whole answer, or that it is still the one that *etag* stands for.
+
+    Raises:
+        SettingsError: the key, the address or a variable cannot be used, or is missing.
+        TransportError, Refused, DecodeError, IncompleteAnswer, OversizedAnswer: no whole answer.
+    """
+    asking = _Asking(client, provider, access, limits, sleep)
+    asking.check_key()
+    shown = asking.rehosted(provider.url)
+    first = asking.address(shown)
+    permission = provider.permission
+    question = asking.address(asking.rehosted(permission.url)) if permission else None
+    try:
+        async with asyncio.timeout(limits.answer_deadline_seconds):
+            if permission is not None and question is not None:
+                await asking.ask_permission(question, permission)
+            return await _pages(asking, first, shown, etag)
+    except TimeoutError:
+        why = f"not whole within {limits.answer_deadline_seconds:g} s"
+        raise TransportError(provider.id, "answer", why) from None
+
+
+async def _pages(
+    asking: _Asking, first: httpx.URL, shown: str, etag: str | None
+) -> Fetched | NotModified:
+    """Every page from the first to the last."""
+    provider, limits = asking.provider, asking.limits
+    # A validator of the first page says nothing of the others.
+    single = provider.following is None
+    asked = etag if single and etag and _ETAG.fullmatch(etag) else None
+    page = await asking.get(first, asked)
+    if page is None:
+        return NotModified(shown, asked or "")
+    if single:
+        return Fetched(shown, (page.body,), page.etag)
+    pages, size_bytes = [bytes(page.body)], len(page.body)
+    while (more := next_page(provider, pages[-1], len(pages))) is not None:
+        if len(pages) == limits.max_pages:
+            raise IncompleteAnswer(provider.id, "body", f"goes on after page {len(pages)}")
+        body = bytes((await asking.page(asking.following(first, more))).body)
+        if body == pages[-1]:
+            why = f"page {len(pages) + 1} is page {len(pages)} again"
+            raise IncompleteAnswer(provider.id, "body", why)
+        pages.append(body)
+        size_bytes += len(body)
+        if size_bytes > limits.max_answer_bytes:
+            raise OversizedAnswer(provider.id, "body", f"over {limits.max_answer_bytes} bytes")
+    return Fetched(shown, tuple(pages), None)
+
+
+class _Shown(httpx.URL):
+    """A URL with another text, for httpx logs the text of every URL that it asks."""
+
+    def __init__(self, url: httpx.URL, text: str) -> None:
+        super().__init__(url)
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    body: Body = field(repr=False)
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One provider being asked. Its `repr` shows no secret, so neither does a frame that has it."""
+
+    client: httpx.AsyncClient = field(repr=False)
+    provider: Provider
+    access: Access
+    limits: Limits
+    sleep: Sleep = field(repr=False)
+
+    def check_key(self) -> None:
+        """Raise SettingsError unless the key that would be shown can be."""
+        key = self.provider.key
+        if key is None:
+            return
+        if not self.access.key:
+            if key.required:
+                raise MissingKey(self.provider.id, key.variables)
+        elif not _KEY.fullmatch(self.access.key):
+            why = "contains a space, a control character or one that is not ASCII"
+            raise SettingsError(f"{self.provider.id}: key: {why}")
+
+    def rehosted(self, template: str) -> str:
+        """A URL of the provider, with the base URL in the place of its scheme and host."""
+        if self.access.base_url is None:
+            return template
+        try:
+            base, parts = urlsplit(self.access.base_url), urlsplit(template)
+        except ValueError:
+            raise SettingsError(f"{self.provider.id}: base_url: not a URL") from None
+        if not base.hostname or base.query or base.fragment or "@" in base.netloc:
+            why = "must be a scheme, a host and at most a path"
+            raise SettingsError(f"{self.provider.id}: base_url: {why}")
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{base.scheme}://{base.netloc}{base.path.rstrip('/')}{parts.path}{query}"
+
+    def address(self, template: str) -> httpx.URL:
+        """The URL with its variables filled in."""
+        missing = tuple(
+            name for name in _VARIABLE.findall(template) if not self.access.variables.get(name)
+        )
+        if missing:
+            raise MissingKey(self.provider.id, missing)
+        try:
+            url = httpx.URL(
+                _VARIABLE.sub(
+                    lambda match: quote(self.access.variables[match[1]], safe=""), template
+                )
+            )
+        except httpx.InvalidURL:
+            raise SettingsError(f"{self.provider.id}: address: not a URL") from None
+        if not _is_safe(url):
+            why = "must be https, or http on this machine"
+            raise SettingsError(f"{self.provider.id}: address: {why}")
+        return url
+
+    def following(self, first: httpx.URL, more: Mapping[str, str]) -> httpx.URL:
+        """The first page's URL with the parameters of another page."""
+        try:
+            return first.copy_merge_params(more)
+        except httpx.InvalidURL:  # longer than 64 KiB
+            raise DecodeError(self.provider.id, "body", "names no usable next page") from None
+
+    async def ask_permission(self, url: httpx.URL, permission: Permission) -> None:
+        """Raise unless the key may see the whole list."""
+        page = await self.page(url)
+        try:
+            permission.check(bytes(page.body))
+        except strict_json.Malformed as error:
+            kind = IncompleteAnswer if isinstance(error, strict_json.Incomplete) else DecodeError
+            raise kind(self.provider.id, "permission", self._safe(str(error))) from None
+
+    async def page(self, url: httpx.URL) -> _Page:
+        """What is at *url*, asked for without a validator."""
+        page = await self.get(url, None)
+        assert page is not None  # noqa: S101  a 304 that was not asked for is an error
+        return page
+
+    async def get(self, url: httpx.URL, etag: str | None) -> _Page | None:
+        """What is at *url*, None if it is what *etag* stands for; tried as often as allowed."""
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(url, etag)
+            except TransportError as error:
+                wait_seconds = _wait_seconds(self.limits, attempt, error)
+                if wait_seconds is None:
+                    raise
+            await self.sleep(wait_seconds)
+            attempt += 1
+
+    async def _attempt(self, url: httpx.URL, etag: str | None) -> _Page | None:
+        """One attempt, with the errors of the library translated.
+
+        They are not chained: theirs hold the request, and with it the key.
+        """
+        try:
+            async with asyncio.timeout(self.limits.deadline_seconds):
+                return await self._follow(url, etag)
+        except TimeoutError:
+            why = f"not whole within {self.limits.deadline_seconds:g} s"
+            raise TransportError(self.provider.id, "answer", why) from None
+        # Broken TLS records come through httpx as they are.
+        except (httpx.HTTPError, OSError) as error:
+            why = self._safe(str(error)) or type(error).__name__
+            raise TransportError(self.provider.id, "connection", why) from None
+
+    async def _follow(self, url: httpx.URL, etag: str | None) -> _Page | None:
+        for _ in range(1 + _MOST_REDIRECTS):
+            async with aclosing(await self._send(url, etag)) as response:
+                if response.status_code not in _REDIRECT_STATUSES:
+                    return await self._read(response, asked=etag is not None)
+                url = self._redirected(url, response)
+        raise Refused(self.provider.id, "redirect", f"more than {_MOST_REDIRECTS} in a row")
+
+    async def _send(self, url: httpx.URL, etag: str | None) -> httpx.Response:
+        """The head of the response; its body is still to be read."""
+        # Neither httpx's timeouts, which a byte now and then keeps from running out, nor its
+        # redirects, which take along every header but Authorization.
+        request = self.client.build_request(
+            "GET", url, headers=_headers(self.provider, self.access, etag), timeout=None
+        )
+        request.url = _Shown(url, self._safe(str(url)))
+        try:
+            return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+        except (httpx.InvalidURL, ValueError):
+            # httpx looks where a redirect leads even when it is not to follow it.
+            raise Refused(self.provider.id, "redirect", _UNREADABLE) from None
+
+    def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        """Where a redirect from *url* within the same origin leads."""
+        location = response.headers.get("location", "")
+        try:
+            target = url.join(location) if location else None
+        except (httpx.InvalidURL, ValueError):
+            target = None
+        if target is None:
+            raise Refused(self.provider.id, "redirect", _UNREADABLE)
+        if _origin(target) != _origin(url):
+            where = f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}"
+            raise Refused(self.provider.id, "redirect", f"to another origin, {self._safe(where)}")
+        return target
+
+    async def _read(self, response: httpx.Response, *, asked: bool) -> _Page | None:
+        """The body of an answer that is one; None for a 304 when it was *asked* for."""
+        status, kind = response.status_code, response.headers.get("content-type", "")
+        if status == 304 and asked:
+            return None
+        if status == 304:
+            raise TransportError(self.provider.id, "status 304", "nobody asked what has changed")
+        if status == 429 or status >= 500:
+            why, wait_seconds = await self._excerpt(response), _retry_after_seconds(response)
+            raise TransportError(self.provider.id, f"status {status}", why, wait_seconds)
+        if 200 < status < 300:
+            raise DecodeError(self.provider.id, f"status {status}", "not the 200 of a list")
+        if status != 200:
+            raise Refused(self.provider.id, f"status {status}", await self._excerpt(response))
+        if "html" in kind.lower():
+            why = f"a page for people ({self._safe(kind)}), not a list"
+            raise DecodeError(self.provider.id, "body", why)
+        body = await self._body(response)
+        etag = response.headers.get("etag", "")
+        return _Page(body, etag if _ETAG.fullmatch(etag) else None)
+
+    async def _body(self, response: httpx.Response) -> bytearray:
+        body = bytearray()
+        async with aclosing(self._unpacked(response)) as pieces:
+            async for piece in pieces:
+                body += piece
+                if len(body) > self.limits.max_bytes:
+                    why = f"over {self.limits.max_bytes} bytes"
+                    raise OversizedAnswer(self.provider.id, "body", why)
+        return body
+
+    async def _unpacked(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """The body in small pieces, however much a few bytes of it unpack to."""
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding in ("", "identity"):
+            async for raw in response.aiter_raw():
+                yield raw
+            return
+        if encoding != "gzip":
+            why = f"in the encoding {self._safe(encoding)}, which was not asked for"
+            raise DecodeError(self.provider.id, "body", why)
+        inflater = zlib.decompressobj(wbits=_GZIP)
+        try:
+            async for raw in response.aiter_raw():
+                packed = raw
+                while len(piece := inflater.decompress(packed, _PIECE_BYTES)) == _PIECE_BYTES:
+                    yield piece
+                    packed = inflater.unconsumed_tail
+                    await asyncio.sleep(0)
+                yield piece
+        except zlib.error as error:
+            raise DecodeError(self.provider.id, "body", f"not gzip: {error}") from None
+        if not inflater.eof:
+            raise TransportError(self.provider.id, "body", "the gzip stream is cut short")
+        if inflater.unused_data:
+            raise DecodeError(self.provider.id, "body", "goes on after the end of the gzip stream")
+
+    async def _excerpt(self, response: httpx.Response) -> str:
+        """The beginning of what a refusal says, made safe to show."""
+        said = bytearray()
+        try:
+            async with aclosing(self._unpacked(response)) as pieces:
+                async for piece in pieces:
+                    said += piece[:_EXCERPT_BYTES]
+                    if len(said) >= _EXCERPT_BYTES:
+                        break
+        except (httpx.HTTPError, ReadingError):
+            pass  # the status is what counts; what was read of the words has to do
+        return self._safe(said[:_EXCERPT_BYTES].decode("utf-8", "replace")) or "no explanation"
+
+    def _safe(self, text: str) -> str:
+        """*text* on one short line of ASCII, without the key or the value of a variable."""
+        for secret in (self.access.key, *self.access.variables.values()):
+            for spelling in _spellings(secret or ""):
+                text = re.sub(re.escape(spelling), "[redacted]", text, flags=re.IGNORECASE)
+        # Of what was read, the first half: a secret cut off at the end of it went unnoticed.
+        text = " ".join(text[: _EXCERPT_BYTES // 2].split())
+        return ascii(text)[1:-1][:_EXCERPT_CHARACTERS]
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret as it may come back: plain, in a URL, in JSON, in HTML."""
+    if secret:
+        yield secret
+        yield quote(secret)
+        yield quote(secret, safe="")
+        yield quote_plus(secret)
+        yield json.dumps(secret)[1:-1]
+        yield secret.replace("/", r"\/")
+        yield html.escape(secret)
+
+
+def _headers(provider: Provider, access: Access, etag: str | None) -> dict[str, str]:
+    headers = {"User-Agent": _USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
+    if etag is not None:
+        headers["If-None-Match"] = etag
+    if provider.key is not None and access.key:
+        headers[provider.key.header] = provider.key.prefix + access.key
+    return headers
+
+
+def _is_safe(url: httpx.URL) -> bool:
+    """Whether a key may be sent there: encrypted, or without leaving this machine."""
+    if url.userinfo or not url.host:
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its literal address. `127.1` and the like are not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    """Scheme, host and port, None for the scheme's own."""
+    return url.scheme, url.raw_host, url.port
+
+
+def _wait_seconds(limits: Limits, attempt: int, error: TransportError) -> float | None:
+    """How long to wait after failed attempt number *attempt*; None to give up.
+
+    Exponential with full jitter, so that many readers do not come back together.
+    """
+    asked_seconds = error.retry_after_seconds or 0
+    if attempt >= limits.attempts or asked_seconds > limits.longest_wait_seconds:
+        return None
+    ceiling = min(limits.longest_wait_seconds, limits.first_wait_seconds * 2 ** (attempt - 1))
+    return max(asked_seconds, random.uniform(0, ceiling))  # noqa: S311  nobody gains by guessing it
+
+
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    """What Retry-After asks for: seconds, or a date by the server's own clock. At most a day."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:10]), _LONGEST_RETRY_AFTER_SECONDS)
+    then = _http_date(text)
+    if then is None:
+        return None
+    now = _http_date(response.headers.get("date", "")) or datetime.now(UTC)
+    return min(max((then - now).total_seconds(), 0), _LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,48 @@
+"""Providers that publish no prices to programs, as the models.dev catalog has them.
+
+The catalog is kept by hand and may lag. A provider with a curated table is checked against it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pricing_sync.prices.rates import Source
+from pricing_sync.sources.formats import models_dev
+from pricing_sync.sources.provider import Curated, Provider
+
+# Read 2026-05-14, without those that have a file of their own here.
+_READ = """
+302ai abacus abliteration-ai aihubmix alibaba alibaba-cn alibaba-coding-plan
+alibaba-coding-plan-cn amazon-bedrock ambient anthropic auriko azure
+azure-cognitive-services bailing baseten berget clarifai claudinio cloudferro-sherlock
+cloudflare-ai-gateway cohere cortecs databricks deepseek digitalocean dinference drun evroc
+fastrouter firepass fireworks-ai friendli frogbot github-copilot github-models gitlab
+google google-vertex-anthropic helicone hpc-ai huggingface iflowcn inception inference
+io-net jiekou kilo kimi-for-coding kuae-cloud-coding-plan llama llmgateway lmstudio
+lucidquery meganova minimax minimax-cn minimax-cn-coding-plan minimax-coding-plan mistral
+mixlayer moark modelscope moonshotai moonshotai-cn morph nano-gpt neuralwatt nova novita-ai
+nvidia ollama-cloud openai opencode opencode-go ovhcloud perplexity perplexity-agent poe
+privatemode-ai qihang-ai qiniu-ai regolo-ai requesty sap-ai-core sarvam scaleway
+siliconflow siliconflow-cn stackit stepfun submodel synthetic tencent-coding-plan
+tencent-tokenhub the-grid-ai togetherai upstage v0 vercel vivgrid vultr wafer.ai wandb
+xiaomi xiaomi-token-plan-ams xiaomi-token-plan-cn xiaomi-token-plan-sgp xpersona zai
+zai-coding-plan zenmux zhipuai zhipuai-coding-plan
+"""
+#: The providers that the catalog is known to have. It gains some every month.
+IDS = frozenset(_READ.split())
+
+
+def catalog_provider(
+    models_dev_id: str, name: str | None = None, curated: Curated | None = None
+) -> Provider:
+    """The provider whose prices are those of *models_dev_id* in the catalog."""
+    return Provider(
+        id=models_dev_id,
+        name=name or models_dev_id,
+        url="https://models.dev/api.json",
+        decode=partial(models_dev.read, provider_id=models_dev_id),
+        source=Source.CATALOG,
+        curated=curated,
+        page=curated.page if curated else "https://models.dev",
+    )

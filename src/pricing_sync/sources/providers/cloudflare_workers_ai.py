@@ -1,0 +1,147 @@
+"""Cloudflare Workers AI: a list of named units for each model, in numbers of US dollars.
+
+Billing is in neurons, 10,000 of them a day for nothing: an allowance of the account, which makes
+no model free. Until 2026-05-15 the prices were rounded, so that day moved all of them by a
+percent. Models whose planned end has passed are listed, and sold, until they go. Read 2026-05-07.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct, field
+
+from pricing_sync.prices.rates import Listing, Meter, Per, Rate, RateCard, Unpriced, Why
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Malformed,
+    Page,
+    envelope,
+    nested,
+    rates,
+    read_rows,
+    without_zeros,
+)
+
+UNITS: Fields = {
+    "per M input tokens": Amount(Meter.INPUT, Per.MILLION),
+    "per M output tokens": Amount(Meter.OUTPUT, Per.MILLION),
+    "per M cached input tokens": Amount(Meter.CACHE_READ, Per.MILLION),
+    "per audio minute": Amount(Meter.SECOND, Per.MINUTE),
+    "per 1k characters": Amount(Meter.CHARACTER, Per.THOUSAND),
+    # The page of prices said $2.509 per image in 2026-05, which is its price per million.
+    "per inference request": Amount(Meter.REQUEST, Per.ONE),
+    # No meter counts these.
+    "per step": None,
+    "per 512 by 512 tile": None,
+    "per audio minute (websocket)": None,
+}
+PER_PAGE = 100
+
+
+class _Price(Struct):
+    unit: str
+    price: Raw
+    currency: str
+
+
+class _Property(Struct):
+    property_id: str
+    value: Raw = ABSENT
+
+
+class Row(Struct):
+    # What the wire calls `id` is a number of the catalogue, which no request names.
+    id: str = field(name="name")
+    properties: list[_Property] | None = None
+
+
+class _Problem(Struct):
+    message: str = ""
+
+
+class _Info(Struct):
+    page: int | None = None
+    per_page: int | None = None
+
+
+class _Answer(Struct):
+    success: bool
+    result: list[Raw] | None = None
+    errors: list[_Problem] | None = None
+    # Its `total_count` is no total: 245 beside the only 91 rows (2026-05-07).
+    result_info: _Info | None = None
+
+
+def _answer(body: bytes) -> tuple[list[Raw], _Info]:
+    answer = envelope(body, _Answer)
+    if not answer.success or answer.result is None:
+        said = "; ".join(problem.message for problem in answer.errors or ())
+        raise Malformed("body", said or "no success, and no reason")
+    return answer.result, answer.result_info or _Info()
+
+
+def read(body: bytes) -> Page:
+    """One page of models."""
+    return read_rows(_answer(body)[0], Row, listing)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Cloudflare says of one model: a zero is a price that is yet to come."""
+    quoted = [
+        price
+        for told in row.properties or ()
+        if told.property_id == "price"
+        for price in nested(told.value, list[_Price], "price") or ()
+    ]
+    if not quoted:
+        return Unpriced(Why.NOT_PUBLISHED)
+    named = without_zeros(_rates(quoted, ignored))
+    # A bill by half of the units would be half a bill.
+    uncounted = [price.unit for price in quoted if UNITS[price.unit] is None]
+    if uncounted:
+        return Unpriced(Why.NOT_PER_TOKEN, f"priced {', '.join(uncounted)}")
+    if not named:
+        return Unpriced(Why.NOT_PUBLISHED, "listed at zero, with nothing that says it is free")
+    return RateCard(named)
+
+
+def _rates(quoted: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
+    found: dict[Meter, Rate] = {}
+    for price in quoted:
+        if price.unit not in UNITS or price.currency != "USD":
+            raise BadAmount(f"price: {price.currency!r} {price.unit!r} is not known")
+        for meter, rate in rates({price.unit: price.price}, UNITS, ignored, "price").items():
+            if found.setdefault(meter, rate) != rate:
+                raise BadAmount(f"price: {price.unit!r} twice, with different prices")
+    return found
+
+
+def _following(body: bytes, count: int) -> Mapping[str, str] | None:
+    """The page after a full one; the page after a short one is not there."""
+    rows, info = _answer(body)
+    if info.page not in (None, count):
+        raise Incomplete("result_info", f"page {info.page}, where page {count} was asked for")
+    return {"page": str(count + 1)} if len(rows) >= (info.per_page or PER_PAGE) else None
+
+
+PROVIDER = Provider(
+    id="cloudflare-workers-ai",
+    name="Cloudflare Workers AI",
+    url=(
+        "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/models/search"
+        f"?per_page={PER_PAGE}&page=1"
+    ),
+    decode=read,
+    following=_following,
+    key=Key(("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY")),
+    pin=Pin("@cf/openai/gpt-oss-120b", Meter.INPUT, rate="0.35", read_on="2026-05-07"),
+    page="https://developers.cloudflare.com/workers-ai/platform/pricing/",
+    variables=("CLOUDFLARE_ACCOUNT_ID",),
+)

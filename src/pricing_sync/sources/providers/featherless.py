@@ -1,0 +1,95 @@
+"""Featherless: open-weight models by the thousand, and prices since the summer of 2026.
+
+These are the prices of metered use; a flat plan does not bill tokens. One object tells them twice,
+as strings per token and as numbers per million. Unpaged, the list is 50 MB. A client that names
+itself like a script is told 404 "Gone.", which is no list. Read 2026-09.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    Amount,
+    Fields,
+    Incomplete,
+    Page,
+    envelope,
+    rates,
+    read_rows,
+    without_zeros,
+)
+
+FIELDS: Fields = {
+    "prompt": Amount(Meter.INPUT, Per.ONE),
+    "completion": Amount(Meter.OUTPUT, Per.ONE),
+    # The same two prices again. If they ever differ, one unit is not what we think it is, and
+    # `rates` refuses the row.
+    "input": Amount(Meter.INPUT, Per.MILLION),
+    "output": Amount(Meter.OUTPUT, Per.MILLION),
+    "image": Amount(Meter.IMAGE, Per.ONE),
+    "request": Amount(Meter.REQUEST, Per.ONE),
+}
+
+
+class Row(Struct):
+    id: str
+    pricing: dict[str, Raw] | None = None
+
+
+class _Pagination(Struct):
+    current_page: int
+    total_pages: int
+    total_items: int
+
+
+class _List(Struct):
+    data: list[Raw]
+    pagination: _Pagination
+
+
+def read(body: bytes) -> Page:
+    """One page. Without `pagination` nobody can say whether it is the whole list."""
+    answer = envelope(body, _List)
+    return read_rows(answer.data, Row, listing, answer.pagination.total_items)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Featherless says of one model: a zero quotes nothing."""
+    if not row.pricing:
+        return Unpriced(Why.NOT_PUBLISHED)
+    named = without_zeros(rates(row.pricing, FIELDS, ignored))
+    if not named:
+        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    return RateCard(named)
+
+
+def _following(body: bytes, count: int) -> Mapping[str, str] | None:
+    answer = envelope(body, _List)
+    here, last = answer.pagination.current_page, answer.pagination.total_pages
+    if here != count:
+        raise Incomplete("pagination", f"page {here}, where page {count} was asked for")
+    if here >= last:
+        return None
+    if not answer.data:
+        raise Incomplete("data", f"page {here} of {last} is empty")
+    return {"page": str(here + 1)}
+
+
+PROVIDER = Provider(
+    id="featherless",
+    name="Featherless",
+    url="https://api.featherless.ai/v1/models?per_page=1000&page=1&status=active",
+    decode=read,
+    following=_following,
+    key=Key(
+        ("FEATHERLESS_API_KEY", "FEATHERLESS_AI_API_KEY", "FEATHERLESSAI_API_KEY"), required=False
+    ),
+    pin=Pin("moonshotai/Kimi-K3", Meter.INPUT, rate="3", read_on="2026-09-26"),
+    page="https://featherless.ai/docs/api-reference-models",
+)

@@ -1,0 +1,152 @@
+"""Fireworks: a row for each way a model is served, its prices told by the names of SKUs.
+
+A model's `standard` and `priority` rows share an id and make one card; `fast` is called by another
+name and is a model of its own. `/inference/v1/models` has no prices. Read 2026-10-08.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct, field
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Page,
+    envelope,
+    guard,
+    is_model_id,
+    nested,
+    parse,
+    rates,
+    without_zeros,
+)
+
+UNIT = "1M tokens"
+SKUS: Fields = {
+    "LLM input tokens (uncached)": Amount(Meter.INPUT, Per.MILLION),
+    "LLM input tokens (cached)": Amount(Meter.CACHE_READ, Per.MILLION),
+    "LLM output tokens": Amount(Meter.OUTPUT, Per.MILLION),
+    "Embedding input tokens": Amount(Meter.INPUT, Per.MILLION),
+}
+
+
+class _Item(Struct):
+    sku: str
+    amount: Raw
+    unit: str
+
+
+class Row(Struct):
+    id: str
+    serverless_mode: str | None = None
+    usage_identifier: str | None = None
+    pricing: Raw = ABSENT
+
+
+class _List(Struct):
+    data: list[Raw]
+    # Both spellings have been seen.
+    next_page: str | None = field(name="nextPageToken", default=None)
+    next_page_too: str | None = field(name="next_page_token", default=None)
+
+
+def read(body: bytes) -> Page:
+    """One page, each row under the name that its model is called by."""
+    page = Page([])
+    for model, row in parse(envelope(body, _List).data, Row):
+        if isinstance(row, Unreadable):
+            page.rows.append((model, row))
+        else:
+            page.rows.append((_called(row), guard(listing, row, page.ignored)))
+    return page
+
+
+def _called(row: Row) -> str | None:
+    """What a request for this row names as its model."""
+    if row.serverless_mode in (None, "standard", "priority"):
+        return row.id
+    called = row.usage_identifier
+    return called if called is not None and is_model_id(called) else None
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What one row says: base rates, or for `priority` the rates of that service tier alone."""
+    if row.serverless_mode not in (None, "standard", "priority", "fast"):
+        raise BadAmount(f"{row.id}: serverless_mode {row.serverless_mode!r} is not known")
+    if _called(row) is None:
+        raise BadAmount(f"{row.id}: fast, without the usage_identifier that it is called by")
+    items = nested(row.pricing, list[_Item], "pricing")
+    if not items:
+        return Unpriced(Why.NOT_PUBLISHED)
+    if row.serverless_mode is None:
+        raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
+    named = without_zeros(_rates(items, ignored))
+    if not named:
+        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    if row.serverless_mode == "priority":
+        return RateCard({}, (Conditional(When(service_tier="priority"), named),))
+    return RateCard(named)
+
+
+def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The rates of one row. A SKU or a unit nobody knows spoils it, for it may be the larger part
+    of the bill."""
+    found: dict[Meter, Rate] = {}
+    for item in items:
+        if item.sku not in SKUS or item.unit != UNIT:
+            raise BadAmount(f"pricing: {item.sku!r} per {item.unit!r} is not known")
+        for meter, rate in rates({item.sku: item.amount}, SKUS, ignored).items():
+            if found.setdefault(meter, rate) != rate:
+                raise BadAmount(f"pricing: {item.sku!r} is {found[meter]} and {rate}")
+    return found
+
+
+def _joined(first: Listing, second: Listing) -> Listing:
+    """One listing of two rows with one name: a base and a tier's rates complete each other."""
+    for said in (first, second):
+        if isinstance(said, Unreadable):
+            return said
+    if first == second:
+        return first
+    if isinstance(first, RateCard) and isinstance(second, RateCard):
+        base, tier = (first, second) if first.rates else (second, first)
+        if not tier.rates and not base.overrides:
+            return RateCard(base.rates, tier.overrides)
+    return Unreadable("listed twice, with different prices")
+
+
+def _following(body: bytes, _count: int) -> Mapping[str, str] | None:
+    answer = envelope(body, _List)
+    token = answer.next_page or answer.next_page_too
+    return {"pageToken": token} if token else None
+
+
+PROVIDER = Provider(
+    id="fireworks",
+    name="Fireworks AI",
+    url="https://api.fireworks.ai/v1/serverless/models",
+    decode=read,
+    following=_following,
+    join=_joined,
+    key=Key(("FIREWORKS_API_KEY",)),
+    pin=Pin("accounts/fireworks/models/kimi-k3", Meter.INPUT, rate="3", read_on="2026-10-04"),
+    page="https://docs.fireworks.ai/serverless/pricing",
+)

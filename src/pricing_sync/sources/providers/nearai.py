@@ -1,0 +1,200 @@
+"""NEAR AI Cloud: prices as a whole amount and a decimal scale, and tiers in `textPricing`.
+
+The list is public, a hundred models a page. Read 2026-08 off the server's source and its own
+configuration of `textPricing`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct, field
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Rates,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Page,
+    envelope,
+    nested,
+    rate,
+    rates,
+    read_rows,
+    whole,
+)
+
+TEXT: Fields = {
+    "uncachedInput": Amount(Meter.INPUT, Per.MILLION),
+    "cachedInput": Amount(Meter.CACHE_READ, Per.MILLION),
+    "cacheWrite": Amount(Meter.CACHE_WRITE, Per.MILLION),
+    "output": Amount(Meter.OUTPUT, Per.MILLION),
+}
+_TIERS = {"default": None, "flex": "flex", "priority": "priority"}
+# The amounts repeat `textPricing`, rounded to whole nano-dollars per token: half of one apart.
+_ROUNDED_AWAY = Rate.of("0.0005", Per.MILLION)
+
+
+class _Cost(Struct):
+    amount: Raw
+    scale: Raw
+    currency: str
+
+
+class _Bands(Struct, forbid_unknown_fields=True):
+    short: dict[str, Raw]
+    long: dict[str, Raw] | None = None
+
+
+class _TextPricing(Struct, rename="camel"):
+    version: int
+    currency: str
+    unit: str
+    tiers: dict[str, _Bands]
+    long_context_threshold: Raw = ABSENT
+
+
+class Row(Struct, rename="camel"):
+    id: str = field(name="modelId")
+    input_cost_per_token: Raw = ABSENT
+    output_cost_per_token: Raw = ABSENT
+    cache_read_cost_per_token: Raw = ABSENT
+    cost_per_image: Raw = ABSENT
+    text_pricing: Raw = ABSENT
+
+
+class _List(Struct):
+    models: list[Raw]
+    total: int
+    offset: int = 0
+
+
+def read(body: bytes) -> Page:
+    """One page of models."""
+    answer = envelope(body, _List)
+    return read_rows(answer.models, Row, listing, answer.total)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What NEAR AI says of one model: its amounts and, where there is one, its text pricing."""
+    amounts = _amounts(row)
+    text = nested(row.text_pricing, _TextPricing, "textPricing")
+    base, overrides = _text(text, ignored) if text else ({}, ())
+    for meter in base.keys() & amounts.keys():
+        if abs(base[meter] - amounts[meter]) > _ROUNDED_AWAY:
+            why = f"{base[meter]} per million in textPricing, {amounts[meter]} beside it"
+            raise BadAmount(f"{meter}: {why}")
+    named = _quoted({**amounts, **base})
+    if not named:
+        return Unpriced(Why.NOT_PUBLISHED)
+    return RateCard(named, overrides)
+
+
+def _amounts(row: Row) -> dict[Meter, Rate]:
+    costs = {
+        Meter.INPUT: _amount(row.input_cost_per_token, "inputCostPerToken"),
+        Meter.OUTPUT: _amount(row.output_cost_per_token, "outputCostPerToken"),
+        Meter.CACHE_READ: _amount(row.cache_read_cost_per_token, "cacheReadCostPerToken"),
+        Meter.IMAGE: _amount(row.cost_per_image, "costPerImage"),
+    }
+    return {meter: cost for meter, cost in costs.items() if cost is not None}
+
+
+def _amount(raw: Raw, where: str) -> Rate | None:
+    """The rate that `{"amount": 850, "scale": 9}` names: 850 x 10^-9 dollars for one."""
+    cost = nested(raw, _Cost, where)
+    if cost is None:
+        return None
+    if cost.currency != "USD":
+        raise BadAmount(f"{where}.currency: {cost.currency!r} where USD was expected")
+    scale = whole(cost.scale, f"{where}.scale")
+    if scale is None:
+        raise BadAmount(f"{where}.scale: missing")
+    # The amount is a 64-bit integer: a string, or `true`, makes no number with the exponent.
+    return rate(Raw(bytes(cost.amount) + b"e-%d" % scale), f"{where}.amount", Per.ONE)
+
+
+def _quoted(published: Rates) -> dict[Meter, Rate]:
+    """The rates that are meant. Zero was what a model got by accident before 2026-06-17; since
+    2026-07-09 a cached token at zero is free, and one without a discount has no price of its own.
+    """
+    paid = {meter: rate for meter, rate in published.items() if rate}
+    if Meter.INPUT in paid and Meter.CACHE_READ in published:
+        paid[Meter.CACHE_READ] = published[Meter.CACHE_READ]
+    return paid
+
+
+def _text(
+    text: _TextPricing, ignored: Counter[str]
+) -> tuple[dict[Meter, Rate], tuple[Conditional, ...]]:
+    """The default rates for short requests, and the overrides: all short ones, then all long ones,
+    because a long request in a tier without long rates is billed at the default tier's."""
+    if (text.version, text.currency, text.unit) != (1, "USD", "million_tokens"):
+        said = f"version {text.version}, {text.currency!r} per {text.unit!r}"
+        raise BadAmount(f"textPricing: {said} is not what we read")
+    unknown = [tier for tier in text.tiers if tier not in _TIERS]
+    if unknown or "default" not in text.tiers:
+        raise BadAmount(f"textPricing.tiers: {', '.join(unknown) or 'no default'}")
+    tiers = [(name, text.tiers[name]) for name in _TIERS if name in text.tiers]
+    short = [
+        (_TIERS[name], rates(bands.short, TEXT, ignored, f"textPricing.{name}.short"))
+        for name, bands in tiers
+    ]
+    long = [
+        (_TIERS[name], rates(bands.long, TEXT, ignored, f"textPricing.{name}.long"))
+        for name, bands in tiers
+        if bands.long
+    ]
+    overrides = [Conditional(When(service_tier=tier), _quoted(said)) for tier, said in short[1:]]
+    if long:
+        above = _threshold(text)
+        overrides += [
+            Conditional(When(min_input_tokens=above, service_tier=tier), _quoted(said))
+            for tier, said in long
+        ]
+    return short[0][1], tuple(overrides)
+
+
+def _threshold(text: _TextPricing) -> int:
+    """The first number of input tokens that is long."""
+    threshold = whole(text.long_context_threshold, "textPricing.longContextThreshold")
+    if threshold is None:
+        raise BadAmount("textPricing.longContextThreshold: missing, though there are long rates")
+    # Strict: the server calls a request long when it has more input tokens than this (2026-08).
+    return threshold + 1
+
+
+def _following(body: bytes, _count: int) -> Mapping[str, str] | None:
+    answer = envelope(body, _List)
+    reached = answer.offset + len(answer.models)
+    if reached >= answer.total:
+        return None
+    if not answer.models:
+        raise Incomplete("models", f"empty at {reached} of {answer.total}")
+    return {"offset": str(reached)}
+
+
+PROVIDER = Provider(
+    id="nearai",
+    name="NEAR AI Cloud",
+    url="https://cloud-api.near.ai/v1/model/list?limit=100&offset=0",
+    decode=read,
+    following=_following,
+    pin=Pin("zai-org/GLM-5.1-FP8", Meter.INPUT, rate="0.85", read_on="2026-08-20"),
+    page="https://cloud.near.ai/models",
+)

@@ -1,0 +1,74 @@
+"""Nebius Token Factory: strings of US dollars per unit, and only when `verbose` is asked for.
+
+Cached input is billed at a price that is not in the list. Read 2026-09-23.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    Amount,
+    Fields,
+    Page,
+    envelope,
+    number,
+    rates,
+    read_rows,
+    refuse_priceless,
+)
+
+FIELDS: Fields = {
+    "prompt": Amount(Meter.INPUT, Per.ONE),
+    "completion": Amount(Meter.OUTPUT, Per.ONE),
+    "request": Amount(Meter.REQUEST, Per.ONE),
+    # Zero wherever seen. One image by the shape it is copied from (confidence medium).
+    "image": Amount(Meter.IMAGE, Per.ONE),
+    "price_per_minute": Amount(Meter.SECOND, Per.MINUTE),
+    "price_per_video_second": Amount(Meter.SECOND, Per.ONE),
+}
+
+
+class Row(Struct):
+    id: str
+    pricing: dict[str, Raw] | None = None
+
+
+class _List(Struct):
+    data: list[Raw]
+
+
+def read(body: bytes) -> Page:
+    """The whole list; without any price it is not the verbose one."""
+    page = read_rows(envelope(body, _List).data, Row, listing)
+    return refuse_priceless(page, "no model has a price, as when the list is not verbose")
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Nebius says of one model: a zero is a unit that it is not sold by."""
+    if not row.pricing:
+        return Unpriced(Why.NOT_PUBLISHED)
+    quoted = {
+        key: raw
+        for key, raw in row.pricing.items()
+        if key not in FIELDS or number(raw, f"pricing.{key}") != 0
+    }
+    named = rates(quoted, FIELDS, ignored)
+    if not named:
+        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    return RateCard(named)
+
+
+PROVIDER = Provider(
+    id="nebius",
+    name="Nebius Token Factory",
+    url="https://api.tokenfactory.nebius.com/v1/models?verbose=true",
+    decode=read,
+    key=Key(("NEBIUS_API_KEY",)),
+    pin=Pin("nvidia/Nemotron-3_5-Lightning", Meter.INPUT, rate="0.06", read_on="2026-09-23"),
+    page="https://tokenfactory.nebius.com/",
+)

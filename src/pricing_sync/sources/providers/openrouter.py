@@ -1,0 +1,19 @@
+"""OpenRouter: every model it routes to, at the price of the endpoint it would choose.
+
+The list defaults to models that write text; `output_modalities=all` is the whole of it.
+The answer carries no validator, and its cache is good for five minutes. Read 2026-10-27.
+"""
+
+from pricing_sync.prices.rates import Meter
+from pricing_sync.sources.formats import openrouter
+from pricing_sync.sources.provider import Key, Pin, Provider
+
+PROVIDER = Provider(
+    id="openrouter",
+    name="OpenRouter",
+    url="https://openrouter.ai/api/v1/models?output_modalities=all",
+    decode=openrouter.read,
+    key=Key(("OPENROUTER_API_KEY",), required=False),
+    pin=Pin("openai/gpt-4o", Meter.INPUT, rate="2.5", read_on="2026-07-25"),
+    page="https://openrouter.ai/models",
+)

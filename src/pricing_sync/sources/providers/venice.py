@@ -1,0 +1,137 @@
+"""Venice: numbers of US dollars, each beside the same in Diem, which is another currency.
+
+The type of the model says what its prices count. Read 2026-10 off Venice's own description of the
+list, and off answers recorded 2025-07-25 and 2026-07-28; confidence high for text, medium for the
+other types. Videos, some music and edits of images are priced by the job, or not in the list.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Page,
+    envelope,
+    nested,
+    rates,
+    read_rows,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+TOKENS: Fields = {
+    "input": Amount(Meter.INPUT, Per.MILLION),
+    "output": Amount(Meter.OUTPUT, Per.MILLION),
+    "cache_input": Amount(Meter.CACHE_READ, Per.MILLION),
+    "cache_write": Amount(Meter.CACHE_WRITE, Per.MILLION),
+    "extended": None,
+}
+BY_TYPE: Mapping[str | None, Fields] = {
+    "text": TOKENS,
+    "embedding": TOKENS,
+    "decision": TOKENS,
+    # Characters under the name that tokens have.
+    "tts": {"input": Amount(Meter.CHARACTER, Per.MILLION)},
+    "asr": {"per_audio_second": Amount(Meter.SECOND, Per.ONE)},
+    # `upscale` is the account's price for another service, repeated in every row.
+    "image": {"generation": Amount(Meter.IMAGE, Per.ONE), "upscale": None},
+}
+
+
+class _Price(Struct):
+    usd: Raw = ABSENT
+
+
+class _Spec(Struct):
+    pricing: dict[str, Raw] | None = None
+
+
+class Row(Struct):
+    id: str
+    model_spec: _Spec
+    type: str | None = None
+
+
+class _List(Struct):
+    data: list[Raw]
+
+
+def read(body: bytes) -> Page:
+    """The whole list, with the models that are offline for the moment."""
+    return read_rows(envelope(body, _List).data, Row, listing)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Venice says of one model: a zero quotes nothing."""
+    if row.type is None:
+        raise BadAmount("type: missing, and it says what the prices count")
+    pricing = row.model_spec.pricing
+    if not pricing:
+        return Unpriced(Why.NOT_PUBLISHED)
+    fields = BY_TYPE.get(row.type)
+    named = _usd(pricing, fields, ignored) if fields else {}
+    if not named:
+        keys = shorten(", ".join(pricing).encode())
+        return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}: no price counted here in {keys}")
+    return RateCard(named, _extended(pricing, ignored))
+
+
+def _usd(
+    pricing: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
+) -> dict[Meter, Rate]:
+    """The rates in dollars of the fields that count something, zeros left out."""
+    prices = {
+        key: _dollars(raw, f"{where}.{key}") if fields.get(key) else raw
+        for key, raw in pricing.items()
+    }
+    return without_zeros(rates(prices, fields, ignored, where))
+
+
+def _dollars(raw: Raw, where: str) -> Raw:
+    price = nested(raw, _Price, where)
+    return price.usd if price else ABSENT
+
+
+def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+    """The rates of long requests."""
+    where = "pricing.extended"
+    extended = nested(pricing.get("extended", ABSENT), dict[str, Raw], where)
+    if extended is None:
+        return ()
+    threshold = whole(extended.pop("context_token_threshold", ABSENT), where)
+    if threshold is None:
+        raise BadAmount(f"{where}: no context_token_threshold")
+    named = _usd(extended, TOKENS, ignored, where)
+    # Strict: for more tokens of input than the threshold (Venice, 2026-10).
+    return (Conditional(When(min_input_tokens=threshold + 1), named),) if named else ()
+
+
+PROVIDER = Provider(
+    id="venice",
+    name="Venice",
+    url="https://api.venice.ai/api/v1/models?type=all",
+    decode=read,
+    key=Key(("VENICE_API_KEY",), required=False),
+    pin=Pin("grok-4-3", Meter.INPUT, rate="1.42", read_on="2026-07-28"),
+    page="https://docs.venice.ai/pricing",
+)

@@ -1,0 +1,156 @@
+"""Vercel AI Gateway: strings of US dollars per unit, and tiers by the tokens of the request.
+
+Read 2026-10 off the documentation's example, independent readers of the list, and an answer
+recorded 2025-07-25. Where `varies_by_provider`, `/v1/models/{creator}/{model}/endpoints` has the
+price at each of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Page,
+    envelope,
+    nested,
+    rate,
+    rates,
+    read_rows,
+    whole,
+    without_zeros,
+)
+
+TOKENS: Fields = {
+    "input": Amount(Meter.INPUT, Per.ONE),
+    "output": Amount(Meter.OUTPUT, Per.ONE),
+    "input_cache_read": Amount(Meter.CACHE_READ, Per.ONE),
+    "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
+}
+FIELDS: Fields = {
+    **TOKENS,
+    "audio_input_token_cost": Amount(Meter.INPUT_AUDIO, Per.ONE),
+    "audio_output_token_cost": Amount(Meter.OUTPUT_AUDIO, Per.ONE),
+    "image": Amount(Meter.IMAGE, Per.ONE),
+    # "10" for a model whose searches its maker sells at $10 a thousand, which is also how the
+    # pages for people word it; the documentation names no unit (2026-10, confidence high).
+    "web_search": Amount(Meter.WEB_SEARCH, Per.THOUSAND),
+    "speech_input_character_cost": Amount(Meter.CHARACTER, Per.ONE),
+    "transcription_duration_cost_per_second": Amount(Meter.SECOND, Per.ONE),
+    "varies_by_provider": None,
+    "service_tiers": None,
+    **{f"{key}_tiers": None for key in TOKENS},
+}
+SERVICE_TIERS = frozenset({"batch", "flex", "priority"})
+# An image's price by size and quality: the flat `image` beside it is one of them.
+IMAGE_MATRIX = "image_dimension_quality_pricing"
+
+
+class _Tier(Struct):
+    cost: Raw
+    min: Raw = ABSENT
+
+
+class Row(Struct):
+    id: str
+    # Not there in 2025, when all models wrote text.
+    type: str | None = None
+    pricing: dict[str, Raw] | None = None
+
+
+class _List(Struct):
+    data: list[Raw]
+
+
+def read(body: bytes) -> Page:
+    """The whole list."""
+    return read_rows(envelope(body, _List).data, Row, listing)
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    """What Vercel says of one model: a zero quotes nothing."""
+    pricing = row.pricing or {}
+    named = without_zeros(rates(pricing, FIELDS, ignored))
+    if IMAGE_MATRIX in pricing:
+        named.pop(Meter.IMAGE, None)
+    tiers = _tiers(pricing)
+    for meter, first in tiers.pop(0, {}).items():
+        if named.setdefault(meter, first) != first:
+            raise BadAmount(f"{meter}: {named[meter]} per million, and {first} in the first tier")
+    if named:
+        long = [Conditional(When(min_input_tokens=at), tiers[at]) for at in sorted(tiers)]
+        return RateCard(named, (*long, *_service_tiers(pricing, ignored)))
+    if row.type not in (None, "language", "embedding"):
+        return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
+    return Unpriced(Why.NOT_PUBLISHED, "listed at zero" if row.pricing else "")
+
+
+def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
+    """The rates of all meters by the number of input tokens that they begin at."""
+    found: dict[int, dict[Meter, Rate]] = {}
+    for key, unit in TOKENS.items():
+        where = f"pricing.{key}_tiers"
+        for tier in nested(pricing.get(f"{key}_tiers", ABSENT), list[_Tier], where) or ():
+            cost = rate(tier.cost, where, unit.per) if unit else None
+            if unit is None or not cost:
+                continue
+            # `min` is the first token of its tier: 200001 where the maker says "above 200k".
+            tier_rates = found.setdefault(whole(tier.min, where) or 0, {})
+            if tier_rates.setdefault(unit.meter, cost) != cost:
+                raise BadAmount(f"{where}: two tiers begin at one token")
+    return found
+
+
+def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterator[Conditional]:
+    """The rates of the service tiers, each first for all requests and then for long ones.
+
+    Two independent readers agree on the shape, and one on the threshold being the last token that
+    is not long (2026-10, confidence medium).
+    """
+    where = "pricing.service_tiers"
+    tiers = nested(pricing.get("service_tiers", ABSENT), dict[str, dict[str, Raw]], where) or {}
+    for name, told in tiers.items():
+        if name not in SERVICE_TIERS:
+            ignored[f"{where}.{name}"] += 1
+            continue
+        long = nested(told.pop("long_context", ABSENT), dict[str, Raw], where)
+        yield Conditional(When(service_tier=name), _above_zero(told, ignored))
+        if long is not None:
+            threshold = whole(long.pop("threshold", ABSENT), where)
+            if threshold is None:
+                raise BadAmount(f"{where}.{name}.long_context: no threshold")
+            when = When(service_tier=name, min_input_tokens=threshold + 1)
+            yield Conditional(when, _above_zero(long, ignored))
+
+
+def _above_zero(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    return without_zeros(rates(prices, TOKENS, ignored, "pricing.service_tiers"))
+
+
+PROVIDER = Provider(
+    id="vercel-ai-gateway",
+    name="Vercel AI Gateway",
+    url="https://ai-gateway.vercel.sh/v1/models",
+    decode=read,
+    key=Key(("AI_GATEWAY_API_KEY",), required=False),
+    pin=Pin("google/gemini-3-pro", Meter.INPUT, rate="2", read_on="2026-10-27"),
+    page="https://vercel.com/ai-gateway/models",
+)

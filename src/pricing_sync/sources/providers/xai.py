@@ -1,0 +1,178 @@
+"""xAI: whole numbers of US cents per hundred million tokens, so that 12500 is $1.25 per million.
+
+The list holds what the key may use, so the key is first asked whether that is everything. Batches,
+tools and the premium of the US region (1.1x) are in prose only. Read 2026-10 off the API
+reference and its examples; no whole live list was seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct
+from msgspec.json import decode
+
+from pricing_sync.prices.rates import (
+    Coin,
+    Conditional,
+    Listing,
+    Meter,
+    Per,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import Key, Permission, Pin, Provider
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Malformed,
+    Page,
+    envelope,
+    is_model_id,
+    parse,
+    rates,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+
+def _cents(meter: Meter) -> Amount:
+    return Amount(meter, Per.HUNDRED_MILLION, Coin.CENT)
+
+
+BASE: Fields = {
+    "prompt_text_token_price": _cents(Meter.INPUT),
+    "cached_prompt_text_token_price": _cents(Meter.CACHE_READ),
+    "completion_text_token_price": _cents(Meter.OUTPUT),
+    "prompt_image_token_price": _cents(Meter.INPUT_IMAGE),
+    "search_price": _cents(Meter.WEB_SEARCH),
+}
+# A zero among these is no tier for that meter: the standard price holds.
+LONG: Fields = {
+    "prompt_text_token_price_long_context": _cents(Meter.INPUT),
+    "cached_prompt_text_token_price_long_context": _cents(Meter.CACHE_READ),
+    "completion_text_token_price_long_context": _cents(Meter.OUTPUT),
+}
+THRESHOLD = "long_context_threshold"
+# The reference says cents, and its own example is in 10⁻⁸ cents.
+OTHER: Fields = {THRESHOLD: None, "image_price": None}
+
+
+class Row(Struct):
+    id: str
+    aliases: list[str] | None = None
+
+
+class _Reply(Struct):
+    # A bad key, or an account without credits, gets these two alone.
+    code: str | None = None
+    error: str | None = None
+
+
+class _List(_Reply):
+    models: list[Raw] | None = None
+    data: list[Raw] | None = None  # in `/v1/models`
+
+
+class _KeyInfo(_Reply):
+    acls: list[str] | None = None
+    api_key_blocked: bool = False
+    api_key_disabled: bool = False
+    team_blocked: bool = False
+
+
+def read(body: bytes) -> Page:
+    """The whole list. An alias is called like a model, and costs what its model costs."""
+    answer = envelope(body, _List)
+    _refused(answer)
+    models = answer.data if answer.models is None else answer.models
+    if models is None:
+        raise Malformed("body", "neither `models` nor `data`")
+    page = Page([])
+    for raw, (model, row) in zip(models, parse(models, Row), strict=True):
+        if isinstance(row, Unreadable):
+            # Its aliases cannot be told either. A row without a name keeps them from being gone.
+            page.rows += [(model, row), (None, row)]
+            continue
+        said = _listing(raw, page.ignored)
+        page.rows += [(model, said), *(_alias(alias, said) for alias in row.aliases or ())]
+    return page
+
+
+def _listing(raw: Raw, ignored: Counter[str]) -> Listing:
+    fields = decode(raw, type=dict[str, Raw])
+    prices = {key: value for key, value in fields.items() if "price" in key or key == THRESHOLD}
+    try:
+        return listing(prices, ignored)
+    except BadAmount as error:
+        return Unreadable(str(error))
+
+
+def _alias(alias: str, said: Listing) -> tuple[str | None, Listing]:
+    if is_model_id(alias):
+        return alias, said
+    return None, Unreadable(f"alias: {shorten(alias.encode())} is not a model id")
+
+
+def listing(prices: Mapping[str, Raw], ignored: Counter[str]) -> Listing:
+    """What xAI says of one model: a zero is no price, nor free."""
+    for key in sorted(prices.keys() & (BASE.keys() | LONG.keys())):
+        whole(prices[key], key)  # a fraction would be in another unit
+    base = rates(prices, {**BASE, **dict.fromkeys(LONG), **OTHER}, ignored, "model")
+    named = without_zeros(base)
+    if not named.keys() & {Meter.INPUT, Meter.OUTPUT}:
+        return Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text")
+    return RateCard(named, _long_context(prices, ignored))
+
+
+def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+    quoted = {key: raw for key, raw in prices.items() if key in LONG}
+    named = without_zeros(rates(quoted, LONG, ignored, "model"))
+    if not named:
+        return ()
+    threshold = whole(prices.get(THRESHOLD, ABSENT), THRESHOLD)
+    if not threshold:
+        raise BadAmount(f"{THRESHOLD}: none, though there are prices for long contexts")
+    # "At or above" in the reference, and "≥ 200k" on the page of prices. Read 2026-10.
+    return (Conditional(When(min_input_tokens=threshold), named),)
+
+
+def check(body: bytes) -> None:
+    """Whether the key may use, and so is shown, every model.
+
+    Raises:
+        Malformed, Incomplete: it is not so, or cannot be told.
+    """
+    key = envelope(body, _KeyInfo)
+    _refused(key)
+    if key.acls is None:
+        raise Malformed("body", "no `acls`")
+    if key.api_key_blocked or key.api_key_disabled or key.team_blocked:
+        raise Incomplete("body", "the key or its team is blocked")
+    if "api-key:model:*" not in key.acls:
+        raise Incomplete("acls", "without api-key:model:* the list is a part of the whole")
+
+
+def _refused(reply: _Reply) -> None:
+    if reply.error is not None:
+        raise Malformed("body", f"{reply.code}: {reply.error}")
+
+
+PROVIDER = Provider(
+    id="xai",
+    name="xAI",
+    url="https://api.x.ai/v1/language-models",
+    decode=read,
+    key=Key(("XAI_API_KEY",)),
+    permission=Permission("https://api.x.ai/v1/api-key", check),
+    pin=Pin("grok-4.3", Meter.INPUT, rate="1.25", read_on="2026-08-21"),
+    page="https://docs.x.ai/developers/pricing",
+)

@@ -1,0 +1,1 @@
+"""One reading of one provider, and what it needs."""

@@ -1,0 +1,90 @@
+"""How providers are reached with the settings of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import httpx
+
+from pricing_sync.errors import PricingSyncError
+from pricing_sync.settings import Settings, key_of
+from pricing_sync.sources import providers
+from pricing_sync.sources.http import Access, Fetched, Limits, NotModified, fetch, http_client
+from pricing_sync.sources.provider import Provider
+
+#: How to get an answer, given the validator of the last one.
+Ask: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
+
+
+class Reach:
+    """The providers there are, and what the settings know about asking them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        extra_providers: Iterable[Provider] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._extra = {provider.id: provider for provider in extra_providers}
+
+    def provider(self, provider_id: str) -> Provider:
+        """The provider with that id.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        return self._extra.get(provider_id) or providers.find(provider_id)
+
+    def access(self, provider: Provider) -> Access:
+        """What the settings know about reaching a provider."""
+        table = self._settings.provider.get(provider.id)
+        found = {name: key_of((name,), self._environment) for name in provider.variables}
+        return Access(
+            key=key_of(provider.key.variables, self._environment) if provider.key else None,
+            base_url=table.base_url if table else None,
+            variables={name: value for name, value in found.items() if value is not None},
+        )
+
+    def missing_variables(self, provider: Provider) -> list[str]:
+        """The environment variables that must be set before the provider can be asked."""
+        access = self.access(provider)
+        missing = [name for name in provider.variables if name not in access.variables]
+        if provider.key is not None and provider.key.required and access.key is None:
+            missing.append(provider.key.variables[0])
+        return missing
+
+    async def probe(
+        self, wanted: Sequence[Provider]
+    ) -> dict[str, tuple[bytes, ...] | PricingSyncError]:
+        """Ask each provider whose variables are set, and store nothing: its pages, or the error."""
+
+        async def one(provider: Provider) -> tuple[bytes, ...] | PricingSyncError:
+            try:
+                got = await self.ask(provider, client)(None)
+            except PricingSyncError as error:
+                return error
+            return got.whole() if isinstance(got, Fetched) else ()
+
+        ready = [provider for provider in wanted if not self.missing_variables(provider)]
+        async with http_client() as client:
+            answers = await asyncio.gather(*(one(provider) for provider in ready))
+        return {provider.id: answer for provider, answer in zip(ready, answers, strict=True)}
+
+    def ask(self, provider: Provider, client: httpx.AsyncClient) -> Ask:
+        """How to ask a provider through *client*."""
+        limits = Limits(
+            deadline_seconds=self._settings.deadline_seconds,
+            max_bytes=self._settings.max_megabytes * 2**20,
+            attempts=self._settings.attempts,
+        )
+
+        async def ask(etag: str | None) -> Fetched | NotModified:
+            access = self.access(provider)
+            return await fetch(client, provider, access, etag=etag, limits=limits)
+
+        return ask

@@ -1,0 +1,216 @@
+"""Reading the reference catalogs: what others say that models cost, to judge by and never to bill.
+
+Each is asked like a provider whose models are all providers' models, on its own schedule. A read
+that fails leaves what the last good one said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import httpx
+
+from pricing_sync.errors import PricingSyncError, StoreError
+from pricing_sync.prices.rates import RateCard, Source, Unreadable
+from pricing_sync.settings import Settings
+from pricing_sync.sources.formats import genai_prices, litellm, models_dev
+from pricing_sync.sources.http import Fetched, NotModified, http_client
+from pricing_sync.sources.provider import Provider, read_answer
+from pricing_sync.sources.strict_json import Page
+from pricing_sync.store import open_store
+from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
+from pricing_sync.sync.access import Reach
+from pricing_sync.version import VERSION
+
+#: Before a catalog's name, in the settings and in errors: `[provider."catalog:litellm"]`.
+PREFIX = "catalog:"
+MAX_AGE = timedelta(hours=24)
+#: After a read that failed.
+_RETRY_AFTER = timedelta(hours=1)
+#: Its prices are dated: the same bytes may say something else tomorrow.
+_DATED = "genai-prices"
+_SEPARATOR = "/"
+
+
+def catalogs(at: datetime) -> dict[str, Provider]:
+    """The catalogs by name, as they stand at an instant. Their models are `provider/model`."""
+    every = (
+        _catalog("models.dev", "https://models.dev/api.json", _models_dev, "https://models.dev"),
+        _catalog(
+            "litellm",
+            "https://raw.githubusercontent.com/BerriAI/litellm/main/"
+            "model_prices_and_context_window.json",
+            litellm.read_all,
+            "https://github.com/BerriAI/litellm",
+        ),
+        _catalog(
+            _DATED,
+            "https://raw.githubusercontent.com/pydantic/genai-prices/main/"
+            "prices/new_data/v2/data.json",
+            partial(_genai_prices, at=at),
+            "https://github.com/pydantic/genai-prices",
+        ),
+    )
+    return {provider.name: provider for provider in every}
+
+
+def _catalog(
+    name: str, url: str, read: Callable[[bytes], Mapping[str, Page]], page: str
+) -> Provider:
+    return Provider(
+        id=PREFIX + name,
+        name=name,
+        url=url,
+        decode=lambda body: _joined(read(body)),
+        source=Source.CATALOG,
+        page=page,
+    )
+
+
+def _models_dev(body: bytes) -> dict[str, Page]:
+    return {owner: models_dev.read(body, owner) for owner in models_dev.providers(body)}
+
+
+def _genai_prices(body: bytes, at: datetime) -> dict[str, Page]:
+    return {owner: genai_prices.read(body, owner, at) for owner in genai_prices.providers(body)}
+
+
+def _joined(pages: Mapping[str, Page]) -> Page:
+    """The pages of all providers as one."""
+    joined = Page([])
+    for owner, page in pages.items():
+        joined.ignored.update(page.ignored)
+        joined.rows += [
+            (model and owner + _SEPARATOR + model, listing) for model, listing in page.rows
+        ]
+    return joined
+
+
+def read_now(settings: Settings) -> list[CatalogRead]:
+    """The catalogs that are due by the settings, read in this process; what became of each.
+
+    Raises:
+        SettingsError, StoreError: the database cannot be opened, read or written.
+    """
+
+    async def read() -> list[CatalogRead]:
+        async with http_client() as client:
+            reach, max_age = Reach(settings), timedelta(hours=settings.reference_hours)
+            return await read_references(client, reach, store.peers, max_age=max_age)
+
+    with open_store(settings.database) as store:
+        return asyncio.run(read())
+
+
+async def read_references(
+    client: httpx.AsyncClient,
+    reach: Reach,
+    peers: PeerTable,
+    *,
+    max_age: timedelta = MAX_AGE,
+    now: datetime | None = None,
+    accept_fewer: bool = False,
+) -> list[CatalogRead]:
+    """Read the catalogs whose last good read is older than *max_age*; what became of each.
+
+    One that failed is asked again after an hour, or at once when *max_age* is nothing. With
+    *accept_fewer* a catalog may have lost more than half of its models.
+
+    Raises:
+        StoreError: the database cannot be read or written.
+    """
+    at = now or datetime.now(UTC)
+    due = await asyncio.to_thread(_due, peers, max_age, at)
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = [
+                group.create_task(_read(client, reach, peers, provider, at, accept_fewer))
+                for provider in due
+            ]
+    except BaseExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+    return [task.result() for task in reading]
+
+
+def _due(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:
+    good, last = peers.last_good_reads(), peers.last_reads()
+    return [
+        provider
+        for name, provider in catalogs(at).items()
+        if _is_older(good.get(name), max_age, at)
+        and _is_older(last.get(name), min(max_age, _RETRY_AFTER), at)
+    ]
+
+
+def _is_older(read: CatalogRead | None, age: timedelta, at: datetime) -> bool:
+    """A read from the future is one from before the clock was set right."""
+    return read is None or at - read.at >= age or read.at > at
+
+
+async def _read(
+    client: httpx.AsyncClient,
+    reach: Reach,
+    peers: PeerTable,
+    provider: Provider,
+    at: datetime,
+    accept_fewer: bool,  # noqa: FBT001  private
+) -> CatalogRead:
+    read = CatalogRead(catalog=provider.name, at=at, status=ReadStatus.FAILED, decoder=VERSION)
+    try:
+        last = await asyncio.to_thread(_comparable, peers, provider.name)
+        got = await reach.ask(provider, client)(last.etag if last else None)
+        return await asyncio.to_thread(_settle, provider, got, last, read, peers, accept_fewer)
+    except StoreError:
+        raise
+    except PricingSyncError as error:
+        failed = replace(read, error=str(error))
+        await asyncio.to_thread(peers.add_read, failed)
+        return failed
+
+
+def _comparable(peers: PeerTable, catalog: str) -> CatalogRead | None:
+    """The last good read, if the same bytes would say the same today."""
+    last = peers.last_read(catalog)
+    return last if last and last.decoder == VERSION and catalog != _DATED else None
+
+
+def _settle(
+    provider: Provider,
+    got: Fetched | NotModified,
+    last: CatalogRead | None,
+    read: CatalogRead,
+    peers: PeerTable,
+    accept_fewer: bool,  # noqa: FBT001  private
+) -> CatalogRead:
+    """Decode and write down: everything that follows an answer."""
+    digest = hashlib.sha256(got.pages[0]).hexdigest() if isinstance(got, Fetched) else None
+    if last is not None and digest in (None, last.digest):
+        unchanged = replace(last, at=read.at, status=ReadStatus.UNCHANGED, etag=got.etag)
+        peers.add_read(unchanged)
+        return unchanged
+    assert isinstance(got, Fetched)  # noqa: S101  nobody asked what has changed
+    answer = read_answer(provider, got.whole())
+    unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
+    return peers.replace(
+        replace(
+            read,
+            status=ReadStatus.READ,
+            etag=got.etag,
+            digest=digest,
+            unreadable=len(unreadable) + len(answer.nameless),
+        ),
+        list(_rows(provider.name, answer.listings.items())),
+        accept_fewer=accept_fewer,
+    )
+
+
+def _rows(catalog: str, listings: Iterable[tuple[str, object]]) -> Iterator[Reference]:
+    for name, card in listings:
+        owner, _, model = name.partition(_SEPARATOR)
+        if isinstance(card, RateCard) and (row := reference(catalog, owner, model, card)):
+            yield row

@@ -1,0 +1,170 @@
+"""What the gate is told of a reading, and which of its changes wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pricing_sync.changes.diff import Change, Stored
+from pricing_sync.gate import (
+    Anchors,
+    Announced,
+    Context,
+    Peers,
+    Reason,
+    Rule,
+    Thresholds,
+    Verdict,
+    Waiting,
+    judge,
+    may_release,
+    worth_telling,
+)
+from pricing_sync.gate.moves import is_free
+from pricing_sync.prices.rates import Meter, RateCard, Source
+from pricing_sync.sources.provider import Provider
+from pricing_sync.store.store import HeldChange, Store
+
+_WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
+#: How the ids of models say that they are free.
+_FREE = (":free", "-free")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Which changes wait and why, by model, and which announcements came true."""
+
+    holding: Mapping[str, Sequence[str]]
+    used: Sequence[Announced] = ()
+
+
+def judgement(
+    provider: Provider,
+    at: datetime,
+    changes: Sequence[Change],
+    stored: Mapping[str, Stored],
+    held: Mapping[str, HeldChange],
+    store: Store,
+    thresholds: Thresholds | None = None,
+    free: Collection[str] = (),
+) -> Judgement:
+    """The gate's verdict on the changes of one reading, less what has waited long enough."""
+    in_force = [known.listing for known in stored.values() if known.retired_at is None]
+    priced = sum(isinstance(card, RateCard) and not is_free(card) for card in in_force)
+    models = [change.model for change in changes]
+    peers = store.peers.peers(provider.id, models, thresholds) if changes else {}
+    context = Context(
+        provider=provider.id,
+        at=at,
+        listed=len(in_force),
+        priced=priced,
+        first_reading=not stored,
+        trusted=provider.source is Source.API,
+        currency=provider.currency,
+        anchors=_anchors(provider, at, store) if changes and stored else Anchors(),
+        peers=peers,
+        free=frozenset((*free, *_free(changes, stored))),
+        announced=store.review.announced(provider.id, at) if changes else (),
+        curated=provider.curated.cards if provider.curated else {},
+    )
+    verdicts = judge(changes, context, thresholds)
+    waiting = {change.model: verdicts[change.model] for change in changes}
+    holding = {
+        change.model: [str(reason) for reason in waiting[change.model].reasons]
+        for change in changes
+        if waiting[change.model].holds
+        and not _has_stood(change, waiting[change.model], held, at, priced, peers, thresholds)
+    }
+    used = [entry for verdict in verdicts.values() for entry in verdict.used]
+    return Judgement(holding, used)
+
+
+def released(
+    provider: Provider,
+    at: datetime,
+    store: Store,
+    thresholds: Thresholds | None = None,
+) -> list[Change]:
+    """The held changes that have waited long enough, when the provider says the same as before."""
+    held = store.held(provider.id)
+    if not held:
+        return []
+    counts = store.model_counts()[provider.id]
+    peers = store.peers.peers(provider.id, [item.change.model for item in held], thresholds)
+    return [
+        item.change
+        for item in held
+        if may_release(
+            Waiting(item.change, [read_reason(text) for text in item.reasons], item.since),
+            at,
+            held_models=len(held),
+            priced=counts.priced,
+            peers=peers.get(item.change.model, {}),
+            thresholds=thresholds,
+        )
+    ]
+
+
+def is_quiet(
+    provider: Provider,
+    applied: Sequence[Change],
+    store: Store,
+    thresholds: Thresholds | None = None,
+) -> bool:
+    """Whether all of what counts is too little to tell, compared with what was told last.
+
+    Compared with what was stored last, a hundred small steps would never be told.
+    """
+    told_at = store.last_told(provider.id)
+    if told_at is None or not applied:
+        return False
+    told = store.anchors(provider.id, told_at)
+    return not any(
+        worth_telling(told.get(change.model, change.old), change.new, thresholds)
+        for change in applied
+    )
+
+
+def _has_stood(
+    change: Change,
+    verdict: Verdict,
+    held: Mapping[str, HeldChange],
+    at: datetime,
+    priced: int,
+    peers: Mapping[str, Peers],
+    thresholds: Thresholds | None,
+) -> bool:
+    """Whether the very same change has been held long enough to release itself."""
+    item = held.get(change.model)
+    if item is None or item.change != change:
+        return False
+    return may_release(
+        Waiting(change, verdict.reasons, item.since),
+        at,
+        held_models=len(held),
+        priced=priced,
+        peers=peers.get(change.model, {}),
+        thresholds=thresholds,
+    )
+
+
+def _anchors(provider: Provider, at: datetime, store: Store) -> Anchors:
+    return Anchors(store.anchors(provider.id, at - _WEEK), store.anchors(provider.id, at - _MONTH))
+
+
+def _free(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Iterable[str]:
+    """The models that may be zero: by what their id says, unless they are sold for money now."""
+    for change in changes:
+        known = stored.get(change.model)
+        card = known.listing if known else None
+        paid = isinstance(card, RateCard) and not is_free(card)
+        if change.model.lower().endswith(_FREE) and not paid:
+            yield change.model
+
+
+def read_reason(text: str) -> Reason:
+    """The reason that `str` wrote."""
+    rule, *rest = text.split(": ", 2)
+    meter = Meter(rest[0]) if rest and rest[0] in set(Meter) else None
+    return Reason(Rule(rule), meter, ": ".join(rest[1:] if meter else rest))

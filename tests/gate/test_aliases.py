@@ -1,0 +1,129 @@
+"""Which ids name the same model, and whose word a price is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pricing_sync.gate import aliases
+from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "key"),
+    [
+        ("openai", "gpt-4o", "gpt-4o"),
+        ("openrouter", "openai/gpt-4o", "gpt-4o"),
+        ("groq", "groq/openai/gpt-oss-120b", "gpt-oss-120b"),
+        ("cloudflare-workers-ai", "@cf/openai/gpt-oss-120b", "gpt-oss-120b"),
+        ("fireworks", "accounts/fireworks/models/kimi-k3", "kimi-k3"),
+        ("deepinfra", "zai-org/GLM-4.7", "glm-4.7"),
+    ],
+)
+def test_the_last_part_of_an_id_names_the_model(provider: str, model: str, key: str) -> None:
+    """Without who made it, in lower case."""
+    assert key == peer_key(provider, model)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("fireworks", "accounts/fireworks/models/glm-5p2"), ("zai", "glm-5.2")),
+        (("openrouter", "anthropic/claude-sonnet-4.5"), ("anthropic", "claude-sonnet-4-5")),
+        (("google-vertex", "claude-haiku-4-5@20251001"), ("anthropic", "claude-haiku-4-5")),
+        (("openrouter", "openai/gpt-5-chat"), ("openai", "gpt-5-chat-latest")),
+        (("venice", "openai-gpt-54"), ("openai", "gpt-5.4")),
+        (("openrouter", "deepseek/deepseek-chat"), ("together", "deepseek-ai/DeepSeek-V3")),
+    ],
+)
+def test_declared_spellings_name_one_model(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Each is an entry of a table, not a likeness."""
+    assert peer_key(*one) == peer_key(*other) is not None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "glm-5",
+        "glm-5.20",
+        "glm-5.2-air",
+        "glm-5.2:thinking",
+        "glm-5.2-TEE",
+        "glm-5.2-fp8",
+        "glm-5.2-turbo",
+        "glm-52",
+    ],
+)
+def test_what_only_looks_alike_is_another_model(model: str) -> None:
+    """Another size, another way to be served, a spelling nobody has declared."""
+    assert peer_key("acme", "z-ai/glm-5.2") != peer_key("acme", f"z-ai/{model}")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "openai/gpt-oss-20b:free",
+        "kimi-k2.5-free",
+        "~anthropic/claude-sonnet-latest",
+        "mistral-large-latest",
+        "openrouter/auto",
+        "perplexity/search",
+        "deepseek-chat",
+        "maker/",
+        "",
+    ],
+)
+def test_what_names_no_one_model_has_no_peers(model: str) -> None:
+    """Free variants, pointers that move, names that mean something else elsewhere."""
+    assert peer_key("acme", model) is None
+
+
+def test_every_spelling_leads_to_one_name_that_leads_nowhere_else() -> None:
+    """The table is one step deep, and no spelling is declared twice."""
+    spelled = [
+        other
+        for line in aliases._SPELLINGS.strip().splitlines()
+        for other in line.partition("=")[2].split()
+    ]
+    assert len(spelled) == len(set(spelled)) == len(aliases._CANONICAL)
+    assert set() == aliases._CANONICAL.keys() & set(aliases._CANONICAL.values())
+    assert all(name == name.lower() for name in (*spelled, *aliases._CANONICAL.values()))
+
+
+@pytest.mark.parametrize(
+    ("source", "provider", "seller"),
+    [
+        ("models.dev", "novita-ai", "novita"),
+        ("models.dev", "vercel", "vercel-ai-gateway"),
+        ("models.dev", "togetherai", "together"),
+        ("models.dev", "fireworks-ai", "fireworks"),
+        ("models.dev", "alibaba-cn", "alibaba-cloud"),
+        ("models.dev", "kilo", "openrouter"),
+        ("models.dev", "xai", "xai"),
+        ("litellm", "together_ai", "together"),
+        ("litellm", "fireworks_ai", "fireworks"),
+        ("litellm", "vercel_ai_gateway", "vercel-ai-gateway"),
+        ("litellm", "deepinfra", "deepinfra"),
+        ("litellm", "gemini", "google-vertex"),
+        ("litellm", "vertex_ai-anthropic_models", "google-vertex"),
+        ("litellm", "dashscope", "alibaba-cloud"),
+        ("litellm", "cloudflare", "cloudflare-workers-ai"),
+        ("litellm", "bedrock_converse", "amazon-bedrock"),
+        ("genai-prices", "aws", "amazon-bedrock"),
+        ("genai-prices", "x-ai", "xai"),
+        ("genai-prices", "huggingface_novita", "novita"),
+        ("genai-prices", "huggingface_fireworks-ai", "fireworks"),
+        (LEDGER, "openrouter", "openrouter"),
+        (LEDGER, "novita-ai", "novita"),
+        (LEDGER, "alibaba-cloud-cn", "alibaba-cloud"),
+    ],
+)
+def test_a_seller_is_one_whoever_repeats_it(source: str, provider: str, seller: str) -> None:
+    """Under the id that the seller has here."""
+    assert seller == lineage(source, provider)
+
+
+def test_sellers_are_called_by_names_of_the_ledger() -> None:
+    """What a catalog's name is translated to is not translated again."""
+    for table in aliases._OURS.values():
+        for seller in table.values():
+            assert seller == lineage(LEDGER, seller)

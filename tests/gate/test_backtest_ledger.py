@@ -1,0 +1,150 @@
+"""The operator's own ledger, taken apart into the readings that made it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.gate import Quote, Thresholds, peers
+from pricing_sync.gate.backtest import Fate, from_ledger, replay_ledger
+from pricing_sync.prices.rates import Meter, Per, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.statements import Statement
+
+DAY = datetime(2026, 7, 17, tzinfo=UTC)
+
+
+def card(amount: str) -> RateCard:
+    return RateCard(
+        {Meter.INPUT: Rate.of(amount, Per.MILLION), Meter.OUTPUT: Rate.of("20", Per.MILLION)}
+    )
+
+
+def statement(
+    model: str,
+    listing: RateCard | Unpriced,
+    since: int,
+    until: int | None = None,
+    provider: str = "acme",
+    source: str = "api",
+) -> Statement:
+    """True from one day on, until another."""
+    return Statement(
+        card_id=f"{model}-{since}",
+        provider=provider,
+        model=model,
+        since=DAY + timedelta(days=since),
+        until=None if until is None else DAY + timedelta(days=until),
+        recorded_at=DAY + timedelta(days=since),
+        superseded_at=None,
+        source=source,
+        url="",
+        reading_id=f"reading-{since}",
+        digest=None,
+        listing=listing,
+    )
+
+
+ONE, TWO, FIVE = card("1"), card("2"), card("5")
+
+
+def test_cards_that_begin_together_are_one_reading() -> None:
+    """The first one has nothing around it."""
+    (reading,) = from_ledger([statement("a", ONE, 0), statement("b", TWO, 0)])
+    assert [
+        Change("a", Kind.ADDED, None, ONE),
+        Change("b", Kind.ADDED, None, TWO),
+    ] == reading.changes
+    context = reading.context
+    assert ("acme", DAY, True) == (context.provider, context.at, context.first_reading)
+    assert (0, 0, True) == (context.listed, context.priced, context.trusted)
+
+
+def test_consecutive_cards_are_a_change() -> None:
+    """With what was listed and priced before it, whatever was told of it since."""
+    unpriced = Unpriced(Why.VARIES)
+    history = [
+        statement("a", TWO, 1),
+        statement("a", ONE, 0, until=1),
+        statement("b", unpriced, 0),
+        statement("c", ONE, 2),
+    ]
+    _, second, third = from_ledger(history)
+    assert [Change("a", Kind.CHANGED, ONE, TWO)] == second.changes
+    assert (2, 1, False) == (
+        second.context.listed,
+        second.context.priced,
+        second.context.first_reading,
+    )
+    assert (2, 1) == (third.context.listed, third.context.priced)
+
+
+def test_a_card_that_ends_without_another_is_a_model_that_vanished() -> None:
+    """And one that begins again later has returned."""
+    history = [statement("a", ONE, 0, until=1), statement("a", TWO, 3), statement("b", ONE, 0)]
+    _, gone, back = from_ledger(history)
+    assert [Change("a", Kind.VANISHED, ONE, None)] == gone.changes
+    assert [Change("a", Kind.RETURNED, ONE, TWO)] == back.changes
+    assert (2, 1) == (gone.context.listed, back.context.listed)
+
+
+def test_anchors_are_the_cards_of_a_week_and_a_month_ago() -> None:
+    """A model without a card then has none."""
+    history = [
+        statement("a", ONE, 0, until=30),
+        statement("a", TWO, 30, until=40),
+        statement("a", FIVE, 40),
+        statement("b", ONE, 39),
+    ]
+    last = from_ledger(history)[-1]
+    assert {"a": TWO} == last.context.anchors.days_7
+    assert {"a": ONE} == last.context.anchors.days_30
+
+
+def test_providers_do_not_mix() -> None:
+    """One instant, two readings; in the order of time and then of name."""
+    history = [
+        statement("a", ONE, 0, provider="other", source="catalog"),
+        statement("a", ONE, 0),
+        statement("a", ONE, -1, provider="third"),
+    ]
+    found = from_ledger(history)
+    assert ["third", "acme", "other"] == [reading.context.provider for reading in found]
+    assert [True, True, False] == [reading.context.trusted for reading in found]
+
+
+def test_only_an_id_that_says_free_may_be_zero() -> None:
+    """And not when the model was paid for."""
+    history = [
+        statement("a:free", ONE, 0, until=1),
+        statement("a:free", TWO, 1),
+        statement("b:free", ONE, 1),
+    ]
+    first, second = from_ledger(history)
+    assert [{"a:free"}, {"b:free"}] == [set(first.context.free), set(second.context.free)]
+
+
+def test_peers_are_those_that_are_given() -> None:
+    """By provider and model."""
+    known = peers([Quote("seller", "a catalog", ONE)])
+    (reading,) = from_ledger([statement("a", ONE, 0)], {("acme", "a"): known, ("x", "a"): {}})
+    assert {"a": known} == reading.context.peers
+
+
+def test_the_ledger_is_judged_by_other_thresholds() -> None:
+    """A rise of 2.5 times counted; in a narrower band it would have waited."""
+    history = [statement("a", TWO, 0, until=1), statement("a", FIVE, 1)]
+    history += [statement(f"b{n}", ONE, 0) for n in range(20)]
+    readings = from_ledger(history)
+    assert {Fate.AT_ONCE} == {entry.fate for entry in replay_ledger(readings)}
+    narrow = list(replay_ledger(readings, Thresholds(band_up=2)))
+    assert [("a", "changed", Fate.HELD, ("band",))] == [
+        (entry.record["model"], entry.record["kind"], entry.fate, entry.reasons)
+        for entry in narrow
+        if entry.fate is not Fate.AT_ONCE
+    ]
+
+
+def test_an_empty_ledger_has_no_readings() -> None:
+    """Nor anything to judge."""
+    assert [] == from_ledger([])
+    assert [] == list(replay_ledger([]))

@@ -1,0 +1,487 @@
+"""Readings taken in the background: the embedded service, by the real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.app import Answered, PricingSync
+from pricing_sync.changes.run import Outcome, Reading, Run
+from pricing_sync.demo.faults import Fault
+from pricing_sync.demo.server import DemoServer
+from pricing_sync.errors import SettingsError, StoreError, UnknownName
+from pricing_sync.observe.listener import Listener
+from pricing_sync.settings import ProviderSettings
+
+from built import catalogue
+from fault_server import FaultServer, response
+from service import TWO, Told, service, settings_of, until
+
+
+@pytest.fixture
+def server() -> Iterator[DemoServer]:
+    with DemoServer() as running:
+        yield running
+
+
+def within(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Run *work* to its end."""
+
+    async def timed() -> None:
+        async with asyncio.timeout(seconds):
+            await work()
+
+    asyncio.run(timed())
+
+
+# The schedule
+
+
+def test_the_first_reading_comes_after_the_delay_and_the_next_on_time(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """By the real clock: half a second, then every two."""
+    told = Told()
+    settings = settings_of(tmp_path, server, first_delay_seconds=0.5, interval_hours=2 / 3600)
+
+    async def work() -> None:
+        async with service(settings, told).lifespan():
+            await until(lambda: len(told.runs) == 3, 12)
+
+    within(15, work)
+    begun = time.time()
+    starts = [run.started_at.timestamp() for run in told.runs]
+    assert begun - starts[0] < 15
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    # A look every second: a slot is served up to one late.
+    assert all(0.9 <= gap <= 5 for gap in gaps), gaps
+    assert {"schedule"} == {run.started_by for run in told.runs}
+
+
+def test_nothing_is_scheduled_where_the_settings_say_no(tmp_path: Path, server: DemoServer) -> None:
+    """What is triggered there is read all the same."""
+    told = Told()
+    settings = settings_of(tmp_path, server, enabled=False, first_delay_seconds=0)
+
+    async def work() -> None:
+        pricing = service(settings, told)
+        async with pricing.lifespan():
+            assert pricing.status()["running"] is False
+            run, _ = await pricing.trigger()
+            await pricing.wait(run.id, 10)
+            await asyncio.sleep(1.2)
+
+    within(20, work)
+    assert (["library"], []) == ([run.started_by for run in told.runs], told.broken)
+
+
+def test_starting_takes_no_time_of_the_host(tmp_path: Path, server: DemoServer) -> None:
+    """The lifespan is entered before anything is asked of anybody."""
+    server.fault("openrouter", Fault("hang"))
+    settings = settings_of(tmp_path, server, first_delay_seconds=0, stop_seconds=0)
+
+    async def work() -> None:
+        async with service(settings).lifespan():
+            assert () == server.requests
+
+    within(10, work)
+
+
+def test_it_can_be_started_again_after_it_was_stopped(tmp_path: Path, server: DemoServer) -> None:
+    """As a host's tests do."""
+    pricing = service(settings_of(tmp_path, server))
+
+    async def once() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger(["openrouter"])
+            ended, _ = await pricing.wait(run.id, 10)
+            assert Outcome.SUCCESS is ended.outcome
+
+    for _ in range(3):
+        within(10, once)
+    with pytest.raises(RuntimeError, match="not open"):
+        pricing.prices()
+
+
+def test_a_stop_before_the_start_and_a_second_stop_are_harmless(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """Whoever shuts down need not know how far it came."""
+
+    async def work() -> None:
+        pricing = service(settings_of(tmp_path, server))
+        await pricing.stop()
+        with pricing:
+            pricing.start()
+            pricing.start()
+            await asyncio.gather(pricing.stop(), pricing.stop())
+            await pricing.stop()
+            assert not pricing.is_running
+
+    within(10, work)
+
+
+def test_starting_and_stopping_leaves_no_task_behind(tmp_path: Path, server: DemoServer) -> None:
+    """However often, and whatever was going on."""
+
+    async def work() -> None:
+        before = asyncio.all_tasks()
+        for number in range(20):
+            pricing = service(settings_of(tmp_path, server, stop_seconds=0))
+            async with pricing.lifespan():
+                await pricing.trigger([TWO[number % 2]])
+                await asyncio.sleep(0.005 * number)
+        assert before == asyncio.all_tasks()
+
+    within(60, work)
+    with closing(sqlite3.connect(tmp_path / "prices.db")) as database:
+        left = "SELECT COUNT(*) FROM pricing_queue WHERE state = 'reading'"
+        assert (0,) == database.execute(left).fetchone()
+
+
+# Stopping
+
+
+def test_what_is_being_read_is_given_its_time(tmp_path: Path, server: DemoServer) -> None:
+    """A reading that ends within the limit counts."""
+    server.fault("openrouter", Fault("latency", seconds=0.5))
+    told = Told()
+    pricing = service(settings_of(tmp_path, server, stop_seconds=10), told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            await pricing.trigger(["openrouter"])
+            await until(lambda: len(server.requests) == 1)
+
+    within(10, work)
+    assert [("read", None)] == [(reading.state, reading.error) for reading in told.readings]
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip", "latency"])
+def test_what_does_not_end_is_cancelled_and_recorded_as_such(
+    tmp_path: Path, server: DemoServer, kind: str
+) -> None:
+    """At the headers, in the body: the stop takes as long as it may and no longer."""
+    server.fault("openrouter", Fault(kind, seconds=60 if kind == "latency" else 0.5))  # type: ignore[arg-type]
+    told = Told()
+    pricing = service(settings_of(tmp_path, server, stop_seconds=0.3), told)
+    seconds = 0.0
+
+    async def work() -> None:
+        nonlocal seconds
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger(["openrouter"])
+            await until(lambda: len(server.requests) == 1)
+            begun = time.monotonic()
+        seconds = time.monotonic() - begun
+        with pricing:
+            ended, (reading,) = pricing.store.run(run.id)
+            assert (Outcome.FAILED, "cancelled") == (ended.outcome, reading.error_kind)
+            assert [] == pricing.prices()
+
+    within(10, work)
+    assert 0.3 <= seconds < 5
+    assert ["cancelled"] == [reading.state for reading in told.readings]
+    assert [Outcome.FAILED] == [run.outcome for run in told.runs]
+
+
+def test_a_stop_while_a_large_answer_is_settled_elsewhere(tmp_path: Path) -> None:
+    """The other process is ended with it, and what it wrote so far does not count."""
+
+    async def work() -> None:
+        body = catalogue(30_000)
+        async with FaultServer(response(200, body)) as provider:
+            settings = settings_of(tmp_path, None, ["openrouter"], stop_seconds=0).model_copy(
+                update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
+            )
+            pricing = service(settings)
+            async with pricing.lifespan():
+                run, _ = await pricing.trigger()
+                await provider.was_asked.wait()
+                await asyncio.sleep(0.6)
+            with pricing:
+                ended, (reading,) = pricing.store.run(run.id)
+                priced = len(pricing.prices())
+                expected = {"cancelled": 0, "read": 30_000}[reading.state]
+                assert (expected, True) == (priced, ended.finished_at is not None)
+
+    within(60, work)
+
+
+def test_a_stop_while_another_process_has_the_database(tmp_path: Path, server: DemoServer) -> None:
+    """What was read waits for the lock as long as any writer, and then counts or is cancelled."""
+    server.fault("openrouter", Fault("latency", seconds=0.3))
+    pricing = service(settings_of(tmp_path, server, stop_seconds=0.2))
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger(["openrouter"])
+            await until(lambda: server.requests)
+            with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await asyncio.sleep(0.5)
+                stopping = asyncio.create_task(pricing.stop())
+                await asyncio.sleep(1)
+                other.execute("ROLLBACK")
+            await stopping
+            ended, (reading,) = pricing.store.run(run.id)
+            assert ended.finished_at is not None
+            expected = {"cancelled": 0, "read": 28}[reading.state]
+            assert expected == len(pricing.prices())
+
+    within(40, work)
+
+
+# Triggers
+
+
+def test_ten_triggers_back_to_back_are_two_runs_at_most(tmp_path: Path, server: DemoServer) -> None:
+    """Ten answers, each a run that ends."""
+    server.fault("openrouter", Fault("latency", seconds=0.3))
+    told = Told()
+    pricing = service(settings_of(tmp_path, server), told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            runs = []
+            for _ in range(10):
+                run, _ = await pricing.trigger()
+                runs.append(run.id)
+                await asyncio.sleep(0.02)
+            ended = [(await pricing.wait(run_id, 20))[0].outcome for run_id in runs]
+        assert [Outcome.SUCCESS] * 10 == ended
+        assert 2 == len(set(runs)) == len(told.runs)
+
+    within(30, work)
+
+
+def test_a_wait_ends_when_its_time_is_up(tmp_path: Path, server: DemoServer) -> None:
+    """With the run as it is by then."""
+    server.fault("openrouter", Fault("latency", seconds=1))
+    pricing = service(settings_of(tmp_path, server))
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger(["openrouter", "novita"])
+            begun = time.monotonic()
+            waited, _ = await pricing.wait(run.id, 0.2)
+            assert (None, True) == (waited.finished_at, time.monotonic() - begun < 1)
+            ended, readings = await pricing.wait(run.id, 10)
+            assert (Outcome.SUCCESS, 2) == (ended.outcome, len(readings))
+            with pytest.raises(UnknownName, match="no such run"):
+                await pricing.wait("nothing", 1)
+
+    within(20, work)
+
+
+def test_a_run_that_is_cancelled_ends_within_moments(tmp_path: Path, server: DemoServer) -> None:
+    """The reading that goes on is left off, the one that waits is never begun."""
+    for provider in TWO:
+        server.fault(provider, Fault("hang"))
+    told = Told()
+    pricing = service(settings_of(tmp_path, server, at_once=1), told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger()
+            await until(lambda: server.requests)
+            await pricing.cancel(run.id)
+            ended, readings = await pricing.wait(run.id, 5)
+            assert Outcome.FAILED is ended.outcome
+            assert ["cancelled"] * 2 == [reading.state for reading in readings]
+
+    within(20, work)
+    assert 1 == len(server.requests)
+    assert (2, 1) == (len(told.readings), len(told.runs))
+
+
+def test_one_provider_that_hangs_holds_up_no_other(tmp_path: Path, server: DemoServer) -> None:
+    """The others of its run are read at once."""
+    server.fault("openrouter", Fault("hang"))
+    told = Told()
+    pricing = service(settings_of(tmp_path, server, deadline_seconds=1), told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger()
+            ended, _ = await pricing.wait(run.id, 10)
+            assert Outcome.PARTIAL is ended.outcome
+
+    within(20, work)
+    assert ["novita", "openrouter"] == [reading.provider for reading in told.readings]
+
+
+def test_a_command_beside_a_service_takes_its_own_readings(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """The service leads, and leaves them to it; what the service is reading is waited for."""
+    told = Told()
+    service_side = service(settings_of(tmp_path, server), told)
+    command = service(settings_of(tmp_path, server))
+
+    async def work() -> None:
+        async with service_side.lifespan():
+            with command:
+                server.fault("openrouter", Fault("latency", seconds=0.5, times=1))
+                await service_side.trigger(["openrouter"])
+                await until(lambda: server.requests)
+                finished = await command.sync(TWO, started_by="cli")
+        assert ["openrouter", "novita"] == [taken.reading.provider for taken in finished.taken]
+        assert Outcome.SUCCESS is finished.outcome
+
+    within(20, work)
+    first, *_ = told.readings
+    assert ("openrouter", "read") == (first.provider, first.state)
+
+
+def test_recorded_answers_wait_until_nobody_reads_the_provider(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """They are not asked for by anybody else, and all of them are one run."""
+    service_side = service(settings_of(tmp_path, server))
+    command = service(settings_of(tmp_path, server))
+    server.fault("openrouter", Fault("latency", seconds=0.5, times=1))
+
+    async def work() -> None:
+        async with service_side.lifespan():
+            await service_side.trigger(["openrouter"])
+            await until(lambda: server.requests)
+            with command:
+                asked = [Answered(catalogue(3)), Answered(catalogue(4))]
+                finished = await command.replay("openrouter", asked)
+        assert [3, 4] == [taken.reading.listings["priced"] for taken in finished.taken]
+
+    within(20, work)
+    assert 1 == len(server.requests)
+
+
+# What goes wrong
+
+
+class _Careless(Listener):
+    def reading_ended(self, reading: Reading, error: Exception | None) -> None:
+        raise ZeroDivisionError(f"{reading.provider}, {error}")
+
+
+def test_a_listener_that_fails_stops_neither_the_others_nor_the_service(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """It is told of, as what it is."""
+    told = Told()
+    pricing = service(settings_of(tmp_path, server), _Careless(), told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            for _ in range(2):
+                run, _ = await pricing.trigger(["openrouter"])
+                await pricing.wait(run.id, 10)
+            await until(lambda: len(told.readings) == 2)
+
+    within(20, work)
+    assert {("_Careless", ZeroDivisionError)} == {(name, type(e)) for name, e in told.broken}
+
+
+def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: DemoServer) -> None:
+    """It is told once, nothing is lost, and the next look goes on."""
+    told = Told()
+    settings = settings_of(tmp_path, server, first_delay_seconds=0, lease_seconds=1)
+    pricing = service(settings, told)
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            await until(lambda: len(told.runs) == 1)
+            before = pricing.prices()
+            with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
+                other.execute("ALTER TABLE pricing_leases RENAME TO pricing_away")
+                await until(lambda: told.broken)
+                await asyncio.sleep(2.2)
+                other.execute("ALTER TABLE pricing_away RENAME TO pricing_leases")
+            assert [StoreError] == [type(error) for _, error in told.broken]
+            run, _ = await pricing.trigger()
+            ended, _ = await pricing.wait(run.id, 15)
+            assert (Outcome.SUCCESS, before) == (ended.outcome, pricing.prices())
+
+    within(40, work)
+
+
+def test_a_bug_in_one_provider_spoils_no_other(
+    tmp_path: Path, server: DemoServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a failed reading with a traceback in the log, and no secret in its message."""
+    told = Told()
+    pricing = service(settings_of(tmp_path, server), told)
+    find = pricing.reach.access
+
+    def broken(provider: object) -> object:
+        if getattr(provider, "id", "") == "openrouter":
+            raise ZeroDivisionError("a secret perhaps")
+        return find(provider)  # type: ignore[arg-type]
+
+    pricing.reach.access = broken  # type: ignore[assignment, method-assign]
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger()
+            ended, readings = await pricing.wait(run.id, 10)
+            failed = {reading.provider: reading.error for reading in readings}
+            why = "openrouter: reading: failed unexpectedly: ZeroDivisionError"
+            assert {"openrouter": why, "novita": None} == failed
+            assert Outcome.PARTIAL is ended.outcome
+
+    with caplog.at_level(logging.ERROR):
+        within(20, work)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
+    """The host learns it when it starts, not hours later."""
+
+    async def work() -> None:
+        with pytest.raises(SettingsError, match="sqlite:///"):
+            async with PricingSync(settings_of(tmp_path, None, database="mysql://x")).lifespan():
+                pass
+
+    within(5, work)
+
+
+def test_a_provider_that_there_is_not_fails_at_the_start(tmp_path: Path) -> None:
+    """Else the schedule would be short of one without a word."""
+
+    pricing = PricingSync(settings_of(tmp_path, None, ["opnrouter"]))
+
+    async def work() -> None:
+        with pytest.raises(SettingsError, match="PRICING_SYNC_PROVIDERS: opnrouter"):
+            async with pricing.lifespan():
+                pass
+
+    within(5, work)
+    with pytest.raises(RuntimeError, match="not open"):
+        pricing.prices()
+
+
+def test_the_runs_of_one_listener_are_told_once(tmp_path: Path, server: DemoServer) -> None:
+    """With every reading, by whoever ended the last."""
+    told: list[tuple[Run, int]] = []
+
+    class Listening(Listener):
+        def run_ended(self, run: Run, readings: object) -> None:
+            told.append((run, len(readings)))  # type: ignore[arg-type]
+
+    pricing = service(settings_of(tmp_path, server), Listening())
+
+    async def work() -> None:
+        async with pricing.lifespan():
+            run, _ = await pricing.trigger()
+            await pricing.wait(run.id, 10)
+            await until(lambda: told)
+
+    within(20, work)
+    assert [2] == [count for _, count in told]

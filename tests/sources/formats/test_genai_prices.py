@@ -1,0 +1,289 @@
+"""The genai-prices catalog, on built documents and on the recorded one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pricing_sync.prices.rates import (
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.formats import genai_prices
+from pricing_sync.sources.strict_json import Incomplete, Malformed
+
+from recorded import needs_samples, sample
+
+RECORDED = "genai-prices/2026-08-21-v2-data.json"
+NANO = Decimal("1e-9")
+AT = datetime(2026, 8, 21, 12, tzinfo=UTC)
+PRICED = {"input_mtok": 1.5, "output_mtok": 6}
+CARD = RateCard({Meter.INPUT: Rate(1_500_000_000), Meter.OUTPUT: Rate(6_000_000_000)})
+
+
+def listed(prices: Any, at: datetime = AT, **fields: Any) -> Listing:
+    model = {"id": "m", "match": {"equals": "m"}, "prices": prices, **fields}
+    body = json.dumps([{"id": "acme", "models": [model]}, {"id": "b", "models": []}]).encode()
+    [(name, listing)] = genai_prices.read(body, "acme", at).rows
+    assert name == "m"
+    return listing
+
+
+def stated(listing: Listing) -> list[tuple[When, dict[Meter, int]]]:
+    """The overrides of a card, in order."""
+    assert isinstance(listing, RateCard), listing
+    return [
+        (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
+        for override in listing.overrides
+    ]
+
+
+def why(listing: Listing) -> str:
+    assert isinstance(listing, Unreadable), listing
+    return listing.why
+
+
+def test_the_unit_is_in_the_name_of_the_key() -> None:
+    """Millions of tokens, thousands of requests, hours of sound, thousands of pages."""
+    assert listed(
+        {
+            "input_mtok": 2,
+            "cache_write_5m_mtok": 2.5,
+            "requests_kcount": 5,
+            "web_searches_kcount": 10,
+            "input_audio_hours": 0.36,
+            "input_document_kpages": 3,
+            "input_mchars": 16,
+        }
+    ) == RateCard(
+        {
+            Meter.INPUT: Rate(2_000_000_000),
+            Meter.CACHE_WRITE: Rate(2_500_000_000),
+            Meter.REQUEST: Rate(5_000_000_000_000),
+            Meter.WEB_SEARCH: Rate(10_000_000_000_000),
+            Meter.SECOND: Rate(100_000_000_000),
+            Meter.PAGE: Rate(3_000_000_000_000),
+            Meter.CHARACTER: Rate(16_000_000_000),
+        }
+    )
+
+
+def test_a_tier_begins_one_token_above_its_start() -> None:
+    """Tiers of several meters that start together are one override."""
+    prices = {
+        "input_mtok": {"base": 1, "tiers": [{"start": 200000, "price": 2}]},
+        "output_mtok": {
+            "base": 5,
+            "tiers": [{"start": 200000, "price": 9}, {"start": 500000, "price": 12}],
+        },
+    }
+    card = listed(prices)
+    assert isinstance(card, RateCard)
+    assert {Meter.INPUT: 1_000_000_000, Meter.OUTPUT: 5_000_000_000} == card.rates
+    assert stated(card) == [
+        (
+            When(min_input_tokens=200_001),
+            {Meter.INPUT: 2_000_000_000, Meter.OUTPUT: 9_000_000_000},
+        ),
+        (When(min_input_tokens=500_001), {Meter.OUTPUT: 12_000_000_000}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"base": 1},
+        {"base": 1, "tiers": None},
+        {"base": 1, "tiers": [{"price": 2}]},
+        {"base": 1, "tiers": [{"start": None, "price": 2}]},
+        {"base": 1, "tiers": [{"start": -1, "price": 2}]},
+        {"base": 1, "tiers": [{"start": 5, "price": 2, "region": "eu"}]},
+        {"base": 1, "tiers": [{"start": 5, "price": 2}, {"start": 5, "price": 3}]},
+        {"base": 1, "tiers": [], "region": "eu"},
+        True,
+        "1_000",
+        -1,
+        [],
+    ],
+)
+def test_a_price_or_tier_that_cannot_be_read_spoils_the_row(value: Any) -> None:
+    """A tier without its start would apply to every request."""
+    assert why(listed({**PRICED, "input_mtok": value})).startswith("prices.input_mtok")
+
+
+DATED = [
+    {"prices": {"input_mtok": 1}},
+    {"constraint": {"start_date": "2026-08-01"}, "prices": {"input_mtok": 2}},
+    {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": 3}},
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "rate"),
+    [
+        (datetime(2026, 7, 31, 23, 59, tzinfo=UTC), 1_000_000_000),
+        (datetime(2026, 8, 1, tzinfo=UTC), 2_000_000_000),
+        (datetime(2026, 8, 1, 1, tzinfo=timezone(timedelta(hours=2))), 1_000_000_000),
+        (datetime(2027, 1, 1, tzinfo=UTC), 3_000_000_000),
+    ],
+)
+def test_the_last_entry_that_has_begun_counts(at: datetime, rate: int) -> None:
+    """A date begins at midnight UTC, wherever *at* was told."""
+    assert RateCard({Meter.INPUT: Rate(rate)}) == listed(DATED, at)
+
+
+def test_nothing_has_begun_yet() -> None:
+    """A model whose first price lies ahead has none today."""
+    assert Unpriced(Why.NOT_PUBLISHED) == listed(DATED[2:])
+
+
+def test_hours_are_a_condition() -> None:
+    """The clock decides at the time of use, not at the time of reading."""
+    hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
+    entries = [{"prices": PRICED}, {"constraint": hours, "prices": {"input_mtok": 3}}]
+    assert stated(listed(entries)) == [(When(hours=(30, 990)), {Meter.INPUT: 3_000_000_000})]
+
+
+def test_a_later_date_replaces_hours_before_it() -> None:
+    """The last active entry wins, so hours count only after the last date that has begun."""
+    hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
+    entries = [
+        {"prices": {"input_mtok": 1}},
+        {"constraint": hours, "prices": {"input_mtok": 9}},
+        {"constraint": {"start_date": "2026-01-01"}, "prices": PRICED},
+    ]
+    assert listed(entries) == CARD
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        {},
+        {"start_date": None},
+        {"start_date": "soon"},
+        {"start_date": 20260101},
+        {"end_date": "2026-01-01"},
+        {"start_date": "2026-01-01", "region": "eu"},
+        {"start_time": "00:30:00Z"},
+        {"start_time": "00:30:00Z", "end_time": None},
+        {"start_time": "00:30:00Z", "end_time": "00:30:00Z"},
+        {"start_time": "00:30:00Z", "end_time": "16:30:00+08:00"},
+        {"start_time": "00:30:00Z", "end_time": "24:30:00Z"},
+        "2026-01-01",
+    ],
+)
+def test_a_constraint_that_cannot_be_read_spoils_the_row(constraint: Any) -> None:
+    """Left out, it would let its prices apply always."""
+    entries = [{"prices": PRICED}, {"constraint": constraint, "prices": {"input_mtok": 3}}]
+    assert why(listed(entries)).startswith("constraint")
+
+
+def test_hours_without_other_hours_spoil_the_row() -> None:
+    """What the rest of the day costs is not said."""
+    hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
+    assert why(listed([{"constraint": hours, "prices": PRICED}])).startswith("prices: ")
+
+
+def test_a_variant_for_batches() -> None:
+    """`processing: batch` is our service tier; other variants are other products, and counted."""
+    variants = [
+        {"when": {"processing": "batch"}, "prices": {"input_mtok": 0.75}},
+        {"when": {"service_tier": "flex"}, "prices": {"input_mtok": 0.5}},
+        {"when": {"speed": "fast"}, "prices": {"input_mtok": 9}},
+        {"when": {"processing": "batch", "speed": "fast"}, "prices": {"input_mtok": 9}},
+        {"prices": {"input_mtok": 9}},
+        {
+            "when": {"processing": "batch"},
+            "constraint": {"start_date": "2027-01-01"},
+            "prices": {"input_mtok": 9},
+        },
+    ]
+    assert stated(listed(PRICED, price_variants=variants)) == [
+        (When(service_tier="batch"), {Meter.INPUT: 750_000_000}),
+        (When(service_tier="flex"), {Meter.INPUT: 500_000_000}),
+    ]
+
+
+def test_a_variant_with_tiers() -> None:
+    """A long batch is both: a batch, and long."""
+    tiers = {"base": 1, "tiers": [{"start": 100, "price": 2}]}
+    variant = {"when": {"processing": "batch"}, "prices": {"input_mtok": tiers}}
+    assert stated(listed(PRICED, price_variants=[variant])) == [
+        (When(service_tier="batch"), {Meter.INPUT: 1_000_000_000}),
+        (When(service_tier="batch", min_input_tokens=101), {Meter.INPUT: 2_000_000_000}),
+    ]
+
+
+@pytest.mark.parametrize("prices", [{}, [], None, {"input_mtok": 0}, {"input_mtok": None}])
+def test_no_prices_are_not_published(prices: Any) -> None:
+    """The catalog leaves free models, and those whose price nobody found, without prices."""
+    assert Unpriced(Why.NOT_PUBLISHED) == listed(prices)
+
+
+def test_prices_that_nobody_translates_are_counted() -> None:
+    """A meter that is not ours, and a variant that is not."""
+    model = {
+        "id": "m",
+        "prices": {**PRICED, "input_video_mtok": 3},
+        "price_variants": [{"when": {"speed": "fast"}, "prices": PRICED}],
+    }
+    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p", AT)
+    assert page.ignored == {"prices.input_video_mtok": 1, "price_variants": 1}
+    assert [("m", CARD)] == page.rows
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"{}",
+        b"null",
+        b"[1]",
+        b'[{"id":"p"}]',
+        b'[{"id":"p","models":{}}]',
+        b'[{"id":"p","models":[]},{"id":"p","models":[]}]',
+    ],
+)
+def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+    """It is an error of the whole answer, never an empty list."""
+    with pytest.raises(Malformed):
+        genai_prices.read(body, "p", AT)
+
+
+def test_a_provider_that_is_not_there() -> None:
+    """Its absence says nothing of its models."""
+    with pytest.raises(Incomplete, match="nobody is not among the 0 providers"):
+        genai_prices.read(b"[]", "nobody", AT)
+
+
+@needs_samples
+def test_every_recorded_price_per_million_is_the_published_one() -> None:
+    """Of 1,466 models of 36 providers: each undated base price of tokens."""
+    body = sample(RECORDED)
+    counts: Counter[str] = Counter()
+    for provider in json.loads(body, parse_float=Decimal):
+        listings = genai_prices.read(body, provider["id"], AT).rows
+        assert [model["id"] for model in provider["models"]] == [name for name, _ in listings]
+        for row, (name, listing) in zip(provider["models"], listings, strict=True):
+            counts[type(listing).__name__] += 1
+            if isinstance(listing, RateCard) and isinstance(row["prices"], dict):
+                for key, meter in (("input_mtok", Meter.INPUT), ("output_mtok", Meter.OUTPUT)):
+                    price = row["prices"].get(key, 0)
+                    base = price["base"] if isinstance(price, dict) else price
+                    expected = Decimal(base).quantize(NANO)
+                    assert expected == listing.rates.get(meter, Rate(0)).per_million, name
+                    counts["checked"] += 1
+    assert counts == {"RateCard": 1309, "Unpriced": 157, "checked": 2588}

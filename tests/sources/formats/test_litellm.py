@@ -1,0 +1,337 @@
+"""LiteLLM's cost map, on built maps and on the recorded one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import Any
+
+import pytest
+
+from pricing_sync.prices.rates import (
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.formats import litellm
+from pricing_sync.sources.strict_json import Incomplete, Malformed
+
+from recorded import needs_samples, sample
+
+RECORDED = "litellm/2026-10-model-prices.json"
+PRICED = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(2_000_000_000)})
+
+
+def listed(fields: Any, model: str = "acme/m", owner: str = "acme") -> Listing:
+    body = json.dumps({model: {"litellm_provider": owner, "mode": "chat", **fields}}).encode()
+    [(name, listing)] = litellm.read(body, owner).rows
+    assert name == model
+    return listing
+
+
+def overrides(fields: Any, owner: str = "acme") -> list[tuple[When, dict[Meter, int]]]:
+    card = listed(PRICED | fields, owner=owner)
+    assert isinstance(card, RateCard), card
+    return [
+        (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
+        for override in card.overrides
+    ]
+
+
+def why(listing: Listing) -> str:
+    assert isinstance(listing, Unreadable), listing
+    return listing.why
+
+
+def test_prices_are_numbers_per_single_unit() -> None:
+    """Tokens, characters, seconds, pages and queries alike."""
+    assert listed(
+        {
+            "input_cost_per_token": 1e-6,
+            "cache_creation_input_token_cost_above_1hr": 2e-06,
+            "input_cost_per_character": 0.000022,
+            "input_cost_per_second": 3.083e-05,
+            "output_cost_per_second": 0.0,
+            "ocr_cost_per_page": 0.003,
+            "input_cost_per_query": 0.001,
+            "search_context_cost_per_query": {"search_context_size_low": 0.01},
+        }
+    ) == RateCard(
+        {
+            Meter.INPUT: Rate(1_000_000_000),
+            Meter.CACHE_WRITE_1H: Rate(2_000_000_000),
+            Meter.CHARACTER: Rate(22_000_000_000),
+            Meter.SECOND: Rate(30_830_000_000),
+            Meter.PAGE: Rate(3_000_000_000_000),
+            Meter.REQUEST: Rate(1_000_000_000_000),
+            Meter.WEB_SEARCH: Rate(10_000_000_000_000),
+        }
+    )
+
+
+def test_binary_noise_is_rounded_away() -> None:
+    """A float that went through JSON names the price it was made from."""
+    body = b'{"m":{"litellm_provider":"p","input_cost_per_token":1.0000000000000001e-07}}'
+    assert [("m", RateCard({Meter.INPUT: Rate(100_000_000)}))] == litellm.read(body, "p").rows
+
+
+def test_a_long_context_begins_one_token_above_its_threshold() -> None:
+    """LiteLLM bills it above the number, and for xAI at the number."""
+    long = {"input_cost_per_token_above_200k_tokens": 3e-6}
+    assert overrides(long) == [(When(min_input_tokens=200_001), {Meter.INPUT: 3_000_000_000})]
+    assert overrides(long, "xai") == [
+        (When(min_input_tokens=200_000), {Meter.INPUT: 3_000_000_000})
+    ]
+
+
+def test_the_order_of_overrides_is_that_of_the_bill() -> None:
+    """A long request on priority without a price of its own costs the standard long price, and one
+    in a batch the flat batch price; the later override wins."""
+    fields = {
+        "input_cost_per_token_above_200k_tokens_flex": 5e-6,
+        "input_cost_per_token_batches": 4e-6,
+        "input_cost_per_token_above_200k_tokens": 3e-6,
+        "input_cost_per_token_above_128k_tokens": 2e-6,
+        "input_cost_per_token_priority": 6e-6,
+    }
+    assert overrides(fields) == [
+        (When(service_tier="priority"), {Meter.INPUT: 6_000_000_000}),
+        (When(min_input_tokens=128_001), {Meter.INPUT: 2_000_000_000}),
+        (When(min_input_tokens=200_001), {Meter.INPUT: 3_000_000_000}),
+        (When(service_tier="batch"), {Meter.INPUT: 4_000_000_000}),
+        (When(min_input_tokens=200_001, service_tier="flex"), {Meter.INPUT: 5_000_000_000}),
+    ]
+
+
+def test_an_hour_of_cache_is_not_a_long_context() -> None:
+    """`above_1hr` belongs to the meter, `above_200k_tokens` is a condition, and both may meet."""
+    assert overrides({"cache_creation_input_token_cost_above_1hr_above_200k_tokens": 3e-6}) == [
+        (When(min_input_tokens=200_001), {Meter.CACHE_WRITE_1H: 3_000_000_000})
+    ]
+
+
+def test_tiers_begin_above_their_lower_bound() -> None:
+    """The first tier is the base; the last has no end. A whole request is billed at one tier."""
+    tiers = [
+        {"range": [0, 32000.0], "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+        {"range": [32000.0, 128000.0], "input_cost_per_token": 3e-6},
+    ]
+    card = listed({"tiered_pricing": tiers})
+    assert isinstance(card, RateCard)
+    assert card.rates == CARD.rates
+    assert [(When(min_input_tokens=32_001), {Meter.INPUT: Rate(3_000_000_000)})] == [
+        (override.when, override.rates) for override in card.overrides
+    ]
+
+
+@pytest.mark.parametrize(
+    "tiers",
+    [
+        [{"input_cost_per_token": 1e-6}],
+        [{"range": None, "input_cost_per_token": 1e-6}],
+        [{"range": [0], "input_cost_per_token": 1e-6}],
+        [{"range": [1000, 2000], "input_cost_per_token": 1e-6}],
+        [{"range": [0, 0], "input_cost_per_token": 1e-6}],
+        [{"range": [0, True], "input_cost_per_token": 1e-6}],
+        [{"range": [0, 1000], "region": "eu", "input_cost_per_token": 1e-6}],
+        [{"range": [0, 1000], "input_cost_per_token": "1e-6"}],
+        [{"range": [0, 1]}, {"range": [2, 3], "input_cost_per_token": 1e-6}],
+        {"range": [0, 1000]},
+    ],
+)
+def test_tiers_that_cannot_be_read_spoil_the_row(tiers: Any) -> None:
+    """A gap, an unknown condition or a missing bound leaves some request without its price."""
+    assert why(listed({"tiered_pricing": tiers})).startswith("tiered_pricing")
+
+
+def test_tiers_by_number_of_results_vary() -> None:
+    """How many results a search returns is no condition of a card."""
+    tiers = [{"input_cost_per_query": 0.005, "max_results_range": [0, 25]}]
+    listing = listed({"tiered_pricing": tiers})
+    assert isinstance(listing, Unpriced)
+    assert listing.why is Why.VARIES
+
+
+def test_off_peak_hours_are_told_in_the_zone_of_their_weekdays() -> None:
+    """00:00 to 01:00 UTC is 08:00 to 09:00 in Shanghai; without weekdays the zone is UTC."""
+    block = {
+        "input_cost_per_token": 5e-7,
+        "weekday_timezone": "Asia/Shanghai",
+        "hours_utc": "16:30-00:30",
+        "windows": [
+            {"hours_utc": ["00:00-01:00", "10:00-00:00"], "weekdays": [1, 2]},
+            {"hours_utc": "00:00-00:00", "weekdays": [6, 7]},
+        ],
+    }
+    half = {Meter.INPUT: 500_000_000}
+    early, weekend = frozenset({1, 2}), frozenset({6, 7})
+    assert overrides({"off_peak_pricing": block}) == [
+        (When(hours=(480, 540), weekdays=early, time_zone="Asia/Shanghai"), half),
+        (When(hours=(1080, 480), weekdays=early, time_zone="Asia/Shanghai"), half),
+        (When(weekdays=weekend, time_zone="Asia/Shanghai"), half),
+        (When(hours=(990, 30)), half),
+    ]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {},
+        {"windows": []},
+        {"windows": [{}]},
+        {"hours_utc": "25:00-26:00"},
+        {"hours_utc": "00:00"},
+        {"hours_utc": "00:00-00:00"},
+        {"hours_utc": [1]},
+        {"hours_utc": "16:30-00:30", "region": "eu"},
+        {"windows": [{"hours_utc": "16:30-00:30", "weekdays": [8]}]},
+        {"windows": [{"hours_utc": "16:30-00:30", "weekdays": []}]},
+        {"windows": [{"hours_utc": "16:30-00:30", "holidays": [1]}]},
+        {"windows": [{"weekdays": [1]}]},
+        {
+            "windows": [{"hours_utc": "16:30-00:30", "weekdays": [1]}],
+            "weekday_timezone": "Europe/Berlin",
+        },
+    ],
+)
+def test_hours_that_cannot_be_read_spoil_the_row(conditions: Any) -> None:
+    """Left out, they would let the low price apply all day."""
+    block = {"input_cost_per_token": 5e-7, **conditions}
+    assert why(listed(PRICED | {"off_peak_pricing": block})).startswith("off_peak_pricing")
+
+
+def test_two_prices_for_one_meter_leave_it_out() -> None:
+    """An image put in and an image made are not one thing; equal prices are."""
+    both = {"input_cost_per_image": 0.001, "output_cost_per_image": 0.134}
+    assert listed(PRICED | both) == CARD
+    made = listed({"input_cost_per_image": 0.0, "output_cost_per_image": 0.04})
+    assert RateCard({Meter.IMAGE: Rate(40_000_000_000_000)}) == made
+
+
+def test_a_search_that_costs_by_its_size_is_left_out() -> None:
+    """The three sizes agree in all but four of 437 recorded rows."""
+    sizes = {"search_context_size_low": 0.005, "search_context_size_high": 0.012}
+    assert listed(PRICED | {"search_context_cost_per_query": sizes}) == CARD
+
+
+@pytest.mark.parametrize("price", [True, "0.1", "1e-6", "1_000", "NaN", "", [], {}, -1e-6])
+@pytest.mark.parametrize("key", ["input_cost_per_token", "input_cost_per_token_batches"])
+def test_a_price_that_is_no_number_spoils_its_row(key: str, price: Any) -> None:
+    """LiteLLM would bill the negative one, and crash on the string."""
+    assert why(listed({**PRICED, key: price}))
+
+
+def test_null_names_no_price() -> None:
+    """LiteLLM bills it at nothing. Here that meter is not known, and alone it is no price."""
+    assert RateCard({Meter.OUTPUT: Rate(2_000_000_000)}) == listed(
+        {**PRICED, "input_cost_per_token": None}
+    )
+    assert Unpriced(Why.NOT_PUBLISHED) == listed({"input_cost_per_token": None})
+    assert Unpriced(Why.NOT_PUBLISHED) == listed({})
+
+
+def test_zero_is_free_only_where_the_id_says_so() -> None:
+    """Local models and subscriptions are at zero too."""
+    zero = {"input_cost_per_token": 0, "output_cost_per_token": 0.0}
+    assert isinstance(listed(zero, "ollama/llama3"), Unpriced)
+    free = RateCard({Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0)})
+    assert free == listed(zero, "acme/m:free")
+    assert free == listed(zero, "acme/m-free")
+
+
+def test_the_two_rows_that_are_no_models() -> None:
+    """The explanation of the format has zero prices and belongs to nobody."""
+    body = json.dumps(
+        {
+            "sample_spec": {"litellm_provider": "acme", "input_cost_per_token": 0.0},
+            "fallback_generalizations": {"rules": []},
+            "acme/m": {"litellm_provider": "acme", **PRICED},
+        }
+    ).encode()
+    assert [("acme/m", CARD)] == litellm.read(body, "acme").rows
+    assert litellm.providers(body) == ["acme"]
+
+
+def test_a_row_of_no_provider_is_nameless_everywhere() -> None:
+    """It may be a model of any of them."""
+    body = b'{"a":{"litellm_provider":"p"},"b":{"litellm_provider":null},"c":1,"d":{}}'
+    assert litellm.read(body, "p").rows == [
+        ("a", Unpriced(Why.NOT_PUBLISHED)),
+        (None, Unreadable("b: no litellm_provider")),
+        (None, Unreadable("c: no litellm_provider")),
+        (None, Unreadable("d: no litellm_provider")),
+    ]
+
+
+def test_prices_that_nobody_translates_are_counted() -> None:
+    """A tier of service that is not ours, a multiplier, a unit of another kind."""
+    fields = {
+        **PRICED,
+        "litellm_provider": "p",
+        "supports_vision": True,
+        "input_cost_per_token_ultrafast": 1e-5,
+        "regional_processing_uplift_multiplier_eu": 1.1,
+        "input_cost_per_pixel": 1e-8,
+    }
+    page = litellm.read(json.dumps({"m": fields}).encode(), "p")
+    assert [("m", CARD)] == page.rows
+    assert page.ignored == {
+        "row.input_cost_per_token_ultrafast": 1,
+        "row.regional_processing_uplift_multiplier_eu": 1,
+        "row.input_cost_per_pixel": 1,
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"\xff", b'{"a":'])
+def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+    """It is an error of the whole answer, never an empty list."""
+    with pytest.raises(Malformed, match="body: "):
+        litellm.read(body, "acme")
+
+
+def test_a_provider_that_is_not_there() -> None:
+    """Its absence says nothing of its models."""
+    with pytest.raises(Incomplete, match="no model of nobody"):
+        litellm.read(b'{"a":{"litellm_provider":"p"}}', "nobody")
+
+
+@needs_samples
+def test_every_recorded_token_price_is_the_published_one() -> None:
+    """Of 4,551 models: the four prices that most have, and that each row is there once."""
+    body = sample(RECORDED)
+    document = json.loads(body, parse_float=Decimal)
+    read = [row for owner in litellm.providers(body) for row in litellm.read(body, owner).rows]
+    listings = {model: listing for model, listing in read if model is not None}
+    assert len(read) == len(listings) == 4551
+    assert document.keys() - listings.keys() == {"sample_spec", "fallback_generalizations"}
+    kinds = Counter(type(listing).__name__ for listing in listings.values())
+    assert kinds == {"RateCard": 4291, "Unpriced": 260}
+    checked = 0
+    for model, listing in listings.items():
+        if isinstance(listing, RateCard) and "tiered_pricing" not in document[model]:
+            for key, meter in TOKEN_PRICES.items():
+                amount = femto(document[model].get(key, 0))
+                assert amount == listing.rates.get(meter, 0), (model, key)
+                checked += bool(amount)
+    assert checked > 8_000
+
+
+TOKEN_PRICES = {
+    "input_cost_per_token": Meter.INPUT,
+    "output_cost_per_token": Meter.OUTPUT,
+    "cache_read_input_token_cost": Meter.CACHE_READ,
+    "cache_creation_input_token_cost": Meter.CACHE_WRITE,
+}
+
+
+def femto(amount: Decimal | int) -> int:
+    """An amount per unit in whole 10⁻¹⁵."""
+    with localcontext(prec=60):
+        return int((Decimal(amount) * 10**15).to_integral_value(ROUND_HALF_EVEN))

@@ -1,0 +1,251 @@
+"""The models.dev catalog, on built documents and on the recorded one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pricing_sync.prices.rates import (
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.formats import models_dev
+from pricing_sync.sources.strict_json import Incomplete, Malformed
+
+from recorded import needs_samples, sample
+
+RECORDED = "models.dev/2026-05-14-api.json"
+NANO = Decimal("1e-9")
+PRICED = {"input": 1.25, "output": 10}
+CARD = RateCard({Meter.INPUT: Rate(1_250_000_000), Meter.OUTPUT: Rate(10_000_000_000)})
+
+
+def catalog(models: Any) -> bytes:
+    return json.dumps({"acme": {"id": "acme", "models": models}, "other": {"models": {}}}).encode()
+
+
+def listed(cost: Any, model: str = "a/b") -> Listing:
+    row = {"id": model, "cost": cost, "experimental": {"modes": {"fast": {"cost": {"input": 9}}}}}
+    [(name, listing)] = models_dev.read(catalog({model: row}), "acme").rows
+    assert name == model
+    return listing
+
+
+def overrides(cost: Any) -> list[tuple[When, dict[Meter, Rate]]]:
+    card = listed(PRICED | cost)
+    assert isinstance(card, RateCard), card
+    return [(override.when, dict(override.rates)) for override in card.overrides]
+
+
+def why(listing: Listing) -> str:
+    assert isinstance(listing, Unreadable), listing
+    return listing.why
+
+
+def test_prices_are_numbers_per_million() -> None:
+    """Every meter is told in US dollars per million tokens."""
+    assert listed({**PRICED, "cache_read": 0.125, "cache_write": 2, "input_audio": 3}) == RateCard(
+        {
+            Meter.INPUT: Rate(1_250_000_000),
+            Meter.OUTPUT: Rate(10_000_000_000),
+            Meter.CACHE_READ: Rate(125_000_000),
+            Meter.CACHE_WRITE: Rate(2_000_000_000),
+            Meter.INPUT_AUDIO: Rate(3_000_000_000),
+        }
+    )
+
+
+def test_experimental_modes_are_no_list_price() -> None:
+    """A `fast` mode has its own prices, which are not those of the model."""
+    assert listed(PRICED) == CARD
+
+
+def test_an_all_zero_model_is_unpriced_unless_its_id_says_free() -> None:
+    """A subscription lists its models at zero per token."""
+    zero = {"input": 0, "output": 0, "cache_read": 0}
+    assert listed(zero) == Unpriced(
+        Why.NOT_PER_TOKEN, "listed at zero: a subscription, or nothing that says it is free"
+    )
+    free = RateCard({Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0)})
+    assert free == listed(zero, "a/b:free")
+    assert free == listed(zero, "b-free")
+    assert isinstance(listed(zero, "free/b"), Unpriced)
+
+
+def test_a_zero_beside_prices_is_not_quoted() -> None:
+    """A cache that costs nothing to write is one that is not billed apart."""
+    assert listed({**PRICED, "cache_write": 0}) == CARD
+
+
+def test_no_cost_is_not_published() -> None:
+    """225 models of the recorded catalog have none."""
+    assert Unpriced(Why.NOT_PUBLISHED) == listed(None)
+
+
+@pytest.mark.parametrize("key", ["input", "output"])
+def test_a_missing_base_price_is_not_zero(key: str) -> None:
+    """Both are required by the catalog's schema."""
+    assert why(listed({**PRICED, key: None})) == f"cost.{key}: missing, though always listed"
+
+
+def test_a_tier_begins_one_token_above_its_size() -> None:
+    """The catalog's own readers bill it for more input than the size; the shortest comes first."""
+    tiers = [
+        {"input": 5, "output": 20, "tier": {"type": "context", "size": 256000}},
+        {"input": 2.5, "tier": {"type": "context", "size": 32000}},
+    ]
+    assert overrides({"tiers": tiers}) == [
+        (When(min_input_tokens=32001), {Meter.INPUT: Rate(2_500_000_000)}),
+        (
+            When(min_input_tokens=256001),
+            {Meter.INPUT: Rate(5_000_000_000), Meter.OUTPUT: Rate(20_000_000_000)},
+        ),
+    ]
+
+
+def test_the_legacy_tier_is_above_200_000() -> None:
+    """`context_over_200k` counts only where there are no tiers: beside them it repeats one of them
+    at 200,000, whatever that tier's size is."""
+    legacy = {"context_over_200k": {"input": 5}}
+    tiers = {"tiers": [{"input": 5, "tier": {"type": "context", "size": 272000}}]}
+    five = {Meter.INPUT: Rate(5_000_000_000)}
+    assert overrides(legacy) == [(When(min_input_tokens=200_001), five)]
+    assert overrides(legacy | tiers) == [(When(min_input_tokens=272_001), five)]
+
+
+@pytest.mark.parametrize(
+    "tier",
+    [
+        None,
+        {},
+        {"type": "context"},
+        {"size": 200000},
+        {"type": "context", "size": 0},
+        {"type": "context", "size": None},
+        {"type": "context", "size": -1},
+        {"type": "context", "size": True},
+        {"type": "region", "size": 200000},
+        {"type": "context", "size": 200000, "region": "eu"},
+        "context",
+    ],
+)
+def test_a_tier_whose_condition_cannot_be_read_spoils_the_row(tier: Any) -> None:
+    """Left out, the condition would let the tier's price apply to every request."""
+    assert why(listed(PRICED | {"tiers": [{"input": 5, "tier": tier}]})).startswith("cost.tiers[0]")
+
+
+def test_a_tier_with_another_condition_spoils_the_row() -> None:
+    """A key that is neither a price nor `tier` may be a condition."""
+    tier = {"input": 5, "tier": {"type": "context", "size": 1}, "region": "eu"}
+    assert why(listed(PRICED | {"tiers": [tier]})) == (
+        "cost.tiers.region: neither a price nor a condition that is known"
+    )
+
+
+def test_one_size_twice_spoils_the_row() -> None:
+    """Which of the two would win is not written anywhere."""
+    tier = {"input": 5, "tier": {"type": "context", "size": 7}}
+    assert why(listed(PRICED | {"tiers": [tier, tier]})) == (
+        "cost.tiers: [7, 7] name one size twice"
+    )
+
+
+@pytest.mark.parametrize("price", [True, "1_000", "１２", "NaN", "", [], -1, {"a": 1}])
+def test_a_price_that_is_no_number_spoils_its_row_only(price: Any) -> None:
+    """The row is unreadable under its id, and the row beside it keeps its price."""
+    models = {"bad": {"cost": {**PRICED, "input": price}}, "good": {"cost": PRICED}}
+    (_, bad), (_, good) = models_dev.read(catalog(models), "acme").rows
+    assert why(bad).startswith("cost.input: ")
+    assert good == CARD
+
+
+def test_a_row_that_is_no_object_spoils_itself_only() -> None:
+    """So does an id that is not safe to show."""
+    rows = models_dev.read(catalog({"x": 1, "y": None, "a b": {}, "z": {"cost": PRICED}}), "acme")
+    assert [model for model, _ in rows.rows] == ["x", "y", None, "z"]
+    assert [type(listing) for _, listing in rows.rows] == [Unreadable] * 3 + [RateCard]
+
+
+def test_an_unknown_price_key_is_counted() -> None:
+    """A new meter does not pass unseen, and does not spoil the row."""
+    page = models_dev.read(catalog({"a": {"cost": {**PRICED, "smell": 2}}}), "acme")
+    assert Counter({"cost.smell": 1}) == page.ignored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"acme":1}',
+        b'{"acme":{}}',
+        b'{"acme":{"models":1}',
+    ],
+)
+def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+    """It is an error of the whole answer, never an empty list."""
+    with pytest.raises(Malformed):
+        models_dev.read(body, "acme")
+
+
+def test_a_provider_that_is_not_there() -> None:
+    """Its absence says nothing of its models."""
+    with pytest.raises(Incomplete, match="nobody is not among the 2 providers"):
+        models_dev.read(catalog({}), "nobody")
+
+
+def test_another_provider_cannot_spoil_this_one() -> None:
+    """Only the part that is asked for is decoded."""
+    body = b'{"acme":{"models":{"a":{"cost":{"input":1.25,"output":10}}}},"other":{"models":0}}'
+    assert [("a", CARD)] == models_dev.read(body, "acme").rows
+
+
+def test_providers_are_the_keys() -> None:
+    """In alphabetical order."""
+    assert models_dev.providers(catalog({})) == ["acme", "other"]
+
+
+@needs_samples
+def test_every_recorded_rate_is_the_published_one() -> None:
+    """Of 4,518 models of 124 providers: each rate above zero, of each tier, and nothing else."""
+    body = sample(RECORDED)
+    counts: Counter[str] = Counter()
+    for provider, entry in json.loads(body, parse_float=Decimal).items():
+        listings = models_dev.read(body, provider).rows
+        assert len(entry["models"]) == len(listings)
+        for row, (model, listing) in zip(entry["models"].values(), listings, strict=True):
+            counts[type(listing).__name__] += 1
+            if isinstance(listing, RateCard):
+                assert published(row["cost"]) == stated(listing), (provider, model)
+    assert counts == {"RateCard": 3895, "Unpriced": 607, "Unreadable": 16}
+
+
+def published(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
+    tiers = [(tier["tier"]["size"] + 1, tier) for tier in cost.get("tiers", [])]
+    above_zero = [
+        (size, key, Decimal(amount).quantize(NANO))
+        for size, prices in [(0, cost), *tiers]
+        for key, amount in prices.items()
+        if key not in ("tiers", "tier", "context_over_200k") and amount
+    ]
+    return sorted(above_zero) or [(0, "input", Decimal(0)), (0, "output", Decimal(0))]
+
+
+def stated(card: RateCard) -> list[tuple[int, str, Decimal]]:
+    return sorted(
+        ((when.min_input_tokens if when else None) or 0, str(meter), rate.per_million)
+        for when, meter, rate in card.every_rate()
+    )

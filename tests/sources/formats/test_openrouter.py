@@ -1,0 +1,375 @@
+"""The OpenRouter dialect, on built rows and on every recorded day."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.formats import openrouter
+from pricing_sync.sources.strict_json import Malformed
+
+from recorded import SAMPLES, needs_samples
+
+DAYS = sorted(SAMPLES.glob("openrouter/20??-??-??.json")) if SAMPLES.is_dir() else []
+
+# Written down a second time on purpose: what each key counts, in words.
+METERS = {
+    "prompt": "input",
+    "completion": "output",
+    "input_cache_read": "cache_read",
+    "input_cache_write": "cache_write",
+    "input_cache_write_1h": "cache_write_1h",
+    "input_audio_cache": "cache_read_audio",
+    "internal_reasoning": "reasoning",
+    "audio": "input_audio",
+    "audio_output": "output_audio",
+    "image_token": "input_image",
+    "image_output": "output_image",
+    "request": "request",
+    "web_search": "web_search",
+}
+
+Plain = tuple[dict[str, int], list[tuple[int | None, dict[str, int]]]]
+
+
+def one(**pricing: Any) -> Listing:
+    """The listing of a model `a/b` with these prices."""
+    return listed("a/b", pricing)
+
+
+def listed(model: str, pricing: Any) -> Listing:
+    body = json.dumps({"data": [{"id": model, "pricing": pricing}]}).encode()
+    [(name, listing)] = openrouter.read(body).rows
+    assert name == model
+    return listing
+
+
+def overridden(**entry: Any) -> Listing:
+    return one(prompt="0.000001", completion="0.000002", overrides=[entry])
+
+
+def why(listing: Listing) -> str:
+    assert isinstance(listing, Unreadable), listing
+    return listing.why
+
+
+def test_prices_are_strings_per_single_unit() -> None:
+    """A token, a request and a search are each one unit: nothing is divided by a million."""
+    assert one(prompt="0.0000025", completion="0.00001", web_search="0.01") == RateCard(
+        {
+            Meter.INPUT: Rate(2_500_000_000),
+            Meter.OUTPUT: Rate(10_000_000_000),
+            Meter.WEB_SEARCH: Rate(10_000_000_000_000),
+        }
+    )
+
+
+def test_minus_one_varies() -> None:
+    """A router is listed at -1, which is not a price, not even a negative one."""
+    listing = listed("openrouter/auto", {"prompt": "-1", "completion": "-1"})
+    assert isinstance(listing, Unpriced)
+    assert listing.why is Why.VARIES
+
+
+def test_zero_is_free_only_where_the_id_says_so() -> None:
+    """Zero without `:free` is a model that is sold some other way."""
+    zero = {"prompt": "0", "completion": "0", "request": "0"}
+    assert listed("a/b:free", zero) == RateCard({Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0)})
+    assert listed("a/b", zero) == Unpriced(
+        Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free"
+    )
+
+
+def test_no_pricing_is_not_published() -> None:
+    """A model without prices is listed all the same."""
+    assert Unpriced(Why.NOT_PUBLISHED) == listed("a/b", None)
+    assert Unpriced(Why.NOT_PUBLISHED) == listed("a/b", {})
+
+
+@pytest.mark.parametrize(
+    "price", [True, "1_000", "１２", "NaN", "", [], {"a": 1}, "-0.1", "1e400", "0x10", " 1"]
+)
+def test_a_price_that_is_no_number_spoils_its_row_only(price: Any) -> None:
+    """The row is unreadable under its id, and the row beside it keeps its price."""
+    rows = [
+        {"id": "a/bad", "pricing": {"prompt": price, "completion": "0.1"}},
+        {"id": "a/good", "pricing": {"prompt": "0.1", "completion": "0.1"}},
+    ]
+    (_, bad), (_, good) = openrouter.read(json.dumps({"data": rows}).encode()).rows
+    assert why(bad).startswith("pricing.prompt: ")
+    assert isinstance(good, RateCard)
+
+
+def test_a_missing_base_price_is_not_zero() -> None:
+    """`prompt` and `completion` are in every recorded row, so a row without one is broken."""
+    assert why(one(prompt="0.1")) == "pricing.completion: missing, though always listed"
+
+
+def test_an_image_price_is_told_by_its_neighbours() -> None:
+    """Equal to the prompt it is per token, beside `request` per image, else nobody knows."""
+    token = one(prompt="0.1", completion="0.2", image="0.1")
+    whole = one(prompt="0.1", completion="0.2", image="0.005", request="0")
+    neither = one(prompt="0.1", completion="0.2", image="0.005")
+    assert isinstance(token, RateCard)
+    assert isinstance(whole, RateCard)
+    assert isinstance(neither, RateCard)
+    assert {Meter.INPUT, Meter.OUTPUT, Meter.INPUT_IMAGE} == token.rates.keys()
+    assert {Meter.INPUT, Meter.OUTPUT, Meter.IMAGE} == whole.rates.keys()
+    assert {Meter.INPUT, Meter.OUTPUT} == neither.rates.keys()
+
+
+def test_a_discount_is_already_in_the_price() -> None:
+    """The printed price is what is paid, whatever the discount beside it."""
+    assert one(prompt="0.1", completion="0.2", discount=0.26) == one(prompt="0.1", completion="0.2")
+
+
+def test_an_override_begins_one_token_above_its_number() -> None:
+    """OpenRouter's `min_prompt_tokens` is exclusive, ours inclusive; what it leaves out stays."""
+    card = overridden(min_prompt_tokens=32000, prompt="0.000003")
+    assert isinstance(card, RateCard)
+    [override] = card.overrides
+    assert When(min_input_tokens=32001) == override.when
+    assert {Meter.INPUT: Rate(3_000_000_000)} == override.rates
+
+
+def test_an_override_of_hours() -> None:
+    """HHMM in UTC as a number, and days by name."""
+    card = overridden(utc_start=2230, utc_end=600, utc_days=["Mon", "sunday"], prompt="0.1")
+    assert isinstance(card, RateCard)
+    assert When(hours=(1350, 360), weekdays=frozenset({1, 7})) == card.overrides[0].when
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"prompt": "0.1"},
+        {"min_prompt_tokens": None, "prompt": "0.1"},
+        {"min_prompt_tokens": 5, "quantization": "fp8", "prompt": "0.1"},
+        {"utc_start": 100, "prompt": "0.1"},
+        {"utc_start": 100, "utc_end": 2460, "prompt": "0.1"},
+        {"min_prompt_tokens": 5, "utc_days": ["caturday"], "prompt": "0.1"},
+        {"min_prompt_tokens": -1, "prompt": "0.1"},
+        {"min_prompt_tokens": 1.5, "prompt": "0.1"},
+        {"min_prompt_tokens": True, "prompt": "0.1"},
+    ],
+)
+def test_a_condition_that_cannot_be_read_spoils_the_row(entry: Any) -> None:
+    """Left out, it would widen the override to requests it was not meant for."""
+    assert why(overridden(**entry)).startswith("pricing.overrides[0]")
+
+
+def test_an_unknown_price_key_is_counted() -> None:
+    """A new meter does not pass unseen, and does not spoil the row."""
+    body = b'{"data":[{"id":"a/b","pricing":{"prompt":"1","completion":"1","smell":"2"}}]}'
+    assert Counter({"pricing.smell": 1}) == openrouter.read(body).ignored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"{}", b'{"data":null}', b'{"data":{}}', b"null", b"\xff", b'{"data":['],
+)
+def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+    """It is an error of the whole answer, never an empty list."""
+    with pytest.raises(Malformed, match="body: "):
+        openrouter.read(body)
+
+
+def femto(amount: str) -> int:
+    """An amount per unit in whole 10⁻¹⁵."""
+    with localcontext(prec=60):
+        return int((Decimal(amount) * 10**15).to_integral_value(ROUND_HALF_EVEN))
+
+
+def expected_rates(prices: Mapping[str, Any], *, list_of_2025: bool) -> dict[str, int]:
+    rates = {METERS[key]: femto(amount) for key, amount in prices.items() if key in METERS}
+    image = Decimal(prices.get("image", "0"))
+    if image and image == Decimal(prices.get("prompt", "-1")):
+        rates["input_image"] = femto(prices["image"])
+    elif image and list_of_2025:
+        rates["image"] = femto(prices["image"])
+    return rates
+
+
+def expected(row: Mapping[str, Any]) -> Plain | None:
+    """What a row's prices are by the published rules; None when it has none."""
+    prices = row["pricing"]
+    base = expected_rates(prices, list_of_2025="request" in prices)
+    if base["input"] < 0 or (not any(base.values()) and not row["id"].endswith(":free")):
+        return None
+    named = {meter: rate for meter, rate in base.items() if rate}
+    higher = [
+        (entry["min_prompt_tokens"] + 1, expected_rates(entry, list_of_2025=False))
+        for entry in prices.get("overrides", [])
+    ]
+    return named or {"input": 0, "output": 0}, higher
+
+
+def plain(card: RateCard) -> Plain:
+    return {str(meter): int(rate) for meter, rate in card.rates.items()}, [
+        (
+            override.when.min_input_tokens,
+            {str(meter): int(r) for meter, r in override.rates.items()},
+        )
+        for override in card.overrides
+    ]
+
+
+@needs_samples
+@pytest.mark.parametrize("day", DAYS, ids=lambda day: day.stem)
+def test_every_recorded_rate_is_the_published_one(day: Path) -> None:
+    """Each rate of each meter of each model, overrides included, to 10⁻¹⁵ per unit; and each row
+    is a card, unpriced or unreadable: none is dropped, and none is priced that should not be."""
+    body = day.read_bytes()
+    document = json.loads(body, parse_float=Decimal)
+    rows = document if isinstance(document, list) else document["data"]
+    read = openrouter.read(body).rows
+    assert [row["id"] for row in rows] == [model for model, _ in read]
+    kinds = Counter(type(listing) for _, listing in read)
+    assert len(rows) == kinds[RateCard] + kinds[Unpriced] + kinds[Unreadable]
+    for row, (model, listing) in zip(rows, read, strict=True):
+        card = expected(row)
+        assert card == (plain(listing) if isinstance(listing, RateCard) else None), model
+    assert kinds[Unreadable] == 0
+
+
+@needs_samples
+def test_the_recorded_days_show_what_they_are_there_to_show() -> None:
+    """Overrides, free models, routers and unsold ones all occur, so the test above is not idle."""
+    listings = [listing for day in DAYS for _, listing in openrouter.read(day.read_bytes()).rows]
+    cards = [listing for listing in listings if isinstance(listing, RateCard)]
+    unpriced = Counter(listing.why for listing in listings if isinstance(listing, Unpriced))
+    assert len(DAYS) == 11
+    assert sum(bool(card.overrides) for card in cards) > 100
+    assert sum(not any(card.rates.values()) for card in cards) > 100
+    assert unpriced[Why.VARIES] > 10
+    assert unpriced[Why.NOT_PER_TOKEN] > 10
+
+
+# Writing
+
+BASE = {Meter.INPUT: Rate(10**9), Meter.OUTPUT: Rate(10**10)}
+
+
+def dearer(when: When, meter: Meter = Meter.INPUT) -> RateCard:
+    return RateCard(BASE, (Conditional(when, {meter: Rate(5 * 10**9)}),))
+
+
+def read_back(pricing: Any, model: str = "a/b") -> Listing:
+    return listed(model, json.loads(json.dumps(pricing)))
+
+
+def test_rates_are_written_as_plain_decimals_of_dollars_per_unit() -> None:
+    """However small or large; a whole image is told from image tokens by `request` beside it."""
+    card = RateCard(
+        {
+            Meter.INPUT: Rate(1),
+            Meter.OUTPUT: Rate(2_500_000_000),
+            Meter.REQUEST: Rate(3 * 10**15),
+        }
+    )
+    assert {
+        "prompt": "0.000000000000001",
+        "completion": "0.0000025",
+        "request": "3",
+    } == openrouter.write(card)
+    image = RateCard({Meter.IMAGE: Rate(4 * 10**13)})
+    assert {"prompt": "0", "completion": "0", "image": "0.04", "request": "0"} == openrouter.write(
+        image
+    )
+    assert image == read_back(openrouter.write(image))
+
+
+def test_every_meter_of_the_dialect_is_read_back_as_it_was_written() -> None:
+    """Each at a rate of its own."""
+    meters = [Meter(name) for name in METERS.values()]
+    card = RateCard({meter: Rate(place + 10**9) for place, meter in enumerate(meters)})
+    assert card == read_back(openrouter.write(card))
+
+
+@pytest.mark.parametrize(
+    ("when", "written"),
+    [
+        (When(min_input_tokens=200_001), {"min_prompt_tokens": 200_000}),
+        (When(hours=(990, 30)), {"utc_start": 1630, "utc_end": 30}),
+        (
+            When(hours=(0, 1440), weekdays=frozenset({6, 7})),
+            {"utc_start": 0, "utc_end": 2400, "utc_days": ["sat", "sun"]},
+        ),
+        (
+            When(min_input_tokens=1, weekdays=frozenset({1})),
+            {"min_prompt_tokens": 0, "utc_days": ["mon"]},
+        ),
+    ],
+)
+def test_conditions_are_read_back_as_they_were_written(when: When, written: dict[str, Any]) -> None:
+    """With the boundary of the dialect: above a number of tokens, not at it."""
+    card = dearer(when)
+    pricing = openrouter.write(card)
+    assert pricing is not None
+    assert [written | {"prompt": "0.000005"}] == pricing["overrides"]
+    assert card == read_back(pricing)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        RateCard(BASE, currency="CNY"),
+        RateCard(BASE | {Meter.SECOND: Rate(1)}),
+        RateCard({Meter.CHARACTER: Rate(1)}),
+        RateCard({}, (Conditional(When(min_input_tokens=9), BASE),)),
+        RateCard({Meter.INPUT: Rate(7), Meter.IMAGE: Rate(7)}),
+        dearer(When(hours=(0, 60), time_zone="Asia/Shanghai")),
+        dearer(When(weekdays=frozenset({1}), time_zone="Asia/Shanghai")),
+        dearer(When(min_input_tokens=0)),
+        dearer(When()),
+        dearer(When(min_input_tokens=9), Meter.PAGE),
+        dearer(When(min_input_tokens=9), Meter.IMAGE),
+    ],
+)
+def test_what_the_dialect_cannot_say_is_not_said_at_all(card: RateCard) -> None:
+    """A price that is half said is a wrong one."""
+    assert openrouter.write(card) is None
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        When(service_tier="batch"),
+        When(region="eu"),
+        When(service_tier="flex", hours=(0, 60), time_zone="Asia/Shanghai"),
+    ],
+)
+def test_rates_of_tiers_and_regions_are_left_out(when: When) -> None:
+    """Who does not ask for them pays the base rates, which stay true."""
+    assert {"prompt": "0.000001", "completion": "0.00001"} == openrouter.write(dearer(when))
+
+
+@needs_samples
+@pytest.mark.parametrize("day", DAYS, ids=lambda day: day.stem)
+def test_every_recorded_card_is_read_back_as_it_was_written(day: Path) -> None:
+    """To the last rate and condition."""
+    cards = [
+        (model, listing)
+        for model, listing in openrouter.read(day.read_bytes()).rows
+        if model is not None and isinstance(listing, RateCard)
+    ]
+    assert len(cards) > 300
+    for model, card in cards:
+        assert card == read_back(openrouter.write(card), model), model

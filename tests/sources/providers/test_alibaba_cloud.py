@@ -1,0 +1,425 @@
+"""Alibaba Cloud Model Studio: the documented example, one recorded model, and built rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.prices.rates import (
+    Conditional,
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import next_page, read_answer
+from pricing_sync.sources.providers.alibaba_cloud import PROVIDER, PROVIDER_CN
+
+from recorded import needs_samples, sample
+
+
+def page(rows: list[Any], here: int = 1, size: int = 100, total: int | None = None) -> bytes:
+    """A built page of the list."""
+    count = len(rows) if total is None else total
+    output = {"total": count, "page_no": here, "page_size": size, "models": rows}
+    return json.dumps({"code": None, "message": None, "success": True, "output": output}).encode()
+
+
+def item(type_: str, price: Any, unit: str = "Per 1M tokens", **more: Any) -> dict[str, Any]:
+    return {"type": type_, "price": price, "price_unit": unit, "price_name": "", **more}
+
+
+def plain(input_: str, output: str) -> list[dict[str, Any]]:
+    return [item("input_token", input_), item("output_token", output)]
+
+
+def ranged(**ranges: Any) -> Listing:
+    """What the host in Singapore says of one built model; ranges as `{name: items}`."""
+    prices = [{"range_name": name, "prices": items} for name, items in ranges.items()]
+    return read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])]).listings["m"]
+
+
+def one(*items: Any) -> Listing:
+    """What the host in Singapore says of one built model with one range."""
+    return ranged(Default=list(items))
+
+
+def usd(per_million: int) -> Rate:
+    """Whole thousandths of a dollar per million."""
+    return Rate(per_million * 1_000_000)
+
+
+@needs_samples
+def test_the_documented_example() -> None:
+    """The example is of the Chinese host: two yuan, not two dollars. It shows 2 models of 168."""
+    document = json.loads(sample("alibaba-cloud/2026-09-list-models-docs-example.json"))
+    document["output"]["total"] = 2
+    body = json.dumps(document).encode()
+    assert read_answer(PROVIDER_CN, [body]).listings == {
+        "qwen3-max": RateCard(
+            {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(8_000_000_000)}, currency="CNY"
+        ),
+        "qwen-image-max": RateCard({Meter.IMAGE: Rate(75_000_000_000_000)}, currency="CNY"),
+    }
+
+
+@needs_samples
+def test_the_example_as_it_stands_is_a_part() -> None:
+    """Two models of 168 are no list."""
+    with pytest.raises(IncompleteAnswer):
+        read_answer(PROVIDER_CN, [sample("alibaba-cloud/2026-09-list-models-docs-example.json")])
+
+
+@needs_samples
+def test_the_recorded_prices() -> None:
+    """One model of the host in Beijing, its cache's hits included."""
+    prices = json.loads(sample("alibaba-cloud/2026-09-19-prices-array-beijing.json"))
+    answer = read_answer(PROVIDER_CN, [page([{"model": "MiniMax-M2.1", "prices": prices}])])
+    card = RateCard(
+        {
+            Meter.INPUT: Rate(2_100_000_000),
+            Meter.OUTPUT: Rate(8_400_000_000),
+            Meter.CACHE_READ: Rate(420_000_000),
+        },
+        currency="CNY",
+    )
+    assert {"MiniMax-M2.1": card} == answer.listings
+    assert {} == answer.ignored
+
+
+def test_the_host_makes_the_currency() -> None:
+    """The same words are dollars in Singapore and yuan in Beijing."""
+    row = {"model": "m", "prices": [{"range_name": "Default", "prices": plain("1", "4")}]}
+    rates = {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)}
+    dollars, yuan = (
+        read_answer(host, [page([row])]).listings["m"] for host in (PROVIDER, PROVIDER_CN)
+    )
+    assert RateCard(rates, currency="USD") == dollars
+    assert RateCard(rates, currency="CNY") == yuan
+
+
+@pytest.mark.parametrize(
+    "unit", ["每百万tokens", "每千tokens", "Per 1K tokens", "Per image", "", None]
+)
+def test_a_unit_that_is_not_known_here_is_refused(unit: Any) -> None:
+    """In Singapore a Chinese unit may be a price in yuan."""
+    assert isinstance(one(item("input_token", "1", unit)), Unreadable)
+
+
+@pytest.mark.parametrize("unit", ["Per 1M tokens", "per million tokens", "PER 1M  TOKENS"])
+def test_units_that_are_known(unit: str) -> None:
+    """Both English spellings, in any case."""
+    assert RateCard({Meter.INPUT: usd(1000)}) == one(item("input_token", "1", unit))
+
+
+def test_ranges_are_conditions_and_not_the_first_row() -> None:
+    """`32k<Input` is above 32,000, so at 32,001 tokens or more; the order of ranges is nothing."""
+    listing = ranged(
+        **{
+            "128k<Input<=256k": plain("3", "15"),
+            "Input<=32k": plain("1.2", "6"),
+            "32k<Input<=128k": plain("2.4", "12"),
+        }
+    )
+    assert listing == RateCard(
+        {Meter.INPUT: usd(1200), Meter.OUTPUT: usd(6000)},
+        (
+            Conditional(
+                When(min_input_tokens=32_001), {Meter.INPUT: usd(2400), Meter.OUTPUT: usd(12000)}
+            ),
+            Conditional(
+                When(min_input_tokens=128_001), {Meter.INPUT: usd(3000), Meter.OUTPUT: usd(15000)}
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "above"),
+    [
+        ("0<Token<=32k", "32k<Token<=128k", 32_001),
+        ("输入<=256k", "256k<输入<=1m", 256_001),
+        ("Input <= 1m", "1m < Input <= 2m", 1_000_001),
+        ("Input≤500", "500<Input≤1k", 501),
+    ],
+)
+def test_names_of_ranges(first: str, second: str, above: int) -> None:
+    """A `k` is a thousand tokens and an `m` a million."""
+    listing = ranged(**{first: plain("1", "4"), second: plain("2", "8")})
+    assert isinstance(listing, RateCard)
+    assert [When(min_input_tokens=above)] == [override.when for override in listing.overrides]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["720P"],
+        ["Input<32k"],
+        ["Input<=1" + "0" * 5000],
+        ["32k<Input<=128k"],
+        ["Input<=32k", "64k<Input<=128k"],
+        ["Input<=32k", "16k<Input<=128k"],
+        ["Input<=32k", "Default"],
+        ["Input<=0", "0<Input<=32k"],
+    ],
+    ids=[
+        "unknown",
+        "strict",
+        "endless",
+        "not from zero",
+        "gap",
+        "overlap",
+        "default and another",
+        "empty",
+    ],
+)
+def test_ranges_that_do_not_join_are_refused(names: list[str]) -> None:
+    """A request in a gap has no price, and one in an overlap has two."""
+    assert isinstance(ranged(**{name: plain("1", "4") for name in names}), Unreadable)
+
+
+def test_a_meter_priced_in_some_ranges_only_is_refused() -> None:
+    """Else a long request's cache would be priced like a short one's."""
+    cached = [*plain("1", "4"), item("input_token_cache", "0.2")]
+    listing = ranged(**{"Input<=32k": cached, "32k<Input<=128k": plain("2", "8")})
+    assert isinstance(listing, Unreadable)
+
+
+def test_batches_are_a_service_tier_in_every_range() -> None:
+    """The batch prices of a range apply when both the tier and the length do."""
+    low = [*plain("1", "4"), item("input_token_batch", "0.5"), item("output_token_batch", "2")]
+    high = [*plain("2", "8"), item("input_token_batch", "1"), item("output_token_batch", "4")]
+    listing = ranged(**{"Input<=32k": low, "32k<Input<=128k": high})
+    assert listing == RateCard(
+        {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)},
+        (
+            Conditional(
+                When(min_input_tokens=32_001), {Meter.INPUT: usd(2000), Meter.OUTPUT: usd(8000)}
+            ),
+            Conditional(
+                When(service_tier="batch"), {Meter.INPUT: usd(500), Meter.OUTPUT: usd(2000)}
+            ),
+            Conditional(
+                When(min_input_tokens=32_001, service_tier="batch"),
+                {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)},
+            ),
+        ),
+    )
+
+
+def test_thoughts_are_reasoning_where_a_model_can_do_without() -> None:
+    """Two prices of output: the plain one, and that of thinking."""
+    thinking = [item("thinking_input_token", "0.4"), item("thinking_output_token", "4")]
+    expected = {Meter.INPUT: usd(400), Meter.OUTPUT: usd(1200), Meter.REASONING: usd(4000)}
+    assert RateCard(expected) == one(*plain("0.4", "1.2"), *thinking)
+
+
+def test_thinking_prices_alone_are_the_prices() -> None:
+    """A model that always thinks has no other output."""
+    thinking = [
+        item("thinking_input_token", "0.4"),
+        item("thinking_output_token", "4"),
+        item("thinking_input_token_cache", "0.08"),
+    ]
+    expected = {Meter.INPUT: usd(400), Meter.OUTPUT: usd(4000), Meter.CACHE_READ: usd(80)}
+    assert RateCard(expected) == one(*thinking)
+
+
+def test_input_that_costs_more_when_thinking_is_refused() -> None:
+    """There is no condition for it."""
+    assert isinstance(one(*plain("1", "4"), item("thinking_input_token", "2")), Unreadable)
+
+
+def test_the_meters_of_caches() -> None:
+    """Hits that happen by themselves are told even where those asked for are cheaper."""
+    listing = one(
+        *plain("1", "4"),
+        item("input_token_cache_read", "0.1"),
+        item("input_token_cache", "0.2"),
+        item("input_token_cache_creation_5m", "1.25"),
+        item("input_token_cache_creation_1h", "2"),
+    )
+    assert isinstance(listing, RateCard)
+    assert usd(200) == listing.rates[Meter.CACHE_READ]
+    assert usd(1250) == listing.rates[Meter.CACHE_WRITE]
+    assert usd(2000) == listing.rates[Meter.CACHE_WRITE_1H]
+
+
+def test_hits_asked_for_are_told_where_there_are_no_others() -> None:
+    """A cache has one price then."""
+    listing = one(*plain("1", "4"), item("input_token_cache_read", "0.1"))
+    assert isinstance(listing, RateCard)
+    assert usd(100) == listing.rates[Meter.CACHE_READ]
+
+
+def test_sound_and_pictures_have_meters_of_their_own() -> None:
+    """One model, four kinds of token."""
+    expected = {
+        Meter.INPUT: usd(430),
+        Meter.INPUT_IMAGE: usd(780),
+        Meter.INPUT_AUDIO: usd(3810),
+        Meter.OUTPUT_AUDIO: usd(15110),
+    }
+    listing = one(
+        item("text_input_token", "0.43"),
+        item("vision_input_token", "0.78"),
+        item("audio_input_token", "3.81"),
+        item("multi_output_token", "15.11"),
+    )
+    assert RateCard(expected) == listing
+
+
+def test_two_prices_of_text_are_none() -> None:
+    """What text costs after pictures has no condition here."""
+    listing = one(item("purein_text_output_token", "1"), item("multiin_text_output_token", "3"))
+    assert isinstance(listing, Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (item("image_number", "0.075", "Per image"), {Meter.IMAGE: Rate(75_000_000_000_000)}),
+        (item("content_duration", "0.00012", "Per second"), {Meter.SECOND: Rate(120_000_000_000)}),
+        (
+            item("cosy_tts_number", "0.26", "Per 10,000 characters"),
+            {Meter.CHARACTER: Rate(26_000_000_000)},
+        ),
+        (item("embedding_token", "0.07"), {Meter.INPUT: Rate(70_000_000)}),
+    ],
+    ids=["image", "second", "character", "embedding"],
+)
+def test_what_is_not_a_chat(told: dict[str, Any], expected: dict[Meter, Rate]) -> None:
+    """Each unit with its meter."""
+    assert RateCard(expected) == one(told)
+
+
+def test_an_image_is_not_sold_by_the_token() -> None:
+    """A unit belongs to its type."""
+    assert isinstance(one(item("image_number", "0.075")), Unreadable)
+
+
+@pytest.mark.parametrize("type_", ["video_ratio_720p", "720P_no_audio", "image_thinking"])
+def test_what_no_meter_counts_is_not_priced(type_: str) -> None:
+    """A second of video has many prices."""
+    listing = one(item(type_, "0.1", "Per second"))
+    assert Unpriced(Why.NOT_PER_TOKEN, f"priced by {type_}") == listing
+
+
+def test_a_price_that_is_left_out_is_counted() -> None:
+    """A batch in a conversation is neither a batch nor a conversation."""
+    prices = [{"range_name": "Default", "prices": [*plain("1", "4"), item("x_batch_chat", "1")]}]
+    answer = read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])])
+    assert {"prices.x_batch_chat": 1} == answer.ignored
+    assert RateCard({Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)}) == answer.listings["m"]
+
+
+def test_an_unknown_type_is_unreadable() -> None:
+    """It may be the larger part of the bill."""
+    assert isinstance(one(*plain("1", "4"), item("dream_token", "1")), Unreadable)
+
+
+@pytest.mark.parametrize("band", ["standard", None, ""])
+def test_the_standard_price_is_of_every_hour(band: str | None) -> None:
+    """A band's price beside it is not the standard one."""
+    busy = item("input_token", "2", time_band="busy")
+    listing = one(busy, item("input_token", "1", time_band=band))
+    assert RateCard({Meter.INPUT: usd(1000)}) == listing
+
+
+def test_a_price_by_the_hour_alone_is_no_price() -> None:
+    """Which hours are meant is not in the answer."""
+    bands = [item("input_token", price, time_band=band) for price, band in ("2p", "1o")]
+    assert Unpriced(Why.VARIES, "priced by the time of day") == one(*bands)
+
+
+@pytest.mark.parametrize("prices", [None, []])
+def test_no_prices_are_no_price(prices: Any) -> None:
+    """Not zero."""
+    answer = read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])])
+    assert {"m": Unpriced(Why.NOT_PUBLISHED)} == answer.listings
+
+
+def test_a_model_listed_at_zero_is_not_free() -> None:
+    """Previews are listed at zero."""
+    listing = one(item("input_token", "0"), item("output_token", "0"))
+    assert isinstance(listing, Unpriced)
+    assert Why.NOT_PER_TOKEN is listing.why
+
+
+@pytest.mark.parametrize("price", [True, "1_000", "NaN", "-1", [], "$1"])
+def test_a_price_that_is_no_number_spoils_its_row_alone(price: Any) -> None:
+    """`True` is the integer 1 to Python, and no price."""
+    rows = [
+        {"model": model, "prices": [{"range_name": "Default", "prices": items}]}
+        for model, items in {"bad": [item("input_token", price)], "good": plain("1", "4")}.items()
+    ]
+    listings = read_answer(PROVIDER, [page(rows)]).listings
+    assert isinstance(listings["bad"], Unreadable)
+    assert isinstance(listings["good"], RateCard)
+
+
+def test_one_type_twice_with_two_prices_is_refused() -> None:
+    """Never the first row, never the last."""
+    assert isinstance(one(item("input_token", "1"), item("input_token", "2")), Unreadable)
+
+
+def test_pages_follow_to_the_last() -> None:
+    """Two models at one a page are two pages."""
+    assert {"page_no": "2"} == next_page(PROVIDER, page([{"model": "a"}], size=1, total=2), 1)
+    assert next_page(PROVIDER, page([{"model": "b"}], here=2, size=1, total=2), 2) is None
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page([{"model": "a"}], size=1, total=2)],
+        [page([], size=1, total=2)],
+        [page([{"model": "a"}], size=1, total=2), page([{"model": "b"}], size=1, total=2)],
+        [page([])],
+    ],
+    ids=["one of two", "empty", "the first number again", "no models"],
+)
+def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
+    """Absence means nothing unless every page is there."""
+    with pytest.raises(IncompleteAnswer):
+        read_answer(PROVIDER, pages)
+
+
+def test_a_failure_told_with_status_200_is_a_failure() -> None:
+    """With the provider's own words."""
+    body = b'{"code": "InvalidApiKey", "message": "Invalid API-key provided.", "success": false}'
+    with pytest.raises(DecodeError, match=r"InvalidApiKey: Invalid API-key provided\."):
+        read_answer(PROVIDER, [body])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!doctype html><html></html>",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"success": true}',
+        b'{"success": true, "output": {"models": []}}',
+    ],
+)
+def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+    """An error page is not an empty list."""
+    with pytest.raises(DecodeError):
+        read_answer(PROVIDER, [body])
+
+
+def test_the_key_of_a_region_comes_first() -> None:
+    """A key of one region is refused in another."""
+    assert PROVIDER.key is not None
+    assert PROVIDER_CN.key is not None
+    assert PROVIDER.key.variables[0] == "DASHSCOPE_API_KEY"
+    assert PROVIDER_CN.key.variables[0] == "ALIBABA_CLOUD_API_KEY_CHINA"

@@ -1,0 +1,121 @@
+"""Chutes: the recorded list of 2025, and built rows in the shape it has now."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.prices.rates import (
+    Answer,
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    Why,
+)
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.chutes import PROVIDER
+
+from recorded import needs_samples, sample
+
+BLENDED = Unpriced(Why.NOT_PUBLISHED, "one blended price, of no meter in particular")
+ZERO = Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
+
+
+def answer(*rows: Any) -> Answer:
+    """What is made of a built list."""
+    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+
+
+def one(**pricing: Any) -> Listing:
+    """What is made of one built row."""
+    return answer({"id": "a/b-TEE", "pricing": pricing}).listings["a/b-TEE"]
+
+
+def old(**price: Any) -> Listing:
+    """What is made of one built row in the older shape."""
+    return answer({"id": "m", "price": price}).listings["m"]
+
+
+@needs_samples
+def test_the_recorded_list() -> None:
+    """One price for everything is a price for nothing in particular; zero is not even that."""
+    listings = read_answer(PROVIDER, [sample("chutes/2025-07-25-v1-models.json")]).listings
+    assert 62 == len(listings)
+    assert {BLENDED, ZERO} == set(listings.values())
+    assert BLENDED == listings["deepseek-ai/DeepSeek-R1"]
+    assert ZERO == listings["Qwen/Qwen3-235B-A22B-Instruct-2507"]
+    assert Counter(listings.values())[ZERO] < Counter(listings.values())[BLENDED]
+
+
+def test_a_price_is_per_million() -> None:
+    """The names are those that others use per token."""
+    assert RateCard(
+        {
+            Meter.INPUT: Rate(270_000_000),
+            Meter.OUTPUT: Rate(1_000_000_000),
+            Meter.CACHE_READ: Rate(135_000_000),
+        }
+    ) == one(prompt=0.27, completion=1, input_cache_read=0.135)
+
+
+def test_a_string_is_not_a_price_per_million() -> None:
+    """It is how the others write a price per token: read here it would be a millionth of it."""
+    expected = Unreadable("pricing.prompt: a string, as prices per token are elsewhere")
+    assert expected == one(prompt="0.00000027", completion="0.000001")
+
+
+def test_zero_is_not_free() -> None:
+    """It is a trial, or a price that is yet to come."""
+    assert ZERO == one(prompt=0, completion=0, input_cache_read=0.0)
+    assert RateCard({Meter.INPUT: Rate(270_000_000)}) == one(prompt=0.27, input_cache_read=0)
+
+
+def test_the_older_price_does_not_count_beside_the_newer() -> None:
+    """A row may have both."""
+    row = {"id": "m", "pricing": {"prompt": 0.27}, "price": {"usd": 9, "tao": 1}}
+    assert RateCard({Meter.INPUT: Rate(270_000_000)}) == answer(row).listings["m"]
+
+
+def test_the_older_price_is_of_no_meter() -> None:
+    """And TAO is not a currency that anyone here converts."""
+    assert BLENDED == old(usd=0.27216, tao=0.0006)
+    assert ZERO == old(usd=0, tao=0)
+    assert Unpriced(Why.NOT_PUBLISHED) == old(tao=0.0006)
+    assert Unpriced(Why.NOT_PUBLISHED) == answer({"id": "m"}).listings["m"]
+
+
+@pytest.mark.parametrize("price", [True, -1, [], {}, "NaN", 10**40])
+def test_what_is_not_an_amount_spoils_its_row(price: Any) -> None:
+    """In Python True is the number 1."""
+    assert isinstance(one(prompt=price, completion=1), Unreadable)
+
+
+def test_the_older_price_is_read_as_strictly() -> None:
+    """True is no price of one dollar."""
+    assert isinstance(old(usd=True), Unreadable)
+
+
+def test_a_new_price_does_not_pass_unseen() -> None:
+    """A key that nobody translates is counted."""
+    row = {"id": "m", "pricing": {"prompt": 1, "request": 2}}
+    assert {"pricing.request": 1} == answer(row).ignored
+
+
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
+def test_what_is_not_a_list_of_models(body: bytes) -> None:
+    """It is an error of the whole answer."""
+    with pytest.raises(DecodeError, match="chutes: body: "):
+        read_answer(PROVIDER, [body])
+
+
+def test_an_empty_list_is_incomplete() -> None:
+    """It does not withdraw every model."""
+    with pytest.raises(IncompleteAnswer, match="lists no models"):
+        answer()

@@ -1,0 +1,299 @@
+"""DeepInfra: both of its lists as recorded, and built rows for what they do not hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.prices.rates import (
+    Answer,
+    Conditional,
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.deepinfra import PROVIDER
+
+from recorded import needs_samples, sample
+
+#: 1 and 4 dollars per million tokens.
+CENTS = {"type": "tokens", "cents_per_input_token": 0.0001, "cents_per_output_token": 0.0004}
+RATES = {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)}
+
+
+def answer(*rows: Any) -> Answer:
+    """What is made of a built list in cents."""
+    return read_answer(PROVIDER, [json.dumps(rows).encode()])
+
+
+def one(**pricing: Any) -> Listing:
+    """What is made of one built row in cents."""
+    return answer({"model_name": "a/b", "pricing": pricing}).listings["a/b"]
+
+
+def openai_one(metadata: Any) -> Listing:
+    """What is made of one built row of the OpenAI-like list."""
+    body = json.dumps({"object": "list", "data": [{"id": "a/b", "metadata": metadata}]})
+    return read_answer(PROVIDER, [body.encode()]).listings["a/b"]
+
+
+@needs_samples
+def test_the_recorded_row_in_cents() -> None:
+    """4.5e-05 cents a token are 45 cents a million, and 0.15555556 of it is 7."""
+    said = read_answer(PROVIDER, [sample("deepinfra/2026-05-12-models-list-one-row.json")])
+    card = RateCard(
+        {
+            Meter.INPUT: Rate(450_000_000),
+            Meter.OUTPUT: Rate(2_250_000_000),
+            Meter.CACHE_READ: Rate(70_000_000),
+        }
+    )
+    assert {"moonshotai/Kimi-K2.5": card} == said.listings
+    assert {} == said.ignored
+
+
+@needs_samples
+def test_the_recorded_excerpt_in_cents() -> None:
+    """Service tiers multiply every rate, seconds are seconds, and a row needs a name."""
+    said = read_answer(PROVIDER, [sample("deepinfra/2026-09-models-list-excerpt.json")])
+    assert said.listings["deepseek-ai/DeepSeek-V4-Pro"] == RateCard(
+        {
+            Meter.INPUT: Rate(1_300_000_000),
+            Meter.OUTPUT: Rate(2_600_000_000),
+            Meter.CACHE_READ: Rate(100_000_000),
+        },
+        (
+            Conditional(
+                When(service_tier="flex"),
+                {
+                    Meter.INPUT: Rate(1_040_000_000),
+                    Meter.OUTPUT: Rate(2_080_000_000),
+                    Meter.CACHE_READ: Rate(80_000_000),
+                },
+            ),
+            Conditional(
+                When(service_tier="priority"),
+                {
+                    Meter.INPUT: Rate(1_950_000_000),
+                    Meter.OUTPUT: Rate(3_900_000_000),
+                    Meter.CACHE_READ: Rate(150_000_000),
+                },
+            ),
+        ),
+    )
+    assert RateCard({Meter.SECOND: Rate(10_000_000_000)}) == said.listings["x/whisper"]
+    assert len(said.nameless) == 1
+
+
+@needs_samples
+def test_the_recorded_list_in_dollars() -> None:
+    """78 of 142 models have a price, in dollars per million, the noise of floats rounded away."""
+    said = read_answer(PROVIDER, [sample("deepinfra/2026-03-01-v1-openai-models.json")])
+    assert len(said.listings) == 142
+    assert sum(isinstance(listing, RateCard) for listing in said.listings.values()) == 78
+    assert {} == said.ignored
+    assert said.listings["deepseek-ai/DeepSeek-V3.1-Terminus"] == RateCard(
+        {
+            Meter.INPUT: Rate(210_000_000),
+            Meter.OUTPUT: Rate(790_000_000),
+            Meter.CACHE_READ: Rate(130_000_000),
+        }
+    )
+    assert Unpriced(Why.NOT_PUBLISHED) == said.listings["BAAI/bge-m3"]
+
+
+def test_both_lists_name_one_price() -> None:
+    """0.0001 cents a token and 1 dollar a million are the same rate."""
+    dollars = {"pricing": {"input_tokens": 1, "output_tokens": 3.9999999999999996}}
+    assert RateCard(RATES) == one(**CENTS) == openai_one(dollars)
+
+
+def test_a_cached_price_has_the_precision_of_its_multiple() -> None:
+    """0.0799999993 is 0.08 in either list."""
+    dollars = {"pricing": {"input_tokens": 0.43, "cache_read_tokens": 0.0799999993}}
+    expected = {Meter.INPUT: Rate(430_000_000), Meter.CACHE_READ: Rate(80_000_000)}
+    cents = {"cents_per_input_token": 4.3e-05, "rate_per_input_token_cached": 0.18604651}
+    assert RateCard(expected) == openai_one(dollars) == one(type="tokens", **cents)
+
+
+def test_a_discount_is_taken_off_everything() -> None:
+    """What is told is what is charged: at 30 % off, 0.70 of 1 and of each multiple of it."""
+    listing = one(
+        **CENTS,
+        discount=0.3,
+        discount_ends_at=1790000000,
+        rate_per_input_token_cached=0.1,
+        rate_per_service_tier_priority=2,
+    )
+    base = {
+        Meter.INPUT: Rate(700_000_000),
+        Meter.OUTPUT: Rate(2_800_000_000),
+        Meter.CACHE_READ: Rate(70_000_000),
+    }
+    priority = {
+        Meter.INPUT: Rate(1_400_000_000),
+        Meter.OUTPUT: Rate(5_600_000_000),
+        Meter.CACHE_READ: Rate(140_000_000),
+    }
+    override = Conditional(When(service_tier="priority"), priority)
+    assert RateCard(base, (override,)) == listing
+
+
+@pytest.mark.parametrize("discount", [1, 1.5, 30, -0.1, True, "30%"])
+def test_a_discount_that_is_no_fraction_is_refused(discount: Any) -> None:
+    """30 is not 30 %, and nothing is given away."""
+    assert isinstance(one(**CENTS, discount=discount), Unreadable)
+
+
+@pytest.mark.parametrize("discount", [None, 0])
+def test_no_discount_is_none(discount: Any) -> None:
+    """The list price is what is charged."""
+    assert RateCard(RATES) == one(**CENTS, discount=discount)
+
+
+def test_writes_to_the_cache_are_multiples_of_the_input() -> None:
+    """Five minutes cost 1.25 times the input, an hour twice."""
+    listing = one(**CENTS, rate_per_explicit_cache_write_token={"5m": 1.25, "1h": 2.0})
+    writes = {Meter.CACHE_WRITE: Rate(1_250_000_000), Meter.CACHE_WRITE_1H: Rate(2_000_000_000)}
+    assert RateCard(RATES | writes) == listing
+
+
+def test_two_prices_of_a_write_are_none() -> None:
+    """A write that happens by itself and one that was asked for are one meter here."""
+    explicit = {"rate_per_explicit_cache_write_token": {"5m": 1.25}}
+    assert isinstance(one(**CENTS, **explicit, rate_per_input_token_cache_write=1), Unreadable)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate_per_input_token_cached": True},
+        {"rate_per_input_token_cached": -0.1},
+        {"rate_per_input_token_cached": 1000},
+        {"rate_per_input_token_cached": 1e-9},
+        {"rate_per_service_tier_flex": "NaN"},
+        {"rate_per_explicit_cache_write_token": {"1d": 3}},
+        {"rate_per_explicit_cache_write_token": 1.25},
+        {"cents_per_input_token": True},
+        {"cents_per_input_token": "1_000"},
+        {"cents_per_input_token": -0.0001},
+        {"cents_per_input_token": 1e12, "rate_per_service_tier_priority": 100},
+        {"type": "moon_phases"},
+        {"type": None},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_spoils_its_row_alone(wrong: dict[str, Any]) -> None:
+    """No multiple and no price is guessed."""
+    bad = {"model_name": "a/bad", "pricing": CENTS | wrong}
+    listings = answer(bad, {"model_name": "a/good", "pricing": CENTS}).listings
+    assert isinstance(listings["a/bad"], Unreadable)
+    assert RateCard(RATES) == listings["a/good"]
+
+
+@pytest.mark.parametrize("zero", [0, None])
+def test_a_multiple_of_zero_makes_nothing_free(zero: Any) -> None:
+    """A cache without a price costs what the input does."""
+    assert RateCard(RATES) == one(**CENTS, rate_per_input_token_cached=zero)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"full": "$1 in $4 out $0.2 cached <= 32K, $2 in $8 out $0.4 cached > 32K"},
+        {"short": "$1 in $4 out ≤ 128K"},
+        {"table": {"columns": ["context", "in"], "rows": [["<= 32K", 1], ["> 32K", 2]]}},
+    ],
+    ids=["full", "short", "table"],
+)
+def test_tiers_told_in_prose_leave_no_price(words: dict[str, Any]) -> None:
+    """The lowest tier alone would underbill every long request."""
+    listing = one(**CENTS, **words)
+    assert isinstance(listing, Unpriced)
+    assert Why.VARIES is listing.why
+
+
+def test_words_that_repeat_the_price_change_nothing() -> None:
+    """Not every sentence is a tier."""
+    assert RateCard(RATES) == one(**CENTS, full="$1 in $4 out / 1M tokens", short="$1/$4")
+
+
+@pytest.mark.parametrize(
+    ("pricing", "expected"),
+    [
+        ({"type": "input_tokens", "cents_per_input_token": 1e-06}, {Meter.INPUT: Rate(10_000_000)}),
+        ({"type": "time", "cents_per_sec": 0.05}, {Meter.SECOND: Rate(500_000_000_000)}),
+        (
+            {"type": "input_length", "cents_per_input_sec": 0.00075},
+            {Meter.SECOND: Rate(7_500_000_000)},
+        ),
+        (
+            {"type": "output_length", "cents_per_output_sec": 2},
+            {Meter.SECOND: Rate(20_000_000_000_000)},
+        ),
+        (
+            {"type": "input_character_length", "cents_per_input_chars": 6.2e-05},
+            {Meter.CHARACTER: Rate(620_000_000)},
+        ),
+    ],
+    ids=lambda value: value.get("type", ""),
+)
+def test_each_way_of_selling_has_its_meter(
+    pricing: dict[str, Any], expected: dict[Meter, Rate]
+) -> None:
+    """Embeddings by the token, speech by the second or the character."""
+    assert RateCard(expected) == one(**pricing)
+
+
+@pytest.mark.parametrize("type_", ["image_units", "frame_units", "frame", "uptime"])
+def test_units_of_its_own_are_no_meter(type_: str) -> None:
+    """An image unit is not an image, and a machine's uptime is not a model's second."""
+    expected = Unpriced(Why.NOT_PER_TOKEN, f"type {type_}")
+    assert expected == one(type=type_, cents_per_image_unit=0.1, cents_per_sec=0.05)
+
+
+def test_zero_is_a_price_not_set() -> None:
+    """Characters at 0.0 are not free."""
+    listing = one(type="input_character_length", cents_per_input_chars=0.0)
+    assert isinstance(listing, Unpriced)
+    assert Why.NOT_PUBLISHED is listing.why
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"pricing": None}])
+def test_no_metadata_is_no_price(metadata: Any) -> None:
+    """The OpenAI-like list is silent on images and embeddings."""
+    assert Unpriced(Why.NOT_PUBLISHED) == openai_one(metadata)
+
+
+def test_a_true_in_dollars_is_no_price() -> None:
+    """`True` is the integer 1 to Python."""
+    assert isinstance(openai_one({"pricing": {"input_tokens": True}}), Unreadable)
+
+
+def test_a_price_that_nobody_translates_is_counted() -> None:
+    """A new meter must not pass unseen."""
+    said = answer({"model_name": "a/b", "pricing": CENTS | {"cents_per_thought": 1}})
+    assert {"pricing.cents_per_thought": 1} == said.ignored
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"object": "list", "data": []}'])
+def test_an_empty_list_is_no_list(body: bytes) -> None:
+    """DeepInfra has not closed shop."""
+    with pytest.raises(IncompleteAnswer):
+        read_answer(PROVIDER, [body])
+
+
+@pytest.mark.parametrize("body", [b"", b"<!doctype html><html></html>", b"{}", b"null", b"[1"])
+def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+    """An error page is not an empty list."""
+    with pytest.raises(DecodeError):
+        read_answer(PROVIDER, [body])

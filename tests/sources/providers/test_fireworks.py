@@ -1,0 +1,204 @@
+"""Fireworks: the recorded lists, and built rows for what they do not hold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.prices.rates import (
+    Answer,
+    Conditional,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import next_page, read_answer
+from pricing_sync.sources.providers.fireworks import PROVIDER
+
+from recorded import needs_samples, sample
+
+CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)})
+PRIORITY = Conditional(
+    When(service_tier="priority"),
+    {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(8_000_000_000)},
+)
+
+
+def item(sku: str, amount: Any, unit: str = "1M tokens") -> dict[str, Any]:
+    return {"sku": sku, "amount": amount, "unit": unit}
+
+
+def row(mode: str | None, input_: Any = "1", output: Any = "4", **more: Any) -> dict[str, Any]:
+    """A built row of the model `m`."""
+    items = [item("LLM output tokens", output), item("LLM input tokens (uncached)", input_)]
+    return {"id": "m", "serverless_mode": mode, "pricing": items, **more}
+
+
+def answer(*rows: Any) -> Answer:
+    """What is made of a built list."""
+    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+
+
+@needs_samples
+def test_the_recorded_list() -> None:
+    """26 rows are 17 models: nine priority rows join their standard ones."""
+    said = read_answer(PROVIDER, [sample("fireworks/2026-10-08-v1-serverless-models.json")])
+    assert len(said.listings) == 17
+    assert {} == said.ignored
+    assert said.listings["accounts/fireworks/models/kimi-k3"] == RateCard(
+        {
+            Meter.INPUT: Rate(3_000_000_000),
+            Meter.CACHE_READ: Rate(300_000_000),
+            Meter.OUTPUT: Rate(15_000_000_000),
+        },
+        (
+            Conditional(
+                When(service_tier="priority"),
+                {
+                    Meter.INPUT: Rate(3_750_000_000),
+                    Meter.CACHE_READ: Rate(375_000_000),
+                    Meter.OUTPUT: Rate(18_750_000_000),
+                },
+            ),
+        ),
+    )
+    assert said.listings["accounts/fireworks/routers/kimi-k3-fast"] == RateCard(
+        {
+            Meter.INPUT: Rate(4_500_000_000),
+            Meter.CACHE_READ: Rate(450_000_000),
+            Meter.OUTPUT: Rate(22_500_000_000),
+        }
+    )
+    embedding = said.listings["accounts/fireworks/models/qwen3-embedding-8b"]
+    assert RateCard({Meter.INPUT: Rate(100_000_000)}) == embedding
+    assert "accounts/fireworks/models/glm-5p2" not in said.listings
+    assert Unpriced(Why.NOT_PUBLISHED) == said.listings["firerouter/auto"]
+
+
+@needs_samples
+def test_the_recorded_list_without_prices() -> None:
+    """The other endpoint names 38 models and not one price."""
+    said = read_answer(
+        PROVIDER, [sample("fireworks/2025-10-10-inference-v1-models-no-prices.json")]
+    )
+    assert {Unpriced(Why.NOT_PUBLISHED): 38} == Counter(said.listings.values())
+
+
+@pytest.mark.parametrize("order", [("standard", "priority"), ("priority", "standard")])
+def test_priority_is_a_condition_of_the_standard_card(order: tuple[str, str]) -> None:
+    """Whichever row comes last, the price of a plain request is the standard one."""
+    rows = {"standard": row("standard"), "priority": row("priority", "2", "8")}
+    expected = RateCard(CARD.rates, (PRIORITY,))
+    assert {"m": expected} == answer(*(rows[mode] for mode in order)).listings
+
+
+def test_priority_alone_prices_nothing_else() -> None:
+    """Without a standard row, nobody said what a plain request costs."""
+    assert {"m": RateCard({}, (PRIORITY,))} == answer(row("priority", "2", "8")).listings
+
+
+def test_fast_is_a_model_called_by_another_name() -> None:
+    """A request names the router, so the router has the price."""
+    fast = row("fast", "2", "8", usage_identifier="routers/m-fast")
+    listings = answer(row("standard"), fast).listings
+    assert {"m": CARD, "routers/m-fast": RateCard(PRIORITY.rates)} == listings
+
+
+@pytest.mark.parametrize("mode", ["fast", "turbo"])
+def test_a_row_that_cannot_be_called_is_nameless(mode: str) -> None:
+    """It spoils no other row, and is not dropped."""
+    said = answer(row("standard"), row(mode, "2", "8"))
+    assert {"m": CARD} == said.listings
+    assert len(said.nameless) == 1
+    assert mode in said.nameless[0]
+
+
+def test_two_rows_that_disagree_are_refused() -> None:
+    """Two standard prices of one model are none; the same twice is one."""
+    assert isinstance(answer(row("standard"), row("standard", "2")).listings["m"], Unreadable)
+    assert {"m": CARD} == answer(row("standard"), row("standard")).listings
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        item("LLM cache writes", "1"),
+        item("LLM output tokens", "4", unit="1K tokens"),
+        item("LLM output tokens", "5"),
+    ],
+    ids=["sku", "unit", "another price"],
+)
+def test_what_is_not_known_by_name_spoils_the_model(odd: dict[str, Any]) -> None:
+    """Half a card would bill the other half at nothing."""
+    pricing = [*row("standard")["pricing"], odd]
+    assert isinstance(answer(row("standard", pricing=pricing)).listings["m"], Unreadable)
+
+
+@pytest.mark.parametrize("price", [True, "1_000", "NaN", "-1", None, {"units": 1}])
+def test_a_price_that_is_no_number_is_not_a_price(price: Any) -> None:
+    """`True` is the integer 1 to Python; a null names nothing, and the rest is as it was."""
+    listing = answer(row("standard", price)).listings["m"]
+    if price is None:
+        assert RateCard({Meter.OUTPUT: Rate(4_000_000_000)}) == listing
+    else:
+        assert isinstance(listing, Unreadable)
+
+
+def test_an_unreadable_tier_spoils_the_model() -> None:
+    """A card without the tier would bill priority requests at the standard price."""
+    listings = answer(row("standard"), row("priority", True)).listings
+    assert isinstance(listings["m"], Unreadable)
+
+
+def test_a_model_listed_at_zero_is_not_free() -> None:
+    """Nothing in a row says that it is free."""
+    listing = answer(row("standard", "0", "0")).listings["m"]
+    assert isinstance(listing, Unpriced)
+    assert Why.NOT_PER_TOKEN is listing.why
+
+
+@pytest.mark.parametrize("key", ["nextPageToken", "next_page_token"])
+def test_pages_follow_by_token(key: str) -> None:
+    """The token is spelled in two ways, and an empty one ends the list."""
+    body = {"data": [row("standard")], key: "abc"}
+    assert {"pageToken": "abc"} == next_page(PROVIDER, json.dumps(body).encode(), 1)
+    assert next_page(PROVIDER, json.dumps({**body, key: ""}).encode(), 1) is None
+
+
+def test_a_list_that_goes_on_is_not_whole() -> None:
+    """Absence means nothing unless every page is there."""
+    body = {"data": [row("standard")], "nextPageToken": "abc"}
+    with pytest.raises(IncompleteAnswer):
+        read_answer(PROVIDER, [json.dumps(body).encode()])
+
+
+def test_an_empty_list_is_no_list() -> None:
+    """Fireworks has not closed shop."""
+    with pytest.raises(IncompleteAnswer):
+        answer()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<!doctype html><html></html>", b"{}", b"[]", b"null", b'{"data": {}}']
+)
+def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+    """An error page is not an empty list."""
+    with pytest.raises(DecodeError):
+        read_answer(PROVIDER, [body])
+
+
+def test_the_rows_of_one_model_may_fall_on_two_pages() -> None:
+    """Standard and priority make one card wherever the page ends."""
+    pages = [
+        json.dumps({"data": [row("priority", "2", "8")], "nextPageToken": "x"}).encode(),
+        json.dumps({"data": [row("standard")]}).encode(),
+    ]
+    assert {"m": RateCard(CARD.rates, (PRIORITY,))} == read_answer(PROVIDER, pages).listings

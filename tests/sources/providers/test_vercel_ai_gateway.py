@@ -1,0 +1,259 @@
+"""Vercel AI Gateway: the recorded list, the documentation's example, and built rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.prices.rates import (
+    Answer,
+    Conditional,
+    Listing,
+    Meter,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    When,
+    Why,
+)
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.vercel_ai_gateway import PROVIDER
+
+from recorded import needs_samples, sample
+
+BASE = {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(12_000_000_000)}
+
+
+def answer(*rows: Any) -> Answer:
+    """What is made of a built list."""
+    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+
+
+def typed(type_: str | None, **pricing: Any) -> Listing:
+    """What is made of one built row of that type."""
+    return answer({"id": "a/b", "type": type_, "pricing": pricing}).listings["a/b"]
+
+
+def one(**pricing: Any) -> Listing:
+    """What is made of one built row of a model that writes text."""
+    return typed("language", **{"input": "0.000002", "output": "0.000012", **pricing})
+
+
+def tiers(*entries: tuple[int, str]) -> list[dict[str, Any]]:
+    return [{"cost": cost, "min": begins} for begins, cost in entries]
+
+
+def why(listing: Listing) -> str:
+    assert isinstance(listing, Unreadable), listing
+    return listing.why
+
+
+@needs_samples
+def test_the_recorded_list() -> None:
+    """In 2025 every model had two prices per token and no type."""
+    read = read_answer(PROVIDER, [sample("vercel/2025-07-25-v1-models.json")])
+    assert {RateCard: 78} == Counter(type(listing) for listing in read.listings.values())
+    expected = RateCard({Meter.INPUT: Rate(80_000_000), Meter.OUTPUT: Rate(240_000_000)})
+    assert expected == read.listings["alibaba/qwen-3-14b"]
+    assert {} == read.ignored
+
+
+@needs_samples
+def test_the_example_of_the_documentation() -> None:
+    """Four meters have one long tier: it is one condition."""
+    read = read_answer(PROVIDER, [sample("vercel/2026-v1-models-docs-example.json")])
+    assert {
+        "google/gemini-3-pro": RateCard(
+            {
+                Meter.INPUT: Rate(2_000_000_000),
+                Meter.OUTPUT: Rate(12_000_000_000),
+                Meter.CACHE_READ: Rate(200_000_000),
+                Meter.CACHE_WRITE: Rate(2_000_000_000),
+            },
+            (
+                Conditional(
+                    When(min_input_tokens=200_001),
+                    {
+                        Meter.INPUT: Rate(4_000_000_000),
+                        Meter.OUTPUT: Rate(18_000_000_000),
+                        Meter.CACHE_READ: Rate(400_000_000),
+                        Meter.CACHE_WRITE: Rate(4_000_000_000),
+                    },
+                ),
+            ),
+        )
+    } == read.listings
+    assert {} == read.ignored
+
+
+def test_tiers_ascend_and_are_merged() -> None:
+    """A meter that has no tier at a boundary keeps what it has there."""
+    listing = one(
+        input_tiers=tiers((256_001, "0.000008"), (0, "0.000002"), (128_001, "0.000004")),
+        output_tiers=tiers((0, "0.000012"), (256_001, "0.000024")),
+    )
+    middle = Conditional(When(min_input_tokens=128_001), {Meter.INPUT: Rate(4_000_000_000)})
+    last = Conditional(
+        When(min_input_tokens=256_001),
+        {Meter.INPUT: Rate(8_000_000_000), Meter.OUTPUT: Rate(24_000_000_000)},
+    )
+    assert RateCard(BASE, (middle, last)) == listing
+
+
+def test_the_first_tier_is_the_base() -> None:
+    """It has no `min` in some rows, and some rows have the tiers alone."""
+    first = [{"cost": "0.000001", "max": 64_000}, {"cost": "0.000002", "min": 64_000}]
+    long = Conditional(When(min_input_tokens=64_000), {Meter.CACHE_READ: Rate(2_000_000_000)})
+    expected = RateCard({**BASE, Meter.CACHE_READ: Rate(1_000_000_000)}, (long,))
+    assert expected == one(input_cache_read_tiers=first)
+
+
+def test_a_first_tier_at_another_price_is_unreadable() -> None:
+    """One of the two is not what it seems."""
+    assert "first tier" in why(one(input_tiers=tiers((0, "0.000003"))))
+
+
+def test_two_tiers_at_one_boundary_are_unreadable() -> None:
+    """Neither is left out."""
+    listing = one(input_tiers=tiers((0, "0.000002"), (9, "0.000003"), (9, "0.000004")))
+    assert "begin at one token" in why(listing)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "0.1",
+        {},
+        [1],
+        [{"min": 0}],
+        [{"cost": True, "min": 9}],
+        [{"cost": "0.1", "min": -1}],
+        [{"cost": "0.1", "min": 0.5}],
+    ],
+)
+def test_broken_tiers_spoil_the_row(broken: Any) -> None:
+    """Without them long requests would be billed at the base."""
+    assert why(one(input_tiers=broken)).startswith("pricing.input_tiers: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "price", "expected"),
+    [
+        ("input_cache_read", "0.0000002", {Meter.CACHE_READ: Rate(200_000_000)}),
+        ("input_cache_write", "0.0000025", {Meter.CACHE_WRITE: Rate(2_500_000_000)}),
+        ("audio_input_token_cost", "0.000032", {Meter.INPUT_AUDIO: Rate(32_000_000_000)}),
+        ("audio_output_token_cost", "0.000064", {Meter.OUTPUT_AUDIO: Rate(64_000_000_000)}),
+        ("image", "0.04", {Meter.IMAGE: Rate(40_000_000_000_000)}),
+        ("web_search", "10", {Meter.WEB_SEARCH: Rate(10_000_000_000_000)}),
+        ("speech_input_character_cost", "0.000015", {Meter.CHARACTER: Rate(15_000_000_000)}),
+        (
+            "transcription_duration_cost_per_second",
+            "0.0001",
+            {Meter.SECOND: Rate(100_000_000_000)},
+        ),
+    ],
+)
+def test_each_price_names_its_meter(key: str, price: str, expected: Any) -> None:
+    """All per single unit but the search: ten dollars are for a thousand of them."""
+    assert RateCard({**BASE, **expected}) == one(**{key: price})
+
+
+def test_what_is_no_rate_is_not_reported() -> None:
+    """And what is one, and is not translated, is."""
+    row = {"input": "0.000002", "varies_by_provider": True, "fast": {}, "maps_search": "14"}
+    read = answer({"id": "a/b", "type": "language", "pricing": row})
+    assert {"pricing.fast": 1, "pricing.maps_search": 1} == read.ignored
+
+
+def test_service_tiers_are_conditions() -> None:
+    """Each for all requests, then for those above its own threshold; built, as never recorded."""
+    flex = {
+        "input": "0.000001",
+        "output": "0.000006",
+        "long_context": {"threshold": 272_000, "input": "0.000002"},
+    }
+    priority = {"input": "0.000004"}
+    assert RateCard(
+        BASE,
+        (
+            Conditional(
+                When(service_tier="flex"),
+                {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(6_000_000_000)},
+            ),
+            Conditional(
+                When(service_tier="flex", min_input_tokens=272_001),
+                {Meter.INPUT: Rate(2_000_000_000)},
+            ),
+            Conditional(When(service_tier="priority"), {Meter.INPUT: Rate(4_000_000_000)}),
+        ),
+    ) == one(service_tiers={"flex": flex, "priority": priority})
+
+
+def test_an_unknown_service_tier_does_not_pass_unseen() -> None:
+    """It changes no other price."""
+    row = {"input": "0.000002", "service_tiers": {"turbo": {"input": "1"}}}
+    read = answer({"id": "a/b", "pricing": row})
+    assert RateCard({Meter.INPUT: Rate(2_000_000_000)}) == read.listings["a/b"]
+    assert {"pricing.service_tiers.turbo": 1} == read.ignored
+
+
+@pytest.mark.parametrize(
+    "broken", [[], {"flex": 1}, {"flex": {"input": True}}, {"flex": {"long_context": {}}}]
+)
+def test_broken_service_tiers_spoil_the_row(broken: Any) -> None:
+    """Without them a tier's requests would be billed at the base."""
+    assert why(one(service_tiers=broken)).startswith("pricing.service_tiers")
+
+
+def test_an_image_that_costs_by_its_size_has_no_one_price() -> None:
+    """The flat price beside the matrix is that of one size; tokens keep theirs."""
+    matrix = [{"size": "1K", "cost": "0.04"}, {"size": "4K", "cost": "0.24"}]
+    priced = {"image": "0.04", "image_dimension_quality_pricing": matrix}
+    assert Unpriced(Why.NOT_PER_TOKEN, "type image") == typed("image", **priced)
+    assert RateCard(BASE) == one(**priced)
+    assert RateCard({Meter.IMAGE: Rate(40_000_000_000_000)}) == typed("image", image="0.04")
+
+
+def test_an_embedding_has_a_price_for_input_alone() -> None:
+    """That is a whole price."""
+    expected = RateCard({Meter.INPUT: Rate(20_000_000)})
+    assert expected == typed("embedding", input="0.00000002")
+
+
+@pytest.mark.parametrize("type_", ["video", "reranking", "speech", "realtime"])
+def test_other_types_without_a_price_are_not_sold_by_the_token(type_: str) -> None:
+    """Their matrices count what nobody here counts."""
+    expected = Unpriced(Why.NOT_PER_TOKEN, f"type {type_}")
+    assert expected == typed(type_, video_duration_pricing=[{"cost_per_second": "0.4"}])
+
+
+def test_a_model_of_text_without_a_price() -> None:
+    """Unknown is not free, and neither is zero."""
+    assert Unpriced(Why.NOT_PUBLISHED) == typed("language")
+    assert Unpriced(Why.NOT_PUBLISHED) == answer({"id": "a/b"}).listings["a/b"]
+    zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero")
+    assert zero == one(input="0", output="0", input_cache_read="0")
+
+
+@pytest.mark.parametrize("price", [True, "true", "NaN", "-1", "1_0", "", [], {}])
+def test_what_is_not_an_amount_spoils_its_row(price: Any) -> None:
+    """Each of these is something that some general parser takes for a number."""
+    assert why(one(input=price)).startswith("pricing.input: ")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
+def test_what_is_not_a_list_of_models(body: bytes) -> None:
+    """It is an error of the whole answer."""
+    with pytest.raises(DecodeError, match="vercel-ai-gateway: body: "):
+        read_answer(PROVIDER, [body])
+
+
+def test_an_empty_list_is_incomplete() -> None:
+    """It does not withdraw every model."""
+    with pytest.raises(IncompleteAnswer, match="lists no models"):
+        answer()

@@ -1,0 +1,547 @@
+"""Reading price lists strictly: what is a number, what is a row, what is a whole answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw, Struct
+
+from pricing_sync.prices.rates import (
+    Coin,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    Unreadable,
+    Why,
+)
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    Amount,
+    BadAmount,
+    Fields,
+    Incomplete,
+    Malformed,
+    Page,
+    envelope,
+    guard,
+    is_model_id,
+    is_named,
+    merge,
+    nested,
+    number,
+    rate,
+    rates,
+    read_keyed,
+    read_rows,
+    shorten,
+    whole,
+    without_zeros,
+)
+
+FIELDS: Fields = {
+    "in": Amount(Meter.INPUT, Per.MILLION),
+    "prompt": Amount(Meter.INPUT, Per.ONE),
+    "out": Amount(Meter.OUTPUT, Per.MILLION, Coin.CENT),
+    "note": None,
+}
+
+NOT_NUMBERS = [
+    "true",
+    "false",
+    "[]",
+    "{}",
+    "[1]",
+    '""',
+    '"free"',
+    '"1_000"',
+    '"1,000"',
+    '" 1"',
+    '"1 "',
+    '"+1"',
+    '"1."',
+    '".5"',
+    '"01"',
+    '"0x10"',
+    '"１２"',
+    '"١٢"',
+    '"NaN"',
+    "NaN",
+    '"Infinity"',
+    "-Infinity",
+    '"$1"',
+    '"1\\u0030"',
+    '"1',
+    '1"',
+    "1 1",
+    "9" * 5000,
+    '"' + "9" * 81 + '"',
+]
+
+
+def raw(text: str) -> Raw:
+    return Raw(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", "0"),
+        ("-1", "-1"),
+        ("3", "3"),
+        ("0.18000000000000002", "0.18000000000000002"),
+        ('"0.0000000833333333333333"', "8.33333333333333E-8"),
+        ("5e-07", "5E-7"),
+        ('"5E-07"', "5E-7"),
+        ("1e+3", "1E+3"),
+        ('"-1"', "-1"),
+    ],
+)
+def test_numbers_are_exact(text: str, expected: str) -> None:
+    """A JSON number, bare or in a string, digit by digit."""
+    assert Decimal(expected) == number(raw(text), "price")
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS)
+def test_what_is_no_number_is_refused(text: str) -> None:
+    """General parsers take many of these. The error says where, and shows one short line."""
+    for read in (number, whole):
+        with pytest.raises(BadAmount, match=r"^price: .{0,80} is not a number$"):
+            read(raw(text), "price")
+    with pytest.raises(BadAmount, match=r"^price: .{0,80} is not a number$"):
+        rate(raw(text), "price", Per.ONE)
+
+
+@pytest.mark.parametrize("text", ["1e400", "1e-400", "1e999999999", '"-1e61"'])
+def test_numbers_beyond_all_money_are_refused(text: str) -> None:
+    """They are not expanded either."""
+    with pytest.raises(BadAmount, match=r"^price: "):
+        number(raw(text), "price")
+    with pytest.raises(BadAmount, match=r"^price: "):
+        rate(raw(text), "price", Per.ONE)
+
+
+def test_absent_and_null_name_no_price() -> None:
+    """Neither is zero."""
+    for nothing in (ABSENT, raw("null")):
+        assert not is_named(nothing)
+        assert number(nothing, "price") is None
+        assert whole(nothing, "price") is None
+        assert rate(nothing, "price", Per.ONE) is None
+    assert is_named(raw("0"))
+    assert Rate(0) == rate(raw("0"), "price", Per.ONE)
+
+
+def test_the_word_null_in_a_string_is_not_null() -> None:
+    """It is a price that nobody can read."""
+    with pytest.raises(BadAmount, match=r'^price: "null" is not a number$'):
+        rate(raw('"null"'), "price", Per.ONE)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0", 0), ('"32000"', 32_000), ("2e5", 200_000)])
+def test_counts(text: str, expected: int) -> None:
+    """Whole, in whichever way JSON writes them."""
+    assert expected == whole(raw(text), "limit")
+
+
+@pytest.mark.parametrize("text", ["1.5", "-1", "1000000000001", "1e15", '"0.1"'])
+def test_what_is_no_count_is_refused(text: str) -> None:
+    """A threshold of half a token, or of a thousand trillion, is a misreading."""
+    with pytest.raises(BadAmount, match=r"^limit: .* is not a count$"):
+        whole(raw(text), "limit")
+
+
+def test_a_rate_needs_its_unit() -> None:
+    """The same digits are three different prices."""
+    assert Rate(2_500_000_000) == rate(raw("2.5"), "price", Per.MILLION)
+    assert Rate(2_500_000_000_000) == rate(raw('"2.5"'), "price", Per.THOUSAND)
+    assert Rate(25_000_000) == rate(raw("2.5"), "price", Per.MILLION, Coin.CENT)
+
+
+def test_a_rate_below_zero_is_refused() -> None:
+    """What -1 means is for the provider's file to say, before it asks for a rate."""
+    with pytest.raises(BadAmount, match=r"^price: -1 is below zero$"):
+        rate(raw('"-1"'), "price", Per.ONE)
+
+
+def test_a_rate_that_would_vanish_is_refused() -> None:
+    """Rounding a price to zero would make it free."""
+    with pytest.raises(BadAmount, match=r"^price: 1e-16 is finer than"):
+        rate(raw("1e-16"), "price", Per.ONE)
+
+
+@given(st.text())
+def test_any_text_is_a_json_number_or_refused(text: str) -> None:
+    """What is read from a string is what JSON would read without its quotes."""
+    field = Raw(b'"' + text.encode("utf-8", "replace") + b'"')
+    try:
+        value = number(field, "price")
+    except BadAmount as error:
+        assert len(str(error)) < 300  # noqa: PT017  either outcome is fine
+        return
+    assert value == Decimal(json.loads(text, parse_float=str, parse_int=str))
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value=1000, places=12))
+def test_digits_survive(amount: Decimal) -> None:
+    """Twelve decimals per million are far from the edge of the exact."""
+    text = f"{amount:f}"
+    assert amount == number(raw(text), "price")
+    assert rate(raw(text), "price", Per.ONE) == rate(raw(f'"{text}"'), "price", Per.ONE)
+
+
+@given(st.floats())
+def test_floats_are_read_as_they_are_written(amount: float) -> None:
+    """NaN and the infinities are refused; the rest is its own shortest text."""
+    text = json.dumps(amount)
+    try:
+        value = number(raw(text), "price")
+    except BadAmount:
+        assert amount != amount or not 1e-60 < abs(amount) < 1e60
+        return
+    assert Decimal(text) == value
+
+
+def test_rates_of_an_object() -> None:
+    """Known fields with their units, zeros included; null names nothing."""
+    ignored: Counter[str] = Counter()
+    prices = {"in": raw('"2.5"'), "out": raw("0"), "note": raw('"any"'), "prompt": raw("null")}
+    assert {Meter.INPUT: Rate(2_500_000_000), Meter.OUTPUT: Rate(0)} == rates(
+        prices, FIELDS, ignored
+    )
+    assert Counter() == ignored
+
+
+def test_two_fields_may_name_one_rate() -> None:
+    """Some lists say it per token and per million in one object."""
+    prices = {"prompt": raw('"0.000003"'), "in": raw("3")}
+    assert {Meter.INPUT: Rate(3_000_000_000)} == rates(prices, FIELDS, Counter())
+
+
+def test_two_fields_that_disagree_are_refused() -> None:
+    """A unit has changed, and nobody can say which."""
+    prices = {"prompt": raw('"0.000003"'), "in": raw("0.003")}
+    with pytest.raises(BadAmount, match=r"^pricing\.in: 0\.003 per million, and elsewhere another"):
+        rates(prices, FIELDS, Counter())
+
+
+def test_unknown_keys_are_counted() -> None:
+    """A new meter must not pass unseen; a null one is no meter."""
+    ignored = Counter({"pricing.video": 1})
+    prices = {"in": raw("1"), "video": raw("{}"), "smell": raw("null")}
+    rates(prices, FIELDS, ignored)
+    rates({"video": raw("1")}, FIELDS, ignored, "tiers[0]")
+    assert Counter({"pricing.video": 2, "tiers[0].video": 1}) == ignored
+
+
+def test_without_zeros() -> None:
+    """For sources whose zero means that nothing is quoted."""
+    assert {Meter.INPUT: Rate(1)} == without_zeros({Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(0)})
+
+
+class Envelope(Struct):
+    models: list[Raw]
+    total: int | None = None
+
+
+class Row(Struct, rename={"id": "modelId"}):
+    id: str
+    price: Raw = ABSENT
+
+
+def listing(row: Row, ignored: Counter[str]) -> Listing:
+    ignored["seen"] += 1
+    found = rate(row.price, "price", Per.MILLION)
+    return Unpriced(Why.NOT_PUBLISHED) if found is None else RateCard({Meter.INPUT: found})
+
+
+def page(body: str) -> Page:
+    answer = envelope(body.encode(), Envelope)
+    return read_rows(answer.models, Row, listing, answer.total)
+
+
+def rows(*entries: object) -> Page:
+    return page(json.dumps({"models": entries}))
+
+
+ONE_DOLLAR = RateCard({Meter.INPUT: Rate(1_000_000_000)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Gone.</html>",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"models":{}}',
+        b'{"models":null}',
+        b'{"models":[]',
+        b'{"models":[]}x',
+        b'{"models":[],"total":"3"}',
+        b'{"models":[1,NaN]}',
+        b"\xff\xfe",
+        b"\x00",
+        rb'{"models":["\ud800"]}',
+        b"[" * 100_000,
+        b'{"models":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_a_broken_envelope_is_malformed(body: bytes) -> None:
+    """An error of the whole answer: where, why, and little of the body."""
+    with pytest.raises(Malformed, match=r"^body: ") as raised:
+        envelope(body, Envelope)
+    assert ("body", True) == (raised.value.where, len(str(raised.value)) < 300)
+
+
+def test_rows_fail_one_at_a_time() -> None:
+    """A bad amount, a bad shape and a bad name spoil only their own row."""
+    answer = rows(
+        {"modelId": "a/good", "price": "1"},
+        {"modelId": "a/bad", "price": True},
+        {"modelId": "a/quiet"},
+        {"modelId": 5},
+        "text",
+        {"modelId": "a/last", "price": 1},
+    )
+    assert [
+        ("a/good", ONE_DOLLAR),
+        ("a/bad", Unreadable("price: true is not a number")),
+        ("a/quiet", Unpriced(Why.NOT_PUBLISHED)),
+        ("a/last", ONE_DOLLAR),
+    ] == [pair for pair in answer.rows if pair[0] is not None]
+    assert ["row 3: ", "row 4: "] == [
+        str(entry)[:7] for model, entry in answer.rows if model is None
+    ]
+    assert Counter({"seen": 4}) == answer.ignored
+
+
+class Sized(Struct):
+    id: str
+    size: int
+
+
+def test_a_row_of_the_wrong_shape_keeps_its_name() -> None:
+    """So that the model is known to be listed, and its stored price stands."""
+    answer = read_rows([raw('{"id":"a/b","size":"large"}')], Sized, lambda *_: ONE_DOLLAR)
+    assert [("a/b", Unreadable)] == [(model, type(entry)) for model, entry in answer.rows]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "",
+        " ",
+        "a b",
+        "a\nb",
+        "a\x00",
+        "a\u200bb",
+        "\u202egpt",
+        "ｇｐｔ",
+        "gpt\u00e9",
+        "<script>",
+        "=cmd",
+        "-rf",
+        "../../etc/passwd",
+        "/etc",
+        '"quoted"',
+        "'quoted'",
+        "back\\slash",
+        "`tick`",
+        "a" * 201,
+    ],
+)
+def test_names_that_could_hurt_are_no_model_ids(model: str) -> None:
+    """The row is kept, without a name."""
+    assert not is_model_id(model)
+    answer = rows({"modelId": model, "price": 1})
+    assert [None] == [name for name, _ in answer.rows]
+    assert str(answer.rows[0][1]).isprintable()
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gpt-4o", "z-ai/glm-5.2:free", "~openai/gpt-latest", "@cf/meta/llama-3.1-8b", "a" * 200],
+)
+def test_names_that_are_model_ids(model: str) -> None:
+    """Spelled exactly as published."""
+    assert is_model_id(model)
+    assert [(model, ONE_DOLLAR)] == rows({"modelId": model, "price": 1}).rows
+
+
+@given(st.text(max_size=250))
+def test_a_model_id_is_printable_ascii(model: str) -> None:
+    """Whatever passes can be put on a line of a log."""
+    if is_model_id(model):
+        assert model.isascii()
+        assert model.isprintable()
+        assert not re.search(r"[\s<>\"'`\\]", model)
+        assert model[0] not in "=+-."
+
+
+def test_guard_catches_bad_amounts_only() -> None:
+    """A mistake in our own code is not a price that cannot be read."""
+
+    def broken(row: Row, ignored: Counter[str]) -> Listing:
+        raise KeyError(row.id, ignored)
+
+    with pytest.raises(KeyError):
+        guard(broken, Row("a"), Counter())
+
+
+def test_merge_joins_pages() -> None:
+    """The rows of all pages, and the ignored keys summed."""
+    first = rows({"modelId": "a", "price": 1}, {"modelId": ""})
+    second = rows({"modelId": "b"})
+    assert (
+        {"a": ONE_DOLLAR, "b": Unpriced(Why.NOT_PUBLISHED)},
+        ["row 1:  is not a model id"],
+        Counter({"seen": 2}),
+    ) == merge([first, second])
+
+
+def test_a_model_listed_twice_in_the_same_words_is_one_listing() -> None:
+    """1 and 1.0 are the same words here: the same rate."""
+    twice = rows({"modelId": "a", "price": 1}, {"modelId": "a", "price": "1.0"})
+    assert {"a": ONE_DOLLAR} == merge([twice])[0]
+
+
+def test_a_model_listed_twice_with_different_prices_is_unreadable() -> None:
+    """On one page or on two, and in either order; a third row does not settle it."""
+    one, two = {"modelId": "a", "price": 1}, {"modelId": "a", "price": 2}
+    expected = {"a": Unreadable("listed twice, with different prices")}
+    assert expected == merge([rows(one, two)])[0]
+    assert expected == merge([rows(two), rows(one)])[0]
+    assert expected == merge([rows(one, two, one)])[0]
+    assert expected == merge([rows(one, two, two)])[0]
+
+
+def test_ids_that_differ_in_case_are_two_models() -> None:
+    """Models are never matched by guesswork."""
+    both = merge([rows({"modelId": "A/x", "price": 1}, {"modelId": "a/x", "price": 2})])[0]
+    assert {"A/x", "a/x"} == both.keys()
+
+
+def test_fewer_rows_than_the_total_is_incomplete() -> None:
+    """A model that is missing from such an answer is not gone."""
+    with pytest.raises(Incomplete, match=r"^body: 1 of 2 models$"):
+        merge([page('{"models":[{"modelId":"a"}],"total":2}')])
+
+
+def test_totals_are_met_by_all_pages_together() -> None:
+    """Rows that cannot be read count too: they are listed. More than the total is no harm."""
+    first = page('{"models":[{"modelId":"a"},{"modelId":""}],"total":3}')
+    second = page('{"models":[{"modelId":"b"}],"total":3}')
+    third = page('{"models":[{"modelId":"c"}]}')
+    assert {"a", "b"} == merge([first, second])[0].keys()
+    assert {"a", "b", "c"} == merge([first, second, third])[0].keys()
+    with pytest.raises(Incomplete):
+        merge([first])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"plain", "plain"),
+        (b"two\nlines\x1b[31m", "two\\nlines\\x1b[31m"),
+        (b"\xff\xfe", "\\ufffd\\ufffd"),
+        ("\u202eevil".encode(), "\\u202eevil"),
+        (b"x" * 41, "x" * 40 + "…"),
+    ],
+)
+def test_shortened_text_is_safe_on_one_line(text: bytes, expected: str) -> None:
+    """Nothing a provider sends can forge a line of a log or move the cursor."""
+    assert expected == shorten(text)
+
+
+class Shop(Struct, rename={"id": "modelId"}):
+    id: str
+    prices: dict[str, Raw] | None = None
+    flat: Raw = ABSENT
+    note: str = ""
+
+
+def shop(text: str) -> Listing:
+    """The listing of one row, of which only what the row is matters."""
+    found = read_rows([Raw(text.encode())], Shop, lambda *_: Unpriced(Why.NOT_PUBLISHED))
+    ((model, said),) = found.rows
+    assert "a" == model
+    return said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"modelId":"a","prices":{"in":1,"in":2}}',
+        '{"modelId":"a","prices":{"in":1,"out":3,"in":1}}',
+        '{"modelId":"a","prices" : {"in":1, "in" :2}}',
+        r'{"modelId":"a","prices":{"in":1,"\u0069n":2}}',
+        '{"modelId":"a","prices":{"in":"}","in":2}}',
+        '{"modelId":"a","prices":{"in":1,"tiers":[{"in":1,"in":2}]}}',
+        '{"modelId":"a","prices":{"tiers":{"in":1},"in":1,"in":2}}',
+        '{"modelId":"a","prices":{"in":1},"prices":{"in":2}}',
+        '{"modelId":"a","prices":{"in":1},"note":"","prices":null}',
+        '{"modelId":"a","flat":1,"flat":2}',
+        '{"modelId":"a","flat":{"in":1,"in":2}}',
+        '{"modelId":"a","flat":[{"in":1,"in":2}]}',
+    ],
+)
+def test_a_price_key_that_is_named_twice_spoils_the_row(row: str) -> None:
+    """The parser keeps the last without a word; nobody knows which was meant."""
+    said = shop(row)
+    assert isinstance(said, Unreadable)
+    assert "named twice" in said.why
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"modelId":"a","prices":{}}',
+        '{"modelId":"a","prices":null}',
+        '{"modelId":"a","prices":{"in":1,"out":2}}',
+        '{"modelId":"a","prices":{"in":1,"tiers":[{"in":1},{"in":2}]}}',
+        '{"modelId":"a","prices":{"in":"10:30","out":"{}"}}',
+        '{"modelId":"a","prices":{"in":1},"note":"prices"}',
+        '{"modelId":"a","prices":{"in":1},"top":{"prices":{"in":2},"flat":1},"flat":3}',
+        r'{"modelId":"a","prices":{"in":1},"note":"\"prices\":{\"in\":1,\"in\":2}"}',
+        '{"modelId":"a","note":"é","flat":[1,2]}',
+    ],
+)
+def test_the_same_word_in_two_places_is_no_repeated_key(row: str) -> None:
+    """Objects inside objects have keys of their own, and texts may say anything."""
+    assert Unpriced(Why.NOT_PUBLISHED) == shop(row)
+
+
+def test_an_object_read_by_itself_names_each_key_once() -> None:
+    """Tables within a row, and rows whose model is the key."""
+    with pytest.raises(BadAmount, match=r"^tier: in is named twice$"):
+        nested(Raw(b'{"in":1,"in":2}'), dict[str, Raw], "tier")
+    page = read_keyed(
+        {"a": Raw(b'{"modelId":"a","prices":{"in":1,"in":2}}')},
+        Shop,
+        lambda *_: Unpriced(Why.NOT_PUBLISHED),
+    )
+    assert [("a", Unreadable("row: in is named twice"))] == page.rows
+
+
+class Priced(Struct):
+    rate: int
+
+
+def test_a_decoder_that_builds_a_card_without_rates_spoils_that_row_alone() -> None:
+    """An author of a provider forgot that a model may name no price at all."""
+
+    def listing(row: Priced, _: Counter[str]) -> Listing:
+        return RateCard({Meter.INPUT: Rate(row.rate)} if row.rate else {})
+
+    assert isinstance(guard(listing, Priced(0), Counter()), Unreadable)
+    assert RateCard({Meter.INPUT: Rate(3)}) == guard(listing, Priced(3), Counter())

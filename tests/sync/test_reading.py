@@ -1,0 +1,462 @@
+"""A reading, from the bytes to the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricing_sync.app import Answered, Finished, PricingSync
+from pricing_sync.changes.run import Outcome, Status
+from pricing_sync.errors import StoreError
+from pricing_sync.gate import Announced
+from pricing_sync.prices.card_json import write_rates, write_when
+from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
+from pricing_sync.settings import Settings
+from pricing_sync.sources.http import Fetched
+from pricing_sync.sources.provider import Provider
+from pricing_sync.sources.providers import find
+from pricing_sync.sync.access import Ask
+from pricing_sync.sync.reading import Taken, take_reading
+
+from built import catalogue, openrouter, priced
+from counting import counted
+from recorded import needs_samples, sample
+
+DAY = datetime(2026, 7, 17, tzinfo=UTC)
+NEXT = DAY + timedelta(days=1)
+AFTER = DAY + timedelta(days=2)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[PricingSync]:
+    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
+    with PricingSync(settings) as opened:
+        yield opened
+
+
+def replay(
+    app: PricingSync, *answers: tuple[bytes, datetime | None], dry_run: bool = False
+) -> Finished:
+    recorded = [Answered(body, at) for body, at in answers]
+    return asyncio.run(app.replay("openrouter", recorded, dry_run=dry_run))
+
+
+def take(app: PricingSync, body: bytes, at: datetime | None = None) -> Taken:
+    return replay(app, (body, at)).taken[0]
+
+
+def take_alone(app: PricingSync, body: bytes, at: datetime) -> Taken:
+    """A claimed reading by itself, without an engine that looks after it."""
+    scheduler = app.scheduler
+    begun = scheduler.begin_here(["openrouter"], started_by="test", dry_run=False, whole=True)
+    assert begun is not None
+    (claim,) = begun[1]
+    return asyncio.run(app._take_answer(claim, Answered(body, at), last=True))
+
+
+def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
+    listing = app.price("openrouter", model).listing
+    return str(listing.rates[meter]) if isinstance(listing, RateCard) else None
+
+
+def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
+    """With where it came from and the bytes it was read from."""
+    body = openrouter({"maker/model": priced(input_cache_read="0.00000025")})
+    taken = take(app, body, DAY)
+    (statement,) = app.history("openrouter", "maker/model")
+    assert {"input": "2.5", "output": "10", "cache_read": "0.25"} == write_rates(
+        statement.listing.rates  # type: ignore[union-attr]
+    )
+    assert (DAY, None, "api") == (statement.since, statement.until, statement.source)
+    assert body == app.store.evidence(statement.digest or "")
+    assert {"priced": 1, "unpriced": 0, "unreadable": 0, "nameless": 0} == taken.reading.listings
+
+
+def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
+    """They were judged once; reading them again is free."""
+    body = catalogue(3)
+    take(app, body, DAY)
+    decoded: list[bytes] = []
+    app.reach = _spying(app, decoded)
+    taken = take(app, body, NEXT)
+    assert Status.UNCHANGED is taken.reading.status
+    assert [] == decoded
+    take(app, catalogue(4), AFTER)
+    assert [catalogue(4)] == decoded
+
+
+def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
+    from dataclasses import replace
+
+    real = app.reach.provider("openrouter")
+
+    def decode(body: bytes) -> Any:
+        decoded.append(body)
+        return real.decode(body)
+
+    class Spy:
+        def provider(self, _: str) -> Provider:
+            return replace(real, decode=decode)
+
+    return Spy()
+
+
+def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
+    """The second complete answer without it is an answer, decoded or not."""
+    take(app, catalogue(3), DAY)
+    assert ["maker/model-2"] == take(app, catalogue(2), NEXT).decision.missing
+    taken = take(app, catalogue(2), AFTER)
+    assert Status.UNCHANGED is taken.reading.status
+    assert ["maker/model-2"] == taken.decision.retire
+    assert AFTER == app.history("openrouter", "maker/model-2")[0].until
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rule"),
+    [
+        ("0", "zero"),
+        ("2.5", "out_of_bounds"),
+        ("0.0000000000025", "out_of_bounds"),
+    ],
+)
+def test_a_price_that_cannot_be_true_never_counts(app: PricingSync, prompt: str, rule: str) -> None:
+    """Zero, a million times too much, a million times too little: it waits, the old one stands."""
+    take(app, openrouter({"maker/model:free": priced()}), DAY)
+    taken = take(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
+    (item,) = taken.decision.hold
+    assert rule in {reason.partition(":")[0] for reason in item.reasons}
+    assert "2.5" == rate(app, "maker/model:free")
+
+
+def test_a_price_that_is_no_longer_published_is_not_zero(app: PricingSync) -> None:
+    """The last one stands, and somebody is told."""
+    take(app, openrouter({"maker/model": priced()}), DAY)
+    taken = take(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
+    (item,) = taken.decision.hold
+    assert item.reasons[0].startswith("withdrawn: varies")
+    assert "2.5" == rate(app, "maker/model")
+
+
+def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> None:
+    """Half an answer does. Nothing is marked missing, and what is listed counts."""
+    take(app, catalogue(20), DAY)
+    for at in (NEXT, AFTER):
+        taken = take(app, catalogue(10, "0.000003"), at)
+        assert [] == [*taken.decision.missing, *taken.decision.retire]
+    assert ("3", "2.5") == (rate(app, "maker/model-0"), rate(app, "maker/model-19"))
+    assert {("mass_vanish: 10 of 20 models",)} == {
+        item.reasons for item in app.store.held("openrouter")
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "decode"),
+        (b"<html>502 Bad Gateway</html>", "decode"),
+        (b"{}", "decode"),
+        (catalogue(3)[:-20], "decode"),
+        (b'{"data": []}', "incomplete"),
+        (b'{"data": [], "total_count": 9}', "incomplete"),
+        (b"[" * 100_000, "decode"),
+        (b'{"data": [{"id": "a", "pricing": NaN}]}', "decode"),
+        (catalogue(20, "1e400"), "decode"),
+        (b"\xff\xfe{}", "decode"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_changes_nothing(
+    app: PricingSync, body: bytes, kind: str
+) -> None:
+    """It is a failed reading with its reason, and the prices stand."""
+    take(app, catalogue(20), DAY)
+    before = app.prices()
+    finished = replay(app, (body, NEXT))
+    reading = finished.taken[0].reading
+    assert (Outcome.FAILED, Status.FAILED, kind) == (
+        finished.outcome,
+        reading.status,
+        reading.error_kind,
+    )
+    assert (reading.error or "").startswith("openrouter: ")
+    assert before == app.prices()
+
+
+def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
+    """Thirty-nine of forty are stored; the fortieth says why not."""
+    models = {f"maker/model-{n}": priced() for n in range(39)}
+    taken = take(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
+    assert {"priced": 39, "unpriced": 0, "unreadable": 1, "nameless": 0} == (taken.reading.listings)
+    ((state, why),) = app.without_card("openrouter")
+    assert ("maker/bad", 'unreadable: pricing.prompt: "free" is not a number') == (
+        state.model,
+        why,
+    )
+
+
+def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
+    """A cache that serves yesterday's list does not bring yesterday's prices back."""
+    take(app, catalogue(3, "0.000003"), NEXT)
+    taken = take(app, catalogue(3, "0.000002"), DAY)
+    assert "older" == taken.reading.error_kind
+    assert "3" == rate(app, "maker/model-0")
+
+
+def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
+    """The queue keeps readings apart. Should it fail, the slower one began from what is no longer
+    so, and is refused."""
+    first = take(app, catalogue(3), DAY)
+
+    async def answer(body: bytes) -> Fetched:
+        return Fetched("file:answer", (body,), None)
+
+    def taking(ask: Ask, at: datetime) -> Coroutine[Any, Any, Taken]:
+        run_id = first.reading.run_id
+        return take_reading(find("openrouter"), ask, app.store, run_id=run_id, observed_at=at)
+
+    async def slow(_: str | None) -> Fetched:
+        await taking(lambda _: answer(catalogue(3, "0.000003")), AFTER)
+        return await answer(catalogue(3, "0.000002"))
+
+    taken = asyncio.run(taking(slow, NEXT))
+    assert "older" == taken.reading.error_kind
+    assert "3" == rate(app, "maker/model-0")
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(app: PricingSync) -> None:
+    """Not the prices, not the models, not what the next reading is compared with."""
+    take(app, catalogue(3), DAY)
+    before, states = app.prices(), app.store.model_states()
+    finished = replay(app, (catalogue(4, "0.000003"), NEXT), dry_run=True)
+    assert {"added": 1, "changed": 3} == {
+        kind: count for kind, count in finished.taken[0].reading.changes.items() if count
+    }
+    assert (before, states) == (app.prices(), app.store.model_states())
+    assert 4 == len(take(app, catalogue(4, "0.000003"), NEXT).decision.apply)
+
+
+def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
+    app: PricingSync,
+) -> None:
+    """Round trips are the cost of a reading, so their number is constant."""
+    statements: list[int] = []
+    for number, count in enumerate((10, 1000)):
+        take(app, catalogue(count), DAY + timedelta(days=2 * number))
+        with counted(app.store) as counter:
+            take_alone(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
+        statements.append(counter.statements)
+    assert statements[0] == statements[1]
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
+    """The reading is lost as a whole, and the store says why."""
+    take(app, catalogue(3), DAY)
+    before = app.prices()
+    pages = app.store._connection.rows("PRAGMA page_count", {})[0][0]
+    app.store._connection.run(f"PRAGMA max_page_count = {pages + 4}", {})
+    with pytest.raises(StoreError, match="full"):
+        take(app, catalogue(3000, "0.000003"), NEXT)
+    app.store._connection.run("PRAGMA max_page_count = 1000000", {})
+    assert before == app.prices()
+    take(app, catalogue(3000, "0.000003"), NEXT)
+    assert 3000 == len(app.prices())
+
+
+def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
+    """Wherever the database breaks during a reading, the ledger is as before or as after."""
+    take(app, catalogue(3), DAY)
+    scheduler = app.scheduler
+    real, before, n = app.store._connection, app.prices(), 0
+    while app.prices() == before:
+        with counted(app.store, most=n), contextlib.suppress(StoreError):
+            take_alone(app, catalogue(4, "0.000003"), NEXT)
+        scheduler.bury(datetime.now(UTC) + timedelta(minutes=1))
+        n += 1
+        events = real.rows("SELECT COUNT(*) FROM pricing_outbox", {})
+        assert [(1 if app.prices() == before else 2,)] == events
+    assert n > 10
+    assert ["3"] * 4 == [rate(app, f"maker/model-{number}") for number in range(4)]
+
+
+DAYS = [f"2026-07-{day}" for day in range(17, 26)]
+_KEYS = {
+    "prompt": "input",
+    "completion": "output",
+    "input_cache_read": "cache_read",
+    "input_cache_write": "cache_write",
+    "input_cache_write_1h": "cache_write_1h",
+    "input_audio_cache": "cache_read_audio",
+    "internal_reasoning": "reasoning",
+    "audio": "input_audio",
+    "audio_output": "output_audio",
+    "image": "input_image",
+    "image_output": "output_image",
+    "web_search": "web_search",
+}
+
+
+@needs_samples
+def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) -> None:
+    """Every rate of every meter and override equals that day's payload, quantised to 10⁻¹⁵."""
+    for day in DAYS:
+        body = sample(f"openrouter/{day}.json")
+        at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        taken = take(app, body, at)
+        held = {item.provider + item.change.model for item in app.store.held("openrouter")}
+        rows = {row["id"]: row["pricing"] for row in json.loads(body, parse_float=Decimal)}
+        assert len(rows) == sum(taken.reading.listings.values())
+        compared = 0
+        for price in app.prices("openrouter"):
+            listing = price.listing
+            if price.model not in rows or "openrouter" + price.model in held:
+                continue
+            if not isinstance(listing, RateCard):
+                assert float(rows[price.model]["prompt"]) in (-1, 0)
+                continue
+            compared += 1
+            pricing = rows[price.model]
+            assert _published(pricing) == _stored(listing.rates), price.model
+            assert [
+                ({"min_input_tokens": entry["min_prompt_tokens"] + 1}, _published(entry))
+                for entry in pricing.get("overrides", ())
+            ] == [(write_when(entry.when), _stored(entry.rates)) for entry in listing.overrides], (
+                price.model
+            )
+        assert compared > 320
+
+
+def _published(pricing: dict[str, Any]) -> dict[str, Decimal]:
+    amounts = {
+        meter: Decimal(pricing[key]).quantize(Decimal("1E-15"))
+        for key, meter in _KEYS.items()
+        if key in pricing
+    }
+    if not any(amounts.values()):
+        return {meter: amounts[meter] for meter in ("input", "output") if meter in amounts}
+    return {meter: amount for meter, amount in amounts.items() if amount}
+
+
+def _stored(rates: Any) -> dict[str, Decimal]:
+    return {meter.value: rate.per_million / 1_000_000 for meter, rate in rates.items()}
+
+
+# What a person decides about a reading.
+
+TENFOLD = openrouter({"maker/model": priced("0.000025", "0.0001")})
+
+
+def hold_tenfold(app: PricingSync) -> None:
+    take(app, openrouter({"maker/model": priced()}), DAY)
+    assert 1 == len(take(app, TENFOLD, NEXT).decision.hold)
+
+
+def reject_all(app: PricingSync) -> None:
+    for item in app.store.review.items("openrouter"):
+        app.store.review.reject(
+            item.id,
+            expected_old=item.change.old,
+            expected_new=item.change.new,
+            author="ann",
+            reason="a slip",
+            now=datetime.now(UTC),
+        )
+
+
+def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> None:
+    """Until the rejection is taken back: then the same bytes are judged afresh."""
+    hold_tenfold(app)
+    reject_all(app)
+    decided: dict[str, Any] = {"author": "ann", "reason": "a slip", "now": datetime.now(UTC)}
+    for body in (TENFOLD, TENFOLD + b"\n"):
+        decision = take(app, body).decision
+        assert [] == [*decision.apply, *decision.hold, *decision.still_held]
+    assert "2.5" == rate(app, "maker/model")
+    decided["now"] = datetime.now(UTC)
+    app.store.review.reconsider("openrouter", "maker/model", **decided)
+    taken = take(app, TENFOLD + b"\n")
+    assert (Status.READ, 1) == (taken.reading.status, len(taken.decision.hold))
+
+
+def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
+    app.store.review.announce(
+        "openrouter",
+        Announced(
+            model="maker/model",
+            meter=meter,
+            old=Rate.of(old, Per.MILLION),
+            new=Rate.of(new, Per.MILLION),
+            not_before=DAY,
+        ),
+        author="ann",
+        reason="their blog",
+        now=datetime.now(UTC),
+    )
+
+
+def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> None:
+    """A person rejects the change after it was judged and before it was stored: it is not held
+    again."""
+    hold_tenfold(app)
+    real = app.store.last_told  # the last thing that is asked before anything is stored
+
+    def rejected_meanwhile(provider: str) -> datetime | None:
+        reject_all(app)
+        return real(provider)
+
+    app.store.last_told = rejected_meanwhile  # type: ignore[method-assign]
+    taken = take(app, TENFOLD + b"\n")
+    assert ([], []) == (list(taken.decision.hold), list(taken.decision.still_held))
+    assert [] == app.store.review.items("openrouter")
+
+
+def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> None:
+    """Though the bytes are those of the last time, which were judged without it. It passes once."""
+    hold_tenfold(app)
+    announce(app, Meter.INPUT, "2.5", "25")
+    announce(app, Meter.OUTPUT, "10", "100")
+    taken = take(app, TENFOLD)
+    assert ["maker/model"] == list(taken.decision.released)
+    assert "25" == rate(app, "maker/model")
+    assert [] == app.store.review.announcements("openrouter")
+
+
+def test_an_announcement_of_a_change_that_still_waits_is_not_used_up(app: PricingSync) -> None:
+    """One of two moves was announced; the other holds the change, so neither has come true."""
+    hold_tenfold(app)
+    announce(app, Meter.INPUT, "2.5", "25")
+    taken = take(app, TENFOLD)
+    assert 1 == len(taken.decision.still_held)
+    assert 1 == len(app.store.review.announcements("openrouter"))
+
+
+def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) -> None:
+    """Held from the first, gone, and back at a price that counts: one card, and no other."""
+    both = {"maker/a": priced(), "maker/b": priced("2.5", "10")}
+    alone = openrouter({"maker/a": priced()})
+    days = [DAY + timedelta(days=n) for n in range(5)]
+    take(app, openrouter(both), days[0])
+    take(app, alone, days[1])
+    take(app, alone, days[2])
+    sound = openrouter({"maker/a": priced(), "maker/b": priced()})
+    for at, body in ((days[3], sound), (days[4], sound + b"\n")):
+        take(app, body, at)
+    assert 1 == len(app.history("openrouter", "maker/b", everything=True))
+    assert None is app.store.model_states()["openrouter", "maker/b"].retired_at
+
+
+def test_small_steps_are_recorded_and_told_only_when_they_add_up(app: PricingSync) -> None:
+    """Three steps of 0.2 %: each is dated, and the third is told, 0.6 % from what was told last."""
+    prices = ["0.0000025", "0.000002505", "0.00000251", "0.000002515"]
+    told = []
+    for number, price in enumerate(prices):
+        take(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
+        told.append(len(app.store.waiting_events()))
+    assert [1, 1, 1, 2] == told
+    assert 4 == len(app.history("openrouter", "maker/model"))

@@ -1,0 +1,184 @@
+"""Large answers are settled in a process of their own, and it makes no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pricing_sync.app import PricingSync
+from pricing_sync.changes.run import Reading
+from pricing_sync.prices.book import Price
+from pricing_sync.settings import ProviderSettings
+from pricing_sync.sources.providers import find
+from pricing_sync.sources.strict_json import Page
+from pricing_sync.sync.access import Reach
+from pricing_sync.sync.worker_process import LARGE_BYTES
+
+from built import catalogue
+from fault_server import FaultServer, response
+from service import Told, settings_of, until
+
+LARGE = catalogue(13_000)
+
+
+def test_the_answers_of_these_tests_are_large() -> None:
+    """Else they would show nothing."""
+    assert len(LARGE) > LARGE_BYTES > len(catalogue(3))
+
+
+def read(
+    folder: Path, *bodies: bytes, reach: Reach | None = None
+) -> tuple[list[Reading], list[Price], list[str]]:
+    """Each body read in turn by a service: the readings, the prices, and who decoded."""
+    told = Told()
+
+    async def work() -> None:
+        async with FaultServer(*(response(200, body) for body in bodies)) as provider:
+            settings = settings_of(folder, None, ["openrouter"]).model_copy(
+                update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
+            )
+            pricing = PricingSync(settings, reach=reach, listeners=[told])
+            async with pricing.lifespan():
+                for number in range(1, len(bodies) + 1):
+                    run, _ = await pricing.trigger()
+                    await pricing.wait(run.id, 30)
+                    await until(lambda n=number: len(told.readings) == n)
+                prices.extend(pricing.prices())
+
+    prices: list[Price] = []
+    with programs() as started:
+        asyncio.run(work())
+    return sorted(told.readings, key=lambda one: one.started_at), prices, started
+
+
+@contextmanager
+def programs() -> Iterator[list[str]]:
+    """The processes that are started meanwhile, by what they run."""
+    started: list[str] = []
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "subprocess.Popen" and watching:
+            started.append(str(arguments[1]))
+
+    watching = True
+    sys.addaudithook(hook)
+    try:
+        yield started
+    finally:
+        watching = False
+
+
+def test_a_large_answer_is_settled_elsewhere_and_all_of_it_counts(tmp_path: Path) -> None:
+    """Prices, counts and the run's end are as if it had been done here."""
+    (first, second), prices, started = read(
+        tmp_path, LARGE, LARGE.replace(b"0.0000025", b"0.000003")
+    )
+    assert 2 == len(started)
+    assert ("read", 13_000, 13_000) == (
+        first.state,
+        first.listings["priced"],
+        first.changes["added"],
+    )
+    assert 13_000 == second.changes["changed"] + second.changes["held"]
+    assert 13_000 == len(prices)
+
+
+def test_a_small_answer_starts_no_process(tmp_path: Path) -> None:
+    """It is not worth it."""
+    (reading,), prices, started = read(tmp_path, catalogue(3))
+    assert ("read", 3, []) == (reading.state, len(prices), started)
+
+
+def test_the_same_large_bytes_start_no_process(tmp_path: Path) -> None:
+    """Nothing is decoded."""
+    (_, again), _, started = read(tmp_path, LARGE, LARGE)
+    assert ("unchanged", 1) == (again.state, len(started))
+    assert 13_000 == again.listings["priced"]
+
+
+def test_what_cannot_be_read_elsewhere_fails_as_it_would_here(tmp_path: Path) -> None:
+    """With the kind of its error and its words."""
+    (reading,), prices, started = read(tmp_path, LARGE[:-100])
+    assert ("failed", "decode", [], 1) == (
+        reading.state,
+        reading.error_kind,
+        prices,
+        len(started),
+    )
+
+
+def test_a_provider_that_cannot_be_told_to_another_process_is_read_here(tmp_path: Path) -> None:
+    """As one that an embedder builds from a function in a function."""
+    own = find("openrouter")
+    decoded: list[int] = []
+
+    def decode(body: bytes) -> Page:
+        decoded.append(os.getpid())
+        return own.decode(body)
+
+    settings = settings_of(tmp_path, None, ["openrouter"])
+    reach = Reach(settings, [replace(own, decode=decode)])
+    told = read_with(tmp_path, reach)
+    assert ["read"] == [reading.state for reading in told]
+    assert [os.getpid()] == decoded
+
+
+def read_with(folder: Path, reach: Reach) -> list[Reading]:
+    """The large answer, read with a reach that knows the fault server's address."""
+    told = Told()
+
+    async def work() -> None:
+        async with FaultServer(response(200, LARGE)) as provider:
+            settings = settings_of(folder, None, ["openrouter"]).model_copy(
+                update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
+            )
+            reach._settings = settings
+            pricing = PricingSync(settings, reach=reach, listeners=[told])
+            async with pricing.lifespan():
+                run, _ = await pricing.trigger()
+                await pricing.wait(run.id, 30)
+                await until(lambda: told.readings)
+
+    asyncio.run(work())
+    return told.readings
+
+
+def test_a_process_that_is_killed_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when memory runs out: the reading failed, the host lives, the ledger is as it was."""
+    real = asyncio.create_subprocess_exec
+
+    async def killed(*program: str, **streams: int) -> asyncio.subprocess.Process:
+        process = await real(*program, **streams)  # type: ignore[arg-type]
+        process.send_signal(signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", killed)
+    (reading,), prices, _ = read(tmp_path, LARGE)
+    assert ("failed", "internal", []) == (reading.state, reading.error_kind, prices)
+
+
+def test_a_host_without_a_guard_around_its_main_program_is_not_run_again(tmp_path: Path) -> None:
+    """Processes that begin by importing the main program would start the host a second time."""
+    host = tmp_path / "host.py"
+    tests = str(Path(__file__).parent)
+    host.write_text(
+        f"import sys; sys.path.insert(0, {tests!r})\n"
+        "print('host')\n"
+        "from pathlib import Path\n"
+        "from test_apart import LARGE, read\n"
+        "print([reading.state for reading in read(Path(sys.argv[1]), LARGE)[0]])\n"
+    )
+    program = [sys.executable, str(host), str(tmp_path)]
+    ran = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
+    assert ["host", "['read']"] == ran.stdout.splitlines()
