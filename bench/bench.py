@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pricing_sync import Meter, Per, PriceBook, Rate, RateCard, Usage, When, cost
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.changes.run import Outcome
-from pricing_sync.prices.rates import Conditional
+from pricing_sync.prices.rates import ConditionalRates
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings
 
@@ -124,7 +124,7 @@ def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
         def ours(body: bytes) -> None:
             nonlocal clock
             clock += timedelta(hours=1)
-            result = asyncio.run(app.replay("openrouter", [Answered(body, clock)]))
+            result = asyncio.run(app.replay("openrouter", [RecordedAnswer(body, clock)]))
             if result.outcome is not Outcome.SUCCESS:
                 raise SystemExit(app.store.run(result.id)[1])
 
@@ -177,7 +177,7 @@ def cases() -> list[tuple[str, RateCard, dict[str, Any]]]:
     claude = RateCard(usd(input="3", output="15", cache_read="0.3", cache_write="3.75"))
     gemini = RateCard(
         usd(input="1.25", output="10"),
-        (Conditional(When(min_input_tokens=200_001), usd(input="2.5", output="15")),),
+        (ConditionalRates(When(min_input_tokens=200_001), usd(input="2.5", output="15")),),
     )
     return [
         ("gpt-4o 1,000/500", gpt, {"input": 1000, "output": 500}),
@@ -244,7 +244,7 @@ def book_building() -> list[tuple[str, float]]:
         tempfile.TemporaryDirectory() as folder,
         PricingSync(Settings(database=f"sqlite:///{folder}/book.db")) as app,
     ):
-        asyncio.run(app.replay("openrouter", [Answered(catalogue(5_000, 0), DAY)]))
+        asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(5_000, 0), DAY)]))
         read = [milliseconds(app.store.book) for _ in range(ROUNDS)]
         asked = microseconds(app.store.revision) / 1000
     return [

@@ -31,7 +31,7 @@ _FOLDER = Path(__file__).parent
 _PROVIDERS = ("openrouter", "featherless", "nearai", "alibaba-cloud")
 _TOKEN = "a-token-of-the-benchmark"
 _NOWHERE = "http://127.0.0.1:9"
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _REQUESTS_PER_SECOND = 200
 _TRIGGERS_PER_SECOND = 5
 
@@ -311,7 +311,7 @@ class Runs:
     def end_of(self, run_id: str) -> Run:
         """The run when it has ended. It must have succeeded."""
         while (run := self._store.queue.run(run_id)).finished_at is None:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         if run.outcome is not Outcome.SUCCESS:
             raise SystemExit(f"run {run_id}: {self._store.run(run_id)[1]}")
         return run

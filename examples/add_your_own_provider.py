@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 from msgspec import Raw, Struct
 
-from pricing_sync import Coin, Listing, Meter, Per, RateCard, Unpriced, Why
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync import CurrencyUnit, Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.settings import load_settings
 from pricing_sync.sources.provider import Key, Provider
@@ -31,9 +31,9 @@ ANSWER = b"""{"models": [
 
 # The unit of each number is named here, where it is read, and nowhere else.
 FIELDS = {
-    "in": Amount(Meter.INPUT, Per.THOUSAND, Coin.CENT),
-    "out": Amount(Meter.OUTPUT, Per.THOUSAND, Coin.CENT),
-    "per_call": Amount(Meter.REQUEST, Per.ONE, Coin.CENT),
+    "in": Amount(Meter.INPUT, Per.THOUSAND, CurrencyUnit.CENT),
+    "out": Amount(Meter.OUTPUT, Per.THOUSAND, CurrencyUnit.CENT),
+    "per_call": Amount(Meter.REQUEST, Per.ONE, CurrencyUnit.CENT),
 }
 
 
@@ -72,6 +72,6 @@ if __name__ == "__main__":
         settings = load_settings(database=f"sqlite:///{folder}/prices.db")
         with PricingSync(settings, extra_providers=[PROVIDER]) as pricing:
             # `pricing.sync(["acme"])` asks its address instead.
-            asyncio.run(pricing.replay("acme", [Answered(ANSWER)]))
+            asyncio.run(pricing.replay("acme", [RecordedAnswer(ANSWER)]))
             for price in pricing.book():
                 print(price.model, write_listing(price.listing))

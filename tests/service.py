@@ -14,7 +14,7 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 
 #: Providers that need no key.
 TWO = ("openrouter", "novita")
@@ -33,13 +33,13 @@ class Told(Listener):
     runs: list[Run] = field(default_factory=list)
     broken: list[tuple[str, Exception]] = field(default_factory=list)
 
-    def reading_ended(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
+    def on_reading(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
         self.readings.append(reading)
 
-    def run_ended(self, run: Run, readings: Sequence[Reading]) -> None:  # noqa: ARG002
+    def on_run(self, run: Run, readings: Sequence[Reading]) -> None:  # noqa: ARG002
         self.runs.append(run)
 
-    def broke(self, where: str, error: Exception) -> None:
+    def on_error(self, where: str, error: Exception) -> None:
         self.broken.append((where, error))
 
 
@@ -67,7 +67,9 @@ def settings_of(
 
 def service(settings: Settings, *listeners: Listener) -> PricingSync:
     """A service with every key that a simulated provider asks for."""
-    return PricingSync(settings, reach=Reach(settings, environment=KEYS), listeners=listeners)
+    return PricingSync(
+        settings, access=ProviderAccess(settings, environment=KEYS), listeners=listeners
+    )
 
 
 async def until(true: Any, seconds: float = 10) -> None:

@@ -25,7 +25,7 @@ from pricing_sync.observe.logs import JsonFormatter, TextFormatter
 from pricing_sync.observe.sentry import SentryListener
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from command import runner
@@ -61,7 +61,7 @@ class Caught(Transport):
 class Breaking(Listener):
     """A listener with a bug, in a frame that holds a secret."""
 
-    def reading_ended(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
+    def on_reading(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
         secret = KEY
         raise ZeroDivisionError(len(secret))
 
@@ -129,7 +129,7 @@ async def everything_is_asked(pricing: PricingSync, server: DemoServer | None) -
                 for header in (headers, {"Authorization": f"Bearer {ADMIN} {KEY}"}, {}):
                     answer = await client.get(path, headers=header)
                     said += [answer.text, repr(answer.headers)]
-        said.append(repr(pricing.settings) + repr(pricing) + repr(pricing.reach))
+        said.append(repr(pricing.settings) + repr(pricing) + repr(pricing.access))
     return said
 
 
@@ -162,8 +162,8 @@ def test_no_secret_comes_out_of_any_fault(tmp_path: Path) -> None:
     """Log, API, metrics, Sentry and database, over every provider and every fault."""
     with DemoServer() as server:
         settings = settings_of(tmp_path, {name: server.base_url(name) for name in built_in()})
-        reach = Reach(settings, environment=KEYS)
-        pricing = PricingSync(settings, reach=reach, listeners=[Breaking(), SentryListener()])
+        access = ProviderAccess(settings, environment=KEYS)
+        pricing = PricingSync(settings, access=access, listeners=[Breaking(), SentryListener()])
         found = watched(tmp_path, pricing, server)
     assert {} == {where: around(text) for where, text in found.items() if CANARY in text.lower()}
     assert "pricing_reading_failures_total" in found["API"]
@@ -184,7 +184,7 @@ def test_no_secret_comes_back_from_a_provider_that_repeats_it(tmp_path: Path) ->
                 folder = tmp_path / str(number)
                 folder.mkdir()
                 settings = settings_of(folder, {"together": provider.url})
-                pricing = PricingSync(settings, reach=Reach(settings, environment=KEYS))
+                pricing = PricingSync(settings, access=ProviderAccess(settings, environment=KEYS))
                 with logged() as lines:
                     said = await everything_is_asked(pricing, None)
                 asked: Asked = provider.asked[-1]

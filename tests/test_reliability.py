@@ -19,12 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.errors import UnknownName
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.settings import Settings
-from pricing_sync.sync.reading import Taken
+from pricing_sync.sync.reading import ReadingResult
 
 from built import openrouter, priced
 from recorded import needs_samples, sample
@@ -44,8 +44,8 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
         yield opened
 
 
-def take(app: PricingSync, body: bytes, at: datetime) -> Taken:
-    return asyncio.run(app.replay("openrouter", [Answered(body, at)])).taken[0]
+def read_once(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
+    return asyncio.run(app.replay("openrouter", [RecordedAnswer(body, at)])).results[0]
 
 
 def counted(app: PricingSync) -> list[Price]:
@@ -53,14 +53,14 @@ def counted(app: PricingSync) -> list[Price]:
     return app.prices("openrouter")
 
 
-def rules(taken: Taken) -> set[str]:
+def rules(taken: ReadingResult) -> set[str]:
     """The rules that hold something."""
-    held = [*taken.decision.hold, *taken.decision.still_held]
+    held = [*taken.plan.hold, *taken.plan.still_held]
     return {reason.partition(":")[0] for item in held for reason in item.reasons}
 
 
-def held_models(taken: Taken) -> set[str]:
-    return {item.change.model for item in taken.decision.hold}
+def held_models(taken: ReadingResult) -> set[str]:
+    return {item.change.model for item in taken.plan.hold}
 
 
 def shop(count: int = 20) -> dict[str, dict[str, Any]]:
@@ -91,10 +91,10 @@ def _product(amount: Any, factor: str) -> Any:
 @pytest.mark.parametrize("factor", SLIPS)
 def test_a_provider_in_another_unit_waits_as_one_batch(app: PricingSync, factor: str) -> None:
     """All its changes are held together, and the stored prices stand."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
-    taken = take(app, openrouter(times(shop(), factor)), NEXT)
-    assert [] == list(taken.decision.apply)
+    taken = read_once(app, openrouter(times(shop(), factor)), NEXT)
+    assert [] == list(taken.plan.apply)
     assert shop().keys() == held_models(taken)
     assert {taken.reading.id} == {item.reading_id for item in app.store.held("openrouter")}
     assert before == counted(app)
@@ -105,11 +105,11 @@ def test_prices_in_another_unit_still_wait_when_they_are_said_again(
     app: PricingSync, factor: str
 ) -> None:
     """A week of the same wrong list is no proof. Nor does it become a second batch."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
     wrong = openrouter(times(shop(), factor))
     for day in range(1, 8):
-        take(app, wrong + b" " * day, DAY + timedelta(days=day))
+        read_once(app, wrong + b" " * day, DAY + timedelta(days=day))
     assert before == counted(app)
     assert 20 == len(app.store.held("openrouter"))
 
@@ -119,16 +119,16 @@ def test_prices_in_another_unit_still_wait_when_they_are_said_again(
 def test_a_recorded_list_in_another_unit_changes_no_price(app: PricingSync, factor: str) -> None:
     """Each recorded model waits, or cannot even be read: too large or too fine for money."""
     body = sample("openrouter/2026-07-17.json")
-    take(app, body, DAY)
+    read_once(app, body, DAY)
     before = counted(app)
     document = json.loads(body, parse_float=Decimal)
     rows = document if isinstance(document, list) else document["data"]
     for row in rows:
         row["pricing"] = _slipped(row["pricing"], factor)
-    taken = take(app, json.dumps({"data": rows}, default=str).encode(), NEXT)
-    assert [] == list(taken.decision.apply)
+    taken = read_once(app, json.dumps({"data": rows}, default=str).encode(), NEXT)
+    assert [] == list(taken.plan.apply)
     assert before == counted(app)
-    unreadable = {model for model, why in taken.decision.seen.items() if why}
+    unreadable = {model for model, why in taken.plan.seen.items() if why}
     paid = {p.model for p in before if isinstance(p.listing, RateCard) and not _is_zero(p)}
     assert taken.reading.is_failed or paid <= held_models(taken) | unreadable
     assert len(paid) > 300
@@ -154,10 +154,10 @@ def _slipped(pricing: dict[str, Any], factor: str) -> dict[str, Any]:
 def test_a_price_never_falls_to_zero_by_itself(app: PricingSync, count: int, suffix: str) -> None:
     """One model, most, or all, in a valid answer, also where the id says free: it was paid for."""
     paid = {model + suffix: pricing for model, pricing in shop().items()}
-    take(app, openrouter(paid), DAY)
+    read_once(app, openrouter(paid), DAY)
     before = counted(app)
     zeroed = {model: priced("0", "0") for model in list(paid)[:count]}
-    taken = take(app, openrouter(paid | zeroed), NEXT)
+    taken = read_once(app, openrouter(paid | zeroed), NEXT)
     assert zeroed.keys() == held_models(taken)
     assert before == counted(app)
 
@@ -165,7 +165,7 @@ def test_a_price_never_falls_to_zero_by_itself(app: PricingSync, count: int, suf
 def test_a_free_model_is_free_when_its_id_says_so(app: PricingSync) -> None:
     """From its first reading on, and no other model is."""
     zero = priced("0", "0")
-    take(app, openrouter({"maker/a:free": zero, "maker/b": zero, "maker/c": priced()}), DAY)
+    read_once(app, openrouter({"maker/a:free": zero, "maker/b": zero, "maker/c": priced()}), DAY)
     free = [price.model for price in counted(app) if _is_zero(price)]
     assert ["maker/a:free"] == free
 
@@ -181,22 +181,22 @@ def _is_zero(price: Price) -> bool:
 @pytest.mark.parametrize("key", ["prompt", "completion"])
 def test_a_renamed_price_is_unreadable_and_not_zero(app: PricingSync, key: str) -> None:
     """In one model of twenty: the last price stands, and the others are read."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
     renamed = dict(shop()["maker/model-0"])
     renamed[f"{key}_price"] = renamed.pop(key)
-    taken = take(app, openrouter({**shop(), "maker/model-0": renamed}), NEXT)
+    taken = read_once(app, openrouter({**shop(), "maker/model-0": renamed}), NEXT)
     assert (19, 1) == (taken.reading.listings["priced"], taken.reading.listings["unreadable"])
     assert before == counted(app)
 
 
 def test_a_renamed_price_in_a_third_of_a_list_fails_the_reading(app: PricingSync) -> None:
     """The format has changed; what can still be read of it is not trusted either."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
     renamed = {model: {"input": "0.0000025", "completion": "0.00001"} for model in list(shop())[:7]}
     dearer = times(shop(), "1.1")
-    taken = take(app, openrouter(dearer | renamed), NEXT)
+    taken = read_once(app, openrouter(dearer | renamed), NEXT)
     assert ("decode", before) == (taken.reading.error_kind, counted(app))
     assert "7 of 20 listings cannot be read" in (taken.reading.error or "")
 
@@ -226,7 +226,7 @@ def test_whatever_stands_for_a_price_no_price_is_nonsense(
     body = json.dumps({"data": [{"id": "maker/model", "pricing": pricing}]}).encode()
     database = tmp_path_factory.mktemp("junk") / "prices.db"
     with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
-        take(app, body, DAY)
+        read_once(app, body, DAY)
         for price in counted(app):
             if isinstance(price.listing, RateCard):
                 for meter, rate in price.listing.rates.items():
@@ -258,10 +258,10 @@ def test_swapped_columns_wait(
     app: PricingSync, wrong: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     """In one model: a relation breaks that held before."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
     spoilt = {"maker/model-0": wrong(shop()["maker/model-0"])}
-    taken = take(app, openrouter(shop() | spoilt), NEXT)
+    taken = read_once(app, openrouter(shop() | spoilt), NEXT)
     assert {"maker/model-0"} == held_models(taken)
     assert "relation" in rules(taken)
     assert before == counted(app)
@@ -270,11 +270,11 @@ def test_swapped_columns_wait(
 @pytest.mark.parametrize("factor", ["0.5", "2", "4"])
 def test_another_column_for_all_models_waits(app: PricingSync, factor: str) -> None:
     """Batch at half, priority at double: each move is inside the band, all together are not."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
-    taken = take(app, openrouter(times(shop(), factor)), NEXT)
+    taken = read_once(app, openrouter(times(shop(), factor)), NEXT)
     assert {"mass"} == rules(taken)
-    assert (20, before) == (len(taken.decision.hold), counted(app))
+    assert (20, before) == (len(taken.plan.hold), counted(app))
 
 
 # Row 10: an exchange rate.
@@ -284,8 +284,8 @@ def test_the_drift_of_an_exchange_rate_is_followed(app: PricingSync) -> None:
     """A hundred readings of 0.3 % each, up and down: every one is dated, none is held."""
     for n in range(100):
         models = times(shop(5), "1.003" if n % 2 else "1")
-        taken = take(app, openrouter(models), DAY + timedelta(hours=6 * n))
-        assert [] == list(taken.decision.hold)
+        taken = read_once(app, openrouter(models), DAY + timedelta(hours=6 * n))
+        assert [] == list(taken.plan.hold)
     assert 100 == len(app.history("openrouter", "maker/model-0"))
 
 
@@ -297,10 +297,10 @@ def test_a_ratchet_in_small_steps_is_noticed(app: PricingSync) -> None:
     model = {"maker/model-0": shop()["maker/model-0"]}
     days = {-10: "1", 0: "2.5", 2: "6.25"}
     taken = {
-        day: take(app, openrouter(shop() | times(model, factor)), DAY + timedelta(days=day))
+        day: read_once(app, openrouter(shop() | times(model, factor)), DAY + timedelta(days=day))
         for day, factor in days.items()
     }
-    assert (20, 1) == (len(taken[-10].decision.apply), len(taken[0].decision.apply))
+    assert (20, 1) == (len(taken[-10].plan.apply), len(taken[0].plan.apply))
     assert (set(), {"maker/model-0"}) == (held_models(taken[0]), held_models(taken[2]))
     assert {"anchor_7_days"} == rules(taken[2])
 
@@ -312,7 +312,7 @@ def test_a_flapping_price_is_all_in_the_history(app: PricingSync) -> None:
     """On and off ten times in an hour: what was billed at each minute can still be told."""
     for n in range(11):
         models = shop() | {"maker/model-0": priced("0.000002" if n % 2 else "0.0000025")}
-        take(app, openrouter(models), DAY + timedelta(minutes=6 * n))
+        read_once(app, openrouter(models), DAY + timedelta(minutes=6 * n))
     history = app.history("openrouter", "maker/model-0")
     assert 11 == len(history)
     for earlier, later in pairwise(history):
@@ -330,14 +330,14 @@ def test_a_flapping_price_is_all_in_the_history(app: PricingSync) -> None:
 )
 def test_a_model_listed_twice(app: PricingSync, second: dict[str, Any], listed: str) -> None:
     """The same words are one listing; different ones are none, and the last price stands."""
-    take(app, openrouter({"maker/model": priced(), "maker/other": priced()}), DAY)
+    read_once(app, openrouter({"maker/model": priced(), "maker/other": priced()}), DAY)
     before = counted(app)
     rows = [
         {"id": "maker/model", "pricing": priced()},
         {"id": "maker/other", "pricing": priced()},
         {"id": "maker/model", "pricing": second},
     ]
-    taken = take(app, json.dumps({"data": rows}).encode(), NEXT)
+    taken = read_once(app, json.dumps({"data": rows}).encode(), NEXT)
     assert taken.reading.listings[listed] in (1, 2)
     assert before == counted(app)
 
@@ -355,9 +355,9 @@ def test_a_model_listed_twice(app: PricingSync, second: dict[str, Any], listed: 
 )
 def test_a_price_that_is_named_twice_is_refused(app: PricingSync, pricing: str) -> None:
     """Neither the first nor the last is believed, whichever the parser keeps."""
-    take(app, openrouter({"maker/model": priced()}), DAY)
+    read_once(app, openrouter({"maker/model": priced()}), DAY)
     body = f'{{"data": [{{"id": "maker/model", "pricing": {pricing}}}]}}'.encode()
-    taken = take(app, body, NEXT)
+    taken = read_once(app, body, NEXT)
     assert 1 == taken.reading.listings["unreadable"]
     ((_, why),) = [
         (state.model, state.unreadable) for state in app.store.model_states("openrouter").values()
@@ -380,7 +380,7 @@ def test_whatever_a_model_is_called_no_harmful_name_is_stored(
     rows = [{"id": name, "pricing": priced()} for name in names]
     database = tmp_path_factory.mktemp("names") / "prices.db"
     with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
-        taken = take(app, json.dumps({"data": rows}).encode(), DAY)
+        taken = read_once(app, json.dumps({"data": rows}).encode(), DAY)
         stored = {price.model for price in counted(app)}
     assert stored <= set(names)
     assert all(
@@ -395,7 +395,7 @@ def test_whatever_a_model_is_called_no_harmful_name_is_stored(
 @pytest.mark.parametrize("suffix", [":free", ":batch", "-free"])
 def test_a_suffix_makes_no_model(app: PricingSync, suffix: str) -> None:
     """Asking for a paid model's free twin finds no price, rather than a price of nothing."""
-    take(app, openrouter({"maker/model": priced()}), DAY)
+    read_once(app, openrouter({"maker/model": priced()}), DAY)
     with pytest.raises(UnknownName):
         app.price("openrouter", f"maker/model{suffix}")
 
@@ -406,19 +406,19 @@ def test_a_suffix_makes_no_model(app: PricingSync, suffix: str) -> None:
 @pytest.mark.parametrize(("left", "held", "missing"), [(19, 0, 1), (12, 8, 0), (1, 19, 0)])
 def test_models_that_are_not_listed(app: PricingSync, left: int, held: int, missing: int) -> None:
     """One is missed and kept; many at once wait; and every price stands."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
     some = dict(list(shop().items())[:left])
-    taken = take(app, openrouter(some), NEXT)
-    assert (held, missing) == (len(taken.decision.hold), len(taken.decision.missing))
+    taken = read_once(app, openrouter(some), NEXT)
+    assert (held, missing) == (len(taken.plan.hold), len(taken.plan.missing))
     assert before == counted(app)
 
 
 def test_an_empty_list_removes_nothing(app: PricingSync) -> None:
     """It is a failed reading."""
-    take(app, openrouter(shop()), DAY)
+    read_once(app, openrouter(shop()), DAY)
     before = counted(app)
-    assert "incomplete" == take(app, openrouter({}), NEXT).reading.error_kind
+    assert "incomplete" == read_once(app, openrouter({}), NEXT).reading.error_kind
     assert before == counted(app)
 
 
@@ -428,6 +428,6 @@ def test_an_empty_list_removes_nothing(app: PricingSync) -> None:
 def test_a_name_of_ten_megabytes_is_no_name(app: PricingSync) -> None:
     """It is one nameless row: it is stored nowhere, and the others are read."""
     body = openrouter({"maker/" + "x" * 10_000_000: priced(), "maker/model": priced()})
-    taken = take(app, body, DAY)
+    taken = read_once(app, body, DAY)
     assert (1, 1) == (taken.reading.listings["priced"], taken.reading.listings["nameless"])
     assert ["maker/model"] == [price.model for price in counted(app)]

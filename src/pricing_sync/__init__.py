@@ -8,8 +8,8 @@ from pricing_sync.errors import NoPrice, PricingSyncError
 from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.cost import Cost, Item, cost
 from pricing_sync.prices.rates import (
-    Coin,
-    Conditional,
+    ConditionalRates,
+    CurrencyUnit,
     Listing,
     Meter,
     Per,
@@ -26,9 +26,9 @@ from pricing_sync.version import VERSION
 __version__ = VERSION
 
 __all__ = [
-    "Coin",
-    "Conditional",
+    "ConditionalRates",
     "Cost",
+    "CurrencyUnit",
     "Item",
     "Listing",
     "Meter",

@@ -23,34 +23,40 @@ from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
-from pricing_sync.scheduling.local_engine import Errand, LocalEngine
-from pricing_sync.scheduling.scheduler import Ending, Scheduler
-from pricing_sync.serving.book_cache import CurrentBook
+from pricing_sync.scheduling.local_engine import LocalEngine, MaintenanceTask
+from pricing_sync.scheduling.scheduler import FinishClaim, Scheduler
+from pricing_sync.serving.book_cache import BookCache
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.http import Fetched, http_client
 from pricing_sync.sources.provider import PAGE_SEPARATOR, Provider
 from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import Claim
-from pricing_sync.sync.access import Ask, Reach
-from pricing_sync.sync.catalogs import read_now
-from pricing_sync.sync.reading import Rules, Taken, Unsettled, settle_in_thread, take_reading
-from pricing_sync.sync.worker_process import apart, settle_apart
+from pricing_sync.sync.access import Fetch, ProviderAccess
+from pricing_sync.sync.catalogs import read_due_catalogs
+from pricing_sync.sync.reading import (
+    PendingAnswer,
+    ReadingOptions,
+    ReadingResult,
+    process_in_thread,
+    read_provider,
+)
+from pricing_sync.sync.worker_process import process_in_worker, run_in_worker
 
 #: Told of each reading as it ends, with what it decided.
-Heard: TypeAlias = Callable[[Taken], None]
-_Take: TypeAlias = Callable[[Claim], Awaitable[Taken]]
+OnReading: TypeAlias = Callable[[ReadingResult], None]
+_ReadClaim: TypeAlias = Callable[[Claim], Awaitable[ReadingResult]]
 
 _CURRENCY = re.compile("[A-Z]{3}")
 #: How often a run that others take is looked at by who waits for it.
-_LOOK_SECONDS = 0.25
-_TELLING_SECONDS = 5
+_POLL_SECONDS = 0.25
+_NOTIFY_SECONDS = 5
 #: Each process that settles an answer takes some 70 MB while it does.
-_APART_AT_ONCE = 2
+_MAX_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedAnswer:
     """A recorded answer."""
 
     body: bytes
@@ -61,12 +67,12 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class RunResult:
     """A run that has ended, with its readings in the order of the providers."""
 
     id: str
     outcome: Outcome
-    taken: Sequence[Taken]
+    results: Sequence[ReadingResult]
     duration_seconds: float
 
 
@@ -88,21 +94,21 @@ class PricingSync:
         settings: Settings | None = None,
         *,
         extra_providers: Iterable[Provider] = (),
-        reach: Reach | None = None,
+        access: ProviderAccess | None = None,
         listeners: Sequence[Listener] = (),
         create: bool = True,
     ) -> None:
         self.settings = settings or load_settings()
-        self.reach = reach or Reach(self.settings, extra_providers)
+        self.access = access or ProviderAccess(self.settings, extra_providers)
         self._listeners = (LogListener(), *listeners)
         self._create = create
         self._store: Store | None = None
         self._scheduler: Scheduler | None = None
         self._engine: LocalEngine | None = None
-        self._apart = asyncio.Semaphore(_APART_AT_ONCE)
+        self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         #: The price book of this process, how far it is behind, and what it had no price for.
-        self.current = CurrentBook()
+        self.book_cache = BookCache()
 
     # Opening and closing
 
@@ -144,7 +150,7 @@ class PricingSync:
         """The schedule and the queue in the database, as this process sees them."""
         if self._scheduler is None:
             self._scheduler = Scheduler(
-                self.settings, self.store, self.reach.provider, datetime.now(UTC)
+                self.settings, self.store, self.access.provider, datetime.now(UTC)
             )
         return self._scheduler
 
@@ -183,19 +189,19 @@ class PricingSync:
         """
         for name in self.settings.providers:
             try:
-                self.reach.provider(name)
+                self.access.provider(name)
             except UnknownName as error:
                 raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
         if self._engine is None or not self._engine.is_running:
-            self._apart = asyncio.Semaphore(_APART_AT_ONCE)
+            self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
             self._engine = self._new_engine(
                 self.scheduler,
-                self._take_claim,
+                self._read_claim,
                 schedules=self.settings.enabled,
-                errand=self._read_references if self.settings.reference_hours else None,
+                maintenance=self._read_catalogs if self.settings.reference_hours else None,
             )
             for listener in self._listeners:
-                listener.started(self.status)
+                listener.on_start(self.status)
             self._engine.start()
 
     async def stop(self) -> None:
@@ -212,29 +218,29 @@ class PricingSync:
     def _new_engine(
         self,
         scheduler: Scheduler,
-        take: _Take,
+        read_claim: _ReadClaim,
         listeners: Sequence[Listener] | None = None,
         *,
         schedules: bool,
-        errand: Errand | None = None,
+        maintenance: MaintenanceTask | None = None,
     ) -> LocalEngine:
         return LocalEngine(
             scheduler,
             self.store,
-            take,
+            read_claim,
             self._listeners if listeners is None else listeners,
             schedules=schedules,
             at_once=self.settings.at_once,
             lease_seconds=self.settings.lease_seconds,
-            errand=errand,
-            errand_delay_seconds=self.settings.first_delay_seconds,
+            maintenance=maintenance,
+            maintenance_delay_seconds=self.settings.first_delay_seconds,
         )
 
-    async def _read_references(self) -> None:
+    async def _read_catalogs(self) -> None:
         """The catalogs that are due. They are large, and nothing of them is wanted here."""
-        reads = await apart(read_now, self.settings)
+        reads = await run_in_worker(read_due_catalogs, self.settings)
         for listener in self._listeners:
-            listener.references_read(reads)
+            listener.on_catalogs(reads)
 
     # Asking for a run
 
@@ -277,13 +283,13 @@ class PricingSync:
         deadline = clock() + timeout_seconds
         while True:
             # What ends while the database is asked is not missed.
-            ended = engine.next_end if engine else asyncio.Event()
+            ended = engine.next_finished if engine else asyncio.Event()
             run, readings = await asyncio.to_thread(self.store.run, run_id)
             left = deadline - clock()
             if run.finished_at is not None or left <= 0:
                 return run, readings
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(_LOOK_SECONDS, left)):
+                async with asyncio.timeout(min(_POLL_SECONDS, left)):
                     await ended.wait()
 
     async def cancel(self, run_id: str) -> Run:
@@ -294,7 +300,7 @@ class PricingSync:
         """
         cancelled = await asyncio.to_thread(self.scheduler.cancel, run_id)
         if self._engine is not None:
-            await self._engine.tell(cancelled)
+            await self._engine.notify(cancelled)
             self._engine.wake(run_id)
         return await asyncio.to_thread(self.store.queue.run, run_id)
 
@@ -315,8 +321,8 @@ class PricingSync:
         *,
         dry_run: bool = False,
         started_by: str = "library",
-        heard: Heard | None = None,
-    ) -> Finished:
+        on_reading: OnReading | None = None,
+    ) -> RunResult:
         """Read these providers now, in this process, several at once, as one run.
 
         A provider that is being read already is waited for, then read.
@@ -326,22 +332,22 @@ class PricingSync:
             StoreError: the database cannot be written.
         """
 
-        async def take(claim: Claim, _note: Heard) -> Taken:
-            return await self._take_claim(claim, here=True)
+        async def read_claim(claim: Claim, _note: OnReading) -> ReadingResult:
+            return await self._read_claim(claim, here=True)
 
         return await self._run_here(
-            provider_ids, take, dry_run=dry_run, started_by=started_by, heard=heard
+            provider_ids, read_claim, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
 
     async def replay(
         self,
         provider_id: str,
-        answers: Sequence[Answered],
+        answers: Sequence[RecordedAnswer],
         *,
         dry_run: bool = False,
         started_by: str = "library",
-        heard: Heard | None = None,
-    ) -> Finished:
+        on_reading: OnReading | None = None,
+    ) -> RunResult:
         """Read recorded answers of one provider, one after the other, as one run.
 
         Raises:
@@ -353,71 +359,80 @@ class PricingSync:
             if answer.at is not None and answer.at > datetime.now(UTC):
                 raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
 
-        async def take(claim: Claim, note: Heard) -> Taken:
+        async def read_claim(claim: Claim, note: OnReading) -> ReadingResult:
             for answer in answers[:-1]:
-                note(await self._take_answer(claim, answer, last=False))
-            return await self._take_answer(claim, answers[-1], last=True)
+                note(await self._read_recorded(claim, answer, last=False))
+            return await self._read_recorded(claim, answers[-1], last=True)
 
         return await self._run_here(
-            [provider_id], take, dry_run=dry_run, started_by=started_by, heard=heard, whole=True
+            [provider_id],
+            read_claim,
+            dry_run=dry_run,
+            started_by=started_by,
+            on_reading=on_reading,
+            all_or_none=True,
         )
 
     async def _run_here(
         self,
         provider_ids: Sequence[str],
-        take: Callable[[Claim, Heard], Awaitable[Taken]],
+        read_claim: Callable[[Claim, OnReading], Awaitable[ReadingResult]],
         *,
         dry_run: bool,
         started_by: str,
-        heard: Heard | None,
-        whole: bool = False,
-    ) -> Finished:
+        on_reading: OnReading | None,
+        all_or_none: bool = False,
+    ) -> RunResult:
         """A run that an engine of its own takes to its end; with *whole*, all of it."""
-        taken: dict[str, Taken] = {}
+        results: dict[str, ReadingResult] = {}
         at_once = asyncio.Semaphore(self.settings.at_once)
 
-        def note(one: Taken) -> None:
-            taken[one.reading.id] = one
-            if heard is not None:
-                heard(one)
+        def note(one: ReadingResult) -> None:
+            results[one.reading.id] = one
+            if on_reading is not None:
+                on_reading(one)
 
-        async def noted(claim: Claim) -> Taken:
+        async def noted(claim: Claim) -> ReadingResult:
             async with at_once:
-                one = await take(claim, note)
+                one = await read_claim(claim, note)
             note(one)
             return one
 
-        failures = _Failures()
+        failures = _FirstError()
         now = datetime.now(UTC)
-        scheduler = Scheduler(self.settings, self.store, self.reach.provider, now)
+        scheduler = Scheduler(self.settings, self.store, self.access.provider, now)
         engine = self._new_engine(scheduler, noted, (*self._listeners, failures), schedules=False)
         begin = partial(
-            scheduler.begin_here, provider_ids, started_by=started_by, dry_run=dry_run, whole=whole
+            scheduler.start_local_run,
+            provider_ids,
+            started_by=started_by,
+            dry_run=dry_run,
+            all_or_none=all_or_none,
         )
         while (begun := await asyncio.to_thread(begin)) is None:
             # It is being read, or whoever read it has died.
-            await asyncio.to_thread(scheduler.bury, datetime.now(UTC))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
+            await asyncio.sleep(_POLL_SECONDS)
         run, claims = begun
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
         try:
-            ended, readings = await self._end_of(run.id, engine, failures)
+            ended, readings = await self._wait_until_finished(run.id, engine, failures)
             # What has ended is yet to be told.
-            grace_seconds = _TELLING_SECONDS
+            grace_seconds = _NOTIFY_SECONDS
         finally:
             await engine.stop(grace_seconds)
             if self._engine is None:
                 await self.stop()
         assert ended.outcome is not None and ended.duration_seconds is not None  # noqa: PT018, S101
         # What another process has read of it is here as it was written down.
-        every = [taken.get(one.id) or Taken(reading=one) for one in readings]
+        every = [results.get(one.id) or ReadingResult(reading=one) for one in readings]
         every.sort(key=lambda one: ended.providers.index(one.reading.provider))
-        return Finished(run.id, ended.outcome, every, ended.duration_seconds)
+        return RunResult(run.id, ended.outcome, every, ended.duration_seconds)
 
-    async def _end_of(
-        self, run_id: str, engine: LocalEngine, failures: _Failures
+    async def _wait_until_finished(
+        self, run_id: str, engine: LocalEngine, failures: _FirstError
     ) -> tuple[Run, list[Reading]]:
         """The run when it has ended, and its readings.
 
@@ -425,7 +440,7 @@ class PricingSync:
             Exception: the first thing that failed and is no reading.
         """
         while True:
-            run, readings = await self._wait(run_id, _LOOK_SECONDS, engine)
+            run, readings = await self._wait(run_id, _POLL_SECONDS, engine)
             if failures.first is not None:
                 raise failures.first
             if run.finished_at is not None:
@@ -433,35 +448,37 @@ class PricingSync:
 
     # One reading
 
-    async def _take_claim(self, claim: Claim, *, here: bool = False) -> Taken:
-        provider = self.reach.provider(claim.provider)
+    async def _read_claim(self, claim: Claim, *, here: bool = False) -> ReadingResult:
+        provider = self.access.provider(claim.provider)
         plan = self.settings.plan(claim.provider)
-        return await take_reading(
+        return await read_provider(
             provider,
-            self.reach.ask(provider, await self._http()),
+            self.access.fetcher(provider, await self._http()),
             self.store,
             run_id=claim.run_id,
             dry_run=claim.dry_run or plan.dry_run,
-            rules=self._rules(provider.id),
-            ended=Ending.of(claim, plan),
-            settle_answer=settle_in_thread if here else self._settle_apart,
+            options=self._options(provider.id),
+            finish=FinishClaim.of(claim, plan),
+            process=process_in_thread if here else self._process_in_worker,
         )
 
-    async def _settle_apart(self, answer: Unsettled, store: Store) -> Taken:
-        return await settle_apart(
-            answer, store, database=self.settings.database, at_once=self._apart
+    async def _process_in_worker(self, answer: PendingAnswer, store: Store) -> ReadingResult:
+        return await process_in_worker(
+            answer, store, database=self.settings.database, at_once=self._worker_slots
         )
 
-    async def _take_answer(self, claim: Claim, answer: Answered, *, last: bool) -> Taken:
-        return await take_reading(
-            self.reach.provider(claim.provider),
-            _recorded(answer),
+    async def _read_recorded(
+        self, claim: Claim, answer: RecordedAnswer, *, last: bool
+    ) -> ReadingResult:
+        return await read_provider(
+            self.access.provider(claim.provider),
+            _fetch_recorded(answer),
             self.store,
             run_id=claim.run_id,
             observed_at=answer.at,
             dry_run=claim.dry_run,
-            rules=self._rules(claim.provider),
-            ended=Recorded(claim, last=last),
+            options=self._options(claim.provider),
+            finish=FinishRecordedClaim(claim, last=last),
         )
 
     async def _http(self) -> httpx.AsyncClient:
@@ -471,9 +488,9 @@ class PricingSync:
         # Whoever is cancelled while it waits does not take the client away from the others.
         return await asyncio.shield(self._client)
 
-    def _rules(self, provider_id: str) -> Rules:
+    def _options(self, provider_id: str) -> ReadingOptions:
         table = self.settings.provider.get(provider_id)
-        return Rules(
+        return ReadingOptions(
             thresholds=self.settings.thresholds(provider_id),
             free=table.free if table else (),
             evidence_days=self.settings.evidence_days,
@@ -484,32 +501,32 @@ class PricingSync:
     def book(self) -> PriceBook:
         """Every price that counts, in memory. Cheap, and for any thread.
 
-        Within `BOOK_SECONDS` it has what other processes change, and at once what is overridden
+        Within `REFRESH_SECONDS` it has what other processes change, and at once what is overridden
         here. While the database cannot be read the last book serves on: see `stale_since`.
 
         Raises:
             StoreError: the database cannot be read, and never could.
         """
-        return self.current.book(self.store)
+        return self.book_cache.book(self.store)
 
-    def forget_book(self) -> None:
+    def refresh_book(self) -> None:
         """Let what was just written to the store count in this process at once."""
-        self.current.forget(self.store)
+        self.book_cache.refresh(self.store)
 
     @property
     def stale_since(self) -> datetime | None:
         """While the database cannot be read: when the price book was last known to hold."""
-        return self.current.stale_since
+        return self.book_cache.stale_since
 
     @property
     def book_revision(self) -> int | None:
         """Which state of the ledger the last `book` was; None before the first."""
-        return int(self.current.last.revision) if self.current.last else None
+        return int(self.book_cache.last.revision) if self.book_cache.last else None
 
     @property
     def unpriced(self) -> Counter[str]:
         """How often `cost` knew no price, by `unknown_model`, `unpriced` and `no_rate`."""
-        return self.current.unpriced
+        return self.book_cache.unpriced
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
         """What *usage* of a model costs now, by the book, or at an instant, by the ledger.
@@ -519,7 +536,7 @@ class PricingSync:
             StoreError: the database cannot be read.
             ValueError: the instant has no time zone.
         """
-        return self.current.cost(self.store, provider, model, usage, at)
+        return self.book_cache.cost(self.store, provider, model, usage, at)
 
     def prices(
         self,
@@ -534,7 +551,7 @@ class PricingSync:
         overrides = self.store.overrides(provider, model, at=at, known_at=known_at)
         return prices(statements, overrides)
 
-    def without_card(
+    def models_without_card(
         self, provider: str | None = None, model: str | None = None
     ) -> list[tuple[ModelState, str]]:
         """The models that are listed and have never had a card that counts, and why."""
@@ -544,7 +561,7 @@ class PricingSync:
         }
         return [
             (state, held.get((state.provider, state.model)) or f"unreadable: {state.unreadable}")
-            for state in self.store.cardless(provider, model)
+            for state in self.store.models_without_card(provider, model)
         ]
 
     def price(
@@ -595,7 +612,7 @@ class PricingSync:
             SettingsError: no rate is given, the reason is blank, the end is not after the
                 beginning, or the currency is not that of the provider's card.
         """
-        self.reach.provider(provider)
+        self.access.provider(provider)
         if not rates:
             raise SettingsError("override: it needs a rate")
         now = datetime.now(UTC)
@@ -623,7 +640,7 @@ class PricingSync:
             until=until,
             now=now,
         )
-        self.forget_book()
+        self.refresh_book()
         return made
 
     def end_override(
@@ -634,12 +651,12 @@ class PricingSync:
         Raises:
             UnknownName: there is nothing to end.
         """
-        self.reach.provider(provider)
+        self.access.provider(provider)
         now = datetime.now(UTC)
         ended = self.store.end_overrides(provider, model, meters or tuple(Meter), at or now, now)
         if not ended:
             raise UnknownName(f"{provider}: {model}: no such override")
-        self.forget_book()
+        self.refresh_book()
         return ended
 
     def override_report(
@@ -659,7 +676,7 @@ class PricingSync:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class FinishRecordedClaim:
     """Ends the reading of a recorded answer: it says nothing of how the provider is now."""
 
     claim: Claim
@@ -668,23 +685,23 @@ class Recorded:
 
     def __call__(self, store: Store, reading: Reading, _error: Exception | None) -> bool:
         if not self.last:
-            store.queue.hold(self.claim)
+            store.queue.check_claim(self.claim)
             return False
-        store.queue.end(self.claim, reading.state)
-        return store.queue.finish_if_last(self.claim.run_id, reading.finished_at)
+        store.queue.finish_claim(self.claim, reading.state)
+        return store.queue.finish_run_if_done(self.claim.run_id, reading.finished_at)
 
 
-class _Failures(Listener):
+class _FirstError(Listener):
     """Keeps the first thing that failed and is no reading."""
 
     def __init__(self) -> None:
         self.first: Exception | None = None
 
-    def broke(self, _where: str, error: Exception) -> None:
+    def on_error(self, _where: str, error: Exception) -> None:
         self.first = self.first or error
 
 
-def _recorded(answer: Answered) -> Ask:
+def _fetch_recorded(answer: RecordedAnswer) -> Fetch:
     async def ask(_: str | None) -> Fetched:
         return Fetched(f"file:{answer.name}", tuple(answer.body.split(PAGE_SEPARATOR)), None)
 

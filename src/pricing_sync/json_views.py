@@ -11,9 +11,9 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import (
+    write_conditional_rates,
     write_instant,
     write_listing,
-    write_overrides,
     write_rates,
     write_when,
 )
@@ -38,7 +38,7 @@ def price_record(price: Price) -> dict[str, Any]:
         record |= {
             "currency": listing.currency,
             "rates": write_rates(listing.rates),
-            "overrides": write_overrides(listing.overrides),
+            "overrides": write_conditional_rates(listing.overrides),
         }
     else:
         record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}

@@ -48,7 +48,7 @@ def test_a_run_that_waits_is_cancelled(run: Run, tmp_path: Path) -> None:
     """And one that has ended, or never was, is not."""
     run("migrate")
     with open_store(load_settings().database) as store, store.transaction():
-        made = store.queue.add(
+        made = store.queue.enqueue(
             {"openrouter": 0}, started_by="test", dry_run=False, now=datetime.now(UTC)
         )
     code, out, _ = run("cancel", made.id)

@@ -24,7 +24,7 @@ def test_every_provider_is_read_and_every_price_is_that_of_the_facts(
         stored = {(p.provider, p.model): p.listing for p in demo.app.prices()}
         held = {(item.provider, item.change.model) for item in demo.app.store.held()}
         for provider in demo.app.settings.providers:
-            currency = demo.app.reach.provider(provider).currency
+            currency = demo.app.access.provider(provider).currency
             for model in FACTS[provider]:
                 expected = model.listing(currency)
                 for name in (model.id, *model.aliases):
@@ -50,7 +50,7 @@ def test_what_happens_in_between_is_told_apart(
         demo.stir()
         finished = demo.read()
         after = {(p.provider, p.model): p.listing for p in demo.app.prices()}
-        by_provider = {taken.reading.provider: taken for taken in finished.taken}
+        by_provider = {results.reading.provider: results for results in finished.results}
     assert Outcome.PARTIAL is finished.outcome
     assert {"xai", "cerebras"} == {
         name for name, taken in by_provider.items() if taken.reading.is_failed
@@ -58,7 +58,7 @@ def test_what_happens_in_between_is_told_apart(
     assert {("openrouter", "openai/gpt-4o"), ("deepinfra", "moonshotai/Kimi-K2.5")} == {
         key for key, listing in after.items() if before.get(key) != listing
     }
-    assert ["moonshotai/kimi-k2-instruct"] == list(by_provider["novita"].decision.missing)
+    assert ["moonshotai/kimi-k2-instruct"] == list(by_provider["novita"].plan.missing)
     held = Counter(
         {name: taken.reading.changes.get("held", 0) for name, taken in by_provider.items()}
     )

@@ -10,7 +10,7 @@ import pytest
 from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.audit import Finding, Overlap, Severity, Stock, Unloadable, audit
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -109,7 +109,9 @@ def test_a_card_is_judged_as_if_it_were_new(
 
 def test_a_conditional_rate_is_judged_too() -> None:
     """A batch price a thousand times over is found beside a fair base price."""
-    batch = Conditional(When(service_tier="batch"), {Meter.INPUT: Rate.of("2500", Per.MILLION)})
+    batch = ConditionalRates(
+        When(service_tier="batch"), {Meter.INPUT: Rate.of("2500", Per.MILLION)}
+    )
     spoilt = RateCard(FAIR.rates, (batch,))
     assert ("out_of_bounds", "input") in rules(found(statement(spoilt)))
 

@@ -342,4 +342,4 @@ def test_a_first_reading_of_openrouter_holds_few() -> None:
     verdicts = judge(changes, around("openrouter", cards, first_reading=True))
     held = [verdict for verdict in verdicts.values() if verdict.holds]
     assert len(held) <= 0.04 * len(cards)
-    assert not any(reason.rule is Rule.COMPANY for v in held for reason in v.reasons)
+    assert not any(reason.rule is Rule.NEIGHBOURS for v in held for reason in v.reasons)

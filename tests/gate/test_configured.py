@@ -55,7 +55,7 @@ def test_tables_replace_what_they_name() -> None:
     assert (low, high) == found.bounds[Meter.INPUT]
     assert Thresholds().bounds[Meter.OUTPUT] == found.bounds[Meter.OUTPUT]
     assert Rate.of("90.5", Per.MILLION) == found.usual[Meter.OUTPUT][1]
-    assert (150, 7) == (found.coins_to_the_dollar["JPY"], found.coins_to_the_dollar["CNY"])
+    assert (150, 7) == (found.units_per_dollar["JPY"], found.units_per_dollar["CNY"])
 
 
 @pytest.mark.parametrize(

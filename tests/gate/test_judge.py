@@ -26,9 +26,18 @@ from pricing_sync.gate import (
     judge,
     may_release,
     peers,
-    worth_telling,
+    worth_reporting,
 )
-from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, Unpriced, When, Why
+from pricing_sync.prices.rates import (
+    ConditionalRates,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    Unpriced,
+    When,
+    Why,
+)
 
 AT = datetime(2026, 7, 15, 12, tzinfo=UTC)
 BATCH = When(service_tier="batch")
@@ -43,7 +52,7 @@ def card(
 ) -> RateCard:
     """A card of dollars per million tokens."""
     amounts = {"input": input, "output": output, **others}
-    overrides = (Conditional(BATCH, rates(batch)),) if batch else ()
+    overrides = (ConditionalRates(BATCH, rates(batch)),) if batch else ()
     return RateCard(rates({k: v for k, v in amounts.items() if v}), overrides, currency)
 
 
@@ -300,7 +309,7 @@ def test_a_first_reading_off_its_peers_waits_as_a_whole() -> None:
     unknown = added(card("0.02", "0.05"), "only here")
     known = {f"m{n}": quotes(("1", "4"), ("1", "4")) for n in range(4)}
     found = judge([*cheap, unknown], context(first_reading=True, peers=known))
-    assert all(Rule.COMPANY in rules(each) for each in found.values())
+    assert all(Rule.NEIGHBOURS in rules(each) for each in found.values())
 
 
 def test_a_first_reading_beside_its_peers_is_not_buried() -> None:
@@ -363,14 +372,14 @@ def test_good_prices_in_bad_company_wait() -> None:
     bad = [added(card("2000", "8000"), f"bad{n}") for n in range(3)]
     good = [added(card(), f"good{n}") for n in range(5)]
     found = judge([*bad, *good], context())
-    assert {Rule.COMPANY} == rules(found["good0"])
+    assert {Rule.NEIGHBOURS} == rules(found["good0"])
 
 
 def test_fair_prices_among_doubtful_ones_wait() -> None:
     """llmgateway's rows were mixed up on 2026-04-18: some moved far, and others just as wrongly."""
     doubtful = [fleet(4.1 + n / 10, 1, f"far{n}-")[0] for n in range(5)]
     fair = fleet(1.2, 7, "near")
-    assert {Rule.COMPANY} == rules(judge([*doubtful, *fair], context())["near1"])
+    assert {Rule.NEIGHBOURS} == rules(judge([*doubtful, *fair], context())["near1"])
     assert not judge([*doubtful, *fair, *fleet(1.3, 3, "more")], context())["near1"].holds
 
 
@@ -499,15 +508,15 @@ def test_a_move_as_far_as_a_currency_needs_more_and_nearer_peers() -> None:
 
 def test_a_drift_under_half_a_percent_is_not_told() -> None:
     """42 % of five-minute changes are an exchange rate or continuous undercutting."""
-    assert not worth_telling(card("1", "4"), card("1.0049", "4"))
-    assert worth_telling(card("1", "4"), card("1.005", "4"))
+    assert not worth_reporting(card("1", "4"), card("1.0049", "4"))
+    assert worth_reporting(card("1", "4"), card("1.005", "4"))
 
 
 def test_what_appears_or_goes_is_told() -> None:
     """A new meter, a lost one, a lost price."""
-    assert worth_telling(card(), card(cache_read="0.1"))
-    assert worth_telling(card(cache_read="0.1"), card())
-    assert worth_telling(card(), None)
+    assert worth_reporting(card(), card(cache_read="0.1"))
+    assert worth_reporting(card(cache_read="0.1"), card())
+    assert worth_reporting(card(), None)
 
 
 # Laws.
@@ -518,7 +527,7 @@ cards = st.builds(
     st.dictionaries(st.sampled_from(list(Meter)), amounts, min_size=1),
     st.lists(
         st.builds(
-            Conditional,
+            ConditionalRates,
             st.sampled_from([BATCH, When(min_input_tokens=200_001)]),
             st.dictionaries(st.sampled_from(list(Meter)), amounts, min_size=1),
         ),

@@ -69,7 +69,7 @@ def of_action(told: pytest.LogCaptureFixture, action: str) -> list[logging.LogRe
 
 def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
     """For people what moved, for machines everything."""
-    LogListener().reading_ended(
+    LogListener().on_reading(
         reading(
             listings={"priced": 400, "unpriced": 7, "unreadable": 0, "nameless": 0},
             changes={"changed": 3, "held": 1},
@@ -106,7 +106,7 @@ def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
 def test_a_failed_reading_is_a_warning_with_its_error(told: pytest.LogCaptureFixture) -> None:
     """Who, where and why, and the kind for machines."""
     error = "openrouter: status 503: busy"
-    LogListener().reading_ended(
+    LogListener().on_reading(
         reading(status=Status.FAILED, error_kind="transport", error=error), None
     )
     (record,) = told.records
@@ -119,7 +119,7 @@ def test_a_failed_reading_is_a_warning_with_its_error(told: pytest.LogCaptureFix
 
 def test_what_somebody_cancelled_is_no_warning(told: pytest.LogCaptureFixture) -> None:
     """It was wanted."""
-    LogListener().reading_ended(
+    LogListener().on_reading(
         reading(status=Status.FAILED, error_kind=CANCELLED, error="openrouter: reading: left off"),
         None,
     )
@@ -131,9 +131,7 @@ def test_what_somebody_cancelled_is_no_warning(told: pytest.LogCaptureFixture) -
 def test_nothing_a_provider_says_breaks_a_line(told: pytest.LogCaptureFixture, breaks: str) -> None:
     """Nor steers a terminal, nor turns text around."""
     error = f"openrouter: status 403: no{breaks}2026-07-17 CRITICAL all is lost"
-    LogListener().reading_ended(
-        reading(status=Status.FAILED, error_kind="refused", error=error), None
-    )
+    LogListener().on_reading(reading(status=Status.FAILED, error_kind="refused", error=error), None)
     message = told.records[0].getMessage()
     assert message.isprintable()
     assert "no\\" in message
@@ -192,9 +190,9 @@ def test_readings_and_their_run_are_told_as_they_end(
 def test_what_has_no_effect_says_so(told: pytest.LogCaptureFixture) -> None:
     """A dry run counts what would be."""
     read = reading(listings={"priced": 2}, changes={"added": 2}, dry_run=True)
-    LogListener().reading_ended(read, None)
+    LogListener().on_reading(read, None)
     run = Run("run-1", "api", DAY, NEXT, Outcome.SUCCESS, True, ("openrouter",))
-    LogListener().run_ended(run, [read])
+    LogListener().on_run(run, [read])
     assert [
         "openrouter: read in 1.2 s: 2 priced, 2 updated (dry run)",
         "run run-1: success in 86400.0 s: 1 of 1 providers read, 2 updated (dry run)",
@@ -204,7 +202,7 @@ def test_what_has_no_effect_says_so(told: pytest.LogCaptureFixture) -> None:
 def test_a_run_without_an_answer_is_still_one_line(told: pytest.LogCaptureFixture) -> None:
     """All of it cancelled before it began."""
     run = Run("run-1", "api", DAY, NEXT, Outcome.FAILED, False, ("openrouter", "nearai"))
-    LogListener().run_ended(run, [])
+    LogListener().on_run(run, [])
     assert ["run run-1: failed in 86400.0 s: 0 of 2 providers read, 0 updated"] == told.messages
 
 
@@ -213,7 +211,7 @@ def test_a_database_that_is_away_needs_no_traceback(
     told: pytest.LogCaptureFixture, error: StoreError
 ) -> None:
     """Its message says everything, and it may come every minute."""
-    LogListener().broke("tick", error)
+    LogListener().on_error("tick", error)
     (record,) = told.records
     assert ("ERROR", f"tick: {error}", None) == (
         record.levelname,
@@ -225,7 +223,7 @@ def test_a_database_that_is_away_needs_no_traceback(
 class Faulty(Listener):
     """A listener with a bug."""
 
-    def run_ended(self, *_: object) -> None:
+    def on_run(self, *_: object) -> None:
         raise ZeroDivisionError("a\nbug")
 
 
@@ -248,7 +246,7 @@ def test_what_breaks_is_told_with_its_traceback(
 
 def test_a_guest_configures_no_logging() -> None:
     """The host decides what is told, how, and where."""
-    LogListener().broke("tick", StoreError("gone"))
+    LogListener().on_error("tick", StoreError("gone"))
     logger = logging.getLogger("pricing_sync")
     assert ([], logging.NOTSET, True) == (logger.handlers, logger.level, logger.propagate)
 
@@ -271,7 +269,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_text_is_a_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
     """To the millisecond, and always as wide."""
     configure("text", "info")
-    LogListener().broke("tick", StoreError("database: gone"))
+    LogListener().on_error("tick", StoreError("database: gone"))
     (line,) = lines(capsys)
     assert re.fullmatch(TIME + r" ERROR pricing_sync: tick: database: gone", line)
 
@@ -279,7 +277,7 @@ def test_text_is_a_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str])
 def test_json_is_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     """With every field, and without what only a terminal wants."""
     configure("json", "info")
-    LogListener().reading_ended(reading(listings={"priced": 1}), None)
+    LogListener().on_reading(reading(listings={"priced": 1}), None)
     logging.getLogger("uvicorn.error").info("Started\n%s", "é", extra={"color_message": "x"})
     one, two = map(json.loads, lines(capsys))
     assert re.fullmatch(TIME, one.pop("time"))
@@ -309,7 +307,7 @@ def test_json_is_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_has_the_traceback_as_one_string(capsys: pytest.CaptureFixture[str]) -> None:
     """And a field that is no JSON is written as text."""
     configure("json", "info")
-    LogListener().broke("tick", raised(ZeroDivisionError("a bug")))
+    LogListener().on_error("tick", raised(ZeroDivisionError("a bug")))
     logging.getLogger("pricing_sync").info("odd", extra={"folder": Path("x"), "level": "y"})
     one, two = map(json.loads, lines(capsys))
     assert one["traceback"].startswith("Traceback")
@@ -321,7 +319,7 @@ def test_no_text_can_pose_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither in a message of somebody else's nor in a traceback."""
     configure("text", "info")
     forged = "2026-07-17T12:00:00.000Z CRITICAL pricing_sync: all is lost"
-    LogListener().broke("tick", raised(ValueError(f"bad\n{forged}\x1b[2J")))
+    LogListener().on_error("tick", raised(ValueError(f"bad\n{forged}\x1b[2J")))
     logging.getLogger("uvicorn.error").error("failed\n%s", forged)
     told = lines(capsys)
     assert 2 == sum(bool(re.match(TIME, line)) for line in told)
@@ -333,10 +331,10 @@ def test_the_level_is_that_of_the_settings(capsys: pytest.CaptureFixture[str]) -
     """For uvicorn as for us; and configuring again tells nothing twice."""
     configure("text", "info")
     configure("text", "warning")
-    LogListener().reading_ended(reading(), None)
+    LogListener().on_reading(reading(), None)
     logging.getLogger("uvicorn.access").info("GET /")
     assert [] == lines(capsys)
-    LogListener().broke("tick", StoreError("gone"))
+    LogListener().on_error("tick", StoreError("gone"))
     assert 1 == len(lines(capsys))
 
 

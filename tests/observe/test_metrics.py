@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import DuplicateTimeseries
 
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.observe.metrics import PricingMetrics
 from pricing_sync.store import Store, open_store
@@ -129,7 +129,7 @@ def test_the_state_is_the_state_of_the_database(tmp_path: Path) -> None:
         told = values(metrics(app.store, "openrouter", "nearai"))
         (held,) = app.store.held()
         read_at = app.store.latest_successes()["openrouter"]
-        dues = app.store.queue.dues()
+        dues = app.store.queue.due_times()
         was = datetime.now(UTC)
     assert {
         "pricing_models openrouter priced": 20,
@@ -198,11 +198,11 @@ def test_the_age_is_told_of_scheduled_providers_alone(tmp_path: Path) -> None:
 def test_the_scheduler_is_up_while_its_lease_lasts(store: Store) -> None:
     """A process that died, or resigned, schedules no more."""
     now, minute = datetime.now(UTC), timedelta(minutes=1)
-    store.queue.lead("one", now, now + minute)
+    store.queue.acquire_leadership("one", now, now + minute)
     assert 1 == values(metrics(store))["pricing_scheduler_up"]
-    store.queue.resign("one", now)
+    store.queue.release_leadership("one", now)
     assert 0 == values(metrics(store))["pricing_scheduler_up"]
-    store.queue.lead("two", now - 2 * minute, now - minute)
+    store.queue.acquire_leadership("two", now - 2 * minute, now - minute)
     assert 0 == values(metrics(store))["pricing_scheduler_up"]
 
 
@@ -255,7 +255,7 @@ def test_a_closed_database_is_no_failed_scrape(store: Store) -> None:
 def test_a_scrape_takes_six_statements(tmp_path: Path, count: int) -> None:
     """However many models there are."""
     with two_providers(tmp_path) as app:
-        asyncio.run(app.replay("openrouter", [Answered(catalogue(count), DAY)]))
+        asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
             told = values(metrics(app.store, "openrouter", "nearai"))
     assert count == told["pricing_models openrouter priced"]
@@ -329,7 +329,7 @@ def test_no_model_is_a_label(tmp_path: Path) -> None:
 
 def test_labels_are_bounded(store: Store) -> None:
     """The scheduled providers come first; of the others as many as there is room for."""
-    store.queue.count(
+    store.queue.increment(
         {(MODELS, (("provider", f"seen-{n:03}"), ("status", "updated"))): 1 for n in range(195)}
     )
     of = metrics(store, *(f"scheduled-{n}" for n in range(10)))
@@ -344,7 +344,7 @@ def test_labels_are_bounded(store: Store) -> None:
 def test_a_strange_name_breaks_no_line(store: Store, provider: str) -> None:
     """Each label comes back as it went in."""
     run = Run("run", "test", DAY, None, None, False, (provider,))
-    store.queue.begin(run)
+    store.queue.insert_run(run)
     reading = Reading(
         id="reading",
         run_id="run",
@@ -361,7 +361,7 @@ def test_a_strange_name_breaks_no_line(store: Store, provider: str) -> None:
 def test_a_clock_that_went_back_makes_no_age_below_zero(store: Store) -> None:
     """The last reading seems to be of tomorrow."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    store.queue.begin(Run("run", "test", DAY, None, None, False, ("xai",)))
+    store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("xai",)))
     store.add_reading(
         Reading(
             id="reading",

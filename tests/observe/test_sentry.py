@@ -19,7 +19,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
-from pricing_sync.app import Answered
+from pricing_sync.app import RecordedAnswer
 from pricing_sync.changes.run import ABANDONED, CANCELLED, INTERNAL, STORE, Reading, Status
 from pricing_sync.errors import StoreError, TransportError
 from pricing_sync.observe.logs import LogListener
@@ -110,9 +110,9 @@ def fingerprints(sent: Caught) -> list[str]:
 def test_a_failed_reading_is_an_event(sent: Caught) -> None:
     """With who, how, the stack, and how the schedule stood."""
     listener = SentryListener()
-    listener.started(lambda: STATE)
+    listener.on_start(lambda: STATE)
     why = TransportError("openrouter", "status 503", "busy")
-    listener.reading_ended(reading("transport"), raised(why))
+    listener.on_reading(reading("transport"), raised(why))
     (event,) = sent.events
     assert {"provider": "openrouter", "error_kind": "transport"} == event["tags"]
     assert ["pricing-sync", "openrouter", "transport"] == event["fingerprint"]
@@ -144,7 +144,7 @@ def test_a_failed_reading_is_an_event(sent: Caught) -> None:
 
 def test_a_failure_that_nobody_raised_is_a_message(sent: Caught) -> None:
     """As of a process that died. No stack of the listener itself poses as its cause."""
-    SentryListener().reading_ended(reading(ABANDONED), None)
+    SentryListener().on_reading(reading(ABANDONED), None)
     (event,) = sent.events
     assert "openrouter: status 503: busy" == event["message"]
     assert ["pricing-sync", "openrouter", "abandoned"] == event["fingerprint"]
@@ -155,7 +155,7 @@ def test_a_failure_that_goes_on_is_one_event(tmp_path: Path, sent: Caught) -> No
     """Fifty readings fail alike: there is nothing new to say."""
     with two_providers(tmp_path, None, SentryListener()) as app:
         for _ in range(50):
-            asyncio.run(app.replay("openrouter", [Answered(b"<html>")]))
+            asyncio.run(app.replay("openrouter", [RecordedAnswer(b"<html>")]))
     assert ["pricing-sync openrouter decode"] == fingerprints(sent)
 
 
@@ -163,7 +163,7 @@ def test_a_failure_after_a_success_is_told_again(tmp_path: Path, sent: Caught) -
     """It is another one."""
     with two_providers(tmp_path, None, SentryListener()) as app:
         for body in (b"<html>", catalogue(1), b"<html>", b"<html>"):
-            asyncio.run(app.replay("openrouter", [Answered(body)]))
+            asyncio.run(app.replay("openrouter", [RecordedAnswer(body)]))
     assert ["pricing-sync openrouter decode"] * 2 == fingerprints(sent)
 
 
@@ -171,8 +171,8 @@ def test_another_kind_of_failure_and_another_provider_are_told(sent: Caught) -> 
     """They are other issues."""
     listener = SentryListener()
     for kind in ("transport", "refused", "refused", "transport"):
-        listener.reading_ended(reading(kind), None)
-    listener.reading_ended(reading("transport", "xai"), None)
+        listener.on_reading(reading(kind), None)
+    listener.on_reading(reading("transport", "xai"), None)
     assert [
         "pricing-sync openrouter transport",
         "pricing-sync openrouter refused",
@@ -185,7 +185,7 @@ def test_what_somebody_cancelled_is_no_event(sent: Caught) -> None:
     """Nor does it make the failure before it a new one."""
     listener = SentryListener()
     for kind in (CANCELLED, "transport", CANCELLED, "transport"):
-        listener.reading_ended(reading(kind), None)
+        listener.on_reading(reading(kind), None)
     assert ["pricing-sync openrouter transport"] == fingerprints(sent)
 
 
@@ -193,8 +193,8 @@ def test_what_somebody_cancelled_is_no_event(sent: Caught) -> None:
 def test_what_the_engine_calls_broken_is_one_event(sent: Caught, kind: str) -> None:
     """It tells of the same error twice: as what broke, and as why the reading failed."""
     listener, error = SentryListener(), raised(StoreError("database: gone"))
-    listener.broke("openrouter", error)
-    listener.reading_ended(reading(kind), error)
+    listener.on_error("openrouter", error)
+    listener.on_reading(reading(kind), error)
     assert ["pricing-sync openrouter StoreError"] == fingerprints(sent)
 
 
@@ -211,7 +211,7 @@ def test_what_breaks_is_told_once_an_hour(sent: Caught) -> None:
         (4600.0, "tick", StoreError("gone")),
         (4600.1, "tick", StoreError("gone")),
     ):
-        listener.broke(where, raised(error))
+        listener.on_error(where, raised(error))
     assert [
         "pricing-sync tick StoreError",
         "pricing-sync run StoreError",
@@ -227,11 +227,11 @@ def test_no_variable_is_sent(sent: Caught) -> None:
     assert CANARY in sent.text()
     sent.envelopes.clear()
     listener = SentryListener()
-    listener.reading_ended(
+    listener.on_reading(
         reading("transport"), raised(TransportError("openrouter", "connection", "reset"))
     )
-    listener.reading_ended(reading("refused"), None)
-    listener.broke("tick", raised(ValueError("of ours")))
+    listener.on_reading(reading("refused"), None)
+    listener.on_error("tick", raised(ValueError("of ours")))
     assert 3 == len(sent.events)
     assert CANARY not in sent.text()
     assert '"vars"' not in sent.text()
@@ -244,8 +244,8 @@ def test_no_message_of_a_foreign_error_is_sent(sent: Caught) -> None:
     error = TransportError("openrouter", "connection", "refused")
     error.__cause__ = cause
     listener = SentryListener()
-    listener.reading_ended(reading("transport"), raised(error))
-    listener.broke("openrouter", cause)
+    listener.on_reading(reading("transport"), raised(error))
+    listener.on_error("openrouter", cause)
     assert CANARY not in sent.text()
     assert [
         [("ValueError", None), ("TransportError", "openrouter: connection: refused")],
@@ -266,7 +266,7 @@ def test_nothing_of_the_host_is_sent_with_it(sent: Caught) -> None:
         return event
 
     sentry_sdk.get_isolation_scope().add_event_processor(add_request)
-    SentryListener().reading_ended(
+    SentryListener().on_reading(
         reading("transport"), raised(TransportError("openrouter", "connection", "reset"))
     )
     assert 1 == len(sent.events)
@@ -276,8 +276,8 @@ def test_nothing_of_the_host_is_sent_with_it(sent: Caught) -> None:
 def test_the_host_sees_nothing_of_ours_in_its_events(sent: Caught) -> None:
     """Tags and contexts end with the event."""
     listener = SentryListener()
-    listener.started(lambda: STATE)
-    listener.reading_ended(reading("transport"), None)
+    listener.on_start(lambda: STATE)
+    listener.on_reading(reading("transport"), None)
     sentry_sdk.capture_message("of the host")
     ours, theirs = sent.events
     assert "reading" in ours["contexts"]
@@ -292,7 +292,7 @@ def test_what_is_logged_as_well_is_still_one_event(sent: Caught) -> None:
     assert 1 == len(sent.events)
     sent.envelopes.clear()
     for listener in (LogListener(), SentryListener()):
-        listener.broke("tick", raised(ValueError("a bug")))
+        listener.on_error("tick", raised(ValueError("a bug")))
     assert ["pricing-sync tick ValueError"] == fingerprints(sent)
     assert CANARY not in sent.text()
 
@@ -304,8 +304,8 @@ def test_the_database_may_be_away(sent: Caught) -> None:
         raise StoreError("database: gone")
 
     listener = SentryListener()
-    listener.started(status)
-    listener.broke("tick", raised(StoreError("database: gone")))
+    listener.on_start(status)
+    listener.on_error("tick", raised(StoreError("database: gone")))
     (event,) = sent.events
     assert "pricing_sync_scheduler" not in event["contexts"]
 
@@ -314,12 +314,12 @@ def test_without_a_client_nothing_is_said_nor_remembered(sent: Caught) -> None:
     """A host may start its client later, and is told then."""
     listener = SentryListener()
     sentry_sdk.get_global_scope().set_client(None)
-    listener.reading_ended(reading("transport"), None)
-    listener.broke("tick", StoreError("gone"))
+    listener.on_reading(reading("transport"), None)
+    listener.on_error("tick", StoreError("gone"))
     assert [] == sent.events
     sentry_sdk.init(dsn="https://key@sentry.invalid/1", transport=sent, default_integrations=False)
-    listener.reading_ended(reading("transport"), None)
-    listener.broke("tick", StoreError("gone"))
+    listener.on_reading(reading("transport"), None)
+    listener.on_error("tick", StoreError("gone"))
     assert 2 == len(sent.events)
 
 
@@ -329,7 +329,7 @@ def test_a_reading_over_http_tells_the_schedule_as_it_is(tmp_path: Path, sent: C
     async def live() -> dict[str, Any]:
         async with FaultServer(response(401, f"bad key {CANARY}-key".encode())) as server:
             with two_providers(tmp_path, {"openrouter": server}, listener) as app:
-                listener.started(app.status)
+                listener.on_start(app.status)
                 await app.sync(["openrouter"])
                 return app.status()
 
@@ -380,8 +380,8 @@ def test_a_client_of_our_own_reports_what_it_is_told_alone(sentry: Sentry) -> No
     init(f"http://key@127.0.0.1:{sentry.server_port}/1")
     logging.getLogger("uvicorn.error").error("of uvicorn")
     listener = SentryListener()
-    listener.started(lambda: STATE)
-    listener.broke("tick", raised(StoreError("database: gone")))
+    listener.on_start(lambda: STATE)
+    listener.on_error("tick", raised(StoreError("database: gone")))
     sentry_sdk.flush(5)
     (envelope,) = sentry.received
     event = json.loads(envelope.splitlines()[2])

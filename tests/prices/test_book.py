@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.book import Price, PriceBook, prices
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Meter,
     Per,
     Rate,
@@ -176,7 +176,7 @@ def test_a_card_counts_now_although_this_clock_has_not_reached_it() -> None:
 
 def test_a_card_with_hours_is_priced_by_the_instant() -> None:
     """Half price from 16:30 UTC on."""
-    night = Conditional(When(hours=(990, 30)), {Meter.INPUT: Rate.of("1.25", Per.MILLION)})
+    night = ConditionalRates(When(hours=(990, 30)), {Meter.INPUT: Rate.of("1.25", Per.MILLION)})
     card = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION)}, (night,))
     usage = Usage(input=1_000_000)
     costs = [

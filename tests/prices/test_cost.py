@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.cost import Cost, Item, cost, effective_rates
-from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, When
+from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, When
 from pricing_sync.prices.usage import PARENTS, Usage
 
 # A Saturday.
@@ -31,7 +31,7 @@ def rates(**per_million: str) -> dict[Meter, Rate]:
 
 
 def card(base: Mapping[Meter, Rate], *overrides: tuple[When, Mapping[Meter, Rate]]) -> RateCard:
-    return RateCard(base, tuple(Conditional(when, rates) for when, rates in overrides))
+    return RateCard(base, tuple(ConditionalRates(when, rates) for when, rates in overrides))
 
 
 def used(quantities: Mapping[Meter, int]) -> Usage:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pricing_sync.prices.rates import (
     LARGEST_RATE,
-    Coin,
-    Conditional,
+    ConditionalRates,
+    CurrencyUnit,
     Meter,
     Per,
     Rate,
@@ -56,8 +56,8 @@ def test_units_of_time() -> None:
 
 def test_coins() -> None:
     """25,000 ten-thousandths are 250 cents are 2.50 dollars."""
-    assert Rate(2_500_000_000) == Rate.of("250", Per.MILLION, Coin.CENT)
-    assert Rate(2_500_000_000) == Rate.of(25_000, Per.MILLION, Coin.TEN_THOUSANDTH)
+    assert Rate(2_500_000_000) == Rate.of("250", Per.MILLION, CurrencyUnit.CENT)
+    assert Rate(2_500_000_000) == Rate.of(25_000, Per.MILLION, CurrencyUnit.TEN_THOUSANDTH)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_conditions_that_cannot_hold_are_refused(parts: dict[str, object], why: 
 
 def test_a_card_names_at_least_one_rate() -> None:
     """A card without rates would be an unpriced model in disguise."""
-    for overrides in ((), (Conditional(When(service_tier="batch"), {}),)):
+    for overrides in ((), (ConditionalRates(When(service_tier="batch"), {}),)):
         with pytest.raises(ValueError, match="a rate card names at least one rate"):
             RateCard({}, overrides)
 
@@ -270,7 +270,8 @@ def test_every_rate_of_a_card() -> None:
     """The base rates with no condition, then the conditional ones, in the card's order."""
     batch = When(service_tier="batch")
     card = RateCard(
-        {Meter.OUTPUT: Rate(2), Meter.INPUT: Rate(1)}, (Conditional(batch, {Meter.INPUT: Rate(0)}),)
+        {Meter.OUTPUT: Rate(2), Meter.INPUT: Rate(1)},
+        (ConditionalRates(batch, {Meter.INPUT: Rate(0)}),),
     )
     assert [
         (None, Meter.OUTPUT, Rate(2)),

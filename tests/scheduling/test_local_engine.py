@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.changes.run import Outcome, Reading, Run
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
@@ -334,7 +334,9 @@ def test_a_command_beside_a_service_takes_its_own_readings(
                 await service_side.trigger(["openrouter"])
                 await until(lambda: server.requests)
                 finished = await command.sync(TWO, started_by="cli")
-        assert ["openrouter", "novita"] == [taken.reading.provider for taken in finished.taken]
+        assert ["openrouter", "novita"] == [
+            results.reading.provider for results in finished.results
+        ]
         assert Outcome.SUCCESS is finished.outcome
 
     within(20, work)
@@ -355,9 +357,9 @@ def test_recorded_answers_wait_until_nobody_reads_the_provider(
             await service_side.trigger(["openrouter"])
             await until(lambda: server.requests)
             with command:
-                asked = [Answered(catalogue(3)), Answered(catalogue(4))]
+                asked = [RecordedAnswer(catalogue(3)), RecordedAnswer(catalogue(4))]
                 finished = await command.replay("openrouter", asked)
-        assert [3, 4] == [taken.reading.listings["priced"] for taken in finished.taken]
+        assert [3, 4] == [results.reading.listings["priced"] for results in finished.results]
 
     within(20, work)
     assert 1 == len(server.requests)
@@ -367,7 +369,7 @@ def test_recorded_answers_wait_until_nobody_reads_the_provider(
 
 
 class _Careless(Listener):
-    def reading_ended(self, reading: Reading, error: Exception | None) -> None:
+    def on_reading(self, reading: Reading, error: Exception | None) -> None:
         raise ZeroDivisionError(f"{reading.provider}, {error}")
 
 
@@ -418,14 +420,14 @@ def test_a_bug_in_one_provider_spoils_no_other(
     """It is a failed reading with a traceback in the log, and no secret in its message."""
     told = Told()
     pricing = service(settings_of(tmp_path, server), told)
-    find = pricing.reach.access
+    find = pricing.access.credentials
 
     def broken(provider: object) -> object:
         if getattr(provider, "id", "") == "openrouter":
             raise ZeroDivisionError("a secret perhaps")
         return find(provider)  # type: ignore[arg-type]
 
-    pricing.reach.access = broken  # type: ignore[assignment, method-assign]
+    pricing.access.credentials = broken  # type: ignore[assignment, method-assign]
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -472,7 +474,7 @@ def test_the_runs_of_one_listener_are_told_once(tmp_path: Path, server: DemoServ
     told: list[tuple[Run, int]] = []
 
     class Listening(Listener):
-        def run_ended(self, run: Run, readings: object) -> None:
+        def on_run(self, run: Run, readings: object) -> None:
             told.append((run, len(readings)))  # type: ignore[arg-type]
 
     pricing = service(settings_of(tmp_path, server), Listening())

@@ -13,7 +13,7 @@ import pytest
 
 from pricing_sync.changes.run import Outcome, Reading, Status
 from pricing_sync.errors import LostClaim, TransportError, UnknownName
-from pricing_sync.scheduling.scheduler import Ending, Scheduler
+from pricing_sync.scheduling.scheduler import FinishClaim, Scheduler
 from pricing_sync.settings import RetrySettings, Settings
 from pricing_sync.sources.providers import find
 from pricing_sync.store import Store, open_store
@@ -44,9 +44,9 @@ class Clockwork:
             self.now += step
             self.scheduler.tick(self.now)
             for claim in self.scheduler.claim(self.now, most=100, runs=None):
-                self.take(claim)
+                self.read_once(claim)
 
-    def take(self, claim: Claim) -> bool:
+    def read_once(self, claim: Claim) -> bool:
         """End a claimed reading as its provider is; whether the run has ended with it."""
         error = self.failing.get(claim.provider)
         reading = Reading(
@@ -64,7 +64,7 @@ class Clockwork:
             error=str(error) if error else None,
         )
         self.read.append((claim.provider, self.now))
-        ending = Ending(claim, self.settings.plan(claim.provider), chance=1)
+        ending = FinishClaim(claim, self.settings.plan(claim.provider), jitter=1)
         with self.store.transaction():
             self.store.add_reading(reading)
             return ending(self.store, reading, error)
@@ -114,7 +114,7 @@ def test_nothing_is_read_while_no_time_passes(clock: Clockwork) -> None:
     """The first look plans; it starts nothing."""
     clock.scheduler.tick(clock.now)
     assert [] == clock.scheduler.claim(clock.now, most=10, runs=None)
-    assert {"openrouter", "novita"} == clock.store.queue.dues().keys()
+    assert {"openrouter", "novita"} == clock.store.queue.due_times().keys()
 
 
 def test_a_missed_slot_is_served_once(clock: Clockwork) -> None:
@@ -162,7 +162,7 @@ def test_a_process_that_dies_of_a_reading_over_and_over_does_not_hammer(tmp_path
             for _ in range(40):
                 clock.now += SECOND
                 clock.scheduler.tick(clock.now)
-                clock.scheduler.bury(clock.now)
+                clock.scheduler.expire(clock.now)
                 if clock.scheduler.claim(clock.now, most=10, runs=None):
                     begun.append(clock.now)
                     break
@@ -188,10 +188,10 @@ def test_a_success_ends_the_retries(clock: Clockwork) -> None:
     """The next reading is that of the next slot."""
     clock.failing["openrouter"] = TransportError("openrouter", "connection", "refused")
     clock.pass_time(timedelta(seconds=40))
-    assert 1 == clock.store.queue.dues()["openrouter"].failures
+    assert 1 == clock.store.queue.due_times()["openrouter"].failures
     clock.failing.clear()
     clock.pass_time(timedelta(minutes=5))
-    due = clock.store.queue.dues()["openrouter"]
+    due = clock.store.queue.due_times()["openrouter"]
     assert (0, None, 2) == (due.failures, due.retry_at, len(clock.times()))
 
 
@@ -233,11 +233,11 @@ def test_a_changed_plan_takes_effect_and_a_removed_provider_is_forgotten(tmp_pat
     """At the next start, without anything left of the old one."""
     with clockwork(tmp_path) as clock:
         clock.pass_time(timedelta(seconds=40))
-        before = clock.store.queue.dues()
+        before = clock.store.queue.due_times()
         clock.settings = settings_of(tmp_path, None, ["openrouter"], interval_hours=1)
         clock.restart()
         clock.pass_time(timedelta(seconds=5))
-        after = clock.store.queue.dues()
+        after = clock.store.queue.due_times()
         assert {"openrouter"} == after.keys()
         assert after["openrouter"].due_at < before["openrouter"].due_at
 
@@ -308,7 +308,7 @@ def test_no_provider_is_read_twice_at_once(clock: Clockwork) -> None:
     (first,) = clock.scheduler.claim(clock.now, most=10, runs=None)
     clock.scheduler.trigger(["openrouter"], started_by="b", now=clock.now)
     assert [] == clock.scheduler.claim(clock.now, most=10, runs=None)
-    clock.take(first)
+    clock.read_once(first)
     (second,) = clock.scheduler.claim(clock.now, most=10, runs=None)
     assert first.run_id != second.run_id
 
@@ -335,7 +335,7 @@ def test_the_outcome_follows_from_the_readings(clock: Clockwork) -> None:
         clock.failing = dict.fromkeys(failing, broken)
         run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
         claims = clock.scheduler.claim(clock.now, most=10, runs=None)
-        assert [False, True] == [clock.take(claim) for claim in claims]
+        assert [False, True] == [clock.read_once(claim) for claim in claims]
         outcomes.append(clock.store.queue.run(run.id).outcome)
     assert [Outcome.SUCCESS, Outcome.PARTIAL, Outcome.FAILED] == outcomes
 
@@ -345,11 +345,11 @@ def test_who_was_given_up_for_dead_cannot_store_its_reading(clock: Clockwork) ->
     clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=10, runs=None)
     other = Scheduler(clock.settings, clock.store, find, clock.now)
-    assert [] == other.bury(clock.now + timedelta(seconds=14))
-    ((reading, ended_run),) = other.bury(clock.now + timedelta(seconds=16))
-    assert ("abandoned", True) == (reading.error_kind, ended_run)
+    assert [] == other.expire(clock.now + timedelta(seconds=14))
+    ((reading, finished_run),) = other.expire(clock.now + timedelta(seconds=16))
+    assert ("abandoned", True) == (reading.error_kind, finished_run)
     with pytest.raises(LostClaim):
-        clock.take(claim)
+        clock.read_once(claim)
     assert Outcome.FAILED is clock.store.queue.run(claim.run_id).outcome
 
 
@@ -360,26 +360,26 @@ def test_who_says_that_it_is_alive_is_not_given_up(clock: Clockwork) -> None:
     for _ in range(20):
         clock.now += timedelta(seconds=10)
         clock.scheduler.renew(claims, clock.now)
-        assert [] == clock.scheduler.bury(clock.now)
-    assert clock.take(claims[0])
+        assert [] == clock.scheduler.expire(clock.now)
+    assert clock.read_once(claims[0])
 
 
 def test_a_lease_from_before_the_clock_went_back_does_not_hold_for_ever(clock: Clockwork) -> None:
     """A dead process cannot be alive until next year."""
     clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
     clock.scheduler.claim(clock.now + timedelta(days=300), most=10, runs=None)
-    assert 1 == len(clock.scheduler.bury(clock.now))
+    assert 1 == len(clock.scheduler.expire(clock.now))
 
 
 def test_cancelling_ends_what_waits_and_asks_for_the_end_of_what_goes_on(clock: Clockwork) -> None:
     """What waited has a reading that says so; the run ends with the last."""
     run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)
-    ((waited, ended_run),) = clock.scheduler.cancel(run.id, clock.now)
-    assert ("cancelled", "cancelled", False) == (waited.error_kind, waited.state, ended_run)
-    assert [claim] == clock.scheduler.unwanted([claim])
+    ((waited, finished_run),) = clock.scheduler.cancel(run.id, clock.now)
+    assert ("cancelled", "cancelled", False) == (waited.error_kind, waited.state, finished_run)
+    assert [claim] == clock.scheduler.cancelled([claim])
     assert [waited] == clock.store.run(run.id)[1]
-    given_up = clock.scheduler.give_up(claim, "cancelled", "left off", clock.now)
+    given_up = clock.scheduler.fail(claim, "cancelled", "left off", clock.now)
     assert given_up is not None
     assert (True, Outcome.FAILED) == (given_up[1], clock.store.queue.run(run.id).outcome)
 
@@ -387,16 +387,16 @@ def test_cancelling_ends_what_waits_and_asks_for_the_end_of_what_goes_on(clock: 
 def test_what_was_cancelled_is_no_failure_of_the_provider(clock: Clockwork) -> None:
     """It is due when it was due."""
     clock.scheduler.tick(clock.now)
-    before = clock.store.queue.dues()
+    before = clock.store.queue.due_times()
     run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
     clock.scheduler.cancel(run.id, clock.now)
-    assert before == clock.store.queue.dues()
+    assert before == clock.store.queue.due_times()
 
 
 def test_cancelling_what_has_ended_changes_nothing(clock: Clockwork) -> None:
     """Neither its outcome nor its end."""
     run, _ = clock.scheduler.trigger(["novita"], started_by="test", now=clock.now)
-    clock.take(clock.scheduler.claim(clock.now, most=1, runs=None)[0])
+    clock.read_once(clock.scheduler.claim(clock.now, most=1, runs=None)[0])
     ended = clock.store.run(run.id)
     clock.scheduler.cancel(run.id, clock.now + HOUR)
     assert ended == clock.store.run(run.id)
@@ -420,7 +420,7 @@ def test_who_resigns_is_followed_at_once(clock: Clockwork) -> None:
     """A rolling restart loses no time."""
     other = Scheduler(clock.settings, clock.store, find, clock.now)
     clock.scheduler.tick(clock.now)
-    clock.scheduler.resign(clock.now)
+    clock.scheduler.release_leadership(clock.now)
     assert other.tick(clock.now)
 
 
@@ -429,10 +429,10 @@ def test_who_takes_over_goes_on_with_the_schedule(clock: Clockwork) -> None:
     follower = Scheduler(clock.settings, clock.store, find, clock.now)
     clock.pass_time(timedelta(seconds=40))
     clock.pass_time(timedelta(hours=5), step=timedelta(minutes=1))
-    before = clock.store.queue.dues()
+    before = clock.store.queue.due_times()
     clock.scheduler = follower
     clock.pass_time(timedelta(minutes=5))
-    assert before == clock.store.queue.dues()
+    assert before == clock.store.queue.due_times()
     assert 1 == len(clock.times())
 
 
@@ -456,7 +456,7 @@ def test_a_dry_run_counts_no_models(clock: Clockwork) -> None:
     """It updated none."""
     clock.scheduler.trigger(TWO, started_by="test", dry_run=True, now=clock.now)
     for claim in clock.scheduler.claim(clock.now, most=10, runs=None):
-        clock.take(claim)
+        clock.read_once(claim)
     assert {} == clock.store.queue.counters()
 
 
@@ -492,5 +492,5 @@ def test_a_provider_that_is_not_scheduled_is_not_due_because_it_failed(clock: Cl
     clock.scheduler.trigger(["chutes"], started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)
     clock.failing["chutes"] = TransportError("chutes", "connection", "refused")
-    assert clock.take(claim)
-    assert set(TWO) == clock.store.queue.dues().keys()
+    assert clock.read_once(claim)
+    assert set(TWO) == clock.store.queue.due_times().keys()

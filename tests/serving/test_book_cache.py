@@ -19,16 +19,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer
 from pricing_sync.changes.diff import diff
-from pricing_sync.changes.plan import decide
+from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import NoPrice, StoreError
 from pricing_sync.prices.book import PriceBook, prices
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving import book_cache
-from pricing_sync.serving.book_cache import BOOK_SECONDS
+from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 
@@ -54,8 +54,8 @@ def always_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_cache, "BOOK_SECONDS", 0.0)
 
 
-def take(app: PricingSync, body: bytes, at: datetime | None = None) -> None:
-    asyncio.run(app.replay("openrouter", [Answered(body, at)]))
+def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> None:
+    asyncio.run(app.replay("openrouter", [RecordedAnswer(body, at)]))
 
 
 def override(app: PricingSync) -> None:
@@ -87,7 +87,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
-        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield store
 
 
@@ -98,7 +98,7 @@ def read(
     answer = Answer({} if listing is None else {"m": listing})
     with store.transaction():
         stored = store.known_models("acme")
-        decision = decide(diff(stored, answer), {"m": reasons}, stored, answer)
+        decision = plan_changes(diff(stored, answer), {"m": reasons}, stored, answer)
         reading = Reading(
             id=f"reading-{number}-{at.isoformat()}",
             run_id="run",
@@ -110,7 +110,7 @@ def read(
             digest="d" * 64,
             decoder="1",
         )
-        store.record(reading, decision)
+        store.save_reading(reading, decision)
 
 
 def set_rate(store: Store, rate: int, since: datetime, until: datetime | None = None) -> None:
@@ -133,8 +133,8 @@ def end_rates(store: Store, at: datetime) -> None:
 
 def what_counts(store: Store) -> tuple[object, object]:
     """Every row of the ledger and of the overrides."""
-    ledger = store._connection.rows("SELECT * FROM pricing_ledger ORDER BY rowid", {})
-    return ledger, store._connection.rows("SELECT * FROM pricing_overrides ORDER BY rowid", {})
+    ledger = store._connection.fetch_all("SELECT * FROM pricing_ledger ORDER BY rowid", {})
+    return ledger, store._connection.fetch_all("SELECT * FROM pricing_overrides ORDER BY rowid", {})
 
 
 def test_a_new_database_has_a_revision_and_an_empty_book(store: Store) -> None:
@@ -154,7 +154,7 @@ def test_a_card_that_ends_when_it_began_is_a_new_revision(store: Store) -> None:
 
 
 def _newest(store: Store) -> object:
-    return store._connection.rows("SELECT MAX(recorded_at) FROM pricing_ledger", {})
+    return store._connection.fetch_all("SELECT MAX(recorded_at) FROM pricing_ledger", {})
 
 
 def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
@@ -237,7 +237,7 @@ def test_a_snapshot_inside_a_transaction_has_what_it_wrote(store: Store) -> None
     """Nobody reads what was before their own words."""
     read(store, DAY, CHEAP)
     with store.transaction():
-        store._connection.run(
+        store._connection.execute(
             "UPDATE pricing_ledger SET input = 3000000000, output = 15000000000", {}
         )
         with store.snapshot():
@@ -247,7 +247,7 @@ def test_a_snapshot_inside_a_transaction_has_what_it_wrote(store: Store) -> None
 def test_a_row_that_somebody_spoilt_is_no_book(store: Store) -> None:
     """A price that is left out would be a model that is not sold."""
     read(store, DAY, CHEAP)
-    store._connection.run("UPDATE pricing_ledger SET since = 'yesterday'", {})
+    store._connection.execute("UPDATE pricing_ledger SET since = 'yesterday'", {})
     with pytest.raises(StoreError, match=r"database: the price book: .*yesterday"):
         store.book()
 
@@ -257,7 +257,7 @@ def test_a_row_that_somebody_spoilt_is_no_book(store: Store) -> None:
 
 def test_what_is_overridden_here_counts_at_once(app: PricingSync) -> None:
     """Although the database would not be asked again for a second."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     assert Decimal("2.5") == total(app.book())
     override(app)
     assert Decimal(2) == total(app.book())
@@ -267,34 +267,34 @@ def test_what_is_overridden_here_counts_at_once(app: PricingSync) -> None:
 
 def test_what_is_written_to_the_store_counts_when_the_book_is_forgotten(app: PricingSync) -> None:
     """As after a held change was accepted."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     before = app.book()
-    take(app, catalogue(3, "0.000003"))
+    read_once(app, catalogue(3, "0.000003"))
     assert before is app.book()
-    app.forget_book()
+    app.refresh_book()
     assert Decimal(3) == total(app.book())
 
 
 def test_a_book_that_still_holds_is_kept(app: PricingSync) -> None:
     """Nothing is read again for a reading that changed no price."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     before = app.book()
-    take(app, catalogue(3) + b" ")
-    app.forget_book()
+    read_once(app, catalogue(3) + b" ")
+    app.refresh_book()
     assert before is app.book()
 
 
 @pytest.mark.usefixtures("always_asking")
 def test_nobody_waits_for_a_book_that_another_thread_reads(app: PricingSync) -> None:
     """They go on with the old one. The reader is kept from the database here, by a snapshot."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     before = app.book()
     override(app)
-    app.current.last = before
+    app.book_cache.last = before
     reader = threading.Thread(target=app.book)
     with app.store.snapshot():
         reader.start()
-        while not app.current._turn.locked():
+        while not app.book_cache._refresh_lock.locked():
             time.sleep(0.001)
         assert before is app.book()
     reader.join()
@@ -321,13 +321,13 @@ def numbers(book: PriceBook) -> list[int]:
 def test_every_book_is_one_committed_reading(app: PricingSync) -> None:
     """Each reading changes every price while four threads ask. Every book has every model, all at
     the prices of one reading, and nobody gets an older one after a newer one."""
-    take(app, numbered(0))
+    read_once(app, numbered(0))
     over, found = threading.Event(), [list[PriceBook]() for _ in range(4)]
     threads = [threading.Thread(target=_ask, args=(app, books, over)) for books in found]
     for thread in threads:
         thread.start()
     try:
-        lists = [Answered(numbered(number)) for number in range(1, READINGS)]
+        lists = [RecordedAnswer(numbered(number)) for number in range(1, READINGS)]
         asyncio.run(app.replay("openrouter", lists))
     finally:
         over.set()
@@ -376,7 +376,7 @@ def test_three_processes_see_a_corrected_price_within_the_bound(
 ) -> None:
     """One corrects it and has it at once. The others have it a second later at most, and the time
     that it takes to read."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     program = [sys.executable, "-c", _WORKER, f"sqlite:///{tmp_path / 'prices.db'}"]
     with ExitStack() as stack:
         workers = [stack.enter_context(_piped(program)) for _ in range(3)]
@@ -387,7 +387,7 @@ def test_three_processes_see_a_corrected_price_within_the_bound(
             float(worker.communicate(word, timeout=30)[0]) - began
             for worker, word in zip(workers, told, strict=True)
         ]
-    assert max(seen) < BOOK_SECONDS + 1
+    assert max(seen) < REFRESH_SECONDS + 1
 
 
 @contextmanager
@@ -408,7 +408,7 @@ def test_the_last_book_serves_while_the_database_cannot_be_read(
     app: PricingSync, tmp_path: Path
 ) -> None:
     """It says so, and what came meanwhile counts as soon as the database is back."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     began = datetime.now(UTC)
     assert (Decimal("2.5"), "fresh") == served(app)
     held = datetime.now(UTC)
@@ -426,13 +426,13 @@ def test_the_last_book_serves_while_the_database_cannot_be_read(
 @pytest.mark.usefixtures("always_asking")
 def test_the_last_book_serves_while_the_file_is_spoilt(app: PricingSync, tmp_path: Path) -> None:
     """The disk gives other bytes. What SQLite remembers of the right ones is dropped here."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     assert (Decimal("2.5"), "fresh") == served(app)
     path = tmp_path / "prices.db"
-    app.store._connection.rows("PRAGMA wal_checkpoint(TRUNCATE)", {})
+    app.store._connection.fetch_all("PRAGMA wal_checkpoint(TRUNCATE)", {})
     with path.open("r+b") as file:
         file.write(b"\xff" * path.stat().st_size)
-    app.store._connection.rows("PRAGMA shrink_memory", {})
+    app.store._connection.fetch_all("PRAGMA shrink_memory", {})
     with pytest.raises(StoreError, match="not a database"):
         app.store.book()
     assert (Decimal("2.5"), "stale") == served(app)
@@ -441,9 +441,9 @@ def test_the_last_book_serves_while_the_file_is_spoilt(app: PricingSync, tmp_pat
 @pytest.mark.usefixtures("always_asking")
 def test_who_writes_for_long_keeps_nobody_from_the_book(app: PricingSync, tmp_path: Path) -> None:
     """Another process holds the write lock. What was committed before is read, and not stale."""
-    take(app, catalogue(3))
+    read_once(app, catalogue(3))
     override(app)
-    app.current.last = None
+    app.book_cache.last = None
     other = sqlite3.connect(tmp_path / "prices.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     other.execute("UPDATE pricing_ledger SET input = 1")
@@ -465,8 +465,8 @@ def test_without_any_book_the_failure_is_told(app: PricingSync, tmp_path: Path) 
 
 def test_a_past_usage_costs_what_counted_then(app: PricingSync) -> None:
     """Now is by the book, then by the ledger."""
-    take(app, catalogue(3), DAY)
-    take(app, catalogue(3, "0.000003"), DAY + HOUR)
+    read_once(app, catalogue(3), DAY)
+    read_once(app, catalogue(3, "0.000003"), DAY + HOUR)
     assert [Decimal("2.5"), Decimal(3), Decimal(3)] == [
         app.cost("openrouter", MODEL, MILLION, at).total for at in (DAY, DAY + HOUR, None)
     ]
@@ -474,7 +474,7 @@ def test_a_past_usage_costs_what_counted_then(app: PricingSync) -> None:
 
 def test_what_has_no_price_is_counted_by_its_reason(app: PricingSync) -> None:
     """In this process, now and then; what has one is not counted."""
-    take(app, openrouter({MODEL: priced(), "varies": priced("-1", "-1")}), DAY)
+    read_once(app, openrouter({MODEL: priced(), "varies": priced("-1", "-1")}), DAY)
     asked: list[tuple[str, Usage, datetime | None]] = [
         ("unheard-of", MILLION, None),
         (MODEL, MILLION, DAY - HOUR),

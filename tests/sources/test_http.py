@@ -36,7 +36,7 @@ from pricing_sync.errors import (
 )
 from pricing_sync.sources import strict_json
 from pricing_sync.sources.http import (
-    Access,
+    Credentials,
     Fetched,
     Limits,
     NotModified,
@@ -86,7 +86,7 @@ class Told:
     @property
     def pages(self) -> tuple[bytes, ...]:
         assert isinstance(self.outcome, Fetched), self.outcome
-        return self.outcome.whole()
+        return self.outcome.all_pages()
 
     @property
     def targets(self) -> list[str]:
@@ -110,10 +110,12 @@ def ask(
 
     async def run() -> Told:
         async with FaultServer(*replies) as server, http_client() as client:
-            access = Access(key=key, base_url=server.url + path, variables=variables or {})
+            credentials = Credentials(
+                key=key, base_url=server.url + path, variables=variables or {}
+            )
             try:
                 outcome: Fetched | NotModified | PricingSyncError = await fetch(
-                    client, provider, access, etag=etag, limits=limits, sleep=note
+                    client, provider, credentials, etag=etag, limits=limits, sleep=note
                 )
             except PricingSyncError as error:
                 assert_keeps_secrets(error, key)
@@ -198,8 +200,8 @@ def test_a_key_that_cannot_be_a_key_is_refused_unseen(key: str) -> None:
 
 def test_access_does_not_show_its_secrets() -> None:
     """Settings are printed by accident sooner or later."""
-    access = Access(key=CANARY, base_url="https://x.example", variables={"A": ACCOUNT})
-    assert "Access(base_url='https://x.example')" == repr(access)
+    credentials = Credentials(key=CANARY, base_url="https://x.example", variables={"A": ACCOUNT})
+    assert "Access(base_url='https://x.example')" == repr(credentials)
 
 
 # Addresses.
@@ -265,7 +267,7 @@ def test_addresses_that_a_key_must_not_be_sent_to(base_url: str) -> None:
 
     async def run() -> None:
         async with http_client() as client:
-            await fetch(client, DEMO, Access(key=CANARY, base_url=base_url))
+            await fetch(client, DEMO, Credentials(key=CANARY, base_url=base_url))
 
     with pytest.raises(SettingsError, match=r"^demo: (address|base_url): ") as raised:
         asyncio.run(run())
@@ -293,7 +295,7 @@ def test_a_provider_itself_must_be_encrypted() -> None:
 
     async def run() -> None:
         async with http_client() as client:
-            await fetch(client, replace(DEMO, url="http://demo.example/v1"), Access())
+            await fetch(client, replace(DEMO, url="http://demo.example/v1"), Credentials())
 
     with pytest.raises(SettingsError, match=r"^demo: address: must be https"):
         asyncio.run(run())
@@ -509,7 +511,7 @@ def test_a_bomb_is_not_unpacked() -> None:
         async with FaultServer(bomb) as server, http_client() as client:
             tracemalloc.start()
             with pytest.raises(OversizedAnswer, match=r"^demo: body: over 1048576 bytes$"):
-                await fetch(client, DEMO, Access(base_url=server.url), limits=limits)
+                await fetch(client, DEMO, Credentials(base_url=server.url), limits=limits)
             assert 1 == len(server.asked)
             return tracemalloc.get_traced_memory()[1]
 
@@ -651,7 +653,7 @@ def test_stopping_is_not_an_error_of_the_provider() -> None:
 
     async def run() -> int:
         async with FaultServer(hang) as server, http_client() as client:
-            task = asyncio.create_task(fetch(client, DEMO, Access(base_url=server.url)))
+            task = asyncio.create_task(fetch(client, DEMO, Credentials(base_url=server.url)))
             await server.was_asked.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -677,7 +679,7 @@ def test_trouble_on_their_side_is_asked_again(status: int) -> None:
 
 def test_waits_do_not_grow_for_ever() -> None:
     """Nor are they all the same: readers that failed together do not come back together."""
-    limits = replace(PATIENT, attempts=30, longest_wait_seconds=8)
+    limits = replace(PATIENT, attempts=30, max_wait_seconds=8)
     waits = ask(response(503), limits=limits).waits
     assert (29, True) == (len(waits), max(waits) <= 8)
     assert len(set(waits)) > 20
@@ -708,9 +710,9 @@ def test_a_server_that_is_not_there() -> None:
 
     async def run() -> None:
         async with FaultServer(b"") as server:
-            access = Access(key=CANARY, base_url=server.url)
+            credentials = Credentials(key=CANARY, base_url=server.url)
         async with http_client() as client:
-            await fetch(client, DEMO, access, limits=PATIENT, sleep=note)
+            await fetch(client, DEMO, credentials, limits=PATIENT, sleep=note)
 
     with pytest.raises(TransportError, match=r"^demo: connection: "):
         asyncio.run(run())
@@ -932,9 +934,9 @@ def test_a_redirect_elsewhere_does_not_take_the_key_along(status: int, header: s
         async with FaultServer(response(body=LIST)) as sink, http_client() as client:
             away = response(status, Location=f"{sink.url}/v1/models")
             async with FaultServer(away) as server:
-                access = Access(key=CANARY, base_url=server.url)
+                credentials = Credentials(key=CANARY, base_url=server.url)
                 with pytest.raises(Refused) as raised:
-                    await fetch(client, provider, access, limits=PATIENT)
+                    await fetch(client, provider, credentials, limits=PATIENT)
                 assert_keeps_secrets(raised.value, CANARY)
                 return str(raised.value), server.asked, sink.asked, sink.url
 
@@ -1113,7 +1115,7 @@ def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         async with FaultServer(response(body=LIST)) as proxy:
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
             async with http_client() as client:
-                await fetch(client, DEMO, Access(base_url="http://127.0.0.1:9"), limits=ONCE)
+                await fetch(client, DEMO, Credentials(base_url="http://127.0.0.1:9"), limits=ONCE)
             return [asked.target for asked in proxy.asked]
 
     assert ["http://127.0.0.1:9/v1/models?kind=all"] == asyncio.run(run())
@@ -1147,9 +1149,9 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
 
     async def run() -> list[Asked]:
         async with FaultServer(response(body=LIST), tls=tls) as server, http_client() as client:
-            access = Access(key=CANARY, base_url=server.url)
+            credentials = Credentials(key=CANARY, base_url=server.url)
             with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
-                await fetch(client, DEMO, access, limits=PATIENT, sleep=note)
+                await fetch(client, DEMO, credentials, limits=PATIENT, sleep=note)
             return server.asked
 
     assert [] == asyncio.run(run())

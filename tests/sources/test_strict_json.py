@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Coin,
+    CurrencyUnit,
     Listing,
     Meter,
     Per,
@@ -50,7 +50,7 @@ from pricing_sync.sources.strict_json import (
 FIELDS: Fields = {
     "in": Amount(Meter.INPUT, Per.MILLION),
     "prompt": Amount(Meter.INPUT, Per.ONE),
-    "out": Amount(Meter.OUTPUT, Per.MILLION, Coin.CENT),
+    "out": Amount(Meter.OUTPUT, Per.MILLION, CurrencyUnit.CENT),
     "note": None,
 }
 
@@ -163,7 +163,7 @@ def test_a_rate_needs_its_unit() -> None:
     """The same digits are three different prices."""
     assert Rate(2_500_000_000) == rate(raw("2.5"), "price", Per.MILLION)
     assert Rate(2_500_000_000_000) == rate(raw('"2.5"'), "price", Per.THOUSAND)
-    assert Rate(25_000_000) == rate(raw("2.5"), "price", Per.MILLION, Coin.CENT)
+    assert Rate(25_000_000) == rate(raw("2.5"), "price", Per.MILLION, CurrencyUnit.CENT)
 
 
 def test_a_rate_below_zero_is_refused() -> None:

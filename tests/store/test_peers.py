@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pricing_sync.changes.diff import Change, Kind
-from pricing_sync.changes.plan import Decision
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Quote
-from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, When
+from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, When
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
+from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
 
 from counting import Counting
 
@@ -26,7 +26,7 @@ DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
-        opened.queue.begin(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
+        opened.queue.insert_run(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
         yield opened
 
 
@@ -40,8 +40,8 @@ def card(into: str, out: str, **more: str) -> RateCard:
     return RateCard({Meter(name): Rate.of(rate, Per.MILLION) for name, rate in rates.items()})
 
 
-def rows(catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> list[Reference]:
-    made = [reference(catalog, provider, model, c) for (provider, model), c in cards.items()]
+def rows(catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> list[CatalogPrice]:
+    made = [catalog_price(catalog, provider, model, c) for (provider, model), c in cards.items()]
     return [row for row in made if row is not None]
 
 
@@ -70,7 +70,7 @@ def sell(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
     )
     changes = [Change(model, Kind.ADDED, None, listing) for model, listing in cards.items()]
     with store.transaction():
-        store.record(reading, Decision(apply=changes, seen=dict.fromkeys(cards)))
+        store.save_reading(reading, ChangePlan(apply=changes, seen=dict.fromkeys(cards)))
 
 
 def told(quotes: list[Quote]) -> set[tuple[str, str, str]]:
@@ -84,11 +84,11 @@ def test_what_is_stored_of_a_card_is_its_base_rates_of_text() -> None:
             **card("2.5", "10", cache_read="0.25", cache_write="0").rates,
             Meter.WEB_SEARCH: Rate.of("0.01", Per.ONE),
         },
-        (Conditional(When(service_tier="batch"), {Meter.INPUT: Rate(1)}),),
+        (ConditionalRates(When(service_tier="batch"), {Meter.INPUT: Rate(1)}),),
     )
-    row = reference("litellm", "together_ai", "together_ai/openai/gpt-oss-20b", full)
+    row = catalog_price("litellm", "together_ai", "together_ai/openai/gpt-oss-20b", full)
     assert (
-        Reference(
+        CatalogPrice(
             "together_ai",
             "together_ai/openai/gpt-oss-20b",
             "gpt-oss-20b",
@@ -110,7 +110,7 @@ def test_what_is_stored_of_a_card_is_its_base_rates_of_text() -> None:
 )
 def test_what_can_be_nobodys_peer_is_no_row(model: str, listed: RateCard) -> None:
     """A free variant, a free card, a card without a price of text."""
-    assert reference("models.dev", "acme", model, listed) is None
+    assert catalog_price("models.dev", "acme", model, listed) is None
 
 
 def test_peers_come_from_the_catalogs_and_from_the_ledger(store: Store, table: PeerTable) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.changes.diff import Change, Kind, Known, diff
-from pricing_sync.changes.plan import Decision, decide
+from pricing_sync.changes.plan import ChangePlan, plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import PricingSyncError, SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
@@ -32,7 +32,7 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.review import HeldItem, Review, Shown, State
+from pricing_sync.store.review import HeldItem, PinnedChange, Review, State
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -47,7 +47,7 @@ NO_PRICE = Unpriced(Why.VARIES, "at -1")
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with _open(tmp_path) as opened:
-        opened.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
+        opened.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield opened
 
 
@@ -60,15 +60,15 @@ def _open(folder: Path) -> Store:
     return open_store(f"sqlite:///{folder / 'prices.db'}", create=True)
 
 
-def take(
+def read_once(
     store: Store, listings: dict[str, Listing], at: datetime, hold: Collection[str] = ()
-) -> Decision:
+) -> ChangePlan:
     """One reading of acme, by the steps of a real one, with a gate that holds what it is told."""
     answer = Answer(listings)
     with store.transaction():
         stored = store.known_models("acme")
         changes = diff(stored, answer)
-        decision = decide(
+        decision = plan_changes(
             changes,
             {change.model: ("band: input: far",) for change in changes if change.model in hold},
             stored,
@@ -76,7 +76,7 @@ def take(
             open_held={item.change.model: item.change for item in store.held("acme")},
             rejected=[change for said in store.review.rejected("acme").values() for change in said],
         )
-        store.record(reading(at), decision)
+        store.save_reading(reading(at), decision)
     return decision
 
 
@@ -118,15 +118,15 @@ def reject(review: Review, item: HeldItem, *, now: datetime = NOW) -> HeldItem:
     )
 
 
-def shown(items: list[HeldItem]) -> list[Shown]:
-    return [Shown(item.id, item.change.old, item.change.new) for item in items]
+def shown(items: list[HeldItem]) -> list[PinnedChange]:
+    return [PinnedChange(item.id, item.change.old, item.change.new) for item in items]
 
 
 def held_change(store: Store, review: Review) -> HeldItem:
     """CHEAP on the first day; DEAR since the second, held, and still so on the third."""
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": DEAR}, NEXT, hold="m")
-    take(store, {"m": DEAR}, AFTER, hold="m")
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": DEAR}, NEXT, hold="m")
+    read_once(store, {"m": DEAR}, AFTER, hold="m")
     (item,) = review.items("acme")
     return item
 
@@ -198,7 +198,7 @@ def test_an_accepted_change_is_decided_told_and_audited(store: Store, review: Re
         decided.decided_by,
         decided.decision,
     )
-    _, kind, payload = store.waiting_events()[-1]
+    _, kind, payload = store.pending_events()[-1]
     assert ("prices.changed", 1, "ann", reading(NEXT).id) == (
         kind,
         payload["changes"]["changed"],
@@ -224,13 +224,13 @@ def test_an_accepted_change_is_decided_told_and_audited(store: Store, review: Re
 def test_what_was_accepted_is_no_change_any_more(store: Store, review: Review) -> None:
     """The provider's next answer agrees with the ledger."""
     accept(review, held_change(store, review))
-    decision = take(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
+    decision = read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
     assert {} == {kind: count for kind, count in decision.counts().items() if count}
 
 
 def test_an_accepted_new_model_opens_a_card(store: Store, review: Review) -> None:
     """Since it was first listed."""
-    take(store, {"m": CHEAP}, DAY, hold="m")
+    read_once(store, {"m": CHEAP}, DAY, hold="m")
     assert {} == in_force(store, DAY)
     (item,) = review.items()
     accept(review, item)
@@ -243,9 +243,9 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missed(
     store: Store, review: Review
 ) -> None:
     """The person is the second witness of what the first answer without it said."""
-    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
-    take(store, {"n": CHEAP}, NEXT, hold="m")
-    take(store, {"n": CHEAP}, AFTER, hold="m")
+    read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    read_once(store, {"n": CHEAP}, NEXT, hold="m")
+    read_once(store, {"n": CHEAP}, AFTER, hold="m")
     (item,) = review.items()
     assert Kind.VANISHED is item.change.kind
     accept(review, item)
@@ -253,16 +253,16 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missed(
     assert {"m": CHEAP, "n": CHEAP} == in_force(store, NEXT, known_at=BEFORE)
     assert NEXT == store.known_models("acme")["m"].retired_at
     assert CHEAP == store.known_models("acme")["m"].listing
-    assert 1 == store.waiting_events()[-1][2]["changes"]["retired"]
+    assert 1 == store.pending_events()[-1][2]["changes"]["retired"]
 
 
 def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> None:
     """Between retirement and return no price was true."""
-    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     for day in (1, 2):
-        take(store, {"n": CHEAP}, DAY + timedelta(days=day))
+        read_once(store, {"n": CHEAP}, DAY + timedelta(days=day))
     back = DAY + timedelta(days=3)
-    take(store, {"m": DEAR, "n": CHEAP}, back, hold="m")
+    read_once(store, {"m": DEAR, "n": CHEAP}, back, hold="m")
     (item,) = review.items()
     assert Kind.RETURNED is item.change.kind
     accept(review, item)
@@ -276,9 +276,9 @@ def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
     store: Store, review: Review
 ) -> None:
     """It was missing once and never retired: nothing ended, so nothing begins."""
-    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
-    take(store, {"n": CHEAP}, NEXT)
-    take(store, {"m": CHEAP, "n": CHEAP}, AFTER, hold="m")
+    read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    read_once(store, {"n": CHEAP}, NEXT)
+    read_once(store, {"m": CHEAP, "n": CHEAP}, AFTER, hold="m")
     (item,) = review.items()
     assert (Kind.RETURNED, CHEAP, CHEAP) == (item.change.kind, item.change.old, item.change.new)
     accept(review, item)
@@ -289,8 +289,8 @@ def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
 
 def test_an_accepted_withdrawal_stores_that_there_is_no_price(store: Store, review: Review) -> None:
     """No price known, and the reason; not zero and not the old one."""
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": NO_PRICE}, NEXT, hold="m")
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": NO_PRICE}, NEXT, hold="m")
     accept(review, review.items()[0])
     assert {"m": NO_PRICE} == in_force(store, NEXT)
     assert NO_PRICE == store.known_models("acme")["m"].listing
@@ -341,7 +341,7 @@ def test_what_the_provider_has_changed_meanwhile_is_refused(store: Store, review
     """The item that was looked at lapsed, and its successor has another id."""
     item = held_change(store, review)
     other = RateCard({Meter.INPUT: Rate.of(4, Per.MILLION)})
-    take(store, {"m": other}, DAY + timedelta(days=3), hold="m")
+    read_once(store, {"m": other}, DAY + timedelta(days=3), hold="m")
     with pytest.raises(StaleHeldChange, match="it is lapsed by reading already"):
         accept(review, item)
     assert {"m": CHEAP} == in_force(store, NOW)
@@ -353,7 +353,7 @@ def test_a_card_that_has_changed_meanwhile_is_refused(store: Store, review: Revi
     other = RateCard({Meter.INPUT: Rate.of(4, Per.MILLION)})
     with store.transaction():
         change = Change("m", Kind.CHANGED, CHEAP, other)
-        store.record(reading(DAY + timedelta(days=3)), Decision(apply=[change]))
+        store.save_reading(reading(DAY + timedelta(days=3)), ChangePlan(apply=[change]))
     with pytest.raises(StaleHeldChange, match="the card in force is not the one"):
         accept(review, item)
     assert {"m": other} == in_force(store, NOW)
@@ -365,9 +365,9 @@ def test_a_card_that_began_after_the_change_was_seen_is_refused(
     """The same price, but another card: it cannot be cut short before it began."""
     item = held_change(store, review)
     with store.transaction():
-        store.record(
+        store.save_reading(
             reading(DAY + timedelta(days=3)),
-            Decision(apply=[Change("m", Kind.CHANGED, CHEAP, CHEAP)]),
+            ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, CHEAP)]),
         )
     with pytest.raises(StaleHeldChange, match="came into force after"):
         accept(review, item)
@@ -459,22 +459,22 @@ def test_an_id_that_nothing_has_is_refused(review: Review) -> None:
 
 def test_a_batch_counts_as_a_whole(store: Store, review: Review) -> None:
     """One transaction, one event, an audit entry each."""
-    take(store, {"a": CHEAP, "b": CHEAP, "c": CHEAP}, DAY)
-    take(store, {"a": DEAR, "b": NO_PRICE}, NEXT, hold="abc")
-    events = len(store.waiting_events())
+    read_once(store, {"a": CHEAP, "b": CHEAP, "c": CHEAP}, DAY)
+    read_once(store, {"a": DEAR, "b": NO_PRICE}, NEXT, hold="abc")
+    events = len(store.pending_events())
     review.accept_batch("acme", shown(review.items()), author="ann", reason="all well", now=NOW)
     assert {"a": DEAR, "b": NO_PRICE} == in_force(store, NEXT)
-    (event,) = store.waiting_events()[events:]
+    (event,) = store.pending_events()[events:]
     assert (2, 1) == (event[2]["changes"]["changed"], event[2]["changes"]["retired"])
     assert {"a", "b", "c"} == {entry.model for entry in review.audit_log(10)}
 
 
 def test_one_stale_item_refuses_the_whole_batch(store: Store, review: Review) -> None:
     """What was looked at together is decided together."""
-    take(store, {"a": CHEAP, "b": CHEAP}, DAY)
-    take(store, {"a": DEAR, "b": DEAR}, NEXT, hold="ab")
+    read_once(store, {"a": CHEAP, "b": CHEAP}, DAY)
+    read_once(store, {"a": DEAR, "b": DEAR}, NEXT, hold="ab")
     seen = shown(review.items())
-    take(store, {"a": DEAR, "b": CHEAP}, AFTER, hold="ab")
+    read_once(store, {"a": DEAR, "b": CHEAP}, AFTER, hold="ab")
     with pytest.raises(StaleHeldChange, match="acme: b: "):
         review.accept_batch("acme", seen, author="ann", reason="all well", now=NOW)
     assert {"a": CHEAP, "b": CHEAP} == in_force(store, NOW)
@@ -506,10 +506,10 @@ def test_a_rejected_change_neither_counts_nor_waits_again(store: Store, review: 
     reject(review, item)
     assert {"m": [Change("m", Kind.CHANGED, CHEAP, DEAR)]} == review.rejected("acme")
     assert {} == review.rejected("other")
-    take(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
+    read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
     assert [] == review.items()
     assert {"m": CHEAP} == in_force(store, NOW + timedelta(days=1))
-    take(store, {"m": NO_PRICE}, NOW + timedelta(days=2), hold="m")
+    read_once(store, {"m": NO_PRICE}, NOW + timedelta(days=2), hold="m")
     assert [NO_PRICE] == [other.change.new for other in review.items()]
     assert ["reject"] == actions(review)
 
@@ -538,12 +538,12 @@ def test_no_two_cards_are_ever_true_and_known_at_once(
 ) -> None:
     """Whatever providers list, the gate holds and people decide, by whichever clock."""
     with _open(tmp_path_factory.mktemp("ledger")) as store:
-        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         review = store.review
         for number, (step, *how) in enumerate(steps):
             at = DAY + timedelta(days=number)
             if step == "read":
-                take(store, how[0], at, hold=how[1])  # type: ignore[arg-type]
+                read_once(store, how[0], at, hold=how[1])  # type: ignore[arg-type]
             else:
                 # A person's clock may be wrong by any amount.
                 _decide(review, step, how[0], at - timedelta(days=30) if how[1] else at)  # type: ignore[arg-type]
@@ -565,7 +565,7 @@ def _decide(review: Review, step: str, number: int, now: datetime) -> None:
 
 
 def _listing(review: Review, model: str) -> Known | None:
-    return review._standing("acme")[model].listing
+    return review._current_cards("acme")[model].listing
 
 
 def _assert_one_card_at_a_time(statements: list[Statement]) -> None:
@@ -626,7 +626,7 @@ def test_an_announcement_passes_once(store: Store, review: Review) -> None:
     """Then it is struck, with the reading that it let through, and may be made again."""
     made = announce(review)
     with store.transaction():
-        review.strike("acme", [ANNOUNCED], "reading", AFTER)
+        review.consume("acme", [ANNOUNCED], "reading", AFTER)
     assert () == review.announced("acme", AFTER)
     assert [] == review.announcements("acme")
     (entry,) = review.announcements("acme", include_used=True)
@@ -645,7 +645,7 @@ def test_a_reading_that_fails_uses_no_announcement(store: Store, review: Review)
     """It is struck in the reading's transaction."""
     announce(review)
     with pytest.raises(RuntimeError), store.transaction():
-        review.strike("acme", [ANNOUNCED], "reading", AFTER)
+        review.consume("acme", [ANNOUNCED], "reading", AFTER)
         raise RuntimeError
     assert (ANNOUNCED,) == review.announced("acme", AFTER)
 
@@ -656,8 +656,8 @@ def test_only_what_came_true_is_struck(store: Store, review: Review) -> None:
     announce(review)
     announce(review, other)
     with store.transaction():
-        review.strike("other", [ANNOUNCED], "reading", AFTER)
-        review.strike("acme", [other], "reading", AFTER)
+        review.consume("other", [ANNOUNCED], "reading", AFTER)
+        review.consume("acme", [other], "reading", AFTER)
     assert (ANNOUNCED,) == review.announced("acme", AFTER)
 
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.changes.diff import Change, Kind, Known, diff
-from pricing_sync.changes.plan import Decision, decide
+from pricing_sync.changes.plan import ChangePlan, plan_changes
 from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -37,12 +37,14 @@ DEAR = RateCard({Meter.INPUT: Rate.of(3, Per.MILLION), Meter.OUTPUT: Rate.of(15,
 TIERED = RateCard(
     {Meter.INPUT: Rate.of("1.25", Per.MILLION), Meter.WEB_SEARCH: Rate.of("0.01", Per.ONE)},
     (
-        Conditional(When(min_input_tokens=200_001), {Meter.INPUT: Rate.of("2.5", Per.MILLION)}),
-        Conditional(
+        ConditionalRates(
+            When(min_input_tokens=200_001), {Meter.INPUT: Rate.of("2.5", Per.MILLION)}
+        ),
+        ConditionalRates(
             When(hours=(990, 30), weekdays=frozenset({6, 7}), time_zone="Asia/Shanghai"),
             {Meter.INPUT: Rate.of("0.6", Per.MILLION)},
         ),
-        Conditional(When(service_tier="batch", region="eu"), {Meter.INPUT: Rate(625_000_000)}),
+        ConditionalRates(When(service_tier="batch", region="eu"), {Meter.INPUT: Rate(625_000_000)}),
     ),
     "CNY",
 )
@@ -51,19 +53,19 @@ TIERED = RateCard(
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
-        opened.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
+        opened.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield opened
 
 
-def take(
+def read_once(
     store: Store, listings: dict[str, Listing], at: datetime, *, nameless: int = 0
-) -> Decision:
+) -> ChangePlan:
     """One reading of acme, by the same steps as a real one, without a gate."""
     answer = Answer(listings, ("row 0: no id",) * nameless)
     with store.transaction():
         stored = store.known_models("acme")
-        decision = decide(diff(stored, answer), {}, stored, answer, open_held=waiting(store))
-        store.record(reading(at), decision)
+        decision = plan_changes(diff(stored, answer), {}, stored, answer, open_held=waiting(store))
+        store.save_reading(reading(at), decision)
     return decision
 
 
@@ -95,7 +97,7 @@ def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> di
 )
 def test_a_listing_comes_back_as_it_was_stored(store: Store, listing: Known) -> None:
     """Exactly, with its conditions, its currency and its zeros."""
-    take(store, {"m": listing}, DAY)
+    read_once(store, {"m": listing}, DAY)
     assert listing == store.statements("acme", "m")[0].listing
     assert listing == store.known_models("acme")["m"].listing
 
@@ -103,8 +105,8 @@ def test_a_listing_comes_back_as_it_was_stored(store: Store, listing: Known) -> 
 def test_a_changed_price_is_dated_on_both_clocks(store: Store) -> None:
     """The old card was true until the reading, and was believed without an end until then."""
     later = DAY + timedelta(days=1)
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": DEAR}, later)
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": DEAR}, later)
     known = store.history("acme", "m")
     assert [(CHEAP, DAY, later), (DEAR, later, None)] == [
         (s.listing, s.since, s.until) for s in known
@@ -119,8 +121,8 @@ def test_a_changed_price_is_dated_on_both_clocks(store: Store) -> None:
 def test_as_of_and_as_known_are_different_questions(store: Store) -> None:
     """At 14:02 we billed by what we knew at 14:02."""
     later = DAY + timedelta(days=1)
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": DEAR}, later)
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": DEAR}, later)
     assert {"m": CHEAP} == in_force(store, later - timedelta(seconds=1))
     assert {"m": DEAR} == in_force(store, later)
     assert {"m": CHEAP} == in_force(store, later, known_at=later - timedelta(seconds=1))
@@ -130,25 +132,25 @@ def test_as_of_and_as_known_are_different_questions(store: Store) -> None:
 def test_a_model_is_retired_by_the_second_complete_reading_without_it(store: Store) -> None:
     """Absence is weak evidence: once is a question, twice is an answer. The card is kept."""
     days = [DAY + timedelta(days=n) for n in range(5)]
-    take(store, {"m": CHEAP, "n": CHEAP}, days[0])
-    assert ["m"] == take(store, {"n": CHEAP}, days[1]).missing
+    read_once(store, {"m": CHEAP, "n": CHEAP}, days[0])
+    assert ["m"] == read_once(store, {"n": CHEAP}, days[1]).missing
     assert days[1] == store.known_models("acme")["m"].missing_since
     assert {"m", "n"} == set(in_force(store, days[1]))
-    assert ["m"] == take(store, {"n": CHEAP}, days[2]).retire
+    assert ["m"] == read_once(store, {"n": CHEAP}, days[2]).retire
     assert {"n": CHEAP} == in_force(store, days[2])
     assert [(CHEAP, days[0], days[2])] == [
         (s.listing, s.since, s.until) for s in store.history("acme", "m")
     ]
-    assert [] == take(store, {"n": CHEAP}, days[3]).retire
+    assert [] == read_once(store, {"n": CHEAP}, days[3]).retire
 
 
 def test_a_model_that_comes_back_in_time_never_left(store: Store) -> None:
     """One reading without it leaves no trace in the ledger."""
-    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
-    take(store, {"n": CHEAP}, DAY + timedelta(days=1))
-    assert ["m"] == take(store, {"m": CHEAP, "n": CHEAP}, DAY + timedelta(days=2)).back
+    read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    read_once(store, {"n": CHEAP}, DAY + timedelta(days=1))
+    assert ["m"] == read_once(store, {"m": CHEAP, "n": CHEAP}, DAY + timedelta(days=2)).back
     assert None is store.known_models("acme")["m"].missing_since
-    take(store, {"n": CHEAP}, DAY + timedelta(days=3))
+    read_once(store, {"n": CHEAP}, DAY + timedelta(days=3))
     assert {"m", "n"} == set(in_force(store, DAY + timedelta(days=3)))
     assert 1 == len(store.history("acme", "m", everything=True))
 
@@ -156,9 +158,9 @@ def test_a_model_that_comes_back_in_time_never_left(store: Store) -> None:
 def test_a_retired_model_returns_with_a_new_card(store: Store) -> None:
     """Between its retirement and its return no price was true, even at the same price as before."""
     for day, listings in enumerate([{"m": CHEAP, "n": CHEAP}, {"n": CHEAP}, {"n": CHEAP}]):
-        take(store, dict(listings), DAY + timedelta(days=day))
+        read_once(store, dict(listings), DAY + timedelta(days=day))
     back = DAY + timedelta(days=3)
-    decision = take(store, {"m": CHEAP, "n": CHEAP}, back)
+    decision = read_once(store, {"m": CHEAP, "n": CHEAP}, back)
     assert [Kind.RETURNED] == [change.kind for change in decision.apply]
     assert [(DAY, DAY + timedelta(days=2)), (back, None)] == [
         (s.since, s.until) for s in store.history("acme", "m")
@@ -168,24 +170,24 @@ def test_a_retired_model_returns_with_a_new_card(store: Store) -> None:
 
 def test_a_row_without_a_name_takes_the_meaning_out_of_absence(store: Store) -> None:
     """It may be the very model that seems to be gone."""
-    take(store, {"m": CHEAP, "n": CHEAP}, DAY)
-    decision = take(store, {"n": CHEAP}, DAY + timedelta(days=1), nameless=1)
+    read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
+    decision = read_once(store, {"n": CHEAP}, DAY + timedelta(days=1), nameless=1)
     assert [] == decision.missing
 
 
 def test_an_unreadable_listing_leaves_the_price_in_force(store: Store) -> None:
     """And says why, until it can be read again."""
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": Unreadable("pricing.prompt: true")}, DAY + timedelta(days=1))
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": Unreadable("pricing.prompt: true")}, DAY + timedelta(days=1))
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
     assert "pricing.prompt: true" == store.model_states("acme")["acme", "m"].unreadable
-    take(store, {"m": CHEAP}, DAY + timedelta(days=2))
+    read_once(store, {"m": CHEAP}, DAY + timedelta(days=2))
     assert None is store.model_states("acme")["acme", "m"].unreadable
 
 
 def test_a_held_change_waits_once_and_lapses_when_it_is_taken_back(store: Store) -> None:
     """The same doubt on the next day is the same item, dated when it was first seen."""
-    take(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": CHEAP}, DAY)
     for day in (1, 2):
         _hold(store, {"m": DEAR}, DAY + timedelta(days=day))
     waiting = store.held("acme")
@@ -193,47 +195,49 @@ def test_a_held_change_waits_once_and_lapses_when_it_is_taken_back(store: Store)
         (item.since, item.reasons, item.change.old, item.change.new) for item in waiting
     ]
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=2))
-    take(store, {"m": CHEAP}, DAY + timedelta(days=3))
+    read_once(store, {"m": CHEAP}, DAY + timedelta(days=3))
     assert [] == store.held()
 
 
-def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> Decision:
+def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> ChangePlan:
     answer = Answer(listings)
     with store.transaction():
         stored = store.known_models("acme")
         verdicts = dict.fromkeys(listings, ("doubt",))
-        decision = decide(diff(stored, answer), verdicts, stored, answer, open_held=waiting(store))
-        store.record(reading(at), decision)
+        decision = plan_changes(
+            diff(stored, answer), verdicts, stored, answer, open_held=waiting(store)
+        )
+        store.save_reading(reading(at), decision)
     return decision
 
 
 def test_what_fails_inside_a_transaction_leaves_no_trace(store: Store) -> None:
     """Neither the ledger, nor the reading, nor the events: all or nothing."""
-    take(store, {"m": CHEAP}, DAY)
-    events = store.waiting_events()
+    read_once(store, {"m": CHEAP}, DAY)
+    events = store.pending_events()
     with pytest.raises(RuntimeError), store.transaction():
-        decision = Decision(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
-        store.record(reading(DAY + timedelta(days=1)), decision)
+        decision = ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
+        store.save_reading(reading(DAY + timedelta(days=1)), decision)
         raise RuntimeError
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
     assert DAY == store.last_reading("acme").at  # type: ignore[union-attr]
-    assert events == store.waiting_events()
+    assert events == store.pending_events()
 
 
 def test_what_changed_is_told_in_the_same_transaction(store: Store) -> None:
     """One event for a reading that changed something, none for one that did not."""
-    take(store, {"m": CHEAP}, DAY)
-    take(store, {"m": CHEAP}, DAY + timedelta(days=1))
-    ((_, kind, payload),) = store.waiting_events()
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
+    ((_, kind, payload),) = store.pending_events()
     assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
 
 
 def test_knowledge_never_runs_backwards(store: Store) -> None:
     """When the machine's clock goes back, what is recorded next is still recorded later."""
-    take(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": CHEAP}, DAY)
     wrong_clock = reading(DAY + timedelta(days=1), finished_at=DAY - timedelta(days=9))
     with store.transaction():
-        store.record(wrong_clock, Decision(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)]))
+        store.save_reading(wrong_clock, ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)]))
     recorded = [s.recorded_at for s in store.history("acme", "m", everything=True)]
     assert sorted(recorded) == recorded
     assert DAY < max(recorded)
@@ -255,7 +259,7 @@ def test_readings_and_runs_come_back_as_written(store: Store) -> None:
     store.add_reading(failed)
     store.add_reading(counted)
     with store.transaction():
-        assert store.queue.finish_if_last("run", DAY + timedelta(days=2))
+        assert store.queue.finish_run_if_done("run", DAY + timedelta(days=2))
     ((run, readings),) = store.runs(limit=5)
     assert (Outcome.PARTIAL, DAY + timedelta(days=2)) == (run.outcome, run.finished_at)
     assert [failed, counted] == readings
@@ -286,11 +290,11 @@ def test_evidence_is_kept_once_and_forgotten_when_it_is_old(store: Store) -> Non
 
 def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
     """Setting a meter again ends what was set before, from then on."""
-    take(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": CHEAP}, DAY)
     noon = DAY + timedelta(days=1)
     _override(store, {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)}, since=DAY, now=DAY)
     _override(store, {Meter.INPUT: Rate(3)}, since=noon, now=noon)
-    take(store, {"m": DEAR}, DAY + timedelta(days=2))
+    read_once(store, {"m": DEAR}, DAY + timedelta(days=2))
 
     def rates(at: datetime, known_at: datetime | None = None) -> dict[Meter, Rate]:
         found = store.overrides("acme", "m", at=at, known_at=known_at)
@@ -338,7 +342,7 @@ conditions = st.builds(
 cards = st.builds(
     RateCard,
     rates,
-    st.lists(st.builds(Conditional, conditions, rates), max_size=3).map(tuple),
+    st.lists(st.builds(ConditionalRates, conditions, rates), max_size=3).map(tuple),
     st.sampled_from(["USD", "CNY", "EUR"]),
 )
 
@@ -351,8 +355,8 @@ def test_any_card_survives_a_round_trip_through_the_store(
     """Every meter, every condition, every rate that fits, to the last digit."""
     folder = tmp_path_factory.mktemp("card")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
-        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
-        take(store, {"m": card}, DAY)
+        store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
+        read_once(store, {"m": card}, DAY)
         assert card == store.statements("acme", "m")[0].listing
 
 
@@ -372,10 +376,10 @@ def test_a_ledger_never_has_two_cards_true_and_known_at_once(
     """Whatever the provider lists from day to day, at every instant and by every knowledge."""
     folder = tmp_path_factory.mktemp("ledger")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
-        store.queue.begin(Run("run", "test", DAY, None, None, False, ("acme",)))
+        store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         instants = [DAY + timedelta(days=n) for n in range(len(days))]
         for at, catalogue in zip(instants, days, strict=True):
-            take(store, catalogue, at)
+            read_once(store, catalogue, at)
         for at in instants:
             for known_at in instants:
                 found = [s.model for s in store.statements("acme", at=at, known_at=known_at)]

@@ -22,8 +22,8 @@ from pricing_sync.sources.formats import openrouter
 from pricing_sync.sources.http import http_client
 from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable
-from pricing_sync.sync.access import Reach
-from pricing_sync.sync.catalogs import catalogs, read_references
+from pricing_sync.sync.access import ProviderAccess
+from pricing_sync.sync.catalogs import catalogs, read_catalogs
 
 from catalogs import (
     GENAI_PRICES,
@@ -67,10 +67,10 @@ class Scene:
         self, at: datetime = DAY, max_age: timedelta = timedelta(hours=24), *, fewer: bool = False
     ) -> dict[str, CatalogRead]:
         async def run() -> list[CatalogRead]:
-            reach = Reach(self.settings, environment={})
+            access = ProviderAccess(self.settings, environment={})
             async with http_client() as client:
-                return await read_references(
-                    client, reach, self.table, max_age=max_age, now=at, accept_fewer=fewer
+                return await read_catalogs(
+                    client, access, self.table, max_age=max_age, now=at, accept_fewer=fewer
                 )
 
         return {item.catalog: item for item in asyncio.run(run())}
@@ -284,7 +284,7 @@ def test_the_service_reads_the_catalogs_that_are_due(scene: Scene) -> None:
     told: list[CatalogRead] = []
 
     class Listening(Listener):
-        def references_read(self, reads: Sequence[CatalogRead]) -> None:
+        def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
             told.extend(reads)
 
     async def work() -> None:

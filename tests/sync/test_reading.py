@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.app import Answered, Finished, PricingSync
+from pricing_sync.app import PricingSync, RecordedAnswer, RunResult
 from pricing_sync.changes.run import Outcome, Status
 from pricing_sync.errors import StoreError
 from pricing_sync.gate import Announced
@@ -23,8 +23,8 @@ from pricing_sync.settings import Settings
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import find
-from pricing_sync.sync.access import Ask
-from pricing_sync.sync.reading import Taken, take_reading
+from pricing_sync.sync.access import Fetch
+from pricing_sync.sync.reading import ReadingResult, read_provider
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -44,22 +44,24 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
 
 def replay(
     app: PricingSync, *answers: tuple[bytes, datetime | None], dry_run: bool = False
-) -> Finished:
-    recorded = [Answered(body, at) for body, at in answers]
+) -> RunResult:
+    recorded = [RecordedAnswer(body, at) for body, at in answers]
     return asyncio.run(app.replay("openrouter", recorded, dry_run=dry_run))
 
 
-def take(app: PricingSync, body: bytes, at: datetime | None = None) -> Taken:
-    return replay(app, (body, at)).taken[0]
+def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> ReadingResult:
+    return replay(app, (body, at)).results[0]
 
 
-def take_alone(app: PricingSync, body: bytes, at: datetime) -> Taken:
+def take_alone(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
     """A claimed reading by itself, without an engine that looks after it."""
     scheduler = app.scheduler
-    begun = scheduler.begin_here(["openrouter"], started_by="test", dry_run=False, whole=True)
+    begun = scheduler.start_local_run(
+        ["openrouter"], started_by="test", dry_run=False, all_or_none=True
+    )
     assert begun is not None
     (claim,) = begun[1]
-    return asyncio.run(app._take_answer(claim, Answered(body, at), last=True))
+    return asyncio.run(app._read_recorded(claim, RecordedAnswer(body, at), last=True))
 
 
 def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
@@ -70,7 +72,7 @@ def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None
 def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
     """With where it came from and the bytes it was read from."""
     body = openrouter({"maker/model": priced(input_cache_read="0.00000025")})
-    taken = take(app, body, DAY)
+    taken = read_once(app, body, DAY)
     (statement,) = app.history("openrouter", "maker/model")
     assert {"input": "2.5", "output": "10", "cache_read": "0.25"} == write_rates(
         statement.listing.rates  # type: ignore[union-attr]
@@ -83,20 +85,20 @@ def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
 def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
     """They were judged once; reading them again is free."""
     body = catalogue(3)
-    take(app, body, DAY)
+    read_once(app, body, DAY)
     decoded: list[bytes] = []
-    app.reach = _spying(app, decoded)
-    taken = take(app, body, NEXT)
+    app.access = _spying(app, decoded)
+    taken = read_once(app, body, NEXT)
     assert Status.UNCHANGED is taken.reading.status
     assert [] == decoded
-    take(app, catalogue(4), AFTER)
+    read_once(app, catalogue(4), AFTER)
     assert [catalogue(4)] == decoded
 
 
 def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
     from dataclasses import replace
 
-    real = app.reach.provider("openrouter")
+    real = app.access.provider("openrouter")
 
     def decode(body: bytes) -> Any:
         decoded.append(body)
@@ -111,11 +113,11 @@ def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
 
 def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
     """The second complete answer without it is an answer, decoded or not."""
-    take(app, catalogue(3), DAY)
-    assert ["maker/model-2"] == take(app, catalogue(2), NEXT).decision.missing
-    taken = take(app, catalogue(2), AFTER)
+    read_once(app, catalogue(3), DAY)
+    assert ["maker/model-2"] == read_once(app, catalogue(2), NEXT).plan.missing
+    taken = read_once(app, catalogue(2), AFTER)
     assert Status.UNCHANGED is taken.reading.status
-    assert ["maker/model-2"] == taken.decision.retire
+    assert ["maker/model-2"] == taken.plan.retire
     assert AFTER == app.history("openrouter", "maker/model-2")[0].until
 
 
@@ -129,28 +131,28 @@ def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
 )
 def test_a_price_that_cannot_be_true_never_counts(app: PricingSync, prompt: str, rule: str) -> None:
     """Zero, a million times too much, a million times too little: it waits, the old one stands."""
-    take(app, openrouter({"maker/model:free": priced()}), DAY)
-    taken = take(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
-    (item,) = taken.decision.hold
+    read_once(app, openrouter({"maker/model:free": priced()}), DAY)
+    taken = read_once(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
+    (item,) = taken.plan.hold
     assert rule in {reason.partition(":")[0] for reason in item.reasons}
     assert "2.5" == rate(app, "maker/model:free")
 
 
 def test_a_price_that_is_no_longer_published_is_not_zero(app: PricingSync) -> None:
     """The last one stands, and somebody is told."""
-    take(app, openrouter({"maker/model": priced()}), DAY)
-    taken = take(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
-    (item,) = taken.decision.hold
+    read_once(app, openrouter({"maker/model": priced()}), DAY)
+    taken = read_once(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
+    (item,) = taken.plan.hold
     assert item.reasons[0].startswith("withdrawn: varies")
     assert "2.5" == rate(app, "maker/model")
 
 
 def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> None:
     """Half an answer does. Nothing is marked missing, and what is listed counts."""
-    take(app, catalogue(20), DAY)
+    read_once(app, catalogue(20), DAY)
     for at in (NEXT, AFTER):
-        taken = take(app, catalogue(10, "0.000003"), at)
-        assert [] == [*taken.decision.missing, *taken.decision.retire]
+        taken = read_once(app, catalogue(10, "0.000003"), at)
+        assert [] == [*taken.plan.missing, *taken.plan.retire]
     assert ("3", "2.5") == (rate(app, "maker/model-0"), rate(app, "maker/model-19"))
     assert {("mass_vanish: 10 of 20 models",)} == {
         item.reasons for item in app.store.held("openrouter")
@@ -176,10 +178,10 @@ def test_an_answer_that_cannot_be_read_changes_nothing(
     app: PricingSync, body: bytes, kind: str
 ) -> None:
     """It is a failed reading with its reason, and the prices stand."""
-    take(app, catalogue(20), DAY)
+    read_once(app, catalogue(20), DAY)
     before = app.prices()
     finished = replay(app, (body, NEXT))
-    reading = finished.taken[0].reading
+    reading = finished.results[0].reading
     assert (Outcome.FAILED, Status.FAILED, kind) == (
         finished.outcome,
         reading.status,
@@ -192,9 +194,9 @@ def test_an_answer_that_cannot_be_read_changes_nothing(
 def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
     """Thirty-nine of forty are stored; the fortieth says why not."""
     models = {f"maker/model-{n}": priced() for n in range(39)}
-    taken = take(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
+    taken = read_once(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
     assert {"priced": 39, "unpriced": 0, "unreadable": 1, "nameless": 0} == (taken.reading.listings)
-    ((state, why),) = app.without_card("openrouter")
+    ((state, why),) = app.models_without_card("openrouter")
     assert ("maker/bad", 'unreadable: pricing.prompt: "free" is not a number') == (
         state.model,
         why,
@@ -203,8 +205,8 @@ def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
 
 def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
     """A cache that serves yesterday's list does not bring yesterday's prices back."""
-    take(app, catalogue(3, "0.000003"), NEXT)
-    taken = take(app, catalogue(3, "0.000002"), DAY)
+    read_once(app, catalogue(3, "0.000003"), NEXT)
+    taken = read_once(app, catalogue(3, "0.000002"), DAY)
     assert "older" == taken.reading.error_kind
     assert "3" == rate(app, "maker/model-0")
 
@@ -212,14 +214,14 @@ def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
 def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
     """The queue keeps readings apart. Should it fail, the slower one began from what is no longer
     so, and is refused."""
-    first = take(app, catalogue(3), DAY)
+    first = read_once(app, catalogue(3), DAY)
 
     async def answer(body: bytes) -> Fetched:
         return Fetched("file:answer", (body,), None)
 
-    def taking(ask: Ask, at: datetime) -> Coroutine[Any, Any, Taken]:
+    def taking(ask: Fetch, at: datetime) -> Coroutine[Any, Any, ReadingResult]:
         run_id = first.reading.run_id
-        return take_reading(find("openrouter"), ask, app.store, run_id=run_id, observed_at=at)
+        return read_provider(find("openrouter"), ask, app.store, run_id=run_id, observed_at=at)
 
     async def slow(_: str | None) -> Fetched:
         await taking(lambda _: answer(catalogue(3, "0.000003")), AFTER)
@@ -232,14 +234,14 @@ def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(app: PricingSync) -> None:
     """Not the prices, not the models, not what the next reading is compared with."""
-    take(app, catalogue(3), DAY)
+    read_once(app, catalogue(3), DAY)
     before, states = app.prices(), app.store.model_states()
     finished = replay(app, (catalogue(4, "0.000003"), NEXT), dry_run=True)
     assert {"added": 1, "changed": 3} == {
-        kind: count for kind, count in finished.taken[0].reading.changes.items() if count
+        kind: count for kind, count in finished.results[0].reading.changes.items() if count
     }
     assert (before, states) == (app.prices(), app.store.model_states())
-    assert 4 == len(take(app, catalogue(4, "0.000003"), NEXT).decision.apply)
+    assert 4 == len(read_once(app, catalogue(4, "0.000003"), NEXT).plan.apply)
 
 
 def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
@@ -248,7 +250,7 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     """Round trips are the cost of a reading, so their number is constant."""
     statements: list[int] = []
     for number, count in enumerate((10, 1000)):
-        take(app, catalogue(count), DAY + timedelta(days=2 * number))
+        read_once(app, catalogue(count), DAY + timedelta(days=2 * number))
         with counted(app.store) as counter:
             take_alone(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
         statements.append(counter.statements)
@@ -257,29 +259,29 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
 
 def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
     """The reading is lost as a whole, and the store says why."""
-    take(app, catalogue(3), DAY)
+    read_once(app, catalogue(3), DAY)
     before = app.prices()
-    pages = app.store._connection.rows("PRAGMA page_count", {})[0][0]
-    app.store._connection.run(f"PRAGMA max_page_count = {pages + 4}", {})
+    pages = app.store._connection.fetch_all("PRAGMA page_count", {})[0][0]
+    app.store._connection.execute(f"PRAGMA max_page_count = {pages + 4}", {})
     with pytest.raises(StoreError, match="full"):
-        take(app, catalogue(3000, "0.000003"), NEXT)
-    app.store._connection.run("PRAGMA max_page_count = 1000000", {})
+        read_once(app, catalogue(3000, "0.000003"), NEXT)
+    app.store._connection.execute("PRAGMA max_page_count = 1000000", {})
     assert before == app.prices()
-    take(app, catalogue(3000, "0.000003"), NEXT)
+    read_once(app, catalogue(3000, "0.000003"), NEXT)
     assert 3000 == len(app.prices())
 
 
 def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
     """Wherever the database breaks during a reading, the ledger is as before or as after."""
-    take(app, catalogue(3), DAY)
+    read_once(app, catalogue(3), DAY)
     scheduler = app.scheduler
     real, before, n = app.store._connection, app.prices(), 0
     while app.prices() == before:
         with counted(app.store, most=n), contextlib.suppress(StoreError):
             take_alone(app, catalogue(4, "0.000003"), NEXT)
-        scheduler.bury(datetime.now(UTC) + timedelta(minutes=1))
+        scheduler.expire(datetime.now(UTC) + timedelta(minutes=1))
         n += 1
-        events = real.rows("SELECT COUNT(*) FROM pricing_outbox", {})
+        events = real.fetch_all("SELECT COUNT(*) FROM pricing_outbox", {})
         assert [(1 if app.prices() == before else 2,)] == events
     assert n > 10
     assert ["3"] * 4 == [rate(app, f"maker/model-{number}") for number in range(4)]
@@ -308,7 +310,7 @@ def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) 
     for day in DAYS:
         body = sample(f"openrouter/{day}.json")
         at = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        taken = take(app, body, at)
+        taken = read_once(app, body, at)
         held = {item.provider + item.change.model for item in app.store.held("openrouter")}
         rows = {row["id"]: row["pricing"] for row in json.loads(body, parse_float=Decimal)}
         assert len(rows) == sum(taken.reading.listings.values())
@@ -353,8 +355,8 @@ TENFOLD = openrouter({"maker/model": priced("0.000025", "0.0001")})
 
 
 def hold_tenfold(app: PricingSync) -> None:
-    take(app, openrouter({"maker/model": priced()}), DAY)
-    assert 1 == len(take(app, TENFOLD, NEXT).decision.hold)
+    read_once(app, openrouter({"maker/model": priced()}), DAY)
+    assert 1 == len(read_once(app, TENFOLD, NEXT).plan.hold)
 
 
 def reject_all(app: PricingSync) -> None:
@@ -375,13 +377,13 @@ def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> N
     reject_all(app)
     decided: dict[str, Any] = {"author": "ann", "reason": "a slip", "now": datetime.now(UTC)}
     for body in (TENFOLD, TENFOLD + b"\n"):
-        decision = take(app, body).decision
-        assert [] == [*decision.apply, *decision.hold, *decision.still_held]
+        plan = read_once(app, body).plan
+        assert [] == [*plan.apply, *plan.hold, *plan.still_held]
     assert "2.5" == rate(app, "maker/model")
     decided["now"] = datetime.now(UTC)
     app.store.review.reconsider("openrouter", "maker/model", **decided)
-    taken = take(app, TENFOLD + b"\n")
-    assert (Status.READ, 1) == (taken.reading.status, len(taken.decision.hold))
+    taken = read_once(app, TENFOLD + b"\n")
+    assert (Status.READ, 1) == (taken.reading.status, len(taken.plan.hold))
 
 
 def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
@@ -404,15 +406,15 @@ def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> N
     """A person rejects the change after it was judged and before it was stored: it is not held
     again."""
     hold_tenfold(app)
-    real = app.store.last_told  # the last thing that is asked before anything is stored
+    real = app.store.last_reported  # the last thing that is asked before anything is stored
 
     def rejected_meanwhile(provider: str) -> datetime | None:
         reject_all(app)
         return real(provider)
 
-    app.store.last_told = rejected_meanwhile  # type: ignore[method-assign]
-    taken = take(app, TENFOLD + b"\n")
-    assert ([], []) == (list(taken.decision.hold), list(taken.decision.still_held))
+    app.store.last_reported = rejected_meanwhile  # type: ignore[method-assign]
+    taken = read_once(app, TENFOLD + b"\n")
+    assert ([], []) == (list(taken.plan.hold), list(taken.plan.still_held))
     assert [] == app.store.review.items("openrouter")
 
 
@@ -421,8 +423,8 @@ def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> 
     hold_tenfold(app)
     announce(app, Meter.INPUT, "2.5", "25")
     announce(app, Meter.OUTPUT, "10", "100")
-    taken = take(app, TENFOLD)
-    assert ["maker/model"] == list(taken.decision.released)
+    taken = read_once(app, TENFOLD)
+    assert ["maker/model"] == list(taken.plan.released)
     assert "25" == rate(app, "maker/model")
     assert [] == app.store.review.announcements("openrouter")
 
@@ -431,8 +433,8 @@ def test_an_announcement_of_a_change_that_still_waits_is_not_used_up(app: Pricin
     """One of two moves was announced; the other holds the change, so neither has come true."""
     hold_tenfold(app)
     announce(app, Meter.INPUT, "2.5", "25")
-    taken = take(app, TENFOLD)
-    assert 1 == len(taken.decision.still_held)
+    taken = read_once(app, TENFOLD)
+    assert 1 == len(taken.plan.still_held)
     assert 1 == len(app.store.review.announcements("openrouter"))
 
 
@@ -441,12 +443,12 @@ def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) 
     both = {"maker/a": priced(), "maker/b": priced("2.5", "10")}
     alone = openrouter({"maker/a": priced()})
     days = [DAY + timedelta(days=n) for n in range(5)]
-    take(app, openrouter(both), days[0])
-    take(app, alone, days[1])
-    take(app, alone, days[2])
+    read_once(app, openrouter(both), days[0])
+    read_once(app, alone, days[1])
+    read_once(app, alone, days[2])
     sound = openrouter({"maker/a": priced(), "maker/b": priced()})
     for at, body in ((days[3], sound), (days[4], sound + b"\n")):
-        take(app, body, at)
+        read_once(app, body, at)
     assert 1 == len(app.history("openrouter", "maker/b", everything=True))
     assert None is app.store.model_states()["openrouter", "maker/b"].retired_at
 
@@ -456,7 +458,7 @@ def test_small_steps_are_recorded_and_told_only_when_they_add_up(app: PricingSyn
     prices = ["0.0000025", "0.000002505", "0.00000251", "0.000002515"]
     told = []
     for number, price in enumerate(prices):
-        take(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
-        told.append(len(app.store.waiting_events()))
+        read_once(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
+        told.append(len(app.store.pending_events()))
     assert [1, 1, 1, 2] == told
     assert 4 == len(app.history("openrouter", "maker/model"))

@@ -20,7 +20,7 @@ from pricing_sync.prices.book import Price
 from pricing_sync.settings import ProviderSettings
 from pricing_sync.sources.providers import find
 from pricing_sync.sources.strict_json import Page
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.worker_process import LARGE_BYTES
 
 from built import catalogue
@@ -36,28 +36,28 @@ def test_the_answers_of_these_tests_are_large() -> None:
 
 
 def read(
-    folder: Path, *bodies: bytes, reach: Reach | None = None
+    folder: Path, *bodies: bytes, access: ProviderAccess | None = None
 ) -> tuple[list[Reading], list[Price], list[str]]:
     """Each body read in turn by a service: the readings, the prices, and who decoded."""
-    told = Told()
+    shipped = Told()
 
     async def work() -> None:
         async with FaultServer(*(response(200, body) for body in bodies)) as provider:
             settings = settings_of(folder, None, ["openrouter"]).model_copy(
                 update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
             )
-            pricing = PricingSync(settings, reach=reach, listeners=[told])
+            pricing = PricingSync(settings, access=access, listeners=[shipped])
             async with pricing.lifespan():
                 for number in range(1, len(bodies) + 1):
                     run, _ = await pricing.trigger()
                     await pricing.wait(run.id, 30)
-                    await until(lambda n=number: len(told.readings) == n)
+                    await until(lambda n=number: len(shipped.readings) == n)
                 prices.extend(pricing.prices())
 
     prices: list[Price] = []
     with programs() as started:
         asyncio.run(work())
-    return sorted(told.readings, key=lambda one: one.started_at), prices, started
+    return sorted(shipped.readings, key=lambda one: one.started_at), prices, started
 
 
 @contextmanager
@@ -126,30 +126,30 @@ def test_a_provider_that_cannot_be_told_to_another_process_is_read_here(tmp_path
         return own.decode(body)
 
     settings = settings_of(tmp_path, None, ["openrouter"])
-    reach = Reach(settings, [replace(own, decode=decode)])
-    told = read_with(tmp_path, reach)
-    assert ["read"] == [reading.state for reading in told]
+    access = ProviderAccess(settings, [replace(own, decode=decode)])
+    shipped = read_with(tmp_path, access)
+    assert ["read"] == [reading.state for reading in shipped]
     assert [os.getpid()] == decoded
 
 
-def read_with(folder: Path, reach: Reach) -> list[Reading]:
+def read_with(folder: Path, access: ProviderAccess) -> list[Reading]:
     """The large answer, read with a reach that knows the fault server's address."""
-    told = Told()
+    shipped = Told()
 
     async def work() -> None:
         async with FaultServer(response(200, LARGE)) as provider:
             settings = settings_of(folder, None, ["openrouter"]).model_copy(
                 update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
             )
-            reach._settings = settings
-            pricing = PricingSync(settings, reach=reach, listeners=[told])
+            access._settings = settings
+            pricing = PricingSync(settings, access=access, listeners=[shipped])
             async with pricing.lifespan():
                 run, _ = await pricing.trigger()
                 await pricing.wait(run.id, 30)
-                await until(lambda: told.readings)
+                await until(lambda: shipped.readings)
 
     asyncio.run(work())
-    return told.readings
+    return shipped.readings
 
 
 def test_a_process_that_is_killed_takes_nothing_with_it(

@@ -21,7 +21,7 @@ from pricing_sync.demo.faults import Fault, Kind
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.store.sqlite import SqliteConnection
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import router, standalone
 from pricing_sync.web.router import SUBJECTS
 
@@ -198,7 +198,7 @@ def test_no_answer_holds_a_secret(tmp_path: Path, providers: DemoServer) -> None
     for name, kind in zip(names, cycle(kinds), strict=False):
         providers.fault(name, Fault(kind, status=500))
     settings = settings_of(tmp_path, providers, names, admin_token=ADMIN, read_token=READ)
-    pricing = PricingSync(settings, reach=Reach(settings, environment=keys))
+    pricing = PricingSync(settings, access=ProviderAccess(settings, environment=keys))
     answers: list[httpx.Response] = []
     with serving(standalone(pricing)) as url, caller(url, ADMIN) as admin:
         answers.append(admin.post(TRIGGER))

@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from server_process import ADMIN, Api, caller, serving
@@ -80,8 +80,8 @@ def test_it_is_said_which_keys_are_set_and_never_what_they_are(
     """By the names of the variables."""
     names = ("together", "groq", "novita", "cloudflare-workers-ai")
     settings = settings_of(tmp_path, providers, names, admin_token=ADMIN)
-    reach = Reach(settings, environment={"TOGETHER_API_KEY": "canary-together"})
-    app = standalone(PricingSync(settings, reach=reach))
+    access = ProviderAccess(settings, environment={"TOGETHER_API_KEY": "canary-together"})
+    app = standalone(PricingSync(settings, access=access))
     with serving(app) as url, caller(url, ADMIN) as admin:
         answer = admin.get(PROVIDERS)
     assert "canary" not in answer.text

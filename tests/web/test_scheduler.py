@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.web import router
-from pricing_sync.web.prefer import patience
+from pricing_sync.web.prefer import wait_preference
 
 from server_process import ADMIN, Api, api, caller, serving
 from service import service, settings_of
@@ -148,7 +148,7 @@ def test_a_preference_is_read_as_rfc_7240_has_it(
     headers: list[str], seconds: float, applied: str
 ) -> None:
     """What makes no sense does not count."""
-    assert (seconds, applied) == patience(headers, 20)
+    assert (seconds, applied) == wait_preference(headers, 20)
 
 
 def test_ten_triggers_at_once_make_two_runs_at_most(api: Api) -> None:

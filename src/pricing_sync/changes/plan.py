@@ -22,7 +22,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ChangePlan:
     """What one reading does to the store."""
 
     #: In force from the reading on.
@@ -42,7 +42,7 @@ class Decision:
     #: Models seen for the first time or in another state: why the listing cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
     #: Whether all that changes is too little to tell anybody; it is recorded all the same.
-    is_quiet: bool = False
+    is_minor: bool = False
 
     def counts(self) -> dict[str, int]:
         """How many models, by what is done."""
@@ -58,7 +58,7 @@ class Decision:
         }
 
 
-def decide(
+def plan_changes(
     changes: Sequence[Change],
     verdicts: Verdicts,
     stored: Mapping[str, Stored],
@@ -66,7 +66,7 @@ def decide(
     *,
     open_held: Mapping[str, Change] = MappingProxyType({}),
     rejected: Collection[Change] = (),
-) -> Decision:
+) -> ChangePlan:
     """What a complete answer does to the store.
 
     A model is retired when a second complete answer in a row does not have it: absence is weak
@@ -85,7 +85,7 @@ def decide(
     apply += [change for change in passed if _is_revived(change, stored)]
     standing = {model for model, item in held.items() if open_held.get(model) == item.change}
     released = [change.model for change in apply if open_held.get(change.model) == change]
-    return Decision(
+    return ChangePlan(
         apply=apply,
         missing=[model for model in gone if stored[model].missing_since is None],
         retire=[model for model in gone if stored[model].missing_since is not None],
@@ -132,7 +132,9 @@ def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]
     }
 
 
-def decide_unchanged(missing: Sequence[str], released: Sequence[Change]) -> Decision:
+def plan_unchanged(missing: Sequence[str], released: Sequence[Change]) -> ChangePlan:
     """What the same bytes as last time do: what was *missing* is missing again, and what was held
     long enough is *released*."""
-    return Decision(apply=released, retire=missing, released=[change.model for change in released])
+    return ChangePlan(
+        apply=released, retire=missing, released=[change.model for change in released]
+    )

@@ -95,7 +95,7 @@ class Reading:
         """Its status, with `cancelled` told apart from the other failures."""
         return CANCELLED if self.error_kind == CANCELLED else self.status.value
 
-    def models(self) -> dict[str, int]:
+    def model_counts(self) -> dict[str, int]:
         """How many models were `updated`, are `held`, were left `unchanged`, or were `skipped`
         because their listing cannot be read. One that is listed without a price is none of the
         last: that it has none is what was read."""
@@ -124,7 +124,7 @@ def run_summary(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
 
     `status` is `running` until the run has ended; `duration_seconds` is None as long.
     """
-    counted = {reading.provider: reading.models() for reading in readings}
+    counted = {reading.provider: reading.model_counts() for reading in readings}
     return {
         "status": run.outcome.value if run.outcome else "running",
         "duration_seconds": run.duration_seconds,
@@ -141,7 +141,7 @@ def run_summary(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
 
 
 def _reading_summary(reading: Reading) -> dict[str, Any]:
-    models = reading.models()
+    models = reading.model_counts()
     status = {"read": "success", "unchanged": "success"}.get(reading.state, reading.state)
     return {
         "status": status,

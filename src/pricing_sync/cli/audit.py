@@ -53,7 +53,7 @@ def audit(
     with PricingSync(settings, create=False) as app:
         stock = _stock(app, provider, now)
         if provider is not None and not stock:
-            app.reach.provider(provider)
+            app.access.provider(provider)
             raise UnknownName(f"{provider}: nothing is stored")
     owners = {row.provider for row in (*stock.cards, *stock.overrides)}
     found = audit_stock(

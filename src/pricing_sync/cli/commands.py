@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from pricing_sync.app import Answered, Finished, Heard, PricingSync
+from pricing_sync.app import OnReading, PricingSync, RecordedAnswer, RunResult
 from pricing_sync.changes.run import Outcome
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import audit, backtest, config, output, peers, review, serve, status
@@ -39,7 +39,7 @@ from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import load_settings
 from pricing_sync.sources import providers as registry
 from pricing_sync.store import connect
-from pricing_sync.sync.reading import Taken
+from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.version import VERSION
 
 cli = typer.Typer(
@@ -116,15 +116,17 @@ def sync(
             if len(names or []) != 1:
                 raise SettingsError("--answer: name the one provider whose answer it is")
             wanted = list(names or [])
-            with _progress(len(answers)) as heard:
+            with _progress(len(answers)) as on_reading:
                 finished = asyncio.run(
-                    app.replay(wanted[0], answers, dry_run=dry_run, started_by="cli", heard=heard)
+                    app.replay(
+                        wanted[0], answers, dry_run=dry_run, started_by="cli", on_reading=on_reading
+                    )
                 )
         else:
             wanted = list(names or _with_keys(app))
-            with _progress(len(wanted)) as heard:
+            with _progress(len(wanted)) as on_reading:
                 finished = asyncio.run(
-                    app.sync(wanted, dry_run=dry_run, started_by="cli", heard=heard)
+                    app.sync(wanted, dry_run=dry_run, started_by="cli", on_reading=on_reading)
                 )
     if as_json:
         output.print_json(output.run_result(finished))
@@ -133,7 +135,7 @@ def sync(
     raise typer.Exit(EXIT_CODES[finished.outcome])
 
 
-def _answers(files: list[Path], instants: list[datetime]) -> list[Answered]:
+def _answers(files: list[Path], instants: list[datetime]) -> list[RecordedAnswer]:
     if instants and len(instants) != len(files):
         raise SettingsError(f"--at: {len(instants)} given for {len(files)} --answer")
     if len(files) > 1 and not instants:
@@ -144,7 +146,7 @@ def _answers(files: list[Path], instants: list[datetime]) -> list[Answered]:
         raise SettingsError(f"--answer: {error.filename}: {error.strerror}") from None
     moments: list[datetime | None] = [*instants] or [None] * len(files)
     return [
-        Answered(body, moment, file.name)
+        RecordedAnswer(body, moment, file.name)
         for body, moment, file in zip(bodies, moments, files, strict=True)
     ]
 
@@ -153,7 +155,7 @@ def _with_keys(app: PricingSync) -> list[str]:
     """The providers of the settings that can be asked; the others are said, not failed."""
     ready = []
     for name in app.settings.providers:
-        missing = app.reach.missing_variables(app.reach.provider(name))
+        missing = app.access.missing_variables(app.access.provider(name))
         if missing:
             output.err.print(f"{name}: not asked: {', '.join(missing)} is not set", markup=False)
         else:
@@ -164,37 +166,37 @@ def _with_keys(app: PricingSync) -> list[str]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Heard]:
+def _progress(total: int) -> Iterator[OnReading]:
     """A bar on standard error while readings end; silent when nobody watches."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = not sys.stderr.isatty()
     with Progress(*columns, console=output.err, transient=True, disable=hidden) as bar:
         task = bar.add_task("reading", total=total)
 
-        def tell(taken: Taken) -> None:
+        def tell(taken: ReadingResult) -> None:
             bar.update(task, advance=1, description=taken.reading.provider)
 
         yield tell
 
 
-def show_run(finished: Finished) -> None:
+def show_run(finished: RunResult) -> None:
     """A run as a table, then every change it made or held."""
     output.print_table(
         ("provider", "read", "listed", "changes", "error"),
         (
             (
-                taken.reading.provider,
-                taken.reading.status.value + (" (dry run)" if taken.reading.dry_run else ""),
-                output.counted(taken.reading.listings),
-                output.counted(taken.reading.changes),
-                taken.reading.error,
+                results.reading.provider,
+                results.reading.status.value + (" (dry run)" if results.reading.dry_run else ""),
+                output.counted(results.reading.listings),
+                output.counted(results.reading.changes),
+                results.reading.error,
             )
-            for taken in finished.taken
+            for results in finished.results
         ),
         empty="nothing was read",
     )
-    for taken in finished.taken:
-        for line in output.change_lines(taken):
+    for results in finished.results:
+        for line in output.change_lines(results):
             output.out.print(line, markup=False, soft_wrap=True)
     output.out.print(
         f"{finished.outcome.value} in {finished.duration_seconds:.1f} s, run {finished.id}",
@@ -216,7 +218,7 @@ def prices(
     with open_app(context, database) as app:
         _known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
-        cardless = [] if at or known_at else app.without_card(provider, model)
+        cardless = [] if at or known_at else app.models_without_card(provider, model)
     records = [price_record(price) for price in found]
     records += [cardless_record(state, why) for state, why in cardless]
     records.sort(key=lambda record: (record["provider"], record["model"]))
@@ -244,7 +246,7 @@ def _known(app: PricingSync, provider: str | None, model: str | None) -> None:
     if provider is None:
         return
     if not (app.store.model_states(provider, model) or app.store.overrides(provider, model)):
-        app.reach.provider(provider)
+        app.access.provider(provider)
         what = f"{provider}: {model}" if model else provider
         raise UnknownName(f"{what}: not in the ledger")
 
@@ -262,7 +264,7 @@ def history(
 ) -> None:
     """Every price a model ever had, with its dates and its evidence."""
     with open_app(context, database) as app:
-        app.reach.provider(provider)
+        app.access.provider(provider)
         found = app.history(provider, model, everything=everything)
     if as_json:
         output.print_json([statement_record(statement) for statement in found])
@@ -371,7 +373,7 @@ def cost(
     quantities = dict(typed.quantity(text) for text in used)
     when = at or datetime.now(UTC)
     with open_app(context, database) as app:
-        app.reach.provider(provider)
+        app.access.provider(provider)
         price = app.price(provider, model, at=at, known_at=known_at)
     if not isinstance(price.listing, RateCard):
         raise NoPrice(f"{provider}: {model}: no price is known: {price.listing}")

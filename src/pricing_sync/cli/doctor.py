@@ -13,7 +13,7 @@ from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 
 #: A price moves; a unit slips by a thousand. In between, somebody has to look.
 _PLAUSIBLE = 10
@@ -76,8 +76,8 @@ def show_key(record: dict[str, Any]) -> str:
 
 async def examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
     """Every check, without changing anything: no reading is stored."""
-    reach = Reach(settings)
-    wanted = [reach.provider(name) for name in names]
+    access = ProviderAccess(settings)
+    wanted = [access.provider(name) for name in names]
     database: dict[str, Any] = {"url": settings.database, "ok": True, "problem": None}
     reads: dict[str, datetime] = {}
     try:
@@ -86,8 +86,8 @@ async def examine(settings: Settings, names: list[str], *, offline: bool) -> dic
             reads = app.store.latest_successes()
     except PricingSyncError as error:
         database |= {"ok": False, "problem": str(error)}
-    answers = {} if offline else await reach.probe(wanted)
-    reports = [_report(provider, answers.get(provider.id), reads, reach) for provider in wanted]
+    answers = {} if offline else await access.probe(wanted)
+    reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     return {
         "checked_at": json_instant(datetime.now(UTC)),
         "database": database,
@@ -100,9 +100,9 @@ def _report(
     provider: Provider,
     answer: Any,
     reads: dict[str, datetime],
-    reach: Reach,
+    access: ProviderAccess,
 ) -> dict[str, Any]:
-    missing = reach.missing_variables(provider)
+    missing = access.missing_variables(provider)
     problems: list[str] = []
     check: str | None = None
     if isinstance(answer, PricingSyncError):

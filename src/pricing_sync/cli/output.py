@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pricing_sync.app import Finished
+from pricing_sync.app import RunResult
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
 from pricing_sync.changes.run import Reading
@@ -26,7 +26,7 @@ from pricing_sync.prices.card_json import (
 )
 from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
-from pricing_sync.sync.reading import Taken
+from pricing_sync.sync.reading import ReadingResult
 
 #: Held changes of one reading that are shown one by one.
 _FEW = 3
@@ -125,21 +125,21 @@ def show_upstream(record: Mapping[str, Any]) -> str:
     return str(said)
 
 
-def change_lines(taken: Taken) -> list[str]:
+def change_lines(taken: ReadingResult) -> list[str]:
     """Each change of a reading on a line; models listed for the first time are only counted."""
-    who, decision = taken.reading.provider, taken.decision
+    who, plan = taken.reading.provider, taken.plan
     lines = [
         f"  {change.kind.value:9} {who} {change.model}: {show_change(change.old, change.new)}"
-        for change in decision.apply
+        for change in plan.apply
         if change.kind is not Kind.ADDED
     ]
     lines += [
         f"  missing   {who} {model}: not listed; kept until it is missed again"
-        for model in decision.missing
+        for model in plan.missing
     ]
-    lines += [f"  retired   {who} {model}: not listed twice" for model in decision.retire]
-    lines += [f"  back      {who} {model}: listed again" for model in decision.back]
-    return lines + _held_lines(who, decision.hold)
+    lines += [f"  retired   {who} {model}: not listed twice" for model in plan.retire]
+    lines += [f"  back      {who} {model}: listed again" for model in plan.back]
+    return lines + _held_lines(who, plan.hold)
 
 
 def _held_lines(who: str, held: Sequence[Held]) -> list[str]:
@@ -159,24 +159,24 @@ def rule_names(reasons: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
 
 
-def run_result(finished: Finished) -> dict[str, Any]:
+def run_result(finished: RunResult) -> dict[str, Any]:
     """`sync --json`: the run, its readings, and every change made or held."""
     return {
         "run": finished.id,
         "outcome": finished.outcome.value,
         "duration_seconds": round(finished.duration_seconds, 3),
         "readings": [
-            reading_record(taken.reading)
+            reading_record(results.reading)
             | {
-                "applied": [change_record(change) for change in taken.decision.apply],
+                "applied": [change_record(change) for change in results.plan.apply],
                 "held": [
                     change_record(item.change) | {"reasons": list(item.reasons)}
-                    for item in (*taken.decision.hold, *taken.decision.still_held)
+                    for item in (*results.plan.hold, *results.plan.still_held)
                 ],
-                "missing": list(taken.decision.missing),
-                "retired": list(taken.decision.retire),
+                "missing": list(results.plan.missing),
+                "retired": list(results.plan.retire),
             }
-            for taken in finished.taken
+            for results in finished.results
         ],
     }
 

@@ -21,7 +21,7 @@ from pricing_sync.prices.card_json import write_rates
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.sources.http import http_client
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
-from pricing_sync.sync.catalogs import MAX_AGE, catalogs, read_references
+from pricing_sync.sync.catalogs import MAX_AGE, catalogs, read_catalogs
 
 _DONE, _FAILED, _PARTLY = 0, 1, 3
 
@@ -68,9 +68,9 @@ async def _read(
     app: PricingSync, table: PeerTable, *, force: bool, accept_fewer: bool
 ) -> list[CatalogRead]:
     async with http_client() as client:
-        return await read_references(
+        return await read_catalogs(
             client,
-            app.reach,
+            app.access,
             table,
             max_age=timedelta() if force else MAX_AGE,
             accept_fewer=accept_fewer,
@@ -139,7 +139,7 @@ def peers(
     """What others charge for the same model, and how far the provider's own price is from it."""
     with open_app(context, database) as app:
         table = app.store.peers
-        app.reach.provider(provider)
+        app.access.provider(provider)
         quotes = table.quotes(provider, [model]).get(model, [])
         listed = app.store.statements(provider, model)
     own = listed[0].listing if listed and isinstance(listed[0].listing, RateCard) else None

@@ -26,7 +26,7 @@ from pricing_sync.json_views import (
 from pricing_sync.prices.card_json import write_when
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.strict_json import is_model_id
-from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, Review, Shown
+from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, PinnedChange, Review
 
 _Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
 _Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
@@ -66,7 +66,7 @@ def held(
     with open_app(context, database) as app:
         review = app.store.review
         if provider is not None:
-            app.reach.provider(provider)
+            app.access.provider(provider)
         items = review.items(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
         peers = {
@@ -107,7 +107,7 @@ def accept(
     """Let held changes count: true since the provider first said so, known from now on."""
     with open_app(context, database) as app:
         review = app.store.review
-        app.reach.provider(provider)
+        app.access.provider(provider)
         chosen = _chosen(review, "accept", provider, models or [], reading, everything=everything)
         decided = _decide(review.accept_batch, provider, chosen, author, reason)
     _show_decided(decided, as_json=as_json)
@@ -128,7 +128,7 @@ def reject(
     """Say that held changes are wrong: exactly these neither count nor wait again."""
     with open_app(context, database) as app:
         review = app.store.review
-        app.reach.provider(provider)
+        app.access.provider(provider)
         chosen = _chosen(review, "reject", provider, models or [], reading, everything=everything)
         decided = _decide(review.reject_batch, provider, chosen, author, reason)
     _show_decided(decided, as_json=as_json)
@@ -147,7 +147,7 @@ def reconsider(
     """Take a rejection back: the next reading judges the change afresh."""
     with open_app(context, database) as app:
         review = app.store.review
-        app.reach.provider(provider)
+        app.access.provider(provider)
         items = review.reconsider(
             provider,
             model,
@@ -197,7 +197,7 @@ def announce(
     )
     with open_app(context, database, create=True) as app:
         review = app.store.review
-        app.reach.provider(provider)
+        app.access.provider(provider)
         made = review.announce(
             provider, move, author=author or getpass.getuser(), reason=reason, now=datetime.now(UTC)
         )
@@ -218,7 +218,7 @@ def announcements(
     with open_app(context, database) as app:
         review = app.store.review
         if provider is not None:
-            app.reach.provider(provider)
+            app.access.provider(provider)
         found = review.announcements(provider, include_used=everything)
     _show_announcements(found, as_json=as_json)
 
@@ -318,7 +318,7 @@ def _decide(
 ) -> list[HeldItem]:
     return batch(
         provider,
-        [Shown(item.id, item.change.old, item.change.new) for item in chosen],
+        [PinnedChange(item.id, item.change.old, item.change.new) for item in chosen],
         author=author or getpass.getuser(),
         reason=reason,
         now=datetime.now(UTC),

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from pricing_sync.errors import UnknownName
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -58,7 +58,7 @@ class Model:
         """What a reader should make of it."""
         if self.why is not None:
             return Unpriced(self.why)
-        overrides = tuple(Conditional(when, _rates(prices)) for when, prices in self.overrides)
+        overrides = tuple(ConditionalRates(when, _rates(prices)) for when, prices in self.overrides)
         return RateCard(_rates(self.prices), overrides, currency)
 
     def times(self, factor: Decimal) -> Model:

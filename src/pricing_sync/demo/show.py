@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pricing_sync.app import Finished, PricingSync
+from pricing_sync.app import PricingSync, RunResult
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
-from pricing_sync.sync.access import Reach
+from pricing_sync.sync.access import ProviderAccess
 
 DATABASE = Path("pricing-sync-demo.db")
 AGAIN_SECONDS = 5
@@ -25,7 +25,7 @@ class Demo:
         self.server = server
         self.app = app
 
-    def read(self) -> Finished:
+    def read(self) -> RunResult:
         """Read every provider once."""
         return asyncio.run(self.app.sync(self.app.settings.providers, started_by="demo"))
 
@@ -65,7 +65,7 @@ class Demo:
             "port": settings.port if "port" in settings.model_fields_set else 0,
         }
         settings = settings.model_copy(update=own)
-        return PricingSync(settings, reach=self.app.reach)
+        return PricingSync(settings, access=self.app.access)
 
     def mend(self) -> None:
         """End every fault."""
@@ -94,5 +94,5 @@ def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
             for provider in providers.values()
             for variable in (*provider.variables, *(provider.key.variables if provider.key else ()))
         }
-        with PricingSync(settings, reach=Reach(settings, environment=keys)) as app:
+        with PricingSync(settings, access=ProviderAccess(settings, environment=keys)) as app:
             yield Demo(server, app)

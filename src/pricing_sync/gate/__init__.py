@@ -7,7 +7,7 @@ change that waits leaves the stored price in force. `RULES` is the table of all 
 from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge
 from pricing_sync.gate.moves import Move, Sweep, moves, survey
 from pricing_sync.gate.peers import Peers, Quote, Spread, peers
-from pricing_sync.gate.release import Waiting, may_release, worth_telling
+from pricing_sync.gate.release import Waiting, may_release, worth_reporting
 from pricing_sync.gate.rules import RULES, Rule, RuleCard
 from pricing_sync.gate.thresholds import Bounds, Thresholds
 
@@ -33,5 +33,5 @@ __all__ = [
     "moves",
     "peers",
     "survey",
-    "worth_telling",
+    "worth_reporting",
 ]

@@ -31,7 +31,7 @@ from pricing_sync.gate import (
     survey,
 )
 from pricing_sync.gate.moves import is_free
-from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, Rates, Source
+from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, Source
 from pricing_sync.prices.statements import Statement
 
 #: One line of a record of updates, as `json.loads(line, parse_float=Decimal)` makes it.
@@ -392,7 +392,7 @@ def _map_rates(change: Callable[[Rates], Rates], card: RateCard) -> RateCard | N
         spoilt = replace(
             card,
             rates=change(card.rates),
-            overrides=tuple(Conditional(o.when, change(o.rates)) for o in card.overrides),
+            overrides=tuple(ConditionalRates(o.when, change(o.rates)) for o in card.overrides),
         )
     except ValueError:  # too large for a rate: the reader refuses it before the gate sees it
         return None

@@ -24,7 +24,7 @@ def thresholds_from(written: Mapping[str, object], base: Thresholds | None = Non
 
     Factors and shares are numbers, counts whole numbers, `release_after` a span such as `24h`.
     `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million units,
-    as text or whole numbers; `coins_to_the_dollar` is a table of currencies. Of a table, only
+    as text or whole numbers; `units_per_dollar` is a table of currencies. Of a table, only
     what is named is replaced.
 
     Raises:
@@ -83,12 +83,12 @@ def _span(value: object) -> timedelta:
     return timedelta(**{_SPAN_UNITS[match[2]]: int(match[1])})
 
 
-def _coins(value: object) -> Mapping[str, int]:
+def _units_per_dollar(value: object) -> Mapping[str, int]:
     table = _table(value)
     for currency in table:
         if not _CURRENCY.fullmatch(currency):
             raise ValueError(f"{currency!r} is not a currency of three letters")
-    return {currency: _count(coins) for currency, coins in table.items()}
+    return {currency: _count(units_per_dollar) for currency, units_per_dollar in table.items()}
 
 
 def _bounds(value: object) -> Bounds:
@@ -118,7 +118,7 @@ def _table(value: object) -> Mapping[str, Any]:
 _SPECIAL: Mapping[str, Callable[[object], Any]] = {
     "bounds": _bounds,
     "usual": _bounds,
-    "coins_to_the_dollar": _coins,
+    "coins_to_the_dollar": _units_per_dollar,
     "unit_powers": _powers,
     "unit_tolerance": _share,
     "release_after": _span,

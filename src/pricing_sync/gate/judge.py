@@ -129,22 +129,22 @@ class _Case:
         return self.model in self.context.free
 
     @property
-    def coins(self) -> int:
+    def units_per_dollar(self) -> int:
         """Of the card's currency to the dollar, roughly. Without bounds the card waits anyway."""
-        return self.t.coins_to_the_dollar.get(self.new.currency, 1)
+        return self.t.units_per_dollar.get(self.new.currency, 1)
 
     def is_outside(self, bounds: Bounds, meter: Meter, rate: Rate) -> bool:
         if meter not in bounds or not rate:
             return False
         low, high = bounds[meter]
-        return not low <= rate <= high * self.coins
+        return not low <= rate <= high * self.units_per_dollar
 
     def to_peers(self, meter: Meter) -> float | None:
         """The logarithm of the base rate over the peers' median; None without the one or other."""
         rate, spread = self.new.rates.get(meter), self.peers.get(meter)
         if not rate or spread is None:
             return None
-        return math.log10(rate) - math.log10(spread.median * self.coins)
+        return math.log10(rate) - math.log10(spread.median * self.units_per_dollar)
 
 
 def judge(
@@ -169,12 +169,14 @@ def judge(
         for change in changes
     }
     judged = [change for change in changes if change.model in cases]
-    together = _together(sweep or survey(judged, context.priced, t), list(cases.values()), alone, t)
+    across = _across_changes(
+        sweep or survey(judged, context.priced, t), list(cases.values()), alone, t
+    )
     vanished = _vanished(changes, context, t)
     return {
         change.model: Verdict(
             reasons=alone[change.model]
-            + (together if change.model in cases else ())
+            + (across if change.model in cases else ())
             + (vanished if change.kind is Kind.VANISHED else ()),
             flags=tuple(_flags(cases[change.model])) if change.model in cases else (),
             used=used[change.model],
@@ -245,7 +247,7 @@ def _currency(
         yield Reason(Rule.CURRENCY, None, f"{old.currency} to {new.currency}")
     if context.currency not in (None, new.currency):
         yield Reason(Rule.CURRENCY, None, f"{new.currency}, declared {context.currency}")
-    if new.currency not in t.coins_to_the_dollar:
+    if new.currency not in t.units_per_dollar:
         yield Reason(Rule.CURRENCY, None, f"{new.currency} has no bounds")
 
 
@@ -407,7 +409,7 @@ _OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_a_pric
 # Rules for the reading as a whole. What they hold is every card of it.
 
 
-def _together(
+def _across_changes(
     sweep: Sweep, cases: Sequence[_Case], alone: Mapping[str, Sequence[Reason]], t: Thresholds
 ) -> tuple[Reason, ...]:
     reasons = []
@@ -418,12 +420,14 @@ def _together(
         )
     spoilt = sum(_names_a_unit(found) for found in alone.values())
     doubtful = sum(bool(found) for found in alone.values())
-    if spoilt >= max(t.company_models, t.company_share * len(cases)):
-        reasons.append(Reason(Rule.COMPANY, None, f"{spoilt} of {len(cases)} are off by a unit"))
+    if spoilt >= max(t.neighbours_models, t.neighbours_share * len(cases)):
+        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{spoilt} of {len(cases)} are off by a unit"))
     elif doubtful >= max(t.doubtful_models, t.doubtful_share * len(cases)):
-        reasons.append(Reason(Rule.COMPANY, None, f"{doubtful} of {len(cases)} are doubtful"))
+        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{doubtful} of {len(cases)} are doubtful"))
     elif (offset := _offset(cases, t)) is not None:
-        reasons.append(Reason(Rule.COMPANY, None, f"new models are x{offset:.4g} of their peers"))
+        reasons.append(
+            Reason(Rule.NEIGHBOURS, None, f"new models are x{offset:.4g} of their peers")
+        )
     return tuple(reasons)
 
 

@@ -47,15 +47,15 @@ def may_release(
         return False
     if held_models >= t.release_crowd and held_models >= t.release_crowd_share * priced:
         return False
-    return _agree(waiting, new, peers, t)
+    return _peers_agree(waiting, new, peers, t)
 
 
-def _agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
+def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
     """Whether peers vouch for the new rates: beside them, or a moderate move towards them."""
-    coins = t.coins_to_the_dollar.get(new.currency)
-    if coins is None:
+    units_per_dollar = t.units_per_dollar.get(new.currency)
+    if units_per_dollar is None:
         return False
-    medians = {meter: spread.median * coins for meter, spread in peers.items()}
+    medians = {meter: spread.median * units_per_dollar for meter, spread in peers.items()}
     asked = {meter for meter in CORE if meter in new.rates and meter in medians}
     unpriced_before = {r.meter for r in waiting.reasons if r.rule is Rule.FROM_ZERO and r.meter}
     if not asked or not unpriced_before <= medians.keys():
@@ -65,8 +65,8 @@ def _agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool
     if _went_far(waiting.change, new, t):
         wanted = {meter for meter in wanted if peers[meter].count >= t.release_far_peers}
         factor = t.release_far_factor
-    beside = all(_is_beside(new.rates.get(meter), medians[meter], factor) for meter in wanted)
-    return (beside and bool(wanted)) or _goes_towards(waiting.change, new, medians, t)
+    near = all(_is_near(new.rates.get(meter), medians[meter], factor) for meter in wanted)
+    return (near and bool(wanted)) or _goes_towards(waiting.change, new, medians, t)
 
 
 def _went_far(change: Change, new: RateCard, t: Thresholds) -> bool:
@@ -78,7 +78,7 @@ def _went_far(change: Change, new: RateCard, t: Thresholds) -> bool:
     )
 
 
-def _is_beside(rate: Rate | None, median: int, factor: float) -> bool:
+def _is_near(rate: Rate | None, median: int, factor: float) -> bool:
     return rate is not None and median <= rate * factor and rate <= median * factor
 
 
@@ -100,10 +100,10 @@ def _is_nearer(move: Move, medians: Mapping[Meter, int], t: Thresholds) -> bool:
     if not median or not move.old or move.exceeds(t.release_move, t.release_move):
         return False
     before, after = (abs(math.log10(rate) - math.log10(median)) for rate in (move.old, move.new))
-    return after < before and _is_beside(move.new, median, t.peer_factor)
+    return after < before and _is_near(move.new, median, t.peer_factor)
 
 
-def worth_telling(
+def worth_reporting(
     old: Known | None, new: Known | None, thresholds: Thresholds | None = None
 ) -> bool:
     """Whether a change is more than the drift of a currency; every change is recorded.
@@ -115,8 +115,8 @@ def worth_telling(
         return old != new
     if old.currency != new.currency or len(old.every_rate()) != len(new.every_rate()):
         return True
-    return any(_is_notable(move, t) for move in moves(old, new))
+    return any(_is_worth_reporting(move, t) for move in moves(old, new))
 
 
-def _is_notable(move: Move, t: Thresholds) -> bool:
+def _is_worth_reporting(move: Move, t: Thresholds) -> bool:
     return not move.old or abs(move.new - move.old) >= t.notice_share * move.old

@@ -21,7 +21,7 @@ class Rule(StrEnum):
     CURRENCY = "currency"
     CURATED = "differs_from_curated"
     MASS = "mass"
-    COMPANY = "company"
+    NEIGHBOURS = "company"
     MASS_VANISH = "mass_vanish"
     BAND = "band"
     FROM_ZERO = "from_zero"
@@ -91,7 +91,7 @@ RULES: Mapping[Rule, RuleCard] = {
         "many models of the provider moved far at once, or by one factor",
         "a scraper read OpenAI's batch column, then its priority column, on 2026-07-29",
     ),
-    Rule.COMPANY: RuleCard(
+    Rule.NEIGHBOURS: RuleCard(
         "much of the same reading is off by a unit, or doubtful",
         "LiteLLM took in 82 models of novita 8,000 times too high in one commit",
     ),

@@ -54,12 +54,12 @@ _USUAL: Bounds = {
 class Thresholds:
     """Every number the gate judges by. Factors are ratios of rates, shares are of 1."""
 
-    #: Dollars per million; other currencies by `coins_to_the_dollar`.
+    #: Dollars per million; other currencies by `units_per_dollar`.
     bounds: Bounds = field(default_factory=lambda: _BOUNDS)
     #: For a new model without peers.
     usual: Bounds = field(default_factory=lambda: _USUAL)
     #: Roughly, and only to judge by. A currency that is not here cannot be judged, so it waits.
-    coins_to_the_dollar: Mapping[str, int] = field(
+    units_per_dollar: Mapping[str, int] = field(
         default_factory=lambda: {"USD": 1, "EUR": 1, "GBP": 1, "CHF": 1, "CNY": 7}
     )
     #: Up: 1 % of genuine moves are 4 or more. 3 is safer for single wrong rows (54 % held, not 49)
@@ -97,8 +97,8 @@ class Thresholds:
     #: Width of "the same", as a factor.
     same_factor_tolerance: float = 1.01
     #: Models off by a unit, and their share of the reading's changes, that spoil the rest.
-    company_models: int = 3
-    company_share: float = 0.2
+    neighbours_models: int = 3
+    neighbours_share: float = 0.2
     #: Models held for any reason, and their share, that do the same. Genuine: at most 5 of 16.
     doubtful_models: int = 5
     doubtful_share: float = 0.4

@@ -15,17 +15,17 @@ class Listener:
     Each call should be short. What it raises is logged and goes no further.
     """
 
-    def started(self, status: Callable[[], Mapping[str, Any]]) -> None:
+    def on_start(self, status: Callable[[], Mapping[str, Any]]) -> None:
         """The engine has started; *status* tells the state of the schedule at any time."""
 
-    def reading_ended(self, reading: Reading, error: Exception | None) -> None:
+    def on_reading(self, reading: Reading, error: Exception | None) -> None:
         """One reading has ended; *error* is why it failed, where it is at hand."""
 
-    def run_ended(self, run: Run, readings: Sequence[Reading]) -> None:
+    def on_run(self, run: Run, readings: Sequence[Reading]) -> None:
         """A run has ended with the last of its readings."""
 
-    def broke(self, where: str, error: Exception) -> None:
+    def on_error(self, where: str, error: Exception) -> None:
         """Something failed that is no reading: the database is away, or there is a bug."""
 
-    def references_read(self, reads: Sequence[CatalogRead]) -> None:
+    def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         """Reference catalogs were asked, and this became of them."""

@@ -30,7 +30,7 @@ class LogListener(Listener):
     `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
     """
 
-    def reading_ended(self, reading: Reading, _error: Exception | None) -> None:
+    def on_reading(self, reading: Reading, _error: Exception | None) -> None:
         seconds = (reading.finished_at - reading.started_at).total_seconds()
         fields = {
             "action": "reading",
@@ -49,16 +49,16 @@ class LogListener(Listener):
             _say(logging.INFO if is_wanted else logging.WARNING, f"{took}: {why}", fields)
         else:
             listed = {name: reading.listings.get(name, 0) for name in ("priced", "unpriced")}
-            counts = listed | reading.models()
+            counts = listed | reading.model_counts()
             said = f"{took}: {_listed(counts)}{_dry(reading.dry_run)}"
             _say(logging.INFO, said, fields | counts)
 
-    def run_ended(self, run: Run, readings: Sequence[Reading]) -> None:
+    def on_run(self, run: Run, readings: Sequence[Reading]) -> None:
         status = run.outcome.value if run.outcome else None
         seconds = run.duration_seconds or 0
         counts: Counter[str] = Counter()
         for reading in readings:
-            counts.update(reading.models())
+            counts.update(reading.model_counts())
         read = {reading.provider for reading in readings if not reading.is_failed}
         fields = {
             "action": "run",
@@ -75,7 +75,7 @@ class LogListener(Listener):
         moved = _listed({name: counts[name] for name in ("updated", "held")})
         _say(logging.INFO, f"{said}, {moved}{_dry(run.dry_run)}", fields | counts)
 
-    def references_read(self, reads: Sequence[CatalogRead]) -> None:
+    def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         for read in reads:
             fields = {
                 "action": "reference",
@@ -90,7 +90,7 @@ class LogListener(Listener):
                 said = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
                 _say(logging.INFO, said, fields)
 
-    def broke(self, where: str, error: Exception) -> None:
+    def on_error(self, where: str, error: Exception) -> None:
         # Where the database is away, the place in our code says nothing.
         is_known = isinstance(error, StoreError)
         said = str(error) if is_known else f"{type(error).__name__}: {error}"

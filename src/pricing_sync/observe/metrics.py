@@ -60,7 +60,7 @@ class _Facts:
         return cls(
             queue.counters(),
             store.latest_successes(),
-            queue.dues(),
+            queue.due_times(),
             store.model_counts(),
             store.held_counts(),
             queue.leader(),

@@ -26,7 +26,7 @@ from pricing_sync.prices.card_json import write_instant
 from pricing_sync.version import VERSION
 
 _HOUR_SECONDS = 3600.0
-#: The engine tells of these by `broke` too, and more of it.
+#: The engine tells of these by `on_error` too, and more of it.
 _TOLD_AS_BROKEN = (INTERNAL, STORE)
 
 
@@ -47,10 +47,10 @@ class SentryListener(Listener):
         # The host's client would make events of our log records as well.
         ignore_logger("pricing_sync")
 
-    def started(self, status: Callable[[], Mapping[str, Any]]) -> None:
+    def on_start(self, status: Callable[[], Mapping[str, Any]]) -> None:
         self._status = status
 
-    def reading_ended(self, reading: Reading, error: Exception | None) -> None:
+    def on_reading(self, reading: Reading, error: Exception | None) -> None:
         kind = reading.error_kind
         if kind == CANCELLED or not sentry_sdk.is_initialized():
             return
@@ -66,7 +66,7 @@ class SentryListener(Listener):
             scope.set_context("reading", _reading(reading))
             _capture(scope, error, reading.error or kind)
 
-    def broke(self, where: str, error: Exception) -> None:
+    def on_error(self, where: str, error: Exception) -> None:
         kind, now = type(error).__name__, self._monotonic()
         told = self._told.get((where, kind))
         if not sentry_sdk.is_initialized() or (told is not None and now - told < _HOUR_SECONDS):

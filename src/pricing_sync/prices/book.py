@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.cost import Cost, cost
-from pricing_sync.prices.rates import Conditional, Meter, Rate, RateCard, Source, Unpriced
+from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Source, Unpriced
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
 
@@ -52,15 +52,15 @@ _Key: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class _PriceTimeline:
     """The prices that a model has one after the other, as people have set them."""
 
     #: From when on each price counts, ascending. None is a time without one.
-    moments: tuple[datetime, ...]
+    boundaries: tuple[datetime, ...]
     prices: tuple[Price | None, ...]
 
     def at(self, instant: datetime) -> Price | None:
-        return self.prices[max(0, bisect_right(self.moments, instant) - 1)]
+        return self.prices[max(0, bisect_right(self.boundaries, instant) - 1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +85,7 @@ class PriceBook:
     revision: str = ""
     #: By provider and model: what nobody has overridden, and the rest.
     _plain: dict[_Key, Price] = field(init=False, repr=False)
-    _courses: dict[_Key, _Course] = field(init=False, repr=False)
+    _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
 
     def __post_init__(
         self, statements: Iterable[Statement], overrides: Iterable[MeterOverride]
@@ -94,7 +94,7 @@ class PriceBook:
         by_model = _by_model(overrides)
         plain = {key: _published(card) for key, card in cards.items() if key not in by_model}
         courses = {
-            key: _course(cards.get(key), of_model, self.read_at)
+            key: _timeline(cards.get(key), of_model, self.read_at)
             for key, of_model in by_model.items()
         }
         object.__setattr__(self, "_plain", plain)
@@ -113,12 +113,12 @@ class PriceBook:
             if at is not None:
                 _refuse_before(price.since, key, at)
             return price
-        course = self._courses.get(key)
-        if course is None:
+        timeline = self._timelines.get(key)
+        if timeline is None:
             return None
         if at is not None:
-            _refuse_before(course.moments[0], key, at)
-        return course.at(at or datetime.now(UTC))
+            _refuse_before(timeline.boundaries[0], key, at)
+        return timeline.at(at or datetime.now(UTC))
 
     def price(self, provider: str, model: str, at: datetime | None = None) -> Price:
         """The price of a model now or at an instant.
@@ -148,13 +148,13 @@ class PriceBook:
     def __len__(self) -> int:
         """How many models have a price now, unpriced ones among them."""
         now = datetime.now(UTC)
-        set_here = sum(course.at(now) is not None for course in self._courses.values())
+        set_here = sum(timeline.at(now) is not None for timeline in self._timelines.values())
         return len(self._plain) + set_here
 
     def __iter__(self) -> Iterator[Price]:
         """The prices that count now, sorted by provider and model."""
         now = datetime.now(UTC)
-        set_here = [price for course in self._courses.values() if (price := course.at(now))]
+        set_here = [price for timeline in self._timelines.values() if (price := timeline.at(now))]
         return iter(sorted([*self._plain.values(), *set_here], key=_key))
 
     def providers(self) -> list[str]:
@@ -162,16 +162,18 @@ class PriceBook:
         return sorted({price.provider for price in self})
 
 
-def _course(
+def _timeline(
     statement: Statement | None, overrides: Iterable[MeterOverride], read_at: datetime
-) -> _Course:
+) -> _PriceTimeline:
     """A model's price changes where an override begins or ends, and nowhere else."""
     begin = statement.since if statement else read_at
-    lasting = [o for o in overrides if o.until is None or o.until > begin]
-    edges = {o.since for o in lasting} | {o.until for o in lasting if o.until is not None}
-    moments = (begin, *sorted(edge for edge in edges if edge > begin))
+    active = [o for o in overrides if o.until is None or o.until > begin]
+    edges = {o.since for o in active} | {o.until for o in active if o.until is not None}
+    boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
     cards = [statement] if statement else []
-    return _Course(moments, tuple(_at_most_one(prices(cards, _at(m, lasting))) for m in moments))
+    return _PriceTimeline(
+        boundaries, tuple(_at_most_one(prices(cards, _at(m, active))) for m in boundaries)
+    )
 
 
 def _at(instant: datetime, overrides: Iterable[MeterOverride]) -> list[MeterOverride]:
@@ -259,7 +261,7 @@ def override_card(
         return RateCard(rates, currency=currency)
     # An entry that is left without rates still says that its tier is sold.
     conditional = tuple(
-        Conditional(
+        ConditionalRates(
             entry.when, {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
         )
         for entry in below.overrides

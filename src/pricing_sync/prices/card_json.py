@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Meter,
     Per,
     Rate,
@@ -73,7 +73,7 @@ def _minute(clock: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def write_overrides(overrides: tuple[Conditional, ...]) -> list[dict[str, Any]]:
+def write_conditional_rates(overrides: tuple[ConditionalRates, ...]) -> list[dict[str, Any]]:
     """A card's conditional rates, in the card's order."""
     return [
         {"when": write_when(override.when), "rates": write_rates(override.rates)}
@@ -81,10 +81,10 @@ def write_overrides(overrides: tuple[Conditional, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def read_overrides(written: list[dict[str, Any]]) -> tuple[Conditional, ...]:
-    """The conditional rates written by `write_overrides`."""
+def read_conditional_rates(written: list[dict[str, Any]]) -> tuple[ConditionalRates, ...]:
+    """The conditional rates written by `write_conditional_rates`."""
     return tuple(
-        Conditional(read_when(entry["when"]), read_rates(entry["rates"])) for entry in written
+        ConditionalRates(read_when(entry["when"]), read_rates(entry["rates"])) for entry in written
     )
 
 
@@ -95,7 +95,7 @@ def write_listing(listing: RateCard | Unpriced) -> dict[str, Any]:
     return {
         "currency": listing.currency,
         "rates": write_rates(listing.rates),
-        "overrides": write_overrides(listing.overrides),
+        "overrides": write_conditional_rates(listing.overrides),
     }
 
 
@@ -104,7 +104,9 @@ def read_listing(written: Mapping[str, Any]) -> RateCard | Unpriced:
     if written["rates"] is None:
         return Unpriced(Why(written["unpriced"]), written.get("note", ""))
     return RateCard(
-        read_rates(written["rates"]), read_overrides(written["overrides"]), written["currency"]
+        read_rates(written["rates"]),
+        read_conditional_rates(written["overrides"]),
+        written["currency"],
     )
 
 

@@ -67,7 +67,7 @@ class Per(IntEnum):
     HOUR = 3_600
 
 
-class Coin(IntEnum):
+class CurrencyUnit(IntEnum):
     """How many of the coins an amount is counted in make one unit of the currency."""
 
     WHOLE = 1
@@ -96,7 +96,9 @@ class Rate(int):
         return super().__new__(cls, nanos_per_million)
 
     @classmethod
-    def of(cls, amount: str | int | Decimal, per: Per, coin: Coin = Coin.WHOLE) -> Rate:
+    def of(
+        cls, amount: str | int | Decimal, per: Per, currency_unit: CurrencyUnit = CurrencyUnit.WHOLE
+    ) -> Rate:
         """The rate for *amount* coins per *per* units, to the nearest 10⁻¹⁵ per unit (half even).
 
         Raises:
@@ -107,7 +109,7 @@ class Rate(int):
         if isinstance(amount, (float, bool, Rate)):
             raise TypeError(f"a price cannot be made from the {type(amount).__name__} {amount!r}")
         exact = _decimal(amount)
-        whole = _EXACT.divide(_EXACT.multiply(exact, _FEMTO), Decimal(per * coin))
+        whole = _EXACT.divide(_EXACT.multiply(exact, _FEMTO), Decimal(per * currency_unit))
         rate = cls(int(whole.to_integral_value(ROUND_HALF_EVEN)))
         if not rate and exact:
             raise ValueError(f"{amount} is finer than 10⁻¹⁵ per unit")
@@ -176,7 +178,7 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditional:
+class ConditionalRates:
     """Rates that replace a card's base rates, meter by meter, when the condition holds."""
 
     when: When
@@ -192,7 +194,7 @@ class RateCard:
     """
 
     rates: Rates
-    overrides: tuple[Conditional, ...] = ()
+    overrides: tuple[ConditionalRates, ...] = ()
     #: ISO 4217.
     currency: str = "USD"
 

@@ -23,20 +23,20 @@ from pricing_sync.store.queue import FAILURES, Claim, Leader, reading_counts
 from pricing_sync.timetable import Due, Plan, first_due, next_due, next_opening, retry_at
 
 #: What a person asks for goes before whatever the schedule wants.
-BY_HAND = 1_000_000
+MANUAL_PRIORITY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinishClaim:
     """Ends a claimed reading, in the transaction that stores it, here or in another process."""
 
     claim: Claim
     plan: Plan
     #: Drawn beforehand: the part of a retry's wait that is left to chance, 0 to 1.
-    chance: float
+    jitter: float
 
     @classmethod
-    def of(cls, claim: Claim, plan: Plan) -> Ending:
+    def of(cls, claim: Claim, plan: Plan) -> FinishClaim:
         """The ending of a reading by this plan."""
         return cls(claim, plan, random.random())  # noqa: S311  nobody gains by guessing it
 
@@ -47,31 +47,31 @@ class Ending:
             LostClaim: the reading is no longer this process's, and must not be stored.
         """
         queue = store.queue
-        queue.end(self.claim, reading.state)
+        queue.finish_claim(self.claim, reading.state)
         if self.plan.dry_run or not reading.dry_run:
-            due = queue.dues().get(reading.provider)
+            due = queue.due_times().get(reading.provider)
             if due is not None and reading.error_kind != CANCELLED:
-                queue.put_dues([self._due(due, reading, error)])
+                queue.save_due_times([self._rescheduled(due, reading, error)])
         counts = reading_counts(reading)
-        queue.count(
+        queue.increment(
             {key: count for key, count in counts.items() if key[0] == FAILURES}
             if reading.dry_run
             else counts
         )
-        return queue.finish_if_last(self.claim.run_id, reading.finished_at)
+        return queue.finish_run_if_done(self.claim.run_id, reading.finished_at)
 
-    def _due(self, due: Due, reading: Reading, error: Exception | None) -> Due:
+    def _rescheduled(self, due: Due, reading: Reading, error: Exception | None) -> Due:
         """When the provider is due after this."""
         if not reading.is_failed:
             return replace(due, retry_at=None, failures=0)
-        asked = error.retry_after_seconds if isinstance(error, TransportError) else None
+        retry_after = error.retry_after_seconds if isinstance(error, TransportError) else None
         failures, now = due.failures + 1, reading.finished_at
         # Whoever asks to be left alone is left alone by the regular slots too.
-        until = now + timedelta(seconds=asked or 0)
+        until = now + timedelta(seconds=retry_after or 0)
         return replace(
             due,
             due_at=max(due.due_at, next_opening(self.plan, until)),
-            retry_at=retry_at(self.plan, failures, now, self.chance, asked),
+            retry_at=retry_at(self.plan, failures, now, self.jitter, retry_after),
             failures=failures,
         )
 
@@ -93,7 +93,7 @@ class Scheduler:
         self._settings = settings
         self._store = store
         self._queue = store.queue
-        self._find = find
+        self._find_provider = find
         self._started_at = started_at
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._delay = timedelta(seconds=settings.first_delay_seconds)
@@ -115,14 +115,14 @@ class Scheduler:
             UnknownName: a provider that there is not.
         """
         return self._queue.trigger(
-            self._by_hand(providers),
+            self._manual_priorities(providers),
             started_by=started_by,
             dry_run=dry_run or self._settings.dry_run,
             now=now or datetime.now(UTC),
         )
 
-    def begin_here(
-        self, providers: Iterable[str], *, started_by: str, dry_run: bool, whole: bool
+    def start_local_run(
+        self, providers: Iterable[str], *, started_by: str, dry_run: bool, all_or_none: bool
     ) -> tuple[Run, list[Claim]] | None:
         """A run that this process takes itself, with its readings as far as they can begin now.
 
@@ -132,12 +132,12 @@ class Scheduler:
         Raises:
             UnknownName: a provider that there is not.
         """
-        priorities, now = self._by_hand(providers), datetime.now(UTC)
+        priorities, now = self._manual_priorities(providers), datetime.now(UTC)
         with self._queue.transaction():
             busy = {item.provider for item in self._queue.active() if item.state == "reading"}
-            if whole and busy & priorities.keys():
+            if all_or_none and busy & priorities.keys():
                 return None
-            run = self._queue.add(
+            run = self._queue.enqueue(
                 priorities,
                 started_by=started_by,
                 dry_run=dry_run or self._settings.dry_run,
@@ -148,12 +148,12 @@ class Scheduler:
                 for name in priorities
                 if name not in busy
             ]
-            self._queue.take(claims, now + self._lease)
+            self._queue.assign(claims, now + self._lease)
         return run, claims
 
-    def _by_hand(self, providers: Iterable[str]) -> dict[str, int]:
-        wanted = [self._find(name).id for name in dict.fromkeys(providers)]
-        return {name: BY_HAND + self._settings.plan(name).priority for name in wanted}
+    def _manual_priorities(self, providers: Iterable[str]) -> dict[str, int]:
+        wanted = [self._find_provider(name).id for name in dict.fromkeys(providers)]
+        return {name: MANUAL_PRIORITY + self._settings.plan(name).priority for name in wanted}
 
     def cancel(self, run_id: str, now: datetime | None = None) -> list[tuple[Reading, bool]]:
         """End a run: what waits is not read, and what is being read is left off by whoever reads.
@@ -166,21 +166,23 @@ class Scheduler:
         at, cancelled = now or datetime.now(UTC), []
         with self._queue.transaction():
             run = self._queue.run(run_id)
-            self._queue.ask_cancel(run_id)
+            self._queue.request_cancel(run_id)
             for step in self._queue.steps(run_id):
-                if self._queue.end_queued(run_id, step.provider):
+                if self._queue.dequeue(run_id, step.provider):
                     why = "taken out of the queue"
-                    reading = _unread(run, step.provider, at, CANCELLED, why)
+                    reading = _unfinished_reading(run, step.provider, at, CANCELLED, why)
                     self._store.add_reading(reading)
-                    cancelled.append((reading, self._queue.finish_if_last(run_id, at)))
+                    cancelled.append((reading, self._queue.finish_run_if_done(run_id, at)))
         return cancelled
 
     # Leading
 
     def is_idle(self, now: datetime) -> bool:
         """Whether nothing is queued, going on or due."""
-        pulse = self._queue.pulse()
-        return not pulse.still_open and (pulse.due_at is None or pulse.due_at > now)
+        pending_work = self._queue.pending_work()
+        return not pending_work.open_readings and (
+            pending_work.due_at is None or pending_work.due_at > now
+        )
 
     def tick(self, now: datetime) -> bool:
         """Start what is due, if this process leads; whether it does.
@@ -188,16 +190,16 @@ class Scheduler:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        if not self.leads(now):
+        if not self.acquire_leadership(now):
             return False
         self._start_due(now)
         return True
 
-    def resign(self, now: datetime) -> None:
+    def release_leadership(self, now: datetime) -> None:
         """Leave the lead to another process."""
-        self._queue.resign(self.owner, now)
+        self._queue.release_leadership(self.owner, now)
 
-    def leads(self, now: datetime) -> bool:
+    def acquire_leadership(self, now: datetime) -> bool:
         """Whether this process leads, from now on if nobody else does.
 
         Raises:
@@ -208,17 +210,17 @@ class Scheduler:
         if leader is not None and leader.owner == self.owner:
             # Written down three times in a lease, and not at every tick.
             fresh = now < leader.until and leader.until - now > self._lease * 2 / 3
-            if (fresh and leader.until <= until) or self._queue.lead_on(self.owner, until):
+            if (fresh and leader.until <= until) or self._queue.renew_leadership(self.owner, until):
                 return True
-        elif not self._queue.lead(self.owner, now, until):
+        elif not self._queue.acquire_leadership(self.owner, now, until):
             return False
-        self._plan(now)
+        self._update_due_times(now)
         return True
 
-    def _plan(self, now: datetime) -> None:
+    def _update_due_times(self, now: datetime) -> None:
         """Say when each provider is due: of what is known already, only what has changed."""
         is_start = now - self._started_at <= self._delay + self._lease
-        stored, attempts = self._queue.dues(), self._queue.attempts()
+        stored, attempts = self._queue.due_times(), self._queue.last_attempts()
         successes = self._store.latest_successes()
         dues = []
         for name, plan in self._plans.items():
@@ -226,11 +228,11 @@ class Scheduler:
             if known is not None and known.plan == plan.fingerprint() and not is_start:
                 continue
             start = self._started_at if is_start else now
-            dues.append(self._first(name, plan, start, known, successes, attempts))
-        self._queue.put_dues(dues)
-        self._queue.forget_dues(stored.keys() - self._plans.keys())
+            dues.append(self._initial_due(name, plan, start, known, successes, attempts))
+        self._queue.save_due_times(dues)
+        self._queue.delete_due_times(stored.keys() - self._plans.keys())
 
-    def _first(
+    def _initial_due(
         self,
         name: str,
         plan: Plan,
@@ -261,13 +263,13 @@ class Scheduler:
         )
 
     def _start_due(self, now: datetime) -> None:
-        if not self._due(now):
+        if not self._due_providers(now):
             return
         with self._queue.transaction():
             leader = self._queue.leader()
             if leader is None or leader.owner != self.owner:
                 return
-            due = self._due(now)
+            due = self._due_providers(now)
             # What is wanted already serves the slot too, unless it is to change nothing.
             wanted = {item.provider for item in self._queue.active() if not item.dry_run}
             priorities = {
@@ -275,20 +277,20 @@ class Scheduler:
                 for item in due
                 if item.provider not in wanted
             }
-            self._queue.put_dues([self._after(item, now) for item in due])
+            self._queue.save_due_times([self._next_due(item, now) for item in due])
             if priorities:
-                self._queue.add(
+                self._queue.enqueue(
                     priorities, started_by=SCHEDULE, dry_run=self._settings.dry_run, now=now
                 )
 
-    def _due(self, now: datetime) -> list[Due]:
+    def _due_providers(self, now: datetime) -> list[Due]:
         return [
             due
-            for due in self._queue.dues().values()
+            for due in self._queue.due_times().values()
             if due.at <= now and due.provider in self._plans
         ]
 
-    def _after(self, due: Due, now: datetime) -> Due:
+    def _next_due(self, due: Due, now: datetime) -> Due:
         """The slots up to now are served by one reading, however many they are."""
         if due.due_at > now:
             return replace(due, retry_at=None)
@@ -299,10 +301,10 @@ class Scheduler:
 
     # Taking
 
-    def bury(self, now: datetime) -> list[tuple[Reading, bool]]:
-        """End the readings of processes that died, each as `give_up` does."""
+    def expire(self, now: datetime) -> list[tuple[Reading, bool]]:
+        """End the readings of processes that died, each as `fail` does."""
         why = "the process that took it has not been heard of"
-        ended = [self.give_up(claim, ABANDONED, why, now) for claim in self._queue.expired(now)]
+        ended = [self.fail(claim, ABANDONED, why, now) for claim in self._queue.expired_claims(now)]
         return [entry for entry in ended if entry is not None]
 
     def claim(self, now: datetime, *, most: int, runs: set[str] | None) -> list[Claim]:
@@ -317,15 +319,15 @@ class Scheduler:
         """Say that this process is alive and at these."""
         self._queue.renew(claims, now + self._lease)
 
-    def unwanted(self, claims: Sequence[Claim]) -> list[Claim]:
+    def cancelled(self, claims: Sequence[Claim]) -> list[Claim]:
         """Which of its readings this process should leave off, because somebody asked for it.
 
         One that was given up for dead goes on until it is refused.
         """
-        owned = self._queue.owned(self.owner)
+        owned = self._queue.owned_claims(self.owner)
         return [claim for claim in claims if owned.get((claim.run_id, claim.provider))]
 
-    def give_up(
+    def fail(
         self, claim: Claim, kind: str, why: str, now: datetime | None = None
     ) -> tuple[Reading, bool] | None:
         """End a reading that was not taken to its end; None when it has ended otherwise already.
@@ -333,10 +335,12 @@ class Scheduler:
         What is written down of it, and whether its run has ended with it.
         """
         at = now or datetime.now(UTC)
-        ending = Ending.of(claim, self._settings.plan(claim.provider))
+        ending = FinishClaim.of(claim, self._settings.plan(claim.provider))
         try:
             with self._queue.transaction():
-                reading = _unread(self._queue.run(claim.run_id), claim.provider, at, kind, why)
+                reading = _unfinished_reading(
+                    self._queue.run(claim.run_id), claim.provider, at, kind, why
+                )
                 self._store.add_reading(reading)
                 return reading, ending(self._store, reading, None)
         except LostClaim:
@@ -347,7 +351,7 @@ class Scheduler:
     def status(self, now: datetime) -> dict[str, Any]:
         """The state of the schedule in the words of the reference, and a few more."""
         queue, settings = self._queue, self._settings
-        leader, dues = queue.leader(), queue.dues()
+        leader, dues = queue.leader(), queue.due_times()
         successes = self._store.latest_successes()
         return {
             "enabled": settings.enabled,
@@ -399,7 +403,7 @@ def _seconds(earlier: datetime, later: datetime) -> int:
     return max(int((later - earlier).total_seconds()), 0)
 
 
-def _unread(run: Run, provider: str, at: datetime, kind: str, why: str) -> Reading:
+def _unfinished_reading(run: Run, provider: str, at: datetime, kind: str, why: str) -> Reading:
     """What is written down of a reading that came to no answer and to no error of its provider."""
     return Reading(
         id=new_id(at),

@@ -16,10 +16,10 @@ from pricing_sync.store import Store
 
 #: The database is asked no more often whether anything has changed. What another process changes
 #: counts here after so long at most, and the time that it takes to read a book.
-BOOK_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 
 
-class CurrentBook:
+class BookCache:
     """The price book of one database, for all threads of a process.
 
     Whoever asks gets a whole book. One thread at a time reads a new one; the others go on with the
@@ -34,32 +34,32 @@ class CurrentBook:
         #: How often a price was asked for that is not known: `unknown_model`, `unpriced` (by what
         #: the provider says), `no_rate` (the card names none for what was used).
         self.unpriced: Counter[str] = Counter()
-        self._held_at = datetime.now(UTC)
-        self._ask_at = 0.0
-        self._turn, self._counting = threading.Lock(), threading.Lock()
+        self._confirmed_at = datetime.now(UTC)
+        self._next_check_at = 0.0
+        self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
 
     def book(self, store: Store) -> PriceBook:
-        """The book that counts, no older than `BOOK_SECONDS` unless `stale_since` says so.
+        """The book that counts, no older than `REFRESH_SECONDS` unless `stale_since` says so.
 
         Raises:
             StoreError: the database cannot be read, and never could.
         """
         last = self.last
         if last is not None:
-            if monotonic() < self._ask_at or not self._turn.acquire(blocking=False):
+            if monotonic() < self._next_check_at or not self._refresh_lock.acquire(blocking=False):
                 return last
             try:
-                return self._renewed(last, store)
+                return self._refreshed(last, store)
             finally:
-                self._turn.release()
-        with self._turn:
+                self._refresh_lock.release()
+        with self._refresh_lock:
             return self._first(store) if self.last is None else self.last
 
-    def forget(self, store: Store) -> None:
+    def refresh(self, store: Store) -> None:
         """Ask the database now, so that what was just written here counts at once."""
-        with self._turn:
+        with self._refresh_lock:
             if self.last is not None:
-                self._renewed(self.last, store)
+                self._refreshed(self.last, store)
 
     def cost(
         self, store: Store, provider: str, model: str, usage: Usage, at: datetime | None
@@ -75,26 +75,26 @@ class CurrentBook:
         else:
             found = _in_ledger(store, provider, model, at)
         try:
-            return _known(found, provider, model).cost(usage, at or datetime.now(UTC))
+            return _require(found, provider, model).cost(usage, at or datetime.now(UTC))
         except NoPrice:
-            with self._counting:
+            with self._count_lock:
                 self.unpriced[_reason(found)] += 1
             raise
 
     def _first(self, store: Store) -> PriceBook:
-        self._ask_at, self._held_at = monotonic() + BOOK_SECONDS, datetime.now(UTC)
+        self._next_check_at, self._confirmed_at = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         self.last = store.book()
         return self.last
 
-    def _renewed(self, last: PriceBook, store: Store) -> PriceBook:
+    def _refreshed(self, last: PriceBook, store: Store) -> PriceBook:
         """The book as the database has it now; while it cannot be read, the last one."""
-        self._ask_at, now = monotonic() + BOOK_SECONDS, datetime.now(UTC)
+        self._next_check_at, now = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         try:
             book = last if store.revision() == last.revision else store.book()
         except StoreError:
-            self.stale_since = self._held_at
+            self.stale_since = self._confirmed_at
             return last
-        self.last, self._held_at, self.stale_since = book, now, None
+        self.last, self._confirmed_at, self.stale_since = book, now, None
         return book
 
 
@@ -105,7 +105,7 @@ def _in_ledger(store: Store, provider: str, model: str, at: datetime) -> Price |
     return next(iter(prices(statements, overrides)), None)
 
 
-def _known(found: Price | None, provider: str, model: str) -> Price:
+def _require(found: Price | None, provider: str, model: str) -> Price:
     if found is None:
         raise NoPrice(f"{provider}: {model}: not in the ledger")
     return found

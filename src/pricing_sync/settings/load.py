@@ -16,7 +16,7 @@ from pricing_sync.settings.written import (
     PREFIX,
     SECRETS,
     Place,
-    Written,
+    SettingValue,
     in_environment,
     in_file,
     ours,
@@ -64,13 +64,13 @@ def origins(**given: Any) -> dict[str, str]:
     return {".".join(place): where for place, (_, where) in _written(given).items()}
 
 
-def _written(given: Mapping[str, Any]) -> dict[Place, Written]:
+def _written(given: Mapping[str, Any]) -> dict[Place, SettingValue]:
     file = in_file()
-    options = {(name,): Written(value, f"--{name}") for name, value in given.items()}
+    options = {(name,): SettingValue(value, f"--{name}") for name, value in given.items()}
     return file | in_environment(file) | options
 
 
-def _problem(detail: ErrorDetails, written: Mapping[Place, Written]) -> str:
+def _problem(detail: ErrorDetails, written: Mapping[Place, SettingValue]) -> str:
     place = tuple(str(part) for part in detail["loc"])
     why = _WHY.get(
         detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -81,7 +81,7 @@ def _problem(detail: ErrorDetails, written: Mapping[Place, Written]) -> str:
     return f"{_named(place, written)}: {why}" if place else why
 
 
-def _named(place: Place, written: Mapping[Place, Written]) -> str:
+def _named(place: Place, written: Mapping[Place, SettingValue]) -> str:
     """The place as its author knows it: by the variable, or by the key in the file.
 
     Of a table that is wrong as a whole, every part that was written.
@@ -95,11 +95,11 @@ def _named(place: Place, written: Mapping[Place, Written]) -> str:
     return ", ".join(below) or ".".join(place)
 
 
-def _name(place: Place, found: Written) -> str:
+def _name(place: Place, found: SettingValue) -> str:
     return f"{FILE}: {'.'.join(place)}" if found.where == str(FILE) else found.where
 
 
-def _misfits(settings: Settings, written: Mapping[Place, Written]) -> Iterator[str]:
+def _misfits(settings: Settings, written: Mapping[Place, SettingValue]) -> Iterator[str]:
     """What is wrong with plans and thresholds, which are made of several values.
 
     What is wrong for every provider is said once.

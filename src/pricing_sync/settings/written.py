@@ -34,14 +34,14 @@ _INJECTED_PORT = re.compile(r"(tcp|udp|sctp)://")
 Place: TypeAlias = tuple[str, ...]
 
 
-class Written(NamedTuple):
+class SettingValue(NamedTuple):
     """A value, and the variable or file it stands in."""
 
     value: Any
     where: str
 
 
-def in_file() -> dict[Place, Written]:
+def in_file() -> dict[Place, SettingValue]:
     """Every value of the file; nothing when there is none.
 
     Raises:
@@ -53,17 +53,17 @@ def in_file() -> dict[Place, Written]:
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"{FILE}: {error}") from None
-    return {place: Written(value, str(FILE)) for place, value in _leaves(tables)}
+    return {place: SettingValue(value, str(FILE)) for place, value in _leaves(tables)}
 
 
-def in_environment(file: Mapping[Place, Written]) -> dict[Place, Written]:
+def in_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingValue]:
     """Every value of the variables that are ours; the *file* is needed for the providers in it.
 
     Two underscores lead into a table: `PRICING_SYNC_RETRY__INITIAL`. A provider's id is written
     in capitals, with `_` for whatever is neither letter nor digit. A whole table is JSON.
     """
-    found: dict[Place, Written] = {
-        (name,): Written(value, variable)
+    found: dict[Place, SettingValue] = {
+        (name,): SettingValue(value, variable)
         for name, variable in SECRETS.items()
         if (value := os.environ.get(variable, "")).strip()
     }
@@ -73,7 +73,7 @@ def in_environment(file: Mapping[Place, Written]) -> dict[Place, Written]:
         if place[0] in SECRETS:
             continue
         for below, value in _leaves(_value(place, text.strip())):
-            found[*place, *below] = Written(value, variable)
+            found[*place, *below] = SettingValue(value, variable)
     return found
 
 
@@ -86,7 +86,7 @@ def ours() -> Iterator[tuple[str, str]]:
             yield variable, text
 
 
-def nested(written: Mapping[Place, Written]) -> dict[str, Any]:
+def nested(written: Mapping[Place, SettingValue]) -> dict[str, Any]:
     """The values as tables in tables. A value that stands where a table should be stays there."""
     tree: dict[str, Any] = {}
     for place, (value, _) in sorted(written.items()):
@@ -135,9 +135,9 @@ def _value(place: Place, text: str) -> Any:
     return text
 
 
-def _ids_by_variable(file: Mapping[Place, Written]) -> dict[str, str]:
+def _ids_by_variable(file: Mapping[Place, SettingValue]) -> dict[str, str]:
     """Providers' ids by how a variable spells them; of two spelled alike, the one built in."""
-    in_file = file.get(("providers",), Written("", "")).value
+    in_file = file.get(("providers",), SettingValue("", "")).value
     listed = [
         *(in_file if isinstance(in_file, list) else str(in_file).split(",")),
         *os.environ.get(f"{PREFIX}PROVIDERS", "").split(","),

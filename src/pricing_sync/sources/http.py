@@ -41,14 +41,14 @@ from pricing_sync.version import VERSION
 
 _USER_AGENT = f"pricing-sync/{VERSION}"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_MOST_REDIRECTS = 3
+_MAX_REDIRECTS = 3
 _UNREADABLE = "to nowhere that can be read"
 # What one step of unpacking may yield. Between steps the event loop gets its turn.
-_PIECE_BYTES = 64 * 2**10
+_CHUNK_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header and checksum
 _EXCERPT_BYTES, _EXCERPT_CHARACTERS = 4 * 2**10, 200
 # A provider that asks to be left alone for longer is asked again after a day all the same.
-_LONGEST_RETRY_AFTER_SECONDS = 86_400
+_MAX_RETRY_AFTER_SECONDS = 86_400
 
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Printable ASCII without the space: whatever else is in a key was pasted with it by mistake.
@@ -79,7 +79,7 @@ class Limits:
     #: Before the first retry at most; doubled before each one after it.
     first_wait_seconds: float = 1
     #: Before any retry. Whoever asks for more is asked again by the next reading.
-    longest_wait_seconds: float = 30
+    max_wait_seconds: float = 30
     #: A list of a hundred thousand models at a hundred a page.
     max_pages: int = 1000
 
@@ -88,7 +88,7 @@ DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Credentials:
     """What the settings know about reaching one provider."""
 
     key: str | None = field(default=None, repr=False)
@@ -108,7 +108,7 @@ class Fetched:
     #: The validator to ask with the next time; None if there is none, or several pages.
     etag: str | None
 
-    def whole(self) -> tuple[bytes, ...]:
+    def all_pages(self) -> tuple[bytes, ...]:
         """The pages as a decoder takes them. Not for the event loop: they may be large."""
         return tuple(map(bytes, self.pages))
 
@@ -148,7 +148,7 @@ def http_client() -> httpx.AsyncClient:
 async def fetch(
     client: httpx.AsyncClient,
     provider: Provider,
-    access: Access,
+    credentials: Credentials,
     *,
     etag: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -160,40 +160,40 @@ async def fetch(
         SettingsError: the key, the address or a variable cannot be used, or is missing.
         TransportError, Refused, DecodeError, IncompleteAnswer, OversizedAnswer: no whole answer.
     """
-    asking = _Asking(client, provider, access, limits, sleep)
-    asking.check_key()
-    shown = asking.rehosted(provider.url)
-    first = asking.address(shown)
+    request = _Request(client, provider, credentials, limits, sleep)
+    request.check_key()
+    shown_url = request.with_base_url(provider.url)
+    first = request.address(shown_url)
     permission = provider.permission
-    question = asking.address(asking.rehosted(permission.url)) if permission else None
+    permission_url = request.address(request.with_base_url(permission.url)) if permission else None
     try:
         async with asyncio.timeout(limits.answer_deadline_seconds):
-            if permission is not None and question is not None:
-                await asking.ask_permission(question, permission)
-            return await _pages(asking, first, shown, etag)
+            if permission is not None and permission_url is not None:
+                await request.check_permission(permission_url, permission)
+            return await _pages(request, first, shown_url, etag)
     except TimeoutError:
         why = f"not whole within {limits.answer_deadline_seconds:g} s"
         raise TransportError(provider.id, "answer", why) from None
 
 
 async def _pages(
-    asking: _Asking, first: httpx.URL, shown: str, etag: str | None
+    request: _Request, first: httpx.URL, shown_url: str, etag: str | None
 ) -> Fetched | NotModified:
     """Every page from the first to the last."""
-    provider, limits = asking.provider, asking.limits
+    provider, limits = request.provider, request.limits
     # A validator of the first page says nothing of the others.
     single = provider.following is None
     asked = etag if single and etag and _ETAG.fullmatch(etag) else None
-    page = await asking.get(first, asked)
+    page = await request.get(first, asked)
     if page is None:
-        return NotModified(shown, asked or "")
+        return NotModified(shown_url, asked or "")
     if single:
-        return Fetched(shown, (page.body,), page.etag)
+        return Fetched(shown_url, (page.body,), page.etag)
     pages, size_bytes = [bytes(page.body)], len(page.body)
     while (more := next_page(provider, pages[-1], len(pages))) is not None:
         if len(pages) == limits.max_pages:
             raise IncompleteAnswer(provider.id, "body", f"goes on after page {len(pages)}")
-        body = bytes((await asking.page(asking.following(first, more))).body)
+        body = bytes((await request.page(request.following(first, more))).body)
         if body == pages[-1]:
             why = f"page {len(pages) + 1} is page {len(pages)} again"
             raise IncompleteAnswer(provider.id, "body", why)
@@ -201,10 +201,10 @@ async def _pages(
         size_bytes += len(body)
         if size_bytes > limits.max_answer_bytes:
             raise OversizedAnswer(provider.id, "body", f"over {limits.max_answer_bytes} bytes")
-    return Fetched(shown, tuple(pages), None)
+    return Fetched(shown_url, tuple(pages), None)
 
 
-class _Shown(httpx.URL):
+class _RedactedURL(httpx.URL):
     """A URL with another text, for httpx logs the text of every URL that it asks."""
 
     def __init__(self, url: httpx.URL, text: str) -> None:
@@ -222,12 +222,12 @@ class _Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class _Request:
     """One provider being asked. Its `repr` shows no secret, so neither does a frame that has it."""
 
     client: httpx.AsyncClient = field(repr=False)
     provider: Provider
-    access: Access
+    credentials: Credentials
     limits: Limits
     sleep: Sleep = field(repr=False)
 
@@ -236,19 +236,19 @@ class _Asking:
         key = self.provider.key
         if key is None:
             return
-        if not self.access.key:
+        if not self.credentials.key:
             if key.required:
                 raise MissingKey(self.provider.id, key.variables)
-        elif not _KEY.fullmatch(self.access.key):
+        elif not _KEY.fullmatch(self.credentials.key):
             why = "contains a space, a control character or one that is not ASCII"
             raise SettingsError(f"{self.provider.id}: key: {why}")
 
-    def rehosted(self, template: str) -> str:
+    def with_base_url(self, template: str) -> str:
         """A URL of the provider, with the base URL in the place of its scheme and host."""
-        if self.access.base_url is None:
+        if self.credentials.base_url is None:
             return template
         try:
-            base, parts = urlsplit(self.access.base_url), urlsplit(template)
+            base, parts = urlsplit(self.credentials.base_url), urlsplit(template)
         except ValueError:
             raise SettingsError(f"{self.provider.id}: base_url: not a URL") from None
         if not base.hostname or base.query or base.fragment or "@" in base.netloc:
@@ -260,14 +260,14 @@ class _Asking:
     def address(self, template: str) -> httpx.URL:
         """The URL with its variables filled in."""
         missing = tuple(
-            name for name in _VARIABLE.findall(template) if not self.access.variables.get(name)
+            name for name in _VARIABLE.findall(template) if not self.credentials.variables.get(name)
         )
         if missing:
             raise MissingKey(self.provider.id, missing)
         try:
             url = httpx.URL(
                 _VARIABLE.sub(
-                    lambda match: quote(self.access.variables[match[1]], safe=""), template
+                    lambda match: quote(self.credentials.variables[match[1]], safe=""), template
                 )
             )
         except httpx.InvalidURL:
@@ -284,7 +284,7 @@ class _Asking:
         except httpx.InvalidURL:  # longer than 64 KiB
             raise DecodeError(self.provider.id, "body", "names no usable next page") from None
 
-    async def ask_permission(self, url: httpx.URL, permission: Permission) -> None:
+    async def check_permission(self, url: httpx.URL, permission: Permission) -> None:
         """Raise unless the key may see the whole list."""
         page = await self.page(url)
         try:
@@ -329,21 +329,21 @@ class _Asking:
             raise TransportError(self.provider.id, "connection", why) from None
 
     async def _follow(self, url: httpx.URL, etag: str | None) -> _Page | None:
-        for _ in range(1 + _MOST_REDIRECTS):
+        for _ in range(1 + _MAX_REDIRECTS):
             async with aclosing(await self._send(url, etag)) as response:
                 if response.status_code not in _REDIRECT_STATUSES:
-                    return await self._read(response, asked=etag is not None)
+                    return await self._read(response, conditional=etag is not None)
                 url = self._redirected(url, response)
-        raise Refused(self.provider.id, "redirect", f"more than {_MOST_REDIRECTS} in a row")
+        raise Refused(self.provider.id, "redirect", f"more than {_MAX_REDIRECTS} in a row")
 
     async def _send(self, url: httpx.URL, etag: str | None) -> httpx.Response:
         """The head of the response; its body is still to be read."""
         # Neither httpx's timeouts, which a byte now and then keeps from running out, nor its
         # redirects, which take along every header but Authorization.
         request = self.client.build_request(
-            "GET", url, headers=_headers(self.provider, self.access, etag), timeout=None
+            "GET", url, headers=_headers(self.provider, self.credentials, etag), timeout=None
         )
-        request.url = _Shown(url, self._safe(str(url)))
+        request.url = _RedactedURL(url, self._safe(str(url)))
         try:
             return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
         except (httpx.InvalidURL, ValueError):
@@ -364,10 +364,10 @@ class _Asking:
             raise Refused(self.provider.id, "redirect", f"to another origin, {self._safe(where)}")
         return target
 
-    async def _read(self, response: httpx.Response, *, asked: bool) -> _Page | None:
-        """The body of an answer that is one; None for a 304 when it was *asked* for."""
+    async def _read(self, response: httpx.Response, *, conditional: bool) -> _Page | None:
+        """The body of an answer that is one; None for a 304 when the request was *conditional*."""
         status, kind = response.status_code, response.headers.get("content-type", "")
-        if status == 304 and asked:
+        if status == 304 and conditional:
             return None
         if status == 304:
             raise TransportError(self.provider.id, "status 304", "nobody asked what has changed")
@@ -387,9 +387,9 @@ class _Asking:
 
     async def _body(self, response: httpx.Response) -> bytearray:
         body = bytearray()
-        async with aclosing(self._unpacked(response)) as pieces:
-            async for piece in pieces:
-                body += piece
+        async with aclosing(self._unpacked(response)) as chunks:
+            async for chunk in chunks:
+                body += chunk
                 if len(body) > self.limits.max_bytes:
                     why = f"over {self.limits.max_bytes} bytes"
                     raise OversizedAnswer(self.provider.id, "body", why)
@@ -409,11 +409,11 @@ class _Asking:
         try:
             async for raw in response.aiter_raw():
                 packed = raw
-                while len(piece := inflater.decompress(packed, _PIECE_BYTES)) == _PIECE_BYTES:
-                    yield piece
+                while len(chunk := inflater.decompress(packed, _CHUNK_BYTES)) == _CHUNK_BYTES:
+                    yield chunk
                     packed = inflater.unconsumed_tail
                     await asyncio.sleep(0)
-                yield piece
+                yield chunk
         except zlib.error as error:
             raise DecodeError(self.provider.id, "body", f"not gzip: {error}") from None
         if not inflater.eof:
@@ -425,9 +425,9 @@ class _Asking:
         """The beginning of what a refusal says, made safe to show."""
         said = bytearray()
         try:
-            async with aclosing(self._unpacked(response)) as pieces:
-                async for piece in pieces:
-                    said += piece[:_EXCERPT_BYTES]
+            async with aclosing(self._unpacked(response)) as chunks:
+                async for chunk in chunks:
+                    said += chunk[:_EXCERPT_BYTES]
                     if len(said) >= _EXCERPT_BYTES:
                         break
         except (httpx.HTTPError, ReadingError):
@@ -436,7 +436,7 @@ class _Asking:
 
     def _safe(self, text: str) -> str:
         """*text* on one short line of ASCII, without the key or the value of a variable."""
-        for secret in (self.access.key, *self.access.variables.values()):
+        for secret in (self.credentials.key, *self.credentials.variables.values()):
             for spelling in _spellings(secret or ""):
                 text = re.sub(re.escape(spelling), "[redacted]", text, flags=re.IGNORECASE)
         # Of what was read, the first half: a secret cut off at the end of it went unnoticed.
@@ -456,12 +456,12 @@ def _spellings(secret: str) -> Iterator[str]:
         yield html.escape(secret)
 
 
-def _headers(provider: Provider, access: Access, etag: str | None) -> dict[str, str]:
+def _headers(provider: Provider, credentials: Credentials, etag: str | None) -> dict[str, str]:
     headers = {"User-Agent": _USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
     if etag is not None:
         headers["If-None-Match"] = etag
-    if provider.key is not None and access.key:
-        headers[provider.key.header] = provider.key.prefix + access.key
+    if provider.key is not None and credentials.key:
+        headers[provider.key.header] = provider.key.prefix + credentials.key
     return headers
 
 
@@ -493,9 +493,9 @@ def _wait_seconds(limits: Limits, attempt: int, error: TransportError) -> float 
     Exponential with full jitter, so that many readers do not come back together.
     """
     asked_seconds = error.retry_after_seconds or 0
-    if attempt >= limits.attempts or asked_seconds > limits.longest_wait_seconds:
+    if attempt >= limits.attempts or asked_seconds > limits.max_wait_seconds:
         return None
-    ceiling = min(limits.longest_wait_seconds, limits.first_wait_seconds * 2 ** (attempt - 1))
+    ceiling = min(limits.max_wait_seconds, limits.first_wait_seconds * 2 ** (attempt - 1))
     return max(asked_seconds, random.uniform(0, ceiling))  # noqa: S311  nobody gains by guessing it
 
 
@@ -503,12 +503,12 @@ def _retry_after_seconds(response: httpx.Response) -> float | None:
     """What Retry-After asks for: seconds, or a date by the server's own clock. At most a day."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return min(int(text[:10]), _LONGEST_RETRY_AFTER_SECONDS)
+        return min(int(text[:10]), _MAX_RETRY_AFTER_SECONDS)
     then = _http_date(text)
     if then is None:
         return None
     now = _http_date(response.headers.get("date", "")) or datetime.now(UTC)
-    return min(max((then - now).total_seconds(), 0), _LONGEST_RETRY_AFTER_SECONDS)
+    return min(max((then - now).total_seconds(), 0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def _http_date(text: str) -> datetime | None:

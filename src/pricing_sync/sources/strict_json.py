@@ -20,7 +20,16 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Coin, Listing, Meter, Per, Rate, Unpriced, Unreadable, Why
+from pricing_sync.prices.rates import (
+    CurrencyUnit,
+    Listing,
+    Meter,
+    Per,
+    Rate,
+    Unpriced,
+    Unreadable,
+    Why,
+)
 
 #: An absent field, as opposed to one that is `null`. Both mean that no price is named.
 ABSENT = Raw()
@@ -64,7 +73,7 @@ class Amount:
 
     meter: Meter
     per: Per
-    coin: Coin = Coin.WHOLE
+    currency_unit: CurrencyUnit = CurrencyUnit.WHOLE
 
 
 #: The price fields of one object. None marks a field that is known and is not a rate.
@@ -133,7 +142,9 @@ def whole(raw: Raw, where: str) -> int | None:
     return int(value)
 
 
-def rate(raw: Raw, where: str, per: Per, coin: Coin = Coin.WHOLE) -> Rate | None:
+def rate(
+    raw: Raw, where: str, per: Per, currency_unit: CurrencyUnit = CurrencyUnit.WHOLE
+) -> Rate | None:
     """The rate in a price field; None when the field is absent or null.
 
     Raises:
@@ -143,14 +154,14 @@ def rate(raw: Raw, where: str, per: Per, coin: Coin = Coin.WHOLE) -> Rate | None
     if text in _NOTHING:
         return None
     try:
-        return _rate(text, per, coin)
+        return _rate(text, per, currency_unit)
     except ValueError as error:
         raise BadAmount(f"{where}: {error}") from None
 
 
 @lru_cache(maxsize=65_536)  # as above
-def _rate(text: bytes, per: Per, coin: Coin) -> Rate:
-    return Rate.of(_literal(text), per, coin)
+def _rate(text: bytes, per: Per, currency_unit: CurrencyUnit) -> Rate:
+    return Rate.of(_literal(text), per, currency_unit)
 
 
 def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
@@ -187,7 +198,7 @@ def rates(
                 ignored[f"{where}.{key}"] += 1
             continue
         unit = fields[key]
-        published = rate(raw, f"{where}.{key}", unit.per, unit.coin) if unit else None
+        published = rate(raw, f"{where}.{key}", unit.per, unit.currency_unit) if unit else None
         if unit is None or published is None:
             continue
         if found.setdefault(unit.meter, published) != published:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pricing_sync.errors import StoreError
 from pricing_sync.gate.audit import Overlap, Unloadable
-from pricing_sync.prices.card_json import read_overrides
+from pricing_sync.prices.card_json import read_conditional_rates
 from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
@@ -42,7 +42,7 @@ Read = TypeVar("Read")
 
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:
     """The cards in force, and the rows in force that cannot be read as cards."""
-    found = connection.rows(_QUERIES["open_cards"], {"provider": provider})
+    found = connection.fetch_all(_QUERIES["open_cards"], {"provider": provider})
     return [_tolerant(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
@@ -50,7 +50,7 @@ def raw_history(
     connection: Connection, provider: str | None = None
 ) -> list[Statement | Unloadable]:
     """Every card that is known now, oldest first, and the rows that cannot be read as cards."""
-    found = connection.rows(_QUERIES["known_cards"], {"provider": provider})
+    found = connection.fetch_all(_QUERIES["known_cards"], {"provider": provider})
     return [_tolerant(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
@@ -59,13 +59,13 @@ def raw_overrides(
 ) -> list[MeterOverride | Unloadable]:
     """The overrides in force, and the rows in force that cannot be read as overrides."""
     values = {"provider": provider, "at": rows.write_instant(at)}
-    found = connection.rows(_QUERIES["open_overrides"], values)
+    found = connection.fetch_all(_QUERIES["open_overrides"], values)
     return [_tolerant(row, rows.read_override, OVERRIDE_COLUMNS) for row in found]
 
 
 def overlaps(connection: Connection, provider: str | None = None) -> list[Overlap]:
     """Rows of one model that say they are true at the same time."""
-    found = connection.rows(_QUERIES["overlaps"], {"provider": provider})
+    found = connection.fetch_all(_QUERIES["overlaps"], {"provider": provider})
     return [
         Overlap(
             str(owner), str(model), str(since), None if until is None else str(until), str(then)
@@ -127,7 +127,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
         (*(meter.value for meter in Meter), "rate", "upstream_rate"), partial(_why_not, Rate)
     ),
     **dict.fromkeys(_INSTANTS, _instant),
-    "overrides": partial(_why_not, lambda text: read_overrides(json.loads(text))),
+    "overrides": partial(_why_not, lambda text: read_conditional_rates(json.loads(text))),
     "meter": partial(_why_not, Meter),
     "unpriced": partial(_why_not, Why),
 }

@@ -27,16 +27,16 @@ class Connection(Protocol):
     #: SQL for this instant, as the store writes instants.
     now_sql: str
 
-    def rows(self, sql: str, values: Values) -> list[Row]:
+    def fetch_all(self, sql: str, values: Values) -> list[Row]:
         """The rows a query gives."""
 
-    def run(self, sql: str, values: Values) -> int:
+    def execute(self, sql: str, values: Values) -> int:
         """Run one statement; how many rows it touched."""
 
-    def many(self, sql: str, values: Sequence[Values]) -> None:
+    def execute_many(self, sql: str, values: Sequence[Values]) -> None:
         """Run one statement for each set of values, in few round trips."""
 
-    def script(self, sql: str) -> None:
+    def execute_script(self, sql: str) -> None:
         """Run several statements without values."""
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -56,28 +56,28 @@ class Connection(Protocol):
         """Let go of the database. Closing twice is harmless."""
 
 
-class Queried:
+class NamedQueries:
     """Something that asks a database by named queries."""
 
     def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
         self._connection = connection
         self._queries = queries
 
-    def _rows(self, query: str, **values: Any) -> list[Row]:
-        return self._connection.rows(self._queries[query], values)
+    def _fetch(self, query: str, **values: Any) -> list[Row]:
+        return self._connection.fetch_all(self._queries[query], values)
 
-    def _run(self, query: str, **values: Any) -> int:
-        return self._connection.run(self._queries[query], values)
+    def _execute(self, query: str, **values: Any) -> int:
+        return self._connection.execute(self._queries[query], values)
 
-    def _many(self, query: str, values: Sequence[Values]) -> None:
+    def _execute_many(self, query: str, values: Sequence[Values]) -> None:
         if values:
-            self._connection.many(self._queries[query], values)
+            self._connection.execute_many(self._queries[query], values)
 
 
 def next_recorded_at(connection: Connection, now: datetime) -> datetime:
     """Now, or just later than everything recorded: knowledge never runs backwards, whatever the
     machine's clock does."""
-    latest = connection.rows("SELECT MAX(recorded_at) FROM pricing_ledger", {})[0][0]
+    latest = connection.fetch_all("SELECT MAX(recorded_at) FROM pricing_ledger", {})[0][0]
     if latest is None or datetime.fromisoformat(latest) < now:
         return now
     return datetime.fromisoformat(latest) + timedelta(microseconds=1)
@@ -89,7 +89,7 @@ def new_revision(connection: Connection) -> None:
     It is counted, because the newest time would miss some: a card may end without a row being
     added, and clocks are set back.
     """
-    connection.run(
+    connection.execute(
         "INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)"
         " ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1",
         {},
@@ -120,7 +120,9 @@ def migrations() -> list[tuple[int, str]]:
 def schema_version(connection: Connection) -> int:
     """The number of the last migration applied; 0 for an empty database."""
     try:
-        return int(connection.rows("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0)
+        return int(
+            connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0
+        )
     except StoreError:
         return 0
 
@@ -132,7 +134,7 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
         StoreError: the database was made by a newer version of this program.
     """
     with connection.transaction():
-        connection.script(
+        connection.execute_script(
             "CREATE TABLE IF NOT EXISTS pricing_migrations"
             " (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
         )
@@ -144,13 +146,13 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
             if version > current and (upto is None or version <= upto)
         ]
         for version, sql in wanted:
-            connection.script(sql)
-            connection.run(
+            connection.execute_script(sql)
+            connection.execute(
                 "INSERT INTO pricing_migrations (version, applied_at) VALUES (:version, :at)",
                 {"version": version, "at": at},
             )
         if wanted:
-            connection.script(_views(connection))
+            connection.execute_script(_views(connection))
     return [version for version, _ in wanted]
 
 

@@ -13,7 +13,7 @@ from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
-from pricing_sync.store.connection import Connection, Queried, load_queries, placeholders
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
 from pricing_sync.store.rows import read_instant, write_instant
 
 #: What is compared: the base rates of text.
@@ -59,7 +59,7 @@ class CatalogRead:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class CatalogPrice:
     """What a catalog says of one model. Build with `reference`."""
 
     #: As the catalog spells them.
@@ -70,17 +70,17 @@ class Reference:
     card: RateCard
 
 
-def reference(catalog: str, provider: str, model: str, card: RateCard) -> Reference | None:
+def catalog_price(catalog: str, provider: str, model: str, card: RateCard) -> CatalogPrice | None:
     """The row of a model in a catalog; None if it can be nobody's peer."""
     seller = lineage(catalog, provider)
     key = peer_key(seller, model)
     rates = {meter: card.rates[meter] for meter in METERS if card.rates.get(meter)}
     if key is None or not (Meter.INPUT in rates or Meter.OUTPUT in rates):
         return None
-    return Reference(provider, model, key, seller, RateCard(rates, currency=card.currency))
+    return CatalogPrice(provider, model, key, seller, RateCard(rates, currency=card.currency))
 
 
-class PeerTable(Queried):
+class PeerTable(NamedQueries):
     """What others charge for the same models."""
 
     def __init__(self, connection: Connection) -> None:
@@ -103,10 +103,10 @@ class PeerTable(Queried):
 
     def add_read(self, read: CatalogRead) -> None:
         """Write down a read that leaves the rows as they are."""
-        self._run("add_read", **_write_read(read))
+        self._execute("add_read", **_write_read(read))
 
     def replace(
-        self, read: CatalogRead, rows: Sequence[Reference], *, accept_fewer: bool = False
+        self, read: CatalogRead, rows: Sequence[CatalogPrice], *, accept_fewer: bool = False
     ) -> CatalogRead:
         """Put *rows* in the place of the catalog's last ones; the read as it was written down.
 
@@ -121,9 +121,9 @@ class PeerTable(Queried):
             if not rows or (few and not accept_fewer):
                 before = f", {last.models} the last time" if last else ""
                 raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{before}")
-            self._run("forget_references", catalog=read.catalog)
-            self._many("add_reference", [_write_reference(row, read) for row in rows])
-            self._run("add_read", **_write_read(written))
+            self._execute("forget_references", catalog=read.catalog)
+            self._execute_many("add_reference", [_write_reference(row, read) for row in rows])
+            self._execute("add_read", **_write_read(written))
         return written
 
     # The peers
@@ -145,8 +145,8 @@ class PeerTable(Queried):
                 wanted.setdefault(key, []).append(model)
         if not wanted:
             return {}
-        told = self._told(provider, own, wanted)
-        return {model: told[key] for key in told for model in wanted[key]}
+        quotes = self._quotes_by_key(provider, own, wanted)
+        return {model: quotes[key] for key in quotes for model in wanted[key]}
 
     def peers(
         self, provider: str, models: Iterable[str], thresholds: Thresholds | None = None
@@ -158,24 +158,24 @@ class PeerTable(Queried):
         }
         return {model: spread for model, spread in spreads.items() if spread}
 
-    def _told(
+    def _quotes_by_key(
         self, provider: str, own: str, wanted: Mapping[str, object]
     ) -> dict[str, list[Quote]]:
         """By key. The ledger comes first and silences what the catalogs say for its providers."""
-        told: dict[str, list[Quote]] = {}
+        quotes: dict[str, list[Quote]] = {}
         for key, quote in self._of_others(provider, own, wanted):
-            told.setdefault(key, []).append(quote)
-        spoken = {(key, quote.lineage) for key, quotes in told.items() for quote in quotes}
+            quotes.setdefault(key, []).append(quote)
+        covered = {(key, quote.lineage) for key, quotes in quotes.items() for quote in quotes}
         for key, quote in self._of_catalogs(own, wanted):
-            if (key, quote.lineage) not in spoken and not _is_repeated(quote, told.get(key, ())):
-                told.setdefault(key, []).append(quote)
-        return told
+            if (key, quote.lineage) not in covered and not _is_repeated(quote, quotes.get(key, ())):
+                quotes.setdefault(key, []).append(quote)
+        return quotes
 
     def _of_others(
         self, provider: str, own: str, wanted: Mapping[str, object]
     ) -> Iterator[tuple[str, Quote]]:
         sellers: dict[str, str] = {}
-        for other, model, currency, *rates in self._rows("cards_of_others", provider=provider):
+        for other, model, currency, *rates in self._fetch("cards_of_others", provider=provider):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
             if key is not None and key in wanted and seller != own:
@@ -184,16 +184,16 @@ class PeerTable(Queried):
                     yield key, Quote(seller, LEDGER, _read_card(currency, rates))
 
     def _of_catalogs(self, own: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Quote]]:
-        for key, seller, catalog, currency, *rates in self._rows("references", lineage=own):
+        for key, seller, catalog, currency, *rates in self._fetch("references", lineage=own):
             if key in wanted:
                 yield key, Quote(seller, catalog, _read_card(currency, rates))
 
     def _last_reads(self) -> list[CatalogRead]:
-        return [_read_read(row) for row in self._rows("last_reads")]
+        return [_read_row(row) for row in self._fetch("last_reads")]
 
 
-def _is_repeated(quote: Quote, told: Iterable[Quote]) -> bool:
-    return any(other.lineage == quote.lineage and other.card == quote.card for other in told)
+def _is_repeated(quote: Quote, quotes: Iterable[Quote]) -> bool:
+    return any(other.lineage == quote.lineage and other.card == quote.card for other in quotes)
 
 
 def _read_card(currency: str, rates: Sequence[int | None]) -> RateCard:
@@ -202,7 +202,7 @@ def _read_card(currency: str, rates: Sequence[int | None]) -> RateCard:
     return RateCard(named, currency=currency)
 
 
-def _write_reference(row: Reference, read: CatalogRead) -> dict[str, Any]:
+def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:
     rates: dict[str, Any] = {
         meter.value: int(row.card.rates[meter]) if meter in row.card.rates else None
         for meter in METERS
@@ -232,7 +232,7 @@ def _write_read(read: CatalogRead) -> dict[str, Any]:
     }
 
 
-def _read_read(row: Sequence[Any]) -> CatalogRead:
+def _read_row(row: Sequence[Any]) -> CatalogRead:
     catalog, at, status, etag, digest, decoder, models, unreadable, error = row
     return CatalogRead(
         catalog=catalog,

@@ -127,16 +127,16 @@ DELETE FROM pricing_evidence WHERE last_used_at < :before;
 -- name: evidence
 SELECT body FROM pricing_evidence WHERE digest = :digest;
 
--- name: tell
+-- name: add_event
 INSERT INTO pricing_outbox (id, kind, created_at, payload)
 VALUES (:id, :kind, :created_at, :payload);
 
--- name: last_told
+-- name: last_reported
 SELECT MAX(r.at) FROM pricing_readings r
 JOIN pricing_outbox o ON o.id = r.id || '-prices'
 WHERE r.provider = :provider;
 
--- name: waiting_events
+-- name: pending_events
 SELECT id, kind, created_at, payload
 FROM pricing_outbox
 WHERE delivered_at IS NULL
@@ -224,7 +224,7 @@ FROM pricing_models
 WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider) AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model;
 
--- name: cardless
+-- name: models_without_card
 -- The models that are listed and have no card in force.
 SELECT provider, model, first_seen, missing_since, retired_at, unreadable FROM pricing_models m
 WHERE m.retired_at IS NULL

@@ -17,7 +17,7 @@ from typing import Any
 
 from pricing_sync.changes.run import SCHEDULE, Outcome, Reading, Run, outcome
 from pricing_sync.errors import LostClaim, UnknownName
-from pricing_sync.store.connection import Connection, Queried, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import (
     RUN_COLUMNS,
@@ -32,9 +32,9 @@ from pricing_sync.timetable import Due
 
 _QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
 #: A lease that ends later than this from now was taken before the clock was set back.
-_HORIZON = timedelta(hours=1)
+_LATEST_LEASE = timedelta(hours=1)
 #: How long a run waits for the last of its providers before it begins with the others.
-_PATIENCE = timedelta(seconds=30)
+_MAX_WAIT = timedelta(seconds=30)
 
 #: Counters: how many of each set of labels, such as `(("provider", "xai"), ("status", "held"))`.
 Labels = tuple[tuple[str, str], ...]
@@ -91,16 +91,16 @@ class Leader:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class PendingWork:
     """Whether there is anything to do."""
 
     #: When the first of the scheduled providers is due; None where none is scheduled.
     due_at: datetime | None
     #: How many readings are queued or going on.
-    still_open: int
+    open_readings: int
 
 
-class Queue(Queried):
+class Queue(NamedQueries):
     """The runs and the schedule, in the database of a `Store`."""
 
     def __init__(self, connection: Connection) -> None:
@@ -112,10 +112,10 @@ class Queue(Queried):
 
     # Asking
 
-    def begin(self, run: Run) -> None:
+    def insert_run(self, run: Run) -> None:
         """Write down a run, without anything that is to be read for it."""
-        self._run(
-            "begin",
+        self._execute(
+            "insert_run",
             id=run.id,
             started_by=run.started_by,
             started_at=write_instant(run.started_at),
@@ -123,14 +123,14 @@ class Queue(Queried):
             providers=write_json(run.providers),
         )
 
-    def add(
+    def enqueue(
         self, priorities: Mapping[str, int], *, started_by: str, dry_run: bool, now: datetime
     ) -> Run:
         """A new run of these providers, with the priority of each. Inside a transaction."""
         run = Run(new_id(now), started_by, now, None, None, dry_run, tuple(priorities))
-        self.begin(run)
+        self.insert_run(run)
         at = write_instant(now)
-        self._many(
+        self._execute_many(
             "enqueue",
             [
                 {"run_id": run.id, "provider": provider, "priority": priority, "at": at}
@@ -147,16 +147,16 @@ class Queue(Queried):
         An identical run of which nothing has begun serves both who asked, at the higher priority.
         """
         with self.transaction():
-            for row in self._rows("untouched", dry_run=int(dry_run)):
+            for row in self._fetch("queued_runs", dry_run=int(dry_run)):
                 run = read_run(row)
                 if set(run.providers) == set(priorities):
-                    self._raise(run.id, priorities)
+                    self._raise_priority(run.id, priorities)
                     return run, True
-            added = self.add(priorities, started_by=started_by, dry_run=dry_run, now=now)
+            added = self.enqueue(priorities, started_by=started_by, dry_run=dry_run, now=now)
             return added, False
 
-    def _raise(self, run_id: str, priorities: Mapping[str, int]) -> None:
-        self._many(
+    def _raise_priority(self, run_id: str, priorities: Mapping[str, int]) -> None:
+        self._execute_many(
             "raise_priority",
             [
                 {"run_id": run_id, "provider": provider, "priority": priority}
@@ -170,19 +170,19 @@ class Queue(Queried):
         Raises:
             UnknownName: there is none of that id.
         """
-        found = self._rows("run", id=run_id)
+        found = self._fetch("run", id=run_id)
         if not found:
             raise UnknownName(f"run: {run_id[:80]!a}: no such run")
         return read_run(found[0])
 
     def steps(self, run_id: str) -> list[Step]:
         """What has become so far of each provider of a run, in the order of reading."""
-        found = self._rows("steps", run_id=run_id)
+        found = self._fetch("steps", run_id=run_id)
         return [Step(provider, state) for provider, state in found]
 
     def active(self) -> list[Active]:
         """What is queued or going on, the most wanted first."""
-        found = self._rows("active")
+        found = self._fetch("active")
         return [
             Active(provider, run_id, state, bool(dry)) for provider, run_id, state, dry in found
         ]
@@ -209,104 +209,112 @@ class Queue(Queried):
             for claim in self._claimable(owner, now, runs):
                 first.setdefault(claim.provider, claim)
             claims = list(first.values())[:most]
-            self.take(claims, until)
+            self.assign(claims, until)
         return claims
 
-    def take(self, claims: Sequence[Claim], until: datetime) -> None:
+    def assign(self, claims: Sequence[Claim], until: datetime) -> None:
         """Make queued readings their owner's. Inside a transaction that saw the providers free."""
-        self._many("claim", [_key(claim) | {"until": write_instant(until)} for claim in claims])
+        self._execute_many(
+            "claim", [_key(claim) | {"until": write_instant(until)} for claim in claims]
+        )
 
     def _claimable(self, owner: str, now: datetime, runs: Collection[str] | None) -> list[Claim]:
         return [
             Claim(run_id, provider, owner, bool(dry_run), started_by)
-            for run_id, provider, dry_run, started_by in self._rows(
-                "claimable", patient_until=write_instant(now - _PATIENCE)
+            for run_id, provider, dry_run, started_by in self._fetch(
+                "claimable", patient_until=write_instant(now - _MAX_WAIT)
             )
             if runs is None or run_id in runs
         ]
 
     def renew(self, claims: Sequence[Claim], until: datetime) -> None:
         """Say that the owner of these is alive."""
-        self._many("renew", [_key(claim) | {"until": write_instant(until)} for claim in claims])
+        self._execute_many(
+            "renew", [_key(claim) | {"until": write_instant(until)} for claim in claims]
+        )
 
-    def owned(self, owner: str) -> dict[tuple[str, str], bool]:
+    def owned_claims(self, owner: str) -> dict[tuple[str, str], bool]:
         """The run and provider of each reading that is still the owner's, and whether somebody
         wants it ended."""
-        return {(row[0], row[1]): bool(row[2]) for row in self._rows("owned", owner=owner)}
+        return {(row[0], row[1]): bool(row[2]) for row in self._fetch("owned_claims", owner=owner)}
 
-    def hold(self, claim: Claim) -> None:
+    def check_claim(self, claim: Claim) -> None:
         """Refuse to go on unless the reading is still its owner's. Inside a transaction.
 
         Raises:
             LostClaim: it was cancelled, or given up for dead.
         """
-        if (claim.run_id, claim.provider) not in self.owned(claim.owner):
+        if (claim.run_id, claim.provider) not in self.owned_claims(claim.owner):
             raise LostClaim(f"{claim.provider}: reading: run {claim.run_id} goes on without it")
 
-    def end(self, claim: Claim, state: str) -> None:
+    def finish_claim(self, claim: Claim, state: str) -> None:
         """Write down what became of a reading. Inside the transaction that stores it.
 
         Raises:
             LostClaim: it is no longer the owner's. What it would store must not count.
         """
-        if not self._run("end", **_key(claim), state=state):
+        if not self._execute("finish_claim", **_key(claim), state=state):
             raise LostClaim(f"{claim.provider}: reading: run {claim.run_id} goes on without it")
 
-    def expired(self, now: datetime) -> list[Claim]:
+    def expired_claims(self, now: datetime) -> list[Claim]:
         """The readings whose owner has not been heard of."""
-        found = self._rows("expired", **_horizon(now))
+        found = self._fetch("expired_claims", **_lease_bounds(now))
         return [Claim(row[0], row[1], row[4], bool(row[2]), row[3]) for row in found]
 
-    def end_queued(self, run_id: str, provider: str) -> bool:
+    def dequeue(self, run_id: str, provider: str) -> bool:
         """Take a reading out of the queue, if it has not begun. Inside a transaction."""
-        return bool(self._run("end_queued", run_id=run_id, provider=provider))
+        return bool(self._execute("dequeue", run_id=run_id, provider=provider))
 
-    def ask_cancel(self, run_id: str) -> None:
+    def request_cancel(self, run_id: str) -> None:
         """Ask whoever takes readings of the run to end them."""
-        self._run("ask_cancel", run_id=run_id)
+        self._execute("request_cancel", run_id=run_id)
 
-    def finish_if_last(self, run_id: str, now: datetime) -> bool:
+    def finish_run_if_done(self, run_id: str, now: datetime) -> bool:
         """End the run if nothing of it is left; whether that was so. Inside a transaction."""
-        if self._rows("left_of", run_id=run_id)[0][0]:
+        if self._fetch("open_readings", run_id=run_id)[0][0]:
             return False
-        wanted, read = self._rows("tally", run_id=run_id)[0]
+        wanted, read = self._fetch("count_results", run_id=run_id)[0]
         ended = outcome(read, wanted)
-        self._run("finish", id=run_id, at=write_instant(now), outcome=ended.value)
+        self._execute("finish_run", id=run_id, at=write_instant(now), outcome=ended.value)
         run = self.run(run_id)
         if run.started_by == SCHEDULE:
-            self.count(_run_counts(ended, run.duration_seconds or 0))
+            self.increment(_run_counts(ended, run.duration_seconds or 0))
         return True
 
     # Leading
 
     def leader(self) -> Leader | None:
         """Who schedules, dead or alive; None before the first."""
-        found = self._rows("leader")
+        found = self._fetch("leader")
         if not found:
             return None
         owner, term, since, until = found[0]
         return Leader(owner, term, read_instant(since), read_instant(until))
 
-    def lead(self, owner: str, now: datetime, until: datetime) -> bool:
+    def acquire_leadership(self, owner: str, now: datetime, until: datetime) -> bool:
         """Take the lead if nobody alive has it; whether it was free."""
-        return bool(self._run("lead", owner=owner, until=write_instant(until), **_horizon(now)))
+        return bool(
+            self._execute(
+                "acquire_leadership", owner=owner, until=write_instant(until), **_lease_bounds(now)
+            )
+        )
 
-    def lead_on(self, owner: str, until: datetime) -> bool:
+    def renew_leadership(self, owner: str, until: datetime) -> bool:
         """Stay in the lead; False for who has it no longer."""
-        return bool(self._run("lead_on", owner=owner, until=write_instant(until)))
+        return bool(self._execute("renew_leadership", owner=owner, until=write_instant(until)))
 
-    def resign(self, owner: str, now: datetime) -> None:
+    def release_leadership(self, owner: str, now: datetime) -> None:
         """Leave the lead to whoever comes next."""
-        self._run("resign", owner=owner, now=write_instant(now))
+        self._execute("release_leadership", owner=owner, now=write_instant(now))
 
     # The schedule
 
-    def pulse(self) -> Pulse:
+    def pending_work(self) -> PendingWork:
         """What there is to do, at the price of one small question."""
-        due_at, still_open = self._rows("pulse")[0]
-        return Pulse(read_optional_instant(due_at), still_open)
+        due_at, open_readings = self._fetch("pending_work")[0]
+        return PendingWork(read_optional_instant(due_at), open_readings)
 
-    def dues(self) -> dict[str, Due]:
+    def due_times(self) -> dict[str, Due]:
         """When each scheduled provider is due."""
         return {
             row[0]: Due(
@@ -317,13 +325,13 @@ class Queue(Queried):
                 retry_at=read_optional_instant(row[4]),
                 failures=row[5],
             )
-            for row in self._rows("dues")
+            for row in self._fetch("due_times")
         }
 
-    def put_dues(self, dues: Iterable[Due]) -> None:
+    def save_due_times(self, dues: Iterable[Due]) -> None:
         """Write down when providers are due, in place of what was said of them before."""
-        self._many(
-            "put_due",
+        self._execute_many(
+            "save_due_time",
             [
                 {
                     "provider": due.provider,
@@ -337,20 +345,20 @@ class Queue(Queried):
             ],
         )
 
-    def forget_dues(self, providers: Iterable[str]) -> None:
+    def delete_due_times(self, providers: Iterable[str]) -> None:
         """Schedule these no longer."""
-        self._many("forget_due", [{"provider": provider} for provider in providers])
+        self._execute_many("delete_due_time", [{"provider": provider} for provider in providers])
 
-    def attempts(self) -> dict[str, datetime]:
+    def last_attempts(self) -> dict[str, datetime]:
         """When each provider was last asked, whatever came of it."""
-        return {row[0]: read_instant(row[1]) for row in self._rows("attempts")}
+        return {row[0]: read_instant(row[1]) for row in self._fetch("last_attempts")}
 
     # Counters
 
-    def count(self, counts: Mapping[tuple[str, Labels], int]) -> None:
+    def increment(self, counts: Mapping[tuple[str, Labels], int]) -> None:
         """Add to counters. Inside the transaction that makes it true."""
-        self._many(
-            "count",
+        self._execute_many(
+            "increment",
             [
                 {"name": name, "labels": write_json(dict(labels)), "value": value}
                 for (name, labels), value in counts.items()
@@ -361,7 +369,7 @@ class Queue(Queried):
     def counters(self) -> dict[str, dict[Labels, int]]:
         """Every counter by its name and labels."""
         found: dict[str, dict[Labels, int]] = {}
-        for name, labels, value in self._rows("counters"):
+        for name, labels, value in self._fetch("counters"):
             found.setdefault(name, {})[tuple(sorted(json.loads(labels).items()))] = value
         return found
 
@@ -373,7 +381,7 @@ def reading_counts(reading: Reading) -> dict[tuple[str, Labels], int]:
         return {(FAILURES, (provider, ("kind", reading.error_kind))): 1}
     return {
         (MODELS, (provider, ("status", status))): count
-        for status, count in reading.models().items()
+        for status, count in reading.model_counts().items()
     }
 
 
@@ -393,5 +401,5 @@ def _key(claim: Claim) -> dict[str, Any]:
     return {"run_id": claim.run_id, "provider": claim.provider, "owner": claim.owner}
 
 
-def _horizon(now: datetime) -> dict[str, str]:
-    return {"now": write_instant(now), "horizon": write_instant(now + _HORIZON)}
+def _lease_bounds(now: datetime) -> dict[str, str]:
+    return {"now": write_instant(now), "horizon": write_instant(now + _LATEST_LEASE)}

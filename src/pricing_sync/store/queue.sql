@@ -1,6 +1,6 @@
 -- Every question about runs that wait or go on. One SQL for SQLite (3.38 and later) and PostgreSQL.
 
--- name: begin
+-- name: insert_run
 INSERT INTO pricing_runs (id, started_by, started_at, dry_run, providers)
 VALUES (:id, :started_by, :started_at, :dry_run, :providers);
 
@@ -8,7 +8,7 @@ VALUES (:id, :started_by, :started_at, :dry_run, :providers);
 INSERT INTO pricing_queue (run_id, provider, state, priority, queued_at)
 VALUES (:run_id, :provider, 'queued', :priority, :at);
 
--- name: untouched
+-- name: queued_runs
 -- Runs of which nothing has begun.
 SELECT {run} FROM pricing_runs r
 WHERE r.finished_at IS NULL AND r.dry_run = :dry_run AND NOT EXISTS (
@@ -62,45 +62,45 @@ WHERE run_id = :run_id AND provider = :provider AND state = 'queued';
 UPDATE pricing_queue SET lease_until = :until
 WHERE run_id = :run_id AND provider = :provider AND owner = :owner AND state = 'reading';
 
--- name: owned
+-- name: owned_claims
 SELECT run_id, provider, cancel_asked FROM pricing_queue
 WHERE owner = :owner AND state = 'reading';
 
--- name: end
+-- name: finish_claim
 UPDATE pricing_queue SET state = :state, lease_until = NULL
 WHERE run_id = :run_id AND provider = :provider AND owner = :owner AND state = 'reading';
 
--- name: end_queued
+-- name: dequeue
 UPDATE pricing_queue SET state = 'cancelled'
 WHERE run_id = :run_id AND provider = :provider AND state = 'queued';
 
--- name: ask_cancel
+-- name: request_cancel
 UPDATE pricing_queue SET cancel_asked = 1 WHERE run_id = :run_id AND state = 'reading';
 
--- name: expired
+-- name: expired_claims
 -- What is said to be read by a process that has not been heard of. A lease that ends too far ahead
 -- is from before the clock was set back.
 SELECT q.run_id, q.provider, r.dry_run, r.started_by, q.owner FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state = 'reading' AND (q.lease_until <= :now OR q.lease_until > :horizon);
 
--- name: left_of
+-- name: open_readings
 SELECT COUNT(*) FROM pricing_queue
 WHERE run_id = :run_id AND state IN ('queued', 'reading');
 
--- name: tally
+-- name: count_results
 -- How many readings of a run there are, and how many of them succeeded.
 SELECT COUNT(*), COALESCE(SUM(CASE WHEN status <> 'failed' THEN 1 ELSE 0 END), 0)
 FROM pricing_readings WHERE run_id = :run_id;
 
--- name: finish
+-- name: finish_run
 UPDATE pricing_runs SET finished_at = :at, outcome = :outcome
 WHERE id = :id AND finished_at IS NULL;
 
 -- name: leader
 SELECT owner, term, since, until FROM pricing_leases WHERE name = 'scheduler';
 
--- name: lead
+-- name: acquire_leadership
 INSERT INTO pricing_leases (name, owner, term, since, until)
 VALUES ('scheduler', :owner, 1, :now, :until)
 ON CONFLICT (name) DO UPDATE
@@ -108,32 +108,32 @@ SET owner = excluded.owner, term = pricing_leases.term + 1, since = excluded.sin
     until = excluded.until
 WHERE pricing_leases.until <= :now OR pricing_leases.until > :horizon;
 
--- name: lead_on
+-- name: renew_leadership
 UPDATE pricing_leases SET until = :until WHERE name = 'scheduler' AND owner = :owner;
 
--- name: resign
+-- name: release_leadership
 UPDATE pricing_leases SET until = :now WHERE name = 'scheduler' AND owner = :owner;
 
--- name: pulse
+-- name: pending_work
 -- All that has to be looked at once a second.
 SELECT
     (SELECT MIN(CASE WHEN retry_at < due_at THEN retry_at ELSE due_at END) FROM pricing_schedule),
     (SELECT COUNT(*) FROM pricing_queue WHERE state IN ('queued', 'reading'));
 
--- name: dues
+-- name: due_times
 SELECT provider, plan, anchor_at, due_at, retry_at, failures FROM pricing_schedule;
 
--- name: put_due
+-- name: save_due_time
 INSERT INTO pricing_schedule (provider, plan, anchor_at, due_at, retry_at, failures)
 VALUES (:provider, :plan, :anchor_at, :due_at, :retry_at, :failures)
 ON CONFLICT (provider) DO UPDATE
 SET plan = excluded.plan, anchor_at = excluded.anchor_at, due_at = excluded.due_at,
     retry_at = excluded.retry_at, failures = excluded.failures;
 
--- name: forget_due
+-- name: delete_due_time
 DELETE FROM pricing_schedule WHERE provider = :provider;
 
--- name: attempts
+-- name: last_attempts
 -- When each provider was last asked, successfully, in vain or not yet to any end.
 SELECT provider, MAX(at) FROM (
     SELECT provider, started_at AS at FROM pricing_readings
@@ -142,7 +142,7 @@ SELECT provider, MAX(at) FROM (
 ) tries
 GROUP BY provider;
 
--- name: count
+-- name: increment
 INSERT INTO pricing_counters (name, labels, value) VALUES (:name, :labels, :value)
 ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + excluded.value;
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
-from pricing_sync.changes.plan import Decision
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
 from pricing_sync.prices.card_json import (
@@ -30,7 +30,7 @@ from pricing_sync.prices.card_json import (
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.store.connection import (
     Connection,
-    Queried,
+    NamedQueries,
     load_queries,
     new_revision,
     next_recorded_at,
@@ -98,7 +98,7 @@ class HeldItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PinnedChange:
     """A held change as it was shown to whoever decides about it."""
 
     held_id: str
@@ -144,7 +144,7 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Act:
+class _Action:
     """Who does what, when and why."""
 
     name: str
@@ -154,7 +154,7 @@ class _Act:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _CurrentCard:
     """The card of a model that is in force, or its last one when it is retired."""
 
     listing: Known | None
@@ -162,7 +162,7 @@ class _Standing:
     until: datetime | None
 
 
-class Review(Queried):
+class Review(NamedQueries):
     """Held changes, announcements and the audit log, in the database of a `Store`."""
 
     def __init__(self, connection: Connection) -> None:
@@ -174,7 +174,7 @@ class Review(Queried):
         self, provider: str | None = None, *, state: State | None = State.OPEN
     ) -> list[HeldItem]:
         """The held changes that wait, or those in another state (None is all), oldest first."""
-        found = self._rows(
+        found = self._fetch(
             "held_items", provider=provider, state=None if state is None else state.value, id=None
         )
         return [_item(row) for row in found]
@@ -208,16 +208,22 @@ class Review(Queried):
             UnknownName: there is no such held change.
             SettingsError: the author or the reason is blank.
         """
-        act = _Act("accept", author, reason, now)
-        shown = Shown(held_id, expected_old, expected_new)
-        return self._decide(act, State.ACCEPTED, [shown])[0]
+        action = _Action("accept", author, reason, now)
+        shown = PinnedChange(held_id, expected_old, expected_new)
+        return self._decide(action, State.ACCEPTED, [shown])[0]
 
     def accept_batch(
-        self, provider: str, shown: Sequence[Shown], *, author: str, reason: str, now: datetime
+        self,
+        provider: str,
+        shown: Sequence[PinnedChange],
+        *,
+        author: str,
+        reason: str,
+        now: datetime,
     ) -> list[HeldItem]:
         """Let these held changes of one provider count: all of them or none. Errors as `accept`."""
-        act = _Act("accept", author, reason, now)
-        return self._decide(act, State.ACCEPTED, shown, provider)
+        action = _Action("accept", author, reason, now)
+        return self._decide(action, State.ACCEPTED, shown, provider)
 
     def reject(
         self,
@@ -234,16 +240,22 @@ class Review(Queried):
         Raises:
             StaleHeldChange, UnknownName, SettingsError: as `accept`; the card in force may differ.
         """
-        act = _Act("reject", author, reason, now)
-        shown = Shown(held_id, expected_old, expected_new)
-        return self._decide(act, State.REJECTED, [shown])[0]
+        action = _Action("reject", author, reason, now)
+        shown = PinnedChange(held_id, expected_old, expected_new)
+        return self._decide(action, State.REJECTED, [shown])[0]
 
     def reject_batch(
-        self, provider: str, shown: Sequence[Shown], *, author: str, reason: str, now: datetime
+        self,
+        provider: str,
+        shown: Sequence[PinnedChange],
+        *,
+        author: str,
+        reason: str,
+        now: datetime,
     ) -> list[HeldItem]:
         """Reject these held changes of one provider: all of them or none. Errors as `reject`."""
-        act = _Act("reject", author, reason, now)
-        return self._decide(act, State.REJECTED, shown, provider)
+        action = _Action("reject", author, reason, now)
+        return self._decide(action, State.REJECTED, shown, provider)
 
     def rejected(self, provider: str) -> dict[str, list[Change]]:
         """The changes that a person has rejected, by model."""
@@ -261,8 +273,8 @@ class Review(Queried):
             UnknownName: nothing was rejected.
             SettingsError: the author or the reason is blank.
         """
-        act = _Act("reconsider", author, reason, now)
-        with self._attempt(act, {"model": model}, provider=provider, model=model):
+        action = _Action("reconsider", author, reason, now)
+        with self._audited(action, {"model": model}, provider=provider, model=model):
             items = [
                 item
                 for item in self.items(provider, state=State.REJECTED)
@@ -270,46 +282,51 @@ class Review(Queried):
             ]
             if not items:
                 raise UnknownName(f"{provider}: {model}: nothing was rejected")
-            self._run("reconsider", provider=provider, model=model)
-            self._note(act, [_noted(item) for item in items])
+            self._execute("reconsider", provider=provider, model=model)
+            self._add_entries(action, [_change_entry(item) for item in items])
         return [replace(item, state=State.LAPSED) for item in items]
 
-    def has_news(self, provider: str, since: datetime, now: datetime) -> bool:
+    def has_changed_since(self, provider: str, since: datetime, now: datetime) -> bool:
         """Whether the same answer may be judged otherwise than at *since*: a person has decided
         something, or a move that was announced may come true."""
-        decided = self._rows("decided_since", provider=provider, at=write_instant(since))
+        decided = self._fetch("decided_since", provider=provider, at=write_instant(since))
         return bool(decided[0][0]) or bool(self.announced(provider, now))
 
-    def decisions(self, provider: str) -> int:
+    def decision_count(self, provider: str) -> int:
         """How much people have decided about a provider so far; it only grows."""
-        return int(self._rows("decisions", provider=provider)[0][0])
+        return int(self._fetch("decision_count", provider=provider)[0][0])
 
     def _decide(
-        self, act: _Act, state: State, shown: Sequence[Shown], provider: str | None = None
+        self,
+        action: _Action,
+        state: State,
+        shown: Sequence[PinnedChange],
+        provider: str | None = None,
     ) -> list[HeldItem]:
         unique = {entry.held_id: entry for entry in shown}
         tried = [_write_pair(entry.old, entry.new) | {"id": entry.held_id} for entry in shown]
         only = shown[0].held_id if len(unique) == 1 else None
-        with self._attempt(act, {"items": tried}, provider=provider, subject=only):
+        with self._audited(action, {"items": tried}, provider=provider, subject=only):
             items = [self._pinned(entry, provider) for entry in unique.values()]
             if state is State.ACCEPTED and items:
-                self._amend(items, act)
-            self._many(
-                "decide", [_written(act) | {"id": item.id, "state": state.value} for item in items]
+                self._amend_ledger(items, action)
+            self._execute_many(
+                "decide",
+                [_action_values(action) | {"id": item.id, "state": state.value} for item in items],
             )
-            self._note(act, [_noted(item) for item in items])
+            self._add_entries(action, [_change_entry(item) for item in items])
         return [
             replace(
                 item,
                 state=state,
-                decided_at=act.now,
-                decided_by=act.author,
-                decision=act.reason,
+                decided_at=action.now,
+                decided_by=action.author,
+                decision=action.reason,
             )
             for item in items
         ]
 
-    def _pinned(self, shown: Shown, provider: str | None) -> HeldItem:
+    def _pinned(self, shown: PinnedChange, provider: str | None) -> HeldItem:
         """The open held change that was *shown*."""
         item = self.item(shown.held_id)
         if provider not in (None, item.provider):
@@ -322,23 +339,23 @@ class Review(Queried):
 
     # The ledger
 
-    def _amend(self, items: Sequence[HeldItem], act: _Act) -> None:
+    def _amend_ledger(self, items: Sequence[HeldItem], action: _Action) -> None:
         """Make the new listings true since they were first seen, and known from now on."""
-        standing = self._standing(items[0].provider)
+        current = self._current_cards(items[0].provider)
         for item in items:
-            _refuse_moved(item, standing.get(item.change.model))
-        recorded_at = write_instant(next_recorded_at(self._connection, act.now))
+            _refuse_if_moved(item, current.get(item.change.model))
+        recorded_at = write_instant(next_recorded_at(self._connection, action.now))
         replaced = [
-            _origin(item) | {"recorded_at": recorded_at}
+            _source_columns(item) | {"recorded_at": recorded_at}
             for item in items
-            if _needs_card(item, standing[item.change.model])
+            if _needs_new_card(item, current[item.change.model])
         ]
         if replaced:
             new_revision(self._connection)
-        self._many("supersede_open_card", replaced)
-        self._many("close_card", replaced)
+        self._execute_many("supersede_open_card", replaced)
+        self._execute_many("close_card", replaced)
         cards = {item.change.model: item.change.new for item in items}
-        self._many(
+        self._execute_many(
             "add_card",
             [
                 row | write_card(card)
@@ -346,28 +363,28 @@ class Review(Queried):
                 if (card := cards[row["model"]]) is not None
             ],
         )
-        listed = [_origin(item) for item in items if item.change.new is not None]
-        gone = [_origin(item) for item in items if item.change.new is None]
-        self._many("list_model", listed)
-        self._many("retire_model", gone)
-        self._tell(items, act)
+        listed = [_source_columns(item) for item in items if item.change.new is not None]
+        gone = [_source_columns(item) for item in items if item.change.new is None]
+        self._execute_many("list_model", listed)
+        self._execute_many("retire_model", gone)
+        self._add_event(items, action)
 
-    def _standing(self, provider: str) -> dict[str, _Standing]:
+    def _current_cards(self, provider: str) -> dict[str, _CurrentCard]:
         return {
-            model: _Standing(
+            model: _CurrentCard(
                 read_card(card) if card[0] or card[1] else None,
                 read_optional_instant(since),
                 read_optional_instant(until),
             )
-            for model, since, until, *card in self._rows("standing", provider=provider)
+            for model, since, until, *card in self._fetch("current_cards", provider=provider)
         }
 
-    def _tell(self, items: Sequence[HeldItem], act: _Act) -> None:
+    def _add_event(self, items: Sequence[HeldItem], action: _Action) -> None:
         """One event for each reading whose changes were accepted."""
         groups: dict[str, list[HeldItem]] = {}
         for item in items:
             groups.setdefault(item.reading_id, []).append(item)
-        self._many("tell", [_event(group, act) for group in groups.values()])
+        self._execute_many("add_event", [_event(group, action) for group in groups.values()])
 
     # Announcements
 
@@ -386,7 +403,7 @@ class Review(Queried):
             SettingsError: it moves nothing, is announced already, or the author or the reason is
                 blank.
         """
-        act = _Act("announce", author, reason, now)
+        action = _Action("announce", author, reason, now)
         made = Announcement(
             id=new_id(now),
             provider=provider,
@@ -395,20 +412,20 @@ class Review(Queried):
             reason=reason,
             recorded_at=now,
         )
-        with self._attempt(act, _write_move(move), provider=provider, model=move.model):
+        with self._audited(action, _write_move(move), provider=provider, model=move.model):
             if move.old == move.new:
                 raise SettingsError(f"announce: {move.model}: {move.meter}: nothing moves")
             if any(_is_same(move, other.move) for other in self.announcements(provider)):
                 raise SettingsError(f"announce: {move.model}: {move.meter}: announced already")
-            self._run("announce", **_announced_row(made))
-            self._note(act, [_announcement_noted(made)])
+            self._execute("announce", **_announced_row(made))
+            self._add_entries(action, [_announcement_entry(made)])
         return made
 
     def announcements(
         self, provider: str | None = None, *, include_used: bool = False
     ) -> list[Announcement]:
         """The moves that are yet to come; with *include_used* those that came or were ended too."""
-        found = self._rows("announcements", provider=provider, id=None, all=int(include_used))
+        found = self._fetch("announcements", provider=provider, id=None, all=int(include_used))
         return [_announcement(row) for row in found]
 
     def end_announcement(
@@ -420,14 +437,14 @@ class Review(Queried):
             UnknownName: there is none of that id that is yet to come.
             SettingsError: the author or the reason is blank.
         """
-        act = _Act("unannounce", author, reason, now)
-        with self._attempt(act, {}, subject=announcement_id):
-            found = self._rows("announcements", provider=None, id=announcement_id, all=0)
+        action = _Action("unannounce", author, reason, now)
+        with self._audited(action, {}, subject=announcement_id):
+            found = self._fetch("announcements", provider=None, id=announcement_id, all=0)
             if not found:
                 raise UnknownName(f"unannounce: {announcement_id}: no announcement yet to come")
             ended = replace(_announcement(found[0]), ended_at=now)
-            self._run("end_announcement", id=announcement_id, at=write_instant(now))
-            self._note(act, [_announcement_noted(ended)])
+            self._execute("end_announcement", id=announcement_id, at=write_instant(now))
+            self._add_entries(action, [_announcement_entry(ended)])
         return ended
 
     def announced(self, provider: str, at: datetime) -> tuple[Announced, ...]:
@@ -436,31 +453,31 @@ class Review(Queried):
             entry.move for entry in self.announcements(provider) if entry.move.not_before <= at
         )
 
-    def strike(
+    def consume(
         self, provider: str, used: Sequence[Announced], reading_id: str, at: datetime
     ) -> None:
         """Note that moves came true. To be called inside the reading's transaction."""
         if not used:
             return
-        struck = [entry for entry in self.announcements(provider) if entry.move in used]
+        consumed = [entry for entry in self.announcements(provider) if entry.move in used]
         instant = write_instant(at)
-        self._many(
-            "strike",
-            [{"id": entry.id, "reading_id": reading_id, "at": instant} for entry in struck],
+        self._execute_many(
+            "consume_announcement",
+            [{"id": entry.id, "reading_id": reading_id, "at": instant} for entry in consumed],
         )
-        act = _Act("announcement_used", "reading", f"reading {reading_id}", at)
-        self._note(act, [_announcement_noted(entry) for entry in struck])
+        action = _Action("announcement_used", "reading", f"reading {reading_id}", at)
+        self._add_entries(action, [_announcement_entry(entry) for entry in consumed])
 
     # The audit log
 
     def audit_log(self, limit: int, before: str | None = None) -> list[AuditEntry]:
         """The newest entries, newest first; *before* is the id to go on from."""
-        return [_audit_entry(row) for row in self._rows("audit_log", limit=limit, before=before)]
+        return [_audit_entry(row) for row in self._fetch("audit_log", limit=limit, before=before)]
 
     @contextmanager
-    def _attempt(
+    def _audited(
         self,
-        act: _Act,
+        action: _Action,
         what: Mapping[str, Any],
         *,
         provider: str | None = None,
@@ -470,29 +487,29 @@ class Review(Queried):
         """A transaction whose refusal is written down after it was rolled back."""
         try:
             with self._connection.transaction():
-                _refuse_anonymous(act)
+                _refuse_anonymous(action)
                 yield
         except (StaleHeldChange, UnknownName, SettingsError) as error:
             refused = {**what, "refused": str(error)}
             if subject is not None and (held := self._held(subject)):
                 provider, model = _item(held[0]).provider, _item(held[0]).change.model
-            self._note(
-                replace(act, name=f"{act.name}_refused"),
+            self._add_entries(
+                replace(action, name=f"{action.name}_refused"),
                 [{"provider": provider, "model": model, "subject": subject, "what": refused}],
             )
             raise
 
-    def _note(self, act: _Act, entries: Sequence[Mapping[str, Any]]) -> None:
-        first = new_id(act.now)
-        self._many(
-            "note",
+    def _add_entries(self, action: _Action, entries: Sequence[Mapping[str, Any]]) -> None:
+        first = new_id(action.now)
+        self._execute_many(
+            "add_audit_entry",
             [
                 {
                     **entry,
-                    **_written(act),
+                    **_action_values(action),
                     "id": f"{first}-{index:05}",
-                    "who": act.author,
-                    "action": act.name,
+                    "who": action.author,
+                    "action": action.name,
                     "what": write_json(entry["what"]),
                 }
                 for index, entry in enumerate(entries)
@@ -500,35 +517,35 @@ class Review(Queried):
         )
 
     def _held(self, held_id: str) -> list[tuple[Any, ...]]:
-        return self._rows("held_items", id=held_id, provider=None, state=None)
+        return self._fetch("held_items", id=held_id, provider=None, state=None)
 
 
-def _refuse_anonymous(act: _Act) -> None:
-    if not act.author.strip() or not act.reason.strip():
-        raise SettingsError(f"{act.name}: it needs an author and a reason")
+def _refuse_anonymous(action: _Action) -> None:
+    if not action.author.strip() or not action.reason.strip():
+        raise SettingsError(f"{action.name}: it needs an author and a reason")
 
 
 def _stale(item: HeldItem, why: str) -> StaleHeldChange:
     return StaleHeldChange(f"{item.provider}: {item.change.model}: held change {item.id}: {why}")
 
 
-def _refuse_moved(item: HeldItem, standing: _Standing | None) -> None:
+def _refuse_if_moved(item: HeldItem, current: _CurrentCard | None) -> None:
     """Raise StaleHeldChange unless the card in force is the one that the change replaces."""
-    if standing is None or standing.listing != item.change.old:
+    if current is None or current.listing != item.change.old:
         raise _stale(item, "the card in force is not the one it was held against")
     # A card that was in force at that instant cannot be cut short there.
-    last = standing.until or standing.since
-    if last is not None and (last > item.since or (not standing.until and last == item.since)):
+    last = current.until or current.since
+    if last is not None and (last > item.since or (not current.until and last == item.since)):
         raise _stale(item, "a card came into force after it was first seen")
 
 
-def _needs_card(item: HeldItem, standing: _Standing) -> bool:
+def _needs_new_card(item: HeldItem, current: _CurrentCard) -> bool:
     """Whether the change ends or begins a card. A missing model may be back at the same price."""
-    is_retired = standing.until is not None
-    return item.change.new != standing.listing or is_retired
+    is_retired = current.until is not None
+    return item.change.new != current.listing or is_retired
 
 
-def _origin(item: HeldItem) -> dict[str, Any]:
+def _source_columns(item: HeldItem) -> dict[str, Any]:
     """Where the accepted listing comes from: the reading in which it was first seen."""
     return {
         "card_id": f"{item.id}-accepted",
@@ -542,7 +559,7 @@ def _origin(item: HeldItem) -> dict[str, Any]:
     }
 
 
-def _event(items: Sequence[HeldItem], act: _Act) -> dict[str, Any]:
+def _event(items: Sequence[HeldItem], action: _Action) -> dict[str, Any]:
     """The event `prices.changed`, as a reading tells it, and who accepted it."""
     first = items[0]
     listed = [item.change for item in items if item.change.new is not None]
@@ -551,19 +568,19 @@ def _event(items: Sequence[HeldItem], act: _Act) -> dict[str, Any]:
         "provider": first.provider,
         "reading": first.reading_id,
         "at": write_instant(first.since),
-        "changes": Decision(apply=listed, retire=gone).counts(),
-        "accepted_by": act.author,
+        "changes": ChangePlan(apply=listed, retire=gone).counts(),
+        "accepted_by": action.author,
     }
     return {
         "id": f"{first.id}-accepted",
         "kind": "prices.changed",
-        "created_at": write_instant(act.now),
+        "created_at": write_instant(action.now),
         "payload": write_json(payload),
     }
 
 
-def _written(act: _Act) -> dict[str, Any]:
-    return {"at": write_instant(act.now), "author": act.author, "reason": act.reason}
+def _action_values(action: _Action) -> dict[str, Any]:
+    return {"at": write_instant(action.now), "author": action.author, "reason": action.reason}
 
 
 def _write_known(listing: Known | None) -> dict[str, Any] | None:
@@ -574,7 +591,7 @@ def _write_pair(old: Known | None, new: Known | None) -> dict[str, Any]:
     return {"old": _write_known(old), "new": _write_known(new)}
 
 
-def _noted(item: HeldItem) -> dict[str, Any]:
+def _change_entry(item: HeldItem) -> dict[str, Any]:
     what = _write_pair(item.change.old, item.change.new) | {
         "kind": item.change.kind.value,
         "since": write_instant(item.since),
@@ -588,7 +605,7 @@ def _noted(item: HeldItem) -> dict[str, Any]:
     }
 
 
-def _announcement_noted(entry: Announcement) -> dict[str, Any]:
+def _announcement_entry(entry: Announcement) -> dict[str, Any]:
     return {
         "provider": entry.provider,
         "model": entry.move.model,

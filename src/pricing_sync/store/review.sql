@@ -13,7 +13,7 @@ WHERE (CAST(:provider AS TEXT) IS NULL OR h.provider = :provider)
     AND (CAST(:id AS TEXT) IS NULL OR h.id = :id)
 ORDER BY h.provider, h.since, h.reading_id, h.model;
 
--- name: standing
+-- name: current_cards
 -- Every model of a provider with its open card, or with its last card when it is retired.
 SELECT m.model, l.since, l.until, {card}
 FROM pricing_models m
@@ -57,7 +57,7 @@ UPDATE pricing_held
 SET state = :state, decided_at = :at, decided_by = :author, decision = :reason
 WHERE id = :id AND state = 'open';
 
--- name: tell
+-- name: add_event
 INSERT INTO pricing_outbox (id, kind, created_at, payload)
 VALUES (:id, :kind, :created_at, :payload);
 
@@ -81,12 +81,12 @@ ORDER BY provider, model, not_before, id;
 UPDATE pricing_announced SET ended_at = :at
 WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 
--- name: strike
+-- name: consume_announcement
 -- At most one row is open of each move: see pricing_announced_open.
 UPDATE pricing_announced SET used_at = :at, used_by = :reading_id
 WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 
--- name: note
+-- name: add_audit_entry
 INSERT INTO pricing_audit (id, at, who, action, provider, model, subject, what, reason)
 VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
 
@@ -94,7 +94,7 @@ VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
 -- Whether a person has decided anything about a provider since an instant.
 SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider AND at > :at AND who <> 'reading';
 
--- name: decisions
+-- name: decision_count
 -- How many entries of the audit log are about a provider.
 SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider;
 

@@ -10,7 +10,7 @@ from typing import Any
 from pricing_sync.changes.diff import Known
 from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import StoreError
-from pricing_sync.prices.card_json import read_overrides, write_overrides
+from pricing_sync.prices.card_json import read_conditional_rates, write_conditional_rates
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 
@@ -65,7 +65,7 @@ def write_card(listing: Known) -> dict[str, Any]:
         return card | {"unpriced": listing.why.value, "note": listing.note}
     card["currency"] = listing.currency
     if listing.overrides:
-        card["overrides"] = write_json(write_overrides(listing.overrides))
+        card["overrides"] = write_json(write_conditional_rates(listing.overrides))
     for meter, rate in listing.rates.items():
         card[meter.value] = int(rate)
     return card
@@ -92,7 +92,9 @@ def _card(columns: Sequence[Any]) -> Known:
         for meter, value in zip(_METERS, columns[4:], strict=True)
         if value is not None
     }
-    return RateCard(rates, read_overrides(json.loads(overrides)) if overrides else (), currency)
+    return RateCard(
+        rates, read_conditional_rates(json.loads(overrides)) if overrides else (), currency
+    )
 
 
 def read_statement(row: Sequence[Any]) -> Statement:

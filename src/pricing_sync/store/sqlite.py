@@ -67,22 +67,22 @@ class SqliteConnection:
             "CREATE TEMP TABLE IF NOT EXISTS pricing_touched (model TEXT PRIMARY KEY)"
         )
 
-    def rows(self, sql: str, values: Values) -> list[Row]:
+    def fetch_all(self, sql: str, values: Values) -> list[Row]:
         if self._writer == threading.get_ident():
             with self._translated():
                 return self._connection.execute(sql, values).fetchall()
         with self._reading, self._translated():
             return self._reader.execute(sql, values).fetchall()
 
-    def run(self, sql: str, values: Values) -> int:
+    def execute(self, sql: str, values: Values) -> int:
         with self._lock, self._translated():
             return self._connection.execute(sql, values).rowcount
 
-    def many(self, sql: str, values: Sequence[Values]) -> None:
+    def execute_many(self, sql: str, values: Sequence[Values]) -> None:
         with self._lock, self._translated():
             self._connection.executemany(sql, values)
 
-    def script(self, sql: str) -> None:
+    def execute_script(self, sql: str) -> None:
         statement = ""
         with self._lock, self._translated():
             # `executescript` would commit the transaction it finds itself in.

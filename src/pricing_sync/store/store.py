@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known, Stored
-from pricing_sync.changes.plan import Decision
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
@@ -21,7 +21,7 @@ from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store import rows
 from pricing_sync.store.connection import (
     Connection,
-    Queried,
+    NamedQueries,
     load_queries,
     migrate,
     migrations,
@@ -121,7 +121,7 @@ class HeldCount:
     oldest: datetime
 
 
-class Store(Queried):
+class Store(NamedQueries):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
@@ -182,7 +182,7 @@ class Store(Queried):
 
     def last_reading(self, provider: str) -> LastReading | None:
         """The newest successful reading of a provider, or None before the first."""
-        found = self._rows("last_reading", provider=provider)
+        found = self._fetch("last_reading", provider=provider)
         if not found:
             return None
         reading_id, at, etag, digest, decoder, url, finished_at, listings = found[0]
@@ -200,7 +200,7 @@ class Store(Queried):
     def known_models(self, provider: str) -> dict[str, Stored]:
         """Every model of a provider with the listing in force, or its last one when retired."""
         known = {}
-        for model, missing, retired, why, *card in self._rows("known_models", provider=provider):
+        for model, missing, retired, why, *card in self._fetch("known_models", provider=provider):
             whose = f"{provider} {model}"
             listing = rows.read_card(card, whose) if card[0] or card[1] else None
             known[model] = Stored(
@@ -213,11 +213,11 @@ class Store(Queried):
 
     def missing_models(self, provider: str) -> list[str]:
         """The models that the last complete reading did not list, and that are not retired."""
-        return [row[0] for row in self._rows("missing_models", provider=provider)]
+        return [row[0] for row in self._fetch("missing_models", provider=provider)]
 
-    def last_told(self, provider: str) -> datetime | None:
+    def last_reported(self, provider: str) -> datetime | None:
         """Of the newest reading of a provider whose changes were told; None before the first."""
-        found = self._rows("last_told", provider=provider)[0][0]
+        found = self._fetch("last_reported", provider=provider)[0][0]
         return rows.read_optional_instant(found)
 
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
@@ -226,34 +226,34 @@ class Store(Queried):
 
         A card that a person has accepted since stands for itself: its model has no anchor.
         """
-        found = self._rows("anchors", provider=provider, at=write_instant(at))
+        found = self._fetch("anchors", provider=provider, at=write_instant(at))
         cards = {row[0]: rows.read_card(row[1:]) for row in found}
         return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
 
-    def record(self, reading: Reading, decision: Decision) -> None:
+    def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Write down a reading and what it changes. To be called inside `transaction`."""
         recorded_at = next_recorded_at(self._connection, reading.finished_at)
-        self._replace_cards(reading, decision, recorded_at)
-        self._mark_models(reading, decision)
-        self._hold(reading, decision)
-        if (decision.apply or decision.retire) and not decision.is_quiet:
-            self._tell(reading, decision)
+        self._replace_cards(reading, plan, recorded_at)
+        self._mark_models(reading, plan)
+        self._hold(reading, plan)
+        if (plan.apply or plan.retire) and not plan.is_minor:
+            self._add_event(reading, plan)
         self.add_reading(reading)
 
     def add_reading(self, reading: Reading) -> None:
         """Write down a reading that changes nothing: a failed one, or a dry run."""
-        self._run("add_reading", **rows.write_reading(reading))
+        self._execute("add_reading", **rows.write_reading(reading))
 
-    def _replace_cards(self, reading: Reading, decision: Decision, recorded_at: datetime) -> None:
-        closing = [change.model for change in decision.apply] + list(decision.retire)
+    def _replace_cards(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
+        closing = [change.model for change in plan.apply] + list(plan.retire)
         if not closing:
             return
         known = write_instant(recorded_at)
         new_revision(self._connection)
-        self._run("forget_touched")
-        self._many("touch", [{"model": model} for model in closing])
-        self._run("supersede_open_cards", provider=reading.provider, recorded_at=known)
-        self._run(
+        self._execute("forget_touched")
+        self._execute_many("touch", [{"model": model} for model in closing])
+        self._execute("supersede_open_cards", provider=reading.provider, recorded_at=known)
+        self._execute(
             "close_cards",
             provider=reading.provider,
             recorded_at=known,
@@ -268,18 +268,18 @@ class Store(Queried):
             "reading_id": reading.id,
             "digest": reading.digest,
         }
-        self._many(
+        self._execute_many(
             "add_card",
             [
                 origin
                 | {"card_id": f"{reading.id}-{index}", "model": change.model}
                 | rows.write_card(change.new)
-                for index, change in enumerate(decision.apply)
+                for index, change in enumerate(plan.apply)
                 if change.new is not None
             ],
         )
 
-    def _mark_models(self, reading: Reading, decision: Decision) -> None:
+    def _mark_models(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
 
         def named(models: Iterable[str]) -> list[dict[str, Any]]:
@@ -287,31 +287,28 @@ class Store(Queried):
 
         seen = [
             {"provider": reading.provider, "model": model, "at": at, "unreadable": why}
-            for model, why in decision.seen.items()
+            for model, why in plan.seen.items()
         ]
-        returned = [change.model for change in decision.apply if change.kind is Kind.RETURNED]
-        self._many("see_models", seen)
-        self._many("return_models", named([*returned, *decision.back]))
-        self._many("miss_models", named(decision.missing))
-        self._many("retire_models", named(decision.retire))
+        returned = [change.model for change in plan.apply if change.kind is Kind.RETURNED]
+        self._execute_many("see_models", seen)
+        self._execute_many("return_models", named([*returned, *plan.back]))
+        self._execute_many("miss_models", named(plan.missing))
+        self._execute_many("retire_models", named(plan.retire))
 
-    def _hold(self, reading: Reading, decision: Decision) -> None:
+    def _hold(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
-        self._many(
+        self._execute_many(
             "lapse_held",
             [
                 {"provider": reading.provider, "model": model, "at": at, "why": "listed otherwise"}
-                for model in decision.lapsed
+                for model in plan.lapsed
             ],
         )
-        self._many(
+        self._execute_many(
             "release_held",
-            [
-                {"provider": reading.provider, "model": model, "at": at}
-                for model in decision.released
-            ],
+            [{"provider": reading.provider, "model": model, "at": at} for model in plan.released],
         )
-        self._many(
+        self._execute_many(
             "hold",
             [
                 {
@@ -325,19 +322,19 @@ class Store(Queried):
                     "reasons": write_json(item.reasons),
                     "since": at,
                 }
-                for index, item in enumerate(decision.hold)
+                for index, item in enumerate(plan.hold)
             ],
         )
 
-    def _tell(self, reading: Reading, decision: Decision) -> None:
+    def _add_event(self, reading: Reading, plan: ChangePlan) -> None:
         payload = {
             "provider": reading.provider,
             "reading": reading.id,
             "at": write_instant(reading.at),
-            "changes": dict(decision.counts()),
+            "changes": dict(plan.counts()),
         }
-        self._run(
-            "tell",
+        self._execute(
+            "add_event",
             id=f"{reading.id}-prices",
             kind="prices.changed",
             created_at=write_instant(reading.finished_at),
@@ -348,7 +345,7 @@ class Store(Queried):
 
     def keep_evidence(self, digest: str, compressed: bytes, size_bytes: int, at: datetime) -> None:
         """Keep the bytes of an answer (`zlib`), or note that they were seen again."""
-        self._run(
+        self._execute(
             "keep_evidence",
             digest=digest,
             body=compressed,
@@ -358,15 +355,15 @@ class Store(Queried):
 
     def use_evidence(self, digest: str, at: datetime) -> None:
         """Note that the bytes were seen again."""
-        self._run("use_evidence", digest=digest, at=write_instant(at))
+        self._execute("use_evidence", digest=digest, at=write_instant(at))
 
     def forget_evidence(self, before: datetime) -> None:
         """Drop the bytes last seen before an instant. The digests stay in the ledger."""
-        self._run("forget_evidence", before=write_instant(before))
+        self._execute("forget_evidence", before=write_instant(before))
 
     def evidence(self, digest: str) -> bytes | None:
         """The bytes of an answer, or None when they are no longer kept."""
-        found = self._rows("evidence", digest=digest)
+        found = self._fetch("evidence", digest=digest)
         return zlib.decompress(found[0][0]) if found else None
 
     # Runs
@@ -385,12 +382,12 @@ class Store(Queried):
         or, when it is `running`, to those without one yet.
         """
         wanted = {"provider": provider, "status": status}
-        found = self._rows("runs", before=before, limit=limit, **wanted)
+        found = self._fetch("runs", before=before, limit=limit, **wanted)
         runs = [rows.read_run(row) for row in found]
         if not runs:
             return []
         readings: dict[str, list[Reading]] = {run.id: [] for run in runs}
-        for row in self._rows("readings_of_runs", first=runs[-1].id, last=runs[0].id, **wanted):
+        for row in self._fetch("readings_of_runs", first=runs[-1].id, last=runs[0].id, **wanted):
             reading = rows.read_reading(row)
             # A run that has just ended may only now be of that status.
             if reading.run_id in readings:
@@ -404,19 +401,19 @@ class Store(Queried):
             UnknownName: there is none of that id.
         """
         run = self.queue.run(run_id)
-        found = self._rows(
+        found = self._fetch(
             "readings_of_runs", first=run_id, last=run_id, provider=None, status=None
         )
         return run, [rows.read_reading(row) for row in found]
 
     def failing(self) -> dict[str, Reading]:
         """Of each provider that failed when it was last read, that reading."""
-        found = [rows.read_reading(row) for row in self._rows("failing")]
+        found = [rows.read_reading(row) for row in self._fetch("failing")]
         return {reading.provider: reading for reading in found}
 
     def latest_successes(self) -> dict[str, datetime]:
         """When each provider was last read successfully."""
-        return {row[0]: rows.read_instant(row[1]) for row in self._rows("latest_successes")}
+        return {row[0]: rows.read_instant(row[1]) for row in self._fetch("latest_successes")}
 
     # Prices
 
@@ -430,10 +427,10 @@ class Store(Queried):
     ) -> list[Statement]:
         """The cards in force now, or at an instant, as known now or at another. No overrides."""
         if at is None and known_at is None:
-            found = self._rows("current_cards", provider=provider, model=model)
+            found = self._fetch("current_cards", provider=provider, model=model)
         else:
             now = datetime.now(UTC)
-            found = self._rows(
+            found = self._fetch(
                 "cards_at",
                 provider=provider,
                 model=model,
@@ -444,7 +441,7 @@ class Store(Queried):
 
     def revision(self) -> str:
         """Another one after each transaction that changed a card or an override."""
-        found = self._rows("revision")
+        found = self._fetch("revision")
         return str(found[0][0]) if found else "0"
 
     def book(self) -> PriceBook:
@@ -456,8 +453,8 @@ class Store(Queried):
         read_at = datetime.now(UTC)
         with self.snapshot():
             revision = self.revision()
-            cards = self._rows("current_cards", provider=None, model=None)
-            overrides = self._rows("overrides_of_book", at=write_instant(read_at))
+            cards = self._fetch("current_cards", provider=None, model=None)
+            overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
         try:
             return PriceBook(
                 map(rows.read_statement, cards),
@@ -470,34 +467,36 @@ class Store(Queried):
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, what was once believed too."""
-        found = self._rows("history", provider=provider, model=model, all=int(everything))
+        found = self._fetch("history", provider=provider, model=model, all=int(everything))
         return [rows.read_statement(row) for row in found]
 
     def model_states(
         self, provider: str | None = None, model: str | None = None
     ) -> dict[tuple[str, str], ModelState]:
         """What became of each model ever listed."""
-        found = map(_model_state, self._rows("model_states", provider=provider, model=model))
+        found = map(_model_state, self._fetch("model_states", provider=provider, model=model))
         return {(state.provider, state.model): state for state in found}
 
-    def cardless(self, provider: str | None = None, model: str | None = None) -> list[ModelState]:
+    def models_without_card(
+        self, provider: str | None = None, model: str | None = None
+    ) -> list[ModelState]:
         """The models that are listed and have no card in force, by provider and model."""
-        found = self._rows("cardless", provider=provider, model=model)
+        found = self._fetch("models_without_card", provider=provider, model=model)
         return [_model_state(row) for row in found]
 
     def model_counts(self) -> dict[str, ModelCounts]:
         """How many models of each provider there are, by what is known of them."""
-        return {row[0]: ModelCounts(*row[1:]) for row in self._rows("model_counts")}
+        return {row[0]: ModelCounts(*row[1:]) for row in self._fetch("model_counts")}
 
     def held(self, provider: str | None = None) -> list[HeldChange]:
         """The changes that wait, oldest first within a provider."""
-        return [_held(row) for row in self._rows("all_open_held", provider=provider)]
+        return [_held(row) for row in self._fetch("all_open_held", provider=provider)]
 
     def held_counts(self) -> dict[str, HeldCount]:
         """How many changes wait, of each provider of which any does."""
         return {
             row[0]: HeldCount(row[1], rows.read_instant(row[2]))
-            for row in self._rows("held_counts")
+            for row in self._fetch("held_counts")
         }
 
     # Overrides
@@ -511,7 +510,7 @@ class Store(Queried):
         known_at: datetime | None = None,
     ) -> list[MeterOverride]:
         """The overrides in force at an instant (now), as known at another (now)."""
-        found = self._rows(
+        found = self._fetch(
             "overrides_at",
             provider=provider,
             model=model,
@@ -524,7 +523,7 @@ class Store(Queried):
         self, provider: str | None = None, model: str | None = None, *, at: datetime
     ) -> list[MeterOverride]:
         """The overrides that are in force at an instant or begin after it."""
-        found = self._rows(
+        found = self._fetch(
             "overrides_not_ended", provider=provider, model=model, at=write_instant(at)
         )
         return [rows.read_override(row) for row in found]
@@ -566,7 +565,7 @@ class Store(Queried):
                 )
                 for meter, rate in rates.items()
             ]
-            self._many("add_override", [rows.write_override(override) for override in made])
+            self._execute_many("add_override", [rows.write_override(override) for override in made])
             new_revision(self._connection)
         return made
 
@@ -590,20 +589,22 @@ class Store(Queried):
             if override.meter in wanted
         ]
         known = write_instant(now)
-        self._many("supersede_override", [{"id": o.id, "recorded_at": known} for o in ending])
+        self._execute_many(
+            "supersede_override", [{"id": o.id, "recorded_at": known} for o in ending]
+        )
         closed = [
             replace(override, until=at, recorded_at=now)
             for override in ending
             if override.since < at
         ]
-        self._many("add_override", [rows.write_override(override) for override in closed])
+        self._execute_many("add_override", [rows.write_override(override) for override in closed])
         return ending
 
     # Events
 
-    def waiting_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
+    def pending_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
         """The oldest events not yet told: id, kind, payload."""
-        found = self._rows("waiting_events", limit=limit)
+        found = self._fetch("pending_events", limit=limit)
         return [(row[0], row[1], json.loads(row[3])) for row in found]
 
 

@@ -12,14 +12,14 @@ import httpx
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources import providers
-from pricing_sync.sources.http import Access, Fetched, Limits, NotModified, fetch, http_client
+from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
 from pricing_sync.sources.provider import Provider
 
 #: How to get an answer, given the validator of the last one.
-Ask: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
+Fetch: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
 
 
-class Reach:
+class ProviderAccess:
     """The providers there are, and what the settings know about asking them."""
 
     def __init__(
@@ -40,11 +40,11 @@ class Reach:
         """
         return self._extra.get(provider_id) or providers.find(provider_id)
 
-    def access(self, provider: Provider) -> Access:
+    def credentials(self, provider: Provider) -> Credentials:
         """What the settings know about reaching a provider."""
         table = self._settings.provider.get(provider.id)
         found = {name: key_of((name,), self._environment) for name in provider.variables}
-        return Access(
+        return Credentials(
             key=key_of(provider.key.variables, self._environment) if provider.key else None,
             base_url=table.base_url if table else None,
             variables={name: value for name, value in found.items() if value is not None},
@@ -52,9 +52,9 @@ class Reach:
 
     def missing_variables(self, provider: Provider) -> list[str]:
         """The environment variables that must be set before the provider can be asked."""
-        access = self.access(provider)
-        missing = [name for name in provider.variables if name not in access.variables]
-        if provider.key is not None and provider.key.required and access.key is None:
+        credentials = self.credentials(provider)
+        missing = [name for name in provider.variables if name not in credentials.variables]
+        if provider.key is not None and provider.key.required and credentials.key is None:
             missing.append(provider.key.variables[0])
         return missing
 
@@ -65,17 +65,17 @@ class Reach:
 
         async def one(provider: Provider) -> tuple[bytes, ...] | PricingSyncError:
             try:
-                got = await self.ask(provider, client)(None)
+                got = await self.fetcher(provider, client)(None)
             except PricingSyncError as error:
                 return error
-            return got.whole() if isinstance(got, Fetched) else ()
+            return got.all_pages() if isinstance(got, Fetched) else ()
 
         ready = [provider for provider in wanted if not self.missing_variables(provider)]
         async with http_client() as client:
             answers = await asyncio.gather(*(one(provider) for provider in ready))
         return {provider.id: answer for provider, answer in zip(ready, answers, strict=True)}
 
-    def ask(self, provider: Provider, client: httpx.AsyncClient) -> Ask:
+    def fetcher(self, provider: Provider, client: httpx.AsyncClient) -> Fetch:
         """How to ask a provider through *client*."""
         limits = Limits(
             deadline_seconds=self._settings.deadline_seconds,
@@ -84,7 +84,7 @@ class Reach:
         )
 
         async def ask(etag: str | None) -> Fetched | NotModified:
-            access = self.access(provider)
-            return await fetch(client, provider, access, etag=etag, limits=limits)
+            credentials = self.credentials(provider)
+            return await fetch(client, provider, credentials, etag=etag, limits=limits)
 
         return ask

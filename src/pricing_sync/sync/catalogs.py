@@ -23,8 +23,8 @@ from pricing_sync.sources.http import Fetched, NotModified, http_client
 from pricing_sync.sources.provider import Provider, read_answer
 from pricing_sync.sources.strict_json import Page
 from pricing_sync.store import open_store
-from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus, Reference, reference
-from pricing_sync.sync.access import Reach
+from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.version import VERSION
 
 #: Before a catalog's name, in the settings and in errors: `[provider."catalog:litellm"]`.
@@ -91,7 +91,7 @@ def _joined(pages: Mapping[str, Page]) -> Page:
     return joined
 
 
-def read_now(settings: Settings) -> list[CatalogRead]:
+def read_due_catalogs(settings: Settings) -> list[CatalogRead]:
     """The catalogs that are due by the settings, read in this process; what became of each.
 
     Raises:
@@ -100,16 +100,16 @@ def read_now(settings: Settings) -> list[CatalogRead]:
 
     async def read() -> list[CatalogRead]:
         async with http_client() as client:
-            reach, max_age = Reach(settings), timedelta(hours=settings.reference_hours)
-            return await read_references(client, reach, store.peers, max_age=max_age)
+            access, max_age = ProviderAccess(settings), timedelta(hours=settings.reference_hours)
+            return await read_catalogs(client, access, store.peers, max_age=max_age)
 
     with open_store(settings.database) as store:
         return asyncio.run(read())
 
 
-async def read_references(
+async def read_catalogs(
     client: httpx.AsyncClient,
-    reach: Reach,
+    access: ProviderAccess,
     peers: PeerTable,
     *,
     max_age: timedelta = MAX_AGE,
@@ -129,7 +129,7 @@ async def read_references(
     try:
         async with asyncio.TaskGroup() as group:
             reading = [
-                group.create_task(_read(client, reach, peers, provider, at, accept_fewer))
+                group.create_task(_read(client, access, peers, provider, at, accept_fewer))
                 for provider in due
             ]
     except BaseExceptionGroup as group_error:
@@ -154,7 +154,7 @@ def _is_older(read: CatalogRead | None, age: timedelta, at: datetime) -> bool:
 
 async def _read(
     client: httpx.AsyncClient,
-    reach: Reach,
+    access: ProviderAccess,
     peers: PeerTable,
     provider: Provider,
     at: datetime,
@@ -163,8 +163,10 @@ async def _read(
     read = CatalogRead(catalog=provider.name, at=at, status=ReadStatus.FAILED, decoder=VERSION)
     try:
         last = await asyncio.to_thread(_comparable, peers, provider.name)
-        got = await reach.ask(provider, client)(last.etag if last else None)
-        return await asyncio.to_thread(_settle, provider, got, last, read, peers, accept_fewer)
+        fetched = await access.fetcher(provider, client)(last.etag if last else None)
+        return await asyncio.to_thread(
+            _store_catalog, provider, fetched, last, read, peers, accept_fewer
+        )
     except StoreError:
         raise
     except PricingSyncError as error:
@@ -179,28 +181,28 @@ def _comparable(peers: PeerTable, catalog: str) -> CatalogRead | None:
     return last if last and last.decoder == VERSION and catalog != _DATED else None
 
 
-def _settle(
+def _store_catalog(
     provider: Provider,
-    got: Fetched | NotModified,
+    fetched: Fetched | NotModified,
     last: CatalogRead | None,
     read: CatalogRead,
     peers: PeerTable,
     accept_fewer: bool,  # noqa: FBT001  private
 ) -> CatalogRead:
     """Decode and write down: everything that follows an answer."""
-    digest = hashlib.sha256(got.pages[0]).hexdigest() if isinstance(got, Fetched) else None
+    digest = hashlib.sha256(fetched.pages[0]).hexdigest() if isinstance(fetched, Fetched) else None
     if last is not None and digest in (None, last.digest):
-        unchanged = replace(last, at=read.at, status=ReadStatus.UNCHANGED, etag=got.etag)
+        unchanged = replace(last, at=read.at, status=ReadStatus.UNCHANGED, etag=fetched.etag)
         peers.add_read(unchanged)
         return unchanged
-    assert isinstance(got, Fetched)  # noqa: S101  nobody asked what has changed
-    answer = read_answer(provider, got.whole())
+    assert isinstance(fetched, Fetched)  # noqa: S101  nobody asked what has changed
+    answer = read_answer(provider, fetched.all_pages())
     unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
     return peers.replace(
         replace(
             read,
             status=ReadStatus.READ,
-            etag=got.etag,
+            etag=fetched.etag,
             digest=digest,
             unreadable=len(unreadable) + len(answer.nameless),
         ),
@@ -209,8 +211,8 @@ def _settle(
     )
 
 
-def _rows(catalog: str, listings: Iterable[tuple[str, object]]) -> Iterator[Reference]:
+def _rows(catalog: str, listings: Iterable[tuple[str, object]]) -> Iterator[CatalogPrice]:
     for name, card in listings:
         owner, _, model = name.partition(_SEPARATOR)
-        if isinstance(card, RateCard) and (row := reference(catalog, owner, model, card)):
+        if isinstance(card, RateCard) and (row := catalog_price(catalog, owner, model, card)):
             yield row

@@ -19,7 +19,7 @@ from pricing_sync.gate import (
     Waiting,
     judge,
     may_release,
-    worth_telling,
+    worth_reporting,
 )
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
@@ -32,14 +32,14 @@ _FREE = (":free", "-free")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GateResult:
     """Which changes wait and why, by model, and which announcements came true."""
 
-    holding: Mapping[str, Sequence[str]]
+    reasons: Mapping[str, Sequence[str]]
     used: Sequence[Announced] = ()
 
 
-def judgement(
+def judge_reading(
     provider: Provider,
     at: datetime,
     changes: Sequence[Change],
@@ -48,7 +48,7 @@ def judgement(
     store: Store,
     thresholds: Thresholds | None = None,
     free: Collection[str] = (),
-) -> Judgement:
+) -> GateResult:
     """The gate's verdict on the changes of one reading, less what has waited long enough."""
     in_force = [known.listing for known in stored.values() if known.retired_at is None]
     priced = sum(isinstance(card, RateCard) and not is_free(card) for card in in_force)
@@ -70,17 +70,19 @@ def judgement(
     )
     verdicts = judge(changes, context, thresholds)
     waiting = {change.model: verdicts[change.model] for change in changes}
-    holding = {
+    reasons = {
         change.model: [str(reason) for reason in waiting[change.model].reasons]
         for change in changes
         if waiting[change.model].holds
-        and not _has_stood(change, waiting[change.model], held, at, priced, peers, thresholds)
+        and not _unchanged_long_enough(
+            change, waiting[change.model], held, at, priced, peers, thresholds
+        )
     }
     used = [entry for verdict in verdicts.values() for entry in verdict.used]
-    return Judgement(holding, used)
+    return GateResult(reasons, used)
 
 
-def released(
+def releasable_changes(
     provider: Provider,
     at: datetime,
     store: Store,
@@ -106,7 +108,7 @@ def released(
     ]
 
 
-def is_quiet(
+def is_minor(
     provider: Provider,
     applied: Sequence[Change],
     store: Store,
@@ -116,17 +118,17 @@ def is_quiet(
 
     Compared with what was stored last, a hundred small steps would never be told.
     """
-    told_at = store.last_told(provider.id)
-    if told_at is None or not applied:
+    reported_at = store.last_reported(provider.id)
+    if reported_at is None or not applied:
         return False
-    told = store.anchors(provider.id, told_at)
+    reported = store.anchors(provider.id, reported_at)
     return not any(
-        worth_telling(told.get(change.model, change.old), change.new, thresholds)
+        worth_reporting(reported.get(change.model, change.old), change.new, thresholds)
         for change in applied
     )
 
 
-def _has_stood(
+def _unchanged_long_enough(
     change: Change,
     verdict: Verdict,
     held: Mapping[str, HeldChange],

@@ -24,31 +24,36 @@ from typing import Any, BinaryIO
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.sources.http import Body, Fetched
 from pricing_sync.store import Store, connect
-from pricing_sync.sync.reading import Taken, Unsettled, settle, settle_in_thread
+from pricing_sync.sync.reading import (
+    PendingAnswer,
+    ReadingResult,
+    process_answer,
+    process_in_thread,
+)
 
 #: From here on an answer is worth starting a process for: with half a second of another core, the
 #: host's loop stalls for two or three milliseconds where it would for eight (400 models, 0.7 MB).
 LARGE_BYTES = 2**18
 #: What takes longer than this will not end.
 _DEADLINE_SECONDS = 600
-_PIECE_BYTES = 2**18
-_LENGTH = struct.Struct("!Q")
-_START = (
+_CHUNK_BYTES = 2**18
+_FRAME_LENGTH = struct.Struct("!Q")
+_BOOTSTRAP = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from pricing_sync.sync.worker_process import main; main()"
 )
 #: The exit code of a process that has not the code that it is asked to run.
-_UNKNOWN = 3
+_CODE_MISSING = 3
 
 
-class NotPortable(Exception):
+class NotPicklable(Exception):
     """Work that cannot be told to another process: it is made of what only this one has."""
 
 
-async def settle_apart(
-    answer: Unsettled, store: Store, *, database: str, at_once: asyncio.Semaphore
-) -> Taken:
-    """Settle a large answer in another process, any other in a thread. Errors as `settle`.
+async def process_in_worker(
+    answer: PendingAnswer, store: Store, *, database: str, at_once: asyncio.Semaphore
+) -> ReadingResult:
+    """Settle a large answer in another process, any other in a thread. Errors as `process_answer`.
 
     *at_once* limits the processes. The answer of a provider that cannot be told to another process
     is settled in a thread too.
@@ -56,26 +61,30 @@ async def settle_apart(
     Raises:
         ChildProcessError: the other process died. Nothing was stored, or all of it was.
     """
-    got = answer.got
-    if isinstance(got, Fetched) and sum(map(len, got.pages)) >= LARGE_BYTES:
-        told = replace(answer, got=replace(got, pages=()))
-        with suppress(NotPortable):
+    fetched = answer.fetched
+    if isinstance(fetched, Fetched) and sum(map(len, fetched.pages)) >= LARGE_BYTES:
+        shipped = replace(answer, fetched=replace(fetched, pages=()))
+        with suppress(NotPicklable):
             async with at_once:
-                taken: Taken = await apart(_settle, database, told, parts=got.pages)
-            return taken
-    return await settle_in_thread(answer, store)
+                result: ReadingResult = await run_in_worker(
+                    _process, database, shipped, frames=fetched.pages
+                )
+            return result
+    return await process_in_thread(answer, store)
 
 
-def _settle(database: str, answer: Unsettled, pages: Sequence[bytes]) -> Taken:
-    assert isinstance(answer.got, Fetched)  # noqa: S101  see `settle_apart`
-    whole = replace(answer, got=replace(answer.got, pages=tuple(pages)))
+def _process(database: str, answer: PendingAnswer, pages: Sequence[bytes]) -> ReadingResult:
+    assert isinstance(answer.fetched, Fetched)  # noqa: S101  see `process_in_worker`
+    whole = replace(answer, fetched=replace(answer.fetched, pages=tuple(pages)))
     with connect(database) as store:
-        taken = settle(whole, store)
+        result = process_answer(whole, store)
     # Without the decision, which may be as large as the answer.
-    return Taken(reading=taken.reading, ended_run=taken.ended_run)
+    return ReadingResult(reading=result.reading, finished_run=result.finished_run)
 
 
-async def apart(work: Callable[..., Any], *arguments: Any, parts: Sequence[Body] = ()) -> Any:
+async def run_in_worker(
+    work: Callable[..., Any], *arguments: Any, frames: Sequence[Body] = ()
+) -> Any:
     """What `work(*arguments)` gives in another process; after the arguments, its *parts* if any.
 
     Whoever is cancelled here ends it there.
@@ -88,27 +97,27 @@ async def apart(work: Callable[..., Any], *arguments: Any, parts: Sequence[Body]
     try:
         head = pickle.dumps((work, arguments))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise NotPortable(str(error)) from error
-    code, said = await _ask((head, *parts))
-    if code == _UNKNOWN:
-        raise NotPortable(work.__qualname__)
+        raise NotPicklable(str(error)) from error
+    code, output = await _exchange((head, *frames))
+    if code == _CODE_MISSING:
+        raise NotPicklable(work.__qualname__)
     if code:
         raise ChildProcessError(f"{work.__qualname__}: the process ended with {code}")
-    given = pickle.loads(said)  # noqa: S301  from our own process
-    if isinstance(given, PricingSyncError):
-        raise given
-    return given
+    result = pickle.loads(output)  # noqa: S301  from our own process
+    if isinstance(result, PricingSyncError):
+        raise result
+    return result
 
 
-async def _ask(parts: Sequence[Body]) -> tuple[int, bytes]:
+async def _exchange(frames: Sequence[Body]) -> tuple[int, bytes]:
     """The other process's exit code, and what it says."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _START, *sys.path, stdin=PIPE, stdout=PIPE
+        sys.executable, "-c", _BOOTSTRAP, *sys.path, stdin=PIPE, stdout=PIPE
     )
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            _, said = await asyncio.gather(_send(process, parts), _read(process))
-            return await process.wait(), said
+            _, output = await asyncio.gather(_send(process, frames), _receive(process))
+            return await process.wait(), output
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -116,27 +125,27 @@ async def _ask(parts: Sequence[Body]) -> tuple[int, bytes]:
             await process.wait()
 
 
-async def _send(process: Process, parts: Sequence[Body]) -> None:
+async def _send(process: Process, frames: Sequence[Body]) -> None:
     """Everything in small pieces, so that the loop gets its turn in between."""
     assert process.stdin is not None  # noqa: S101  it was asked for
     # A process that has ended without reading on says why by its exit code.
     with suppress(ConnectionError):
-        for part in parts:
-            process.stdin.write(_LENGTH.pack(len(part)))
-            for piece in _pieces(part):
-                process.stdin.write(piece)
+        for frame in frames:
+            process.stdin.write(_FRAME_LENGTH.pack(len(frame)))
+            for chunk in _chunks(frame):
+                process.stdin.write(chunk)
                 await process.stdin.drain()
         process.stdin.close()
         await process.stdin.wait_closed()
 
 
-def _pieces(part: Body) -> Iterator[memoryview]:
-    whole = memoryview(part)
-    for start in range(0, len(part), _PIECE_BYTES):
-        yield whole[start : start + _PIECE_BYTES]
+def _chunks(frame: Body) -> Iterator[memoryview]:
+    whole = memoryview(frame)
+    for start in range(0, len(frame), _CHUNK_BYTES):
+        yield whole[start : start + _CHUNK_BYTES]
 
 
-async def _read(process: Process) -> bytes:
+async def _receive(process: Process) -> bytes:
     assert process.stdout is not None  # noqa: S101  it was asked for
     return await process.stdout.read()
 
@@ -145,19 +154,19 @@ def main() -> None:
     """What the other process does."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the work prints is no part of what it gives
-    head, *parts = _parts(sys.stdin.buffer)
+    head, *frames = _read_frames(sys.stdin.buffer)
     try:
         work, arguments = pickle.loads(head)  # noqa: S301  from our own process
     except (ImportError, AttributeError):
-        sys.exit(_UNKNOWN)
+        sys.exit(_CODE_MISSING)
     try:
-        given = work(*arguments, parts) if parts else work(*arguments)
+        result = work(*arguments, frames) if frames else work(*arguments)
     except PricingSyncError as error:
-        given = error
+        result = error
     with out:
-        out.write(pickle.dumps(given))
+        out.write(pickle.dumps(result))
 
 
-def _parts(stream: BinaryIO) -> Iterator[bytes]:
-    while length := stream.read(_LENGTH.size):
-        yield stream.read(*_LENGTH.unpack(length))
+def _read_frames(stream: BinaryIO) -> Iterator[bytes]:
+    while length := stream.read(_FRAME_LENGTH.size):
+        yield stream.read(*_FRAME_LENGTH.unpack(length))

@@ -33,7 +33,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-class Access:
+class TokenAuth:
     """Checks the `Authorization` header of requests against the tokens of the settings."""
 
     def __init__(self, settings: Settings) -> None:

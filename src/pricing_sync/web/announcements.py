@@ -61,7 +61,7 @@ def list_announcements(
 @routes.post("/admin/pricing/announcements", Scope.ADMIN, response_model=Announcement)
 def announce(pricing: Pricing, wanted: AnnouncementRequest) -> dict[str, Any]:
     """Approve a move that a provider has announced. Exactly it passes the gate, once."""
-    pricing.reach.provider(wanted.provider)
+    pricing.access.provider(wanted.provider)
     if not is_model_id(wanted.model):
         raise SettingsError(f"announce: {wanted.model!r} is not a model id")
     when = When(**wanted.when.model_dump()) if wanted.when else When()

@@ -105,7 +105,7 @@ def _decide(
         reason=decision.reason,
         now=datetime.now(UTC),
     )
-    pricing.forget_book()
+    pricing.refresh_book()
     return decided_record(decided)
 
 

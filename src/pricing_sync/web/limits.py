@@ -7,7 +7,7 @@ from starlette.types import Message
 
 from pricing_sync.web.problems import Problem
 
-MOST_BYTES = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 
 
 def limited(request: Request) -> Request:
@@ -17,7 +17,7 @@ def limited(request: Request) -> Request:
         Problem: 413, at once when the length is said, else while the body is read.
     """
     said = request.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said[:20]) > MOST_BYTES:
+    if said.isascii() and said.isdigit() and int(said[:20]) > MAX_BODY_BYTES:
         raise _too_large()
     count = 0
 
@@ -25,7 +25,7 @@ def limited(request: Request) -> Request:
         nonlocal count
         message = await request.receive()
         count += len(message.get("body", b""))
-        if count > MOST_BYTES:
+        if count > MAX_BODY_BYTES:
             raise _too_large()
         return message
 
@@ -33,4 +33,4 @@ def limited(request: Request) -> Request:
 
 
 def _too_large() -> Problem:
-    return Problem(413, f"the body is larger than {MOST_BYTES} bytes")
+    return Problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes")

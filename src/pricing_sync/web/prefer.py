@@ -12,14 +12,14 @@ _PREFERENCE = re.compile(r'\s*([a-z-]+)\s*(?:=\s*"?([^";]*)"?\s*)?(?:;.*)?', re.
 _WHOLE = re.compile("[0-9]{1,9}")
 
 
-class Patience(NamedTuple):
+class WaitPreference(NamedTuple):
     """How long to wait, and the preferences that this follows."""
 
     wait_seconds: float
     applied: str
 
 
-def patience(headers: Iterable[str], default_seconds: float) -> Patience:
+def wait_preference(headers: Iterable[str], default_seconds: float) -> WaitPreference:
     """How long whoever sent these headers wants to wait. Of a preference said twice, the first
     counts; one that makes no sense does not count at all."""
     said: dict[str, str] = {}
@@ -32,4 +32,4 @@ def patience(headers: Iterable[str], default_seconds: float) -> Patience:
     if _WHOLE.fullmatch(wait):
         seconds = min(int(wait), LONGEST_WAIT_SECONDS)
         applied.append(f"wait={seconds}")
-    return Patience(seconds, ", ".join(applied))
+    return WaitPreference(seconds, ", ".join(applied))

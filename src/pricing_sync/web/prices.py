@@ -32,7 +32,7 @@ _Entry: TypeAlias = Price | tuple[ModelState, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class _Freshness:
     """What the database says beside the prices."""
 
     #: When each provider was last read.
@@ -52,11 +52,14 @@ def list_prices(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The prices by provider and model, the currency per million units."""
-    entries, beside = _found(pricing, provider, model, at, known_at)
+    entries, freshness = _found(pricing, provider, model, at, known_at)
     after, now = _read_cursor(cursor), datetime.now(UTC)
     found = [entry for entry in entries if _key(entry) > after]
     shown = page(
-        found, limit, lambda entry: "/".join(_key(entry)), lambda entry: _told(entry, beside, now)
+        found,
+        limit,
+        lambda entry: "/".join(_key(entry)),
+        lambda entry: _price_record(entry, freshness, now),
     )
     return shown | {"stale_since": json_instant(pricing.stale_since)}
 
@@ -85,10 +88,10 @@ def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
 ) -> dict[str, Any]:
     """The price of one model. `rates` is null, and `reason` says why, where there is none."""
-    found, beside = _found(pricing, provider, model, at, known_at)
+    found, freshness = _found(pricing, provider, model, at, known_at)
     if not found:
         raise UnknownName(f"{provider}: {model}: not in the ledger")
-    told = _told(found[0], beside, datetime.now(UTC))
+    told = _price_record(found[0], freshness, datetime.now(UTC))
     return told | {"stale_since": json_instant(pricing.stale_since)}
 
 
@@ -98,25 +101,27 @@ def _found(
     model: str | None,
     at: datetime | None,
     known_at: datetime | None,
-) -> tuple[list[_Entry], _Beside]:
+) -> tuple[list[_Entry], _Freshness]:
     """What there is, sorted by provider and model."""
     if at is not None or known_at is not None:
         past: list[_Entry] = [*pricing.prices(provider, model, at=at, known_at=known_at)]
-        return past, _Beside(pricing.store.latest_successes())
+        return past, _Freshness(pricing.store.latest_successes())
     found: list[_Entry] = [*prices_now(pricing, provider, model)]
-    beside = _beside(pricing, provider, model)
+    freshness = _read_freshness(pricing, provider, model)
     priced = {_key(entry) for entry in found}
     # A person may have priced what the provider says nothing readable of.
-    found += [entry for entry in beside.cardless if _key(entry) not in priced]
-    return sorted(found, key=_key), beside
+    found += [entry for entry in freshness.cardless if _key(entry) not in priced]
+    return sorted(found, key=_key), freshness
 
 
-def _beside(pricing: PricingSync, provider: str | None, model: str | None) -> _Beside:
+def _read_freshness(pricing: PricingSync, provider: str | None, model: str | None) -> _Freshness:
     """Nothing while the database cannot be read: the last prices are served without it."""
     try:
-        return _Beside(pricing.store.latest_successes(), pricing.without_card(provider, model))
+        return _Freshness(
+            pricing.store.latest_successes(), pricing.models_without_card(provider, model)
+        )
     except StoreError:
-        return _Beside()
+        return _Freshness()
 
 
 def _key(entry: _Entry) -> tuple[str, str]:
@@ -129,8 +134,8 @@ def _read_cursor(cursor: str | None) -> tuple[str, str]:
     return provider, model
 
 
-def _told(entry: _Entry, beside: _Beside, now: datetime) -> dict[str, Any]:
+def _price_record(entry: _Entry, freshness: _Freshness, now: datetime) -> dict[str, Any]:
     """A price, and how old the knowledge is that it comes from."""
     record = price_record(entry) if isinstance(entry, Price) else cardless_record(*entry)
-    read_at = beside.reads.get(record["provider"])
+    read_at = freshness.reads.get(record["provider"])
     return record | {"read_at": json_instant(read_at), "age_seconds": age_seconds(read_at, now)}

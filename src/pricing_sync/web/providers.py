@@ -46,7 +46,7 @@ class _Facts:
             store.held_counts(),
             store.latest_successes(),
             store.failing(),
-            store.queue.dues(),
+            store.queue.due_times(),
             datetime.now(UTC),
         )
 
@@ -64,7 +64,7 @@ def get_provider(pricing: Pricing, provider: str) -> dict[str, Any]:
     """One provider."""
     facts = _Facts.of(pricing.store)
     if provider not in facts.counts:
-        pricing.reach.provider(provider)
+        pricing.access.provider(provider)
     return _record(pricing, facts, provider)
 
 
@@ -82,7 +82,7 @@ def list_models(
     """Every model that a provider ever listed, and what is known of it."""
     entries = model_entries(pricing, provider)
     if not entries:
-        pricing.reach.provider(provider)
+        pricing.access.provider(provider)
     wanted = q.lower()
     found = (
         entry
@@ -142,14 +142,14 @@ def _plan(plan: Plan) -> dict[str, Any]:
 def _reached(pricing: PricingSync, name: str) -> dict[str, Any]:
     """Who it is and whether it could be asked; never with what key."""
     try:
-        provider = pricing.reach.provider(name)
+        provider = pricing.access.provider(name)
     except UnknownName:
         # The ledger outlives a provider that somebody brought and took away again.
         return {"name": name, "source": None, "key_set": None, "missing_variables": []}
-    has_key = pricing.reach.access(provider).key is not None
+    has_key = pricing.access.credentials(provider).key is not None
     return {
         "name": provider.name,
         "source": provider.source.value,
         "key_set": has_key if provider.key else None,
-        "missing_variables": pricing.reach.missing_variables(provider),
+        "missing_variables": pricing.access.missing_variables(provider),
     }

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PricingSyncError
-from pricing_sync.web.access import Access, Scope
+from pricing_sync.web.access import Scope, TokenAuth
 from pricing_sync.web.limits import limited
 from pricing_sync.web.problems import problem_of
 from pricing_sync.web.shapes import Problem
@@ -25,7 +25,7 @@ _E = TypeVar("_E", bound=Endpoint)
 
 _PRICING = "pricing_sync"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-# For the document alone: the header is checked before FastAPI reads anything, in `Access`.
+# For the document alone: the header is checked before FastAPI reads anything, in `TokenAuth`.
 _BEARER = HTTPBearer(
     scheme_name="bearer", auto_error=False, description="The admin token, or to read that for it."
 )
@@ -101,7 +101,7 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
 
 def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[APIRoute]:
     """The class of routes that ask who it is before anything else is done."""
-    access = Access(pricing.settings)
+    access = TokenAuth(pricing.settings)
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> _Handler:

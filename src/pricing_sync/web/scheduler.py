@@ -11,7 +11,7 @@ from pydantic import Field, StrictBool
 
 from pricing_sync.changes.run import run_summary
 from pricing_sync.web.access import Scope
-from pricing_sync.web.prefer import patience
+from pricing_sync.web.prefer import wait_preference
 from pricing_sync.web.requests import Name, Wanted
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.shapes import Status, Triggered
@@ -54,14 +54,14 @@ async def trigger_sync(
 ) -> dict[str, Any]:
     """Read providers now, and wait a while for the run to end."""
     asked = wanted or TriggerRequest()
-    wait = patience(prefer or (), pricing.settings.trigger_wait_seconds)
+    wait = wait_preference(prefer or (), pricing.settings.trigger_wait_seconds)
     run, merged = await pricing.trigger(asked.providers, dry_run=asked.dry_run, started_by="api")
     run, readings = await pricing.wait(run.id, wait.wait_seconds)
     if wait.applied:
         response.headers["Preference-Applied"] = wait.applied
     if run.finished_at is not None:
         # Whoever asks next finds what was read.
-        await asyncio.to_thread(pricing.forget_book)
+        await asyncio.to_thread(pricing.refresh_book)
     else:
         response.status_code = 202
         response.headers["Location"] = urljoin(_path(request), f"../runs/{run.id}")

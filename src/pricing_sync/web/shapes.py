@@ -14,13 +14,13 @@ Instant: TypeAlias = Annotated[
 ]
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """The base of all of them."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Problem(Shape):
+class Problem(Schema):
     """An error (RFC 9457)."""
 
     type: str = Field(examples=["about:blank"])
@@ -30,12 +30,12 @@ class Problem(Shape):
     errors: list[dict[str, Any]] = Field(default=[], description="Of a request: where and why.")
 
 
-class LastSync(Shape):
+class LastSync(Schema):
     timestamp: Instant
     seconds_ago: int
 
 
-class NextSync(Shape):
+class NextSync(Schema):
     timestamp: Instant
     seconds_until: int
     is_retry: bool
@@ -43,13 +43,13 @@ class NextSync(Shape):
     plan: str = Field(description="By which it is due.")
 
 
-class Active(Shape):
+class Active(Schema):
     provider: str
     run_id: str
     state: str = Field(examples=["reading"])
 
 
-class Status(Shape):
+class Status(Schema):
     """The state of the schedule."""
 
     enabled: bool
@@ -64,7 +64,7 @@ class Status(Shape):
     at: Instant
 
 
-class ReadingSummary(Shape):
+class ReadingSummary(Schema):
     """What became of one provider in a run."""
 
     status: str = Field(examples=["success", "failed", "cancelled"])
@@ -78,7 +78,7 @@ class ReadingSummary(Shape):
     dry_run: bool
 
 
-class RunSummary(Shape):
+class RunSummary(Schema):
     """A run, ended or not."""
 
     status: str = Field(examples=["running", "success", "partial", "failed"])
@@ -108,28 +108,28 @@ class RunState(RunSummary):
     )
 
 
-class Page(Shape, Generic[T]):
+class Page(Schema, Generic[T]):
     """Part of a list."""
 
     items: list[T]
     next: str | None = Field(description="The cursor of the page after this one.")
 
 
-class ModelCounts(Shape):
+class ModelCounts(Schema):
     priced: int
     unpriced: int
     unreadable: int
     missing: int
 
 
-class LastError(Shape):
+class LastError(Schema):
     at: Instant
     kind: str | None
     message: str | None
     run_id: str
 
 
-class Plan(Shape):
+class Plan(Schema):
     """When a provider is read."""
 
     every: str | None
@@ -139,7 +139,7 @@ class Plan(Shape):
     dry_run: bool
 
 
-class ProviderState(Shape):
+class ProviderState(Schema):
     """A provider, and how well it can be read."""
 
     provider: str
@@ -160,7 +160,7 @@ class ProviderState(Shape):
     missing_variables: list[str]
 
 
-class ProviderStates(Shape):
+class ProviderStates(Schema):
     """All of them."""
 
     items: list[ProviderState]
@@ -172,14 +172,14 @@ Rates: TypeAlias = Annotated[
 ]
 
 
-class Conditional(Shape):
+class Conditional(Schema):
     """Rates in place of the base rates, meter by meter, when the condition holds."""
 
     when: dict[str, Any]
     rates: Rates
 
 
-class CardShape(Shape):
+class CardShape(Schema):
     """What a model costs, or why that is not known."""
 
     currency: str | None
@@ -231,7 +231,7 @@ class ModelState(CardShape):
     retired_at: Instant | None
 
 
-class Listing(Shape):
+class Listing(Schema):
     """What a provider says of a model: its rates, or `unpriced` and why."""
 
     rates: Rates | None
@@ -255,7 +255,7 @@ class Card(Listing):
     card: str
 
 
-class History(Shape):
+class History(Schema):
     """Every card of a model."""
 
     provider: str
@@ -263,7 +263,7 @@ class History(Shape):
     items: list[Card]
 
 
-class DecidedChange(Shape):
+class DecidedChange(Schema):
     """A held change, and what became of it."""
 
     id: str
@@ -293,7 +293,7 @@ class HeldChange(DecidedChange):
     digest: str | None
 
 
-class Override(Shape):
+class Override(Schema):
     """A person's rate for one meter."""
 
     id: str
@@ -316,19 +316,19 @@ class ReportedOverride(Override):
     upstream_moved: bool
 
 
-class Overrides(Shape):
+class Overrides(Schema):
     """One for each meter."""
 
     items: list[Override]
 
 
-class ReportedOverrides(Shape):
+class ReportedOverrides(Schema):
     """One for each meter."""
 
     items: list[ReportedOverride]
 
 
-class Announcement(Shape):
+class Announcement(Schema):
     """A move that passes the gate once."""
 
     id: str
@@ -347,13 +347,13 @@ class Announcement(Shape):
     ended_at: Instant | None
 
 
-class Announcements(Shape):
+class Announcements(Schema):
     """All of them."""
 
     items: list[Announcement]
 
 
-class Model(Shape):
+class Model(Schema):
     """A model as OpenRouter lists it."""
 
     id: str
@@ -366,19 +366,19 @@ class Model(Shape):
     )
 
 
-class Models(Shape):
+class Models(Schema):
     """A list as OpenRouter's."""
 
     data: list[Model]
 
 
-class Health(Shape):
+class Health(Schema):
     """The process answers."""
 
     status: str
 
 
-class Ready(Shape):
+class Ready(Schema):
     """Whether the database answers, and how old the oldest knowledge is."""
 
     ready: bool

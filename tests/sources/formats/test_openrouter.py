@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -268,7 +268,7 @@ BASE = {Meter.INPUT: Rate(10**9), Meter.OUTPUT: Rate(10**10)}
 
 
 def dearer(when: When, meter: Meter = Meter.INPUT) -> RateCard:
-    return RateCard(BASE, (Conditional(when, {meter: Rate(5 * 10**9)}),))
+    return RateCard(BASE, (ConditionalRates(when, {meter: Rate(5 * 10**9)}),))
 
 
 def read_back(pricing: Any, model: str = "a/b") -> Listing:
@@ -333,7 +333,7 @@ def test_conditions_are_read_back_as_they_were_written(when: When, written: dict
         RateCard(BASE, currency="CNY"),
         RateCard(BASE | {Meter.SECOND: Rate(1)}),
         RateCard({Meter.CHARACTER: Rate(1)}),
-        RateCard({}, (Conditional(When(min_input_tokens=9), BASE),)),
+        RateCard({}, (ConditionalRates(When(min_input_tokens=9), BASE),)),
         RateCard({Meter.INPUT: Rate(7), Meter.IMAGE: Rate(7)}),
         dearer(When(hours=(0, 60), time_zone="Asia/Shanghai")),
         dearer(When(weekdays=frozenset({1}), time_zone="Asia/Shanghai")),

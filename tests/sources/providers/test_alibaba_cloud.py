@@ -9,7 +9,7 @@ import pytest
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -131,10 +131,10 @@ def test_ranges_are_conditions_and_not_the_first_row() -> None:
     assert listing == RateCard(
         {Meter.INPUT: usd(1200), Meter.OUTPUT: usd(6000)},
         (
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=32_001), {Meter.INPUT: usd(2400), Meter.OUTPUT: usd(12000)}
             ),
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=128_001), {Meter.INPUT: usd(3000), Meter.OUTPUT: usd(15000)}
             ),
         ),
@@ -200,13 +200,13 @@ def test_batches_are_a_service_tier_in_every_range() -> None:
     assert listing == RateCard(
         {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)},
         (
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=32_001), {Meter.INPUT: usd(2000), Meter.OUTPUT: usd(8000)}
             ),
-            Conditional(
+            ConditionalRates(
                 When(service_tier="batch"), {Meter.INPUT: usd(500), Meter.OUTPUT: usd(2000)}
             ),
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=32_001, service_tier="batch"),
                 {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)},
             ),

@@ -10,7 +10,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -72,7 +72,7 @@ def test_the_recorded_excerpt_in_cents() -> None:
             Meter.CACHE_READ: Rate(100_000_000),
         },
         (
-            Conditional(
+            ConditionalRates(
                 When(service_tier="flex"),
                 {
                     Meter.INPUT: Rate(1_040_000_000),
@@ -80,7 +80,7 @@ def test_the_recorded_excerpt_in_cents() -> None:
                     Meter.CACHE_READ: Rate(80_000_000),
                 },
             ),
-            Conditional(
+            ConditionalRates(
                 When(service_tier="priority"),
                 {
                     Meter.INPUT: Rate(1_950_000_000),
@@ -144,7 +144,7 @@ def test_a_discount_is_taken_off_everything() -> None:
         Meter.OUTPUT: Rate(5_600_000_000),
         Meter.CACHE_READ: Rate(140_000_000),
     }
-    override = Conditional(When(service_tier="priority"), priority)
+    override = ConditionalRates(When(service_tier="priority"), priority)
     assert RateCard(base, (override,)) == listing
 
 

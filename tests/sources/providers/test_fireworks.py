@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Meter,
     Rate,
     RateCard,
@@ -26,7 +26,7 @@ from pricing_sync.sources.providers.fireworks import PROVIDER
 from recorded import needs_samples, sample
 
 CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)})
-PRIORITY = Conditional(
+PRIORITY = ConditionalRates(
     When(service_tier="priority"),
     {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(8_000_000_000)},
 )
@@ -60,7 +60,7 @@ def test_the_recorded_list() -> None:
             Meter.OUTPUT: Rate(15_000_000_000),
         },
         (
-            Conditional(
+            ConditionalRates(
                 When(service_tier="priority"),
                 {
                     Meter.INPUT: Rate(3_750_000_000),

@@ -9,7 +9,7 @@ import pytest
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -78,7 +78,7 @@ def test_the_recorded_text_pricing() -> None:
             Meter.OUTPUT: Rate(15_000_000_000),
         },
         (
-            Conditional(
+            ConditionalRates(
                 When(service_tier="flex"),
                 {
                     Meter.INPUT: Rate(1_250_000_000),
@@ -86,7 +86,7 @@ def test_the_recorded_text_pricing() -> None:
                     Meter.OUTPUT: Rate(7_500_000_000),
                 },
             ),
-            Conditional(
+            ConditionalRates(
                 When(service_tier="priority"),
                 {
                     Meter.INPUT: Rate(5_000_000_000),
@@ -94,7 +94,7 @@ def test_the_recorded_text_pricing() -> None:
                     Meter.OUTPUT: Rate(30_000_000_000),
                 },
             ),
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=272_001),
                 {
                     Meter.INPUT: Rate(5_000_000_000),
@@ -102,7 +102,7 @@ def test_the_recorded_text_pricing() -> None:
                     Meter.OUTPUT: Rate(22_500_000_000),
                 },
             ),
-            Conditional(
+            ConditionalRates(
                 When(min_input_tokens=272_001, service_tier="flex"),
                 {
                     Meter.INPUT: Rate(2_500_000_000),

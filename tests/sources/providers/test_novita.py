@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -41,7 +41,7 @@ def one(input_: Any = 0, output: Any = 0, **fields: Any) -> Listing:
     return answer({"status": 1, **row, **fields}).listings["m"]
 
 
-def card(input_: int, output: int, *overrides: Conditional) -> RateCard:
+def card(input_: int, output: int, *overrides: ConditionalRates) -> RateCard:
     return RateCard({Meter.INPUT: Rate(input_), Meter.OUTPUT: Rate(output)}, overrides)
 
 
@@ -150,11 +150,11 @@ def test_tiers_are_in_order_whatever_theirs() -> None:
     expected = card(
         1_000_000_000,
         2_000_000_000,
-        Conditional(
+        ConditionalRates(
             When(min_input_tokens=524_288),
             {Meter.INPUT: Rate(3_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)},
         ),
-        Conditional(
+        ConditionalRates(
             When(min_input_tokens=900_000),
             {Meter.INPUT: Rate(5_000_000_000), Meter.OUTPUT: Rate(6_000_000_000)},
         ),

@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -91,7 +91,7 @@ def test_long_requests_are_above_the_threshold() -> None:
         "output": usd(5.67),
         "cache_input": usd(0.45),
     }
-    long = Conditional(
+    long = ConditionalRates(
         When(min_input_tokens=200_001),
         {
             Meter.INPUT: Rate(2_830_000_000),

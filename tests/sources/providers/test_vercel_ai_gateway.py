@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -76,7 +76,7 @@ def test_the_example_of_the_documentation() -> None:
                 Meter.CACHE_WRITE: Rate(2_000_000_000),
             },
             (
-                Conditional(
+                ConditionalRates(
                     When(min_input_tokens=200_001),
                     {
                         Meter.INPUT: Rate(4_000_000_000),
@@ -97,8 +97,8 @@ def test_tiers_ascend_and_are_merged() -> None:
         input_tiers=tiers((256_001, "0.000008"), (0, "0.000002"), (128_001, "0.000004")),
         output_tiers=tiers((0, "0.000012"), (256_001, "0.000024")),
     )
-    middle = Conditional(When(min_input_tokens=128_001), {Meter.INPUT: Rate(4_000_000_000)})
-    last = Conditional(
+    middle = ConditionalRates(When(min_input_tokens=128_001), {Meter.INPUT: Rate(4_000_000_000)})
+    last = ConditionalRates(
         When(min_input_tokens=256_001),
         {Meter.INPUT: Rate(8_000_000_000), Meter.OUTPUT: Rate(24_000_000_000)},
     )
@@ -108,7 +108,7 @@ def test_tiers_ascend_and_are_merged() -> None:
 def test_the_first_tier_is_the_base() -> None:
     """It has no `min` in some rows, and some rows have the tiers alone."""
     first = [{"cost": "0.000001", "max": 64_000}, {"cost": "0.000002", "min": 64_000}]
-    long = Conditional(When(min_input_tokens=64_000), {Meter.CACHE_READ: Rate(2_000_000_000)})
+    long = ConditionalRates(When(min_input_tokens=64_000), {Meter.CACHE_READ: Rate(2_000_000_000)})
     expected = RateCard({**BASE, Meter.CACHE_READ: Rate(1_000_000_000)}, (long,))
     assert expected == one(input_cache_read_tiers=first)
 
@@ -181,15 +181,15 @@ def test_service_tiers_are_conditions() -> None:
     assert RateCard(
         BASE,
         (
-            Conditional(
+            ConditionalRates(
                 When(service_tier="flex"),
                 {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(6_000_000_000)},
             ),
-            Conditional(
+            ConditionalRates(
                 When(service_tier="flex", min_input_tokens=272_001),
                 {Meter.INPUT: Rate(2_000_000_000)},
             ),
-            Conditional(When(service_tier="priority"), {Meter.INPUT: Rate(4_000_000_000)}),
+            ConditionalRates(When(service_tier="priority"), {Meter.INPUT: Rate(4_000_000_000)}),
         ),
     ) == one(service_tiers={"flex": flex, "priority": priority})
 

@@ -10,7 +10,7 @@ import pytest
 from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
     Answer,
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
@@ -41,7 +41,7 @@ REASONING = RateCard(
         Meter.OUTPUT: Rate(8_000_000_000),
     },
     (
-        Conditional(
+        ConditionalRates(
             When(min_input_tokens=128_000),
             {Meter.INPUT: Rate(4_000_000_000), Meter.OUTPUT: Rate(16_000_000_000)},
         ),
@@ -118,7 +118,7 @@ def test_a_search_is_counted_in_the_same_unit() -> None:
 
 def test_long_context_begins_at_the_threshold() -> None:
     """At or above it. A meter at zero there has its standard price."""
-    expected = Conditional(When(min_input_tokens=200_000), {Meter.INPUT: Rate(4_000_000_000)})
+    expected = ConditionalRates(When(min_input_tokens=200_000), {Meter.INPUT: Rate(4_000_000_000)})
     assert RateCard(BASE, (expected,)) == one(
         prompt_text_token_price_long_context=40_000,
         completion_text_token_price_long_context=0,

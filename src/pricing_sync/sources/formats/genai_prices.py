@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -189,7 +189,7 @@ def _minute(raw: Raw, where: str) -> int:
     return int(match[1]) * 60 + int(match[2])
 
 
-def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[Conditional]:
+def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[ConditionalRates]:
     """The prices of other ways to be served, which replace the standard ones meter by meter."""
     variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
     for variant in variants:
@@ -205,16 +205,16 @@ def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[Conditio
 
 def _conditional(
     entry: Mapping[str, Raw], when: When, ignored: Counter[str]
-) -> Iterator[Conditional]:
+) -> Iterator[ConditionalRates]:
     flat, tiers = _prices(entry, when, ignored)
     if flat:
-        yield Conditional(when, flat)
+        yield ConditionalRates(when, flat)
     yield from tiers
 
 
 def _prices(
     entry: Mapping[str, Raw], when: When, ignored: Counter[str]
-) -> tuple[dict[Meter, Rate], list[Conditional]]:
+) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
     """The flat rates of an entry, and those of longer contexts, shortest first."""
     prices = nested(entry.get("prices", ABSENT), dict[str, Raw], "prices") or {}
     flat: dict[str, Raw] = {}
@@ -224,7 +224,7 @@ def _prices(
         if bytes(raw).startswith(b"{") and key in _RATES:
             flat[key] = _split(raw, key, tiers)
     return _read(flat, ignored), [
-        Conditional(replace(when, min_input_tokens=start + 1), _read(tiers[start], ignored))
+        ConditionalRates(replace(when, min_input_tokens=start + 1), _read(tiers[start], ignored))
         for start in sorted(tiers)
     ]
 

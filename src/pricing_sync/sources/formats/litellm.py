@@ -15,7 +15,7 @@ from dataclasses import replace
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -203,7 +203,7 @@ def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:
 
 def _flat(
     prices: Mapping[str, Raw], owner: str, ignored: Counter[str]
-) -> tuple[dict[Meter, Rate], list[Conditional]]:
+) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
     """The base rates, and those that a key's suffix makes conditional."""
     groups: dict[When, dict[str, Raw]] = {}
     for key, raw in prices.items():
@@ -212,7 +212,7 @@ def _flat(
         groups.setdefault(when, {})[match["field"] if match else key] = raw
     base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
     overrides = [
-        Conditional(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
+        ConditionalRates(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
         for when in sorted(groups, key=_order)
     ]
     return base, [override for override in overrides if override.rates]
@@ -267,15 +267,15 @@ def _search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
 def _tiered(
     base: Mapping[Meter, Rate],
     tiers: list[dict[str, Raw]],
-    overrides: list[Conditional],
+    overrides: list[ConditionalRates],
     ignored: Counter[str],
-) -> tuple[dict[Meter, Rate], list[Conditional]]:
+) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
     """The rates of `tiered_pricing`: each tier is billed to the whole request, from above its lower
     bound to its upper bound, and the last one has no end."""
     if overrides:
         raise BadAmount("tiered_pricing: beside conditional prices, with no rule which wins")
     first: dict[Meter, Rate] = {}
-    higher: list[Conditional] = []
+    higher: list[ConditionalRates] = []
     end = 0
     for index, tier in enumerate(tiers):
         where = f"tiered_pricing[{index}]"
@@ -285,7 +285,7 @@ def _tiered(
         end = stop
         named = without_zeros(_block(tier, ("range",), ignored, where))
         if start:
-            higher.append(Conditional(When(min_input_tokens=start + 1), named))
+            higher.append(ConditionalRates(When(min_input_tokens=start + 1), named))
         else:
             first = named
     return {**base, **first}, higher
@@ -299,7 +299,7 @@ def _range(tier: Mapping[str, Raw], where: str) -> tuple[int, int]:
     return read[0], read[1]
 
 
-def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[Conditional]:
+def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[ConditionalRates]:
     """The rates of certain hours. They replace whatever would apply, so they come last."""
     where = "off_peak_pricing"
     block = nested(prices.get(where, ABSENT), dict[str, Raw], where)
@@ -314,7 +314,9 @@ def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[Conditio
         raise BadAmount(f"{where}: no hours, or no price in them")
     told = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone")
     zone = "UTC" if told is None else told
-    return [Conditional(when, named) for window in windows for when in _window(window, zone, where)]
+    return [
+        ConditionalRates(when, named) for window in windows for when in _window(window, zone, where)
+    ]
 
 
 def _block(

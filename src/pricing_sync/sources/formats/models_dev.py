@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -106,7 +106,7 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
     )
 
 
-def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
     """The rates of longer contexts, shortest first.
 
     `context_over_200k` repeats the tiers for old readers, at 200,000 whatever the tier's own size
@@ -122,7 +122,9 @@ def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditio
     return (_above(200_000, legacy, ignored, where),)
 
 
-def _tiers(tiers: Sequence[Mapping[str, Raw]], ignored: Counter[str]) -> tuple[Conditional, ...]:
+def _tiers(
+    tiers: Sequence[Mapping[str, Raw]], ignored: Counter[str]
+) -> tuple[ConditionalRates, ...]:
     sizes = [_size(tier, f"cost.tiers[{index}]") for index, tier in enumerate(tiers)]
     if len(set(sizes)) < len(sizes):
         raise BadAmount(f"cost.tiers: {sizes} name one size twice")
@@ -140,7 +142,9 @@ def _size(tier: Mapping[str, Raw], where: str) -> int:
     return size
 
 
-def _above(size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: str) -> Conditional:
+def _above(
+    size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: str
+) -> ConditionalRates:
     """The rates of requests with more input tokens than *size*.
 
     The documentation says that a tier's size is "the threshold where that band starts". opencode,
@@ -150,6 +154,6 @@ def _above(size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: s
     unknown = [key for key in prices if key not in _TIER]
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
-    return Conditional(
+    return ConditionalRates(
         When(min_input_tokens=size + 1), without_zeros(rates(prices, _TIER, ignored, where))
     )

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -144,7 +144,7 @@ def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
     return {}
 
 
-def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
     raw = pricing.get("overrides", ABSENT)
     if not is_named(raw):
         return ()
@@ -155,7 +155,7 @@ def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Condi
     return tuple(_override(entry, index, ignored) for index, entry in enumerate(entries))
 
 
-def _override(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> Conditional:
+def _override(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
     where = f"pricing.overrides[{index}]"
     when = _when(entry, where)
     replaced = rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where) | _image(entry, ignored)
@@ -163,7 +163,7 @@ def _override(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> Co
     unknown = [key for key in entry if key not in FIELDS and key not in _CONDITIONS]
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
-    return Conditional(when, replaced)
+    return ConditionalRates(when, replaced)
 
 
 def _when(entry: Mapping[str, Raw], where: str) -> When:

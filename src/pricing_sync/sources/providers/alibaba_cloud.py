@@ -17,7 +17,7 @@ from itertools import pairwise
 from msgspec import Raw, Struct, field
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -178,7 +178,9 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
     if not standard[0] and not batch[0]:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     overrides = [
-        Conditional(When(min_input_tokens=begin + 1 if begin else None, service_tier=tier), rates)
+        ConditionalRates(
+            When(min_input_tokens=begin + 1 if begin else None, service_tier=tier), rates
+        )
         for tier, sets in ((None, standard), ("batch", batch))
         for begin, rates in zip(begins, sets, strict=True)
         if rates and (begin or tier)

@@ -15,8 +15,8 @@ from decimal import Decimal
 from msgspec import Raw, Struct, field
 
 from pricing_sync.prices.rates import (
-    Coin,
-    Conditional,
+    ConditionalRates,
+    CurrencyUnit,
     Listing,
     Meter,
     Per,
@@ -42,12 +42,12 @@ from pricing_sync.sources.strict_json import (
 )
 
 CENTS: Fields = {
-    "cents_per_input_token": Amount(Meter.INPUT, Per.ONE, Coin.CENT),
-    "cents_per_output_token": Amount(Meter.OUTPUT, Per.ONE, Coin.CENT),
-    "cents_per_input_chars": Amount(Meter.CHARACTER, Per.ONE, Coin.CENT),
-    "cents_per_input_sec": Amount(Meter.SECOND, Per.ONE, Coin.CENT),  # of what is sent
-    "cents_per_output_sec": Amount(Meter.SECOND, Per.ONE, Coin.CENT),  # of what comes back
-    "cents_per_sec": Amount(Meter.SECOND, Per.ONE, Coin.CENT),  # of work
+    "cents_per_input_token": Amount(Meter.INPUT, Per.ONE, CurrencyUnit.CENT),
+    "cents_per_output_token": Amount(Meter.OUTPUT, Per.ONE, CurrencyUnit.CENT),
+    "cents_per_input_chars": Amount(Meter.CHARACTER, Per.ONE, CurrencyUnit.CENT),
+    "cents_per_input_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of what is sent
+    "cents_per_output_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of what comes back
+    "cents_per_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of work
     # Read below, or words about the prices.
     **dict.fromkeys(
         (
@@ -184,7 +184,7 @@ def _caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, 
     return found
 
 
-def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Conditional]:
+def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[ConditionalRates]:
     """The service tiers, which multiply every rate."""
     found = []
     for tier in ("flex", "priority"):
@@ -192,7 +192,7 @@ def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Condi
         by = _multiple(pricing.get(f"rate_per_service_tier_{tier}", ABSENT), where)
         if by is not None:
             named = {meter: _times(rate, by, where) for meter, rate in base.items()}
-            found.append(Conditional(When(service_tier=tier), named))
+            found.append(ConditionalRates(When(service_tier=tier), named))
     return found
 
 

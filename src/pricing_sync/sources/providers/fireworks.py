@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct, field
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -102,7 +102,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     if not named:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     if row.serverless_mode == "priority":
-        return RateCard({}, (Conditional(When(service_tier="priority"), named),))
+        return RateCard({}, (ConditionalRates(When(service_tier="priority"), named),))
     return RateCard(named)
 
 

@@ -6,7 +6,7 @@ below holds what two other catalogs, LiteLLM 1.109.1 (2026-10) and, for Gemini, 
 it bears LiteLLM's date, not that of a visit to the page.
 """
 
-from pricing_sync.prices.rates import Conditional, Meter, Per, Rate, RateCard, Rates, When
+from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, When
 from pricing_sync.sources.provider import Curated
 from pricing_sync.sources.providers.catalog import catalog_provider
 
@@ -28,7 +28,7 @@ PROVIDER = catalog_provider(
         cards={
             "gemini-2.5-pro": RateCard(
                 _rates(input="1.25", output="10", cache_read="0.125"),
-                (Conditional(_LONG, _rates(input="2.50", output="15", cache_read="0.25")),),
+                (ConditionalRates(_LONG, _rates(input="2.50", output="15", cache_read="0.25")),),
             ),
             "gemini-2.5-flash": RateCard(
                 _rates(input="0.30", output="2.50", cache_read="0.03", input_audio="1.00")
@@ -44,7 +44,7 @@ PROVIDER = catalog_provider(
             ),
             "gemini-3.1-pro-preview": RateCard(
                 _rates(input="2.00", output="12", cache_read="0.20"),
-                (Conditional(_LONG, _rates(input="4.00", output="18", cache_read="0.40")),),
+                (ConditionalRates(_LONG, _rates(input="4.00", output="18", cache_read="0.40")),),
             ),
             "gemini-embedding-001": RateCard(_rates(input="0.15")),
             "claude-haiku-4-5@20251001": RateCard(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct, field
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -141,7 +141,7 @@ def _quoted(published: Rates) -> dict[Meter, Rate]:
 
 def _text(
     text: _TextPricing, ignored: Counter[str]
-) -> tuple[dict[Meter, Rate], tuple[Conditional, ...]]:
+) -> tuple[dict[Meter, Rate], tuple[ConditionalRates, ...]]:
     """The default rates for short requests, and the overrides: all short ones, then all long ones,
     because a long request in a tier without long rates is billed at the default tier's."""
     if (text.version, text.currency, text.unit) != (1, "USD", "million_tokens"):
@@ -160,11 +160,13 @@ def _text(
         for name, bands in tiers
         if bands.long
     ]
-    overrides = [Conditional(When(service_tier=tier), _quoted(said)) for tier, said in short[1:]]
+    overrides = [
+        ConditionalRates(When(service_tier=tier), _quoted(said)) for tier, said in short[1:]
+    ]
     if long:
         above = _threshold(text)
         overrides += [
-            Conditional(When(min_input_tokens=above, service_tier=tier), _quoted(said))
+            ConditionalRates(When(min_input_tokens=above, service_tier=tier), _quoted(said))
             for tier, said in long
         ]
     return short[0][1], tuple(overrides)

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Coin,
-    Conditional,
+    ConditionalRates,
+    CurrencyUnit,
     Listing,
     Meter,
     Per,
@@ -47,7 +47,7 @@ METERS = {
     "input_cache_write": Meter.CACHE_WRITE,
 }
 WHOLE: Fields = {
-    f"{key}.price_per_m": Amount(meter, Per.MILLION, Coin.TEN_THOUSANDTH)
+    f"{key}.price_per_m": Amount(meter, Per.MILLION, CurrencyUnit.TEN_THOUSANDTH)
     for key, meter in METERS.items()
 }
 # The same prices again, in dollars. If they ever differ, one unit is not what we think it is, and
@@ -100,7 +100,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         if _begins(tier) <= 1:
             told.append(said)
         else:
-            overrides.append(Conditional(When(min_input_tokens=_begins(tier)), said))
+            overrides.append(ConditionalRates(When(min_input_tokens=_begins(tier)), said))
     named = _agreed(told)
     if not named:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")

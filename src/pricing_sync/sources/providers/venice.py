@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -112,7 +112,7 @@ def _dollars(raw: Raw, where: str) -> Raw:
     return price.usd if price else ABSENT
 
 
-def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
     """The rates of long requests."""
     where = "pricing.extended"
     extended = nested(pricing.get("extended", ABSENT), dict[str, Raw], where)
@@ -123,7 +123,7 @@ def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Condit
         raise BadAmount(f"{where}: no context_token_threshold")
     named = _usd(extended, TOKENS, ignored, where)
     # Strict: for more tokens of input than the threshold (Venice, 2026-10).
-    return (Conditional(When(min_input_tokens=threshold + 1), named),) if named else ()
+    return (ConditionalRates(When(min_input_tokens=threshold + 1), named),) if named else ()
 
 
 PROVIDER = Provider(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
-    Conditional,
+    ConditionalRates,
     Listing,
     Meter,
     Per,
@@ -96,7 +96,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         if named.setdefault(meter, first) != first:
             raise BadAmount(f"{meter}: {named[meter]} per million, and {first} in the first tier")
     if named:
-        long = [Conditional(When(min_input_tokens=at), tiers[at]) for at in sorted(tiers)]
+        long = [ConditionalRates(When(min_input_tokens=at), tiers[at]) for at in sorted(tiers)]
         return RateCard(named, (*long, *_service_tiers(pricing, ignored)))
     if row.type not in (None, "language", "embedding"):
         return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
@@ -119,7 +119,7 @@ def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
     return found
 
 
-def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterator[Conditional]:
+def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterator[ConditionalRates]:
     """The rates of the service tiers, each first for all requests and then for long ones.
 
     Two independent readers agree on the shape, and one on the threshold being the last token that
@@ -132,13 +132,13 @@ def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterato
             ignored[f"{where}.{name}"] += 1
             continue
         long = nested(told.pop("long_context", ABSENT), dict[str, Raw], where)
-        yield Conditional(When(service_tier=name), _above_zero(told, ignored))
+        yield ConditionalRates(When(service_tier=name), _above_zero(told, ignored))
         if long is not None:
             threshold = whole(long.pop("threshold", ABSENT), where)
             if threshold is None:
                 raise BadAmount(f"{where}.{name}.long_context: no threshold")
             when = When(service_tier=name, min_input_tokens=threshold + 1)
-            yield Conditional(when, _above_zero(long, ignored))
+            yield ConditionalRates(when, _above_zero(long, ignored))
 
 
 def _above_zero(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:

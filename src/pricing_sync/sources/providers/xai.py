@@ -14,8 +14,8 @@ from msgspec import Raw, Struct
 from msgspec.json import decode
 
 from pricing_sync.prices.rates import (
-    Coin,
-    Conditional,
+    ConditionalRates,
+    CurrencyUnit,
     Listing,
     Meter,
     Per,
@@ -45,7 +45,7 @@ from pricing_sync.sources.strict_json import (
 
 
 def _cents(meter: Meter) -> Amount:
-    return Amount(meter, Per.HUNDRED_MILLION, Coin.CENT)
+    return Amount(meter, Per.HUNDRED_MILLION, CurrencyUnit.CENT)
 
 
 BASE: Fields = {
@@ -133,7 +133,7 @@ def listing(prices: Mapping[str, Raw], ignored: Counter[str]) -> Listing:
     return RateCard(named, _long_context(prices, ignored))
 
 
-def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Conditional, ...]:
+def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
     quoted = {key: raw for key, raw in prices.items() if key in LONG}
     named = without_zeros(rates(quoted, LONG, ignored, "model"))
     if not named:
@@ -142,7 +142,7 @@ def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Con
     if not threshold:
         raise BadAmount(f"{THRESHOLD}: none, though there are prices for long contexts")
     # "At or above" in the reference, and "≥ 200k" on the page of prices. Read 2026-10.
-    return (Conditional(When(min_input_tokens=threshold), named),)
+    return (ConditionalRates(When(min_input_tokens=threshold), named),)
 
 
 def check(body: bytes) -> None:
