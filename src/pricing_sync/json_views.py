@@ -38,7 +38,7 @@ def price_record(price: Price) -> dict[str, Any]:
         record |= {
             "currency": listing.currency,
             "rates": write_rates(listing.rates),
-            "overrides": write_conditional_rates(listing.overrides),
+            "overrides": write_conditional_rates(listing.conditional_rates),
         }
     else:
         record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}

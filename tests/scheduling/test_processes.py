@@ -20,7 +20,7 @@ from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.store import Store, open_store
 
-_TESTS = str(Path(__file__).parent)
+_TESTS = str(Path(__file__).parents[1])
 
 # Ticks by a clock of ours: all processes have the same second, and race in it.
 _TICKING = """

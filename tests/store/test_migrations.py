@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -44,6 +45,31 @@ def test_migrating_again_does_nothing(tmp_path: Path) -> None:
     with connect(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as store:
         assert [version for version, _ in migrations()] == store.migrate()
         assert [] == store.migrate()
+
+
+def test_a_change_that_the_old_rule_held_names_the_new_one(tmp_path: Path) -> None:
+    """The rule `company` became `neighbours`; other words of a reason stay."""
+    path = tmp_path / "prices.db"
+    with connect(f"sqlite:///{path}", create=True) as store:
+        store.migrate(upto=4)
+    old = '["unit: input: 1 to 1000","company: 5 of 9 are off by a unit","company"]'
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "INSERT INTO pricing_held (id, reading_id, provider, model, kind, reasons, since, state)"
+            " VALUES ('h', 'r', 'acme', 'm', 'added', ?, '2026-01-01T00:00:00.000000Z', 'open')",
+            (old,),
+        )
+    database.close()
+    with connect(f"sqlite:///{path}") as store:
+        store.migrate()
+    with sqlite3.connect(path) as database:
+        (reasons,) = database.execute("SELECT reasons FROM pricing_held").fetchone()
+    database.close()
+    assert [
+        "unit: input: 1 to 1000",
+        "neighbours: 5 of 9 are off by a unit",
+        "neighbours",
+    ] == json.loads(reasons)
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

@@ -328,9 +328,10 @@ def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) 
             assert [
                 ({"min_input_tokens": entry["min_prompt_tokens"] + 1}, _published(entry))
                 for entry in pricing.get("overrides", ())
-            ] == [(write_when(entry.when), _stored(entry.rates)) for entry in listing.overrides], (
-                price.model
-            )
+            ] == [
+                (write_when(entry.when), _stored(entry.rates))
+                for entry in listing.conditional_rates
+            ], price.model
         assert compared > 320
 
 

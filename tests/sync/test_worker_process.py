@@ -171,7 +171,7 @@ def test_a_process_that_is_killed_takes_nothing_with_it(
 def test_a_host_without_a_guard_around_its_main_program_is_not_run_again(tmp_path: Path) -> None:
     """Processes that begin by importing the main program would start the host a second time."""
     host = tmp_path / "host.py"
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1])
     host.write_text(
         f"import sys; sys.path.insert(0, {tests!r})\n"
         "print('host')\n"

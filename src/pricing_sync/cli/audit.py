@@ -17,7 +17,7 @@ from pricing_sync.gate.audit import MAX_AGE, Finding, Stock, Unloadable
 from pricing_sync.gate.audit import audit as audit_stock
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import load_settings
-from pricing_sync.store import audit as stored
+from pricing_sync.store import raw_ledger
 
 _HOURS = MAX_AGE // timedelta(hours=1)
 
@@ -73,11 +73,11 @@ def audit(
 def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:
     # The usual readers raise at the rows that are looked for here.
     connection = app.store._connection  # noqa: SLF001
-    cards = stored.raw_cards(connection, provider)
+    cards = raw_ledger.raw_cards(connection, provider)
     return Stock(
         cards=cards,
-        overrides=stored.raw_overrides(connection, provider, at=now),
-        overlaps=stored.overlaps(connection, provider),
+        overrides=raw_ledger.raw_overrides(connection, provider, at=now),
+        overlaps=raw_ledger.overlaps(connection, provider),
         read_at=app.store.latest_successes(),
         peers=_peers(app, cards),
     )

@@ -25,11 +25,11 @@ from pricing_sync.gate import Context, Peers, Thresholds
 from pricing_sync.gate import backtest as replayed
 from pricing_sync.gate.audit import Unloadable
 from pricing_sync.gate.backtest import Caught, Judged, Record
-from pricing_sync.gate.configured import thresholds_from
+from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings, load_settings
-from pricing_sync.store import audit as stored
+from pricing_sync.store import raw_ledger
 
 #: Of one provider, for injected faults: enough to tell a share, few enough to wait for.
 _MOST_MODELS = 100
@@ -165,7 +165,7 @@ def _records(file: Path) -> Iterator[Record]:
 def _of_ledger(settings: Settings, provider: str | None) -> _Material:
     with PricingSync(settings, create=False) as app:
         # The store has no other way yet to read everything at once.
-        rows = stored.raw_history(app.store._connection, provider)  # noqa: SLF001
+        rows = raw_ledger.raw_history(app.store._connection, provider)  # noqa: SLF001
         history = [row for row in rows if isinstance(row, Statement)]
         unread = [row for row in rows if isinstance(row, Unloadable)]
         if unread:

@@ -71,7 +71,7 @@ def show_listing(listing: RateCard | Unpriced | None) -> str:
     if isinstance(listing, Unpriced):
         return f"no price ({listing})"
     rates = " ".join(f"{meter} {rate}" for meter, rate in write_rates(listing.rates).items())
-    conditions = len(listing.overrides)
+    conditions = len(listing.conditional_rates)
     more = f" (+{conditions} condition{'s' if conditions > 1 else ''})" if conditions else ""
     return f"{rates} {listing.currency}{more}"
 
@@ -85,7 +85,7 @@ def show_change(old: RateCard | Unpriced | None, new: RateCard | Unpriced | None
         for meter in Meter
         if old.rates.get(meter) != new.rates.get(meter)
     ]
-    if old.overrides != new.overrides:
+    if old.conditional_rates != new.conditional_rates:
         moved.append(f"conditions {_conditions(old)} → {_conditions(new)}")
     if old.currency != new.currency:
         moved.append(f"currency {old.currency} → {new.currency}")
@@ -96,7 +96,7 @@ def _conditions(card: RateCard) -> str:
     return (
         "; ".join(
             f"{plain_parts(write_when(entry.when))}: {plain_parts(write_rates(entry.rates))}"
-            for entry in card.overrides
+            for entry in card.conditional_rates
         )
         or "none"
     )

@@ -392,7 +392,9 @@ def _map_rates(change: Callable[[Rates], Rates], card: RateCard) -> RateCard | N
         spoilt = replace(
             card,
             rates=change(card.rates),
-            overrides=tuple(ConditionalRates(o.when, change(o.rates)) for o in card.overrides),
+            conditional_rates=tuple(
+                ConditionalRates(o.when, change(o.rates)) for o in card.conditional_rates
+            ),
         )
     except ValueError:  # too large for a rate: the reader refuses it before the gate sees it
         return None

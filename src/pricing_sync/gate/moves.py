@@ -61,8 +61,8 @@ def moves(old: RateCard | None, new: RateCard) -> list[Move]:
 def views(card: RateCard) -> Iterator[tuple[When | None, Rates]]:
     """The rates in force without a condition, and under each one taken alone."""
     yield None, card.rates
-    for override in card.overrides:
-        yield override.when, {**card.rates, **override.rates}
+    for conditional in card.conditional_rates:
+        yield conditional.when, {**card.rates, **conditional.rates}
 
 
 def is_free(card: RateCard) -> bool:

@@ -21,7 +21,7 @@ class Rule(StrEnum):
     CURRENCY = "currency"
     CURATED = "differs_from_curated"
     MASS = "mass"
-    NEIGHBOURS = "company"
+    NEIGHBOURS = "neighbours"
     MASS_VANISH = "mass_vanish"
     BAND = "band"
     FROM_ZERO = "from_zero"

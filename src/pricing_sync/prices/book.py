@@ -245,7 +245,7 @@ def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Pric
     return Price(
         provider=newest.provider,
         model=newest.model,
-        listing=override_card(below, rates, newest.currency),
+        listing=apply_overrides(below, rates, newest.currency),
         since=max(newest.since, price.since) if price else newest.since,
         recorded_at=max(newest.recorded_at, price.recorded_at) if price else newest.recorded_at,
         source=Source.OVERRIDE.value,
@@ -253,7 +253,7 @@ def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Pric
     )
 
 
-def override_card(
+def apply_overrides(
     below: RateCard | Unpriced | None, rates: dict[Meter, Rate], currency: str
 ) -> RateCard:
     """A card with a person's rates on top. They are flat: they hold under every condition too."""
@@ -264,6 +264,6 @@ def override_card(
         ConditionalRates(
             entry.when, {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
         )
-        for entry in below.overrides
+        for entry in below.conditional_rates
     )
-    return replace(below, rates={**below.rates, **rates}, overrides=conditional)
+    return replace(below, rates={**below.rates, **rates}, conditional_rates=conditional)

@@ -95,7 +95,7 @@ def write_listing(listing: RateCard | Unpriced) -> dict[str, Any]:
     return {
         "currency": listing.currency,
         "rates": write_rates(listing.rates),
-        "overrides": write_conditional_rates(listing.overrides),
+        "overrides": write_conditional_rates(listing.conditional_rates),
     }
 
 

@@ -53,7 +53,7 @@ def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
     """
     if at.utcoffset() is None:
         raise ValueError(f"{at} has no time zone")
-    if card.overrides or usage.service_tier not in _STANDARD:
+    if card.conditional_rates or usage.service_tier not in _STANDARD:
         rates: Rates = effective_rates(
             card,
             input_tokens=usage.input,
@@ -103,10 +103,10 @@ def effective_rates(
     tier = None if service_tier in _STANDARD else service_tier
     tier_is_named = tier is None
     rates = dict(card.rates)
-    for override in card.overrides:
-        when = override.when
+    for conditional in card.conditional_rates:
+        when = conditional.when
         if _matches(when, input_tokens, at, tier, region):
-            rates.update(override.rates)
+            rates.update(conditional.rates)
             tier_is_named = tier_is_named or when.service_tier == tier
     if not tier_is_named:
         raise NoPrice(f"service tier {tier}: the card names no rates for it")

@@ -194,12 +194,12 @@ class RateCard:
     """
 
     rates: Rates
-    overrides: tuple[ConditionalRates, ...] = ()
+    conditional_rates: tuple[ConditionalRates, ...] = ()
     #: ISO 4217.
     currency: str = "USD"
 
     def __post_init__(self) -> None:
-        if not self.rates and not any(override.rates for override in self.overrides):
+        if not self.rates and not any(conditional.rates for conditional in self.conditional_rates):
             raise ValueError("a rate card names at least one rate")
 
     def every_rate(self) -> list[tuple[When | None, Meter, Rate]]:
@@ -208,9 +208,9 @@ class RateCard:
             (None, meter, rate) for meter, rate in self.rates.items()
         ]
         return base + [
-            (override.when, meter, rate)
-            for override in self.overrides
-            for meter, rate in override.rates.items()
+            (conditional.when, meter, rate)
+            for conditional in self.conditional_rates
+            for meter, rate in conditional.rates.items()
         ]
 
 

@@ -6,8 +6,8 @@ under the name that the provider's own tools use; so do the tokens of this servi
 
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
 from pricing_sync.settings.load import load_settings, origins
+from pricing_sync.settings.origins import FILE, PREFIX, SECRETS, key_of
 from pricing_sync.settings.values import duration, show_duration
-from pricing_sync.settings.written import FILE, PREFIX, SECRETS, key_of
 
 __all__ = [
     "FILE",

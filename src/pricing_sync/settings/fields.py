@@ -16,7 +16,8 @@ from pydantic_settings import (
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Thresholds
-from pricing_sync.gate.configured import thresholds_from
+from pricing_sync.gate.threshold_settings import thresholds_from
+from pricing_sync.settings.origins import SECRETS, nested, read_environment, read_file
 from pricing_sync.settings.values import (
     Between,
     Cron,
@@ -31,7 +32,6 @@ from pricing_sync.settings.values import (
     Token,
     Wait,
 )
-from pricing_sync.settings.written import SECRETS, in_environment, in_file, nested
 from pricing_sync.timetable import Plan, Retry
 
 
@@ -234,10 +234,10 @@ class Settings(_Table, BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What is given, then the environment, then the file without its secrets."""
-        file = in_file()
+        file = read_file()
         public = {place: written for place, written in file.items() if place[0] not in SECRETS}
         return (
             init_settings,
-            InitSettingsSource(settings_cls, nested(in_environment(file))),
+            InitSettingsSource(settings_cls, nested(read_environment(file))),
             InitSettingsSource(settings_cls, nested(public)),
         )

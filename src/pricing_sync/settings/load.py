@@ -11,15 +11,15 @@ from pydantic_core import ErrorDetails
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
-from pricing_sync.settings.written import (
+from pricing_sync.settings.origins import (
     FILE,
     PREFIX,
     SECRETS,
     Place,
     SettingValue,
-    in_environment,
-    in_file,
-    ours,
+    our_variables,
+    read_environment,
+    read_file,
 )
 
 #: The settings that are tables, into which a variable may lead with two underscores.
@@ -65,9 +65,9 @@ def origins(**given: Any) -> dict[str, str]:
 
 
 def _written(given: Mapping[str, Any]) -> dict[Place, SettingValue]:
-    file = in_file()
+    file = read_file()
     options = {(name,): SettingValue(value, f"--{name}") for name, value in given.items()}
-    return file | in_environment(file) | options
+    return file | read_environment(file) | options
 
 
 def _problem(detail: ErrorDetails, written: Mapping[Place, SettingValue]) -> str:
@@ -119,7 +119,7 @@ def _misfits(settings: Settings, written: Mapping[Place, SettingValue]) -> Itera
 
 def _unknown_variables() -> Iterator[str]:
     """A misspelt variable would be a setting that silently has no effect."""
-    for variable, _ in ours():
+    for variable, _ in our_variables():
         head = variable.split("__")[0]
         name = head.removeprefix(PREFIX).lower()
         if head != _VARIABLES.get(name) or (head != variable and name not in _TABLES):
@@ -128,7 +128,7 @@ def _unknown_variables() -> Iterator[str]:
 
 def _unknown_keys() -> Iterator[str]:
     """Nor are secrets read from the file, which is made to be shown around."""
-    for name in dict.fromkeys(place[0] for place in in_file()):
+    for name in dict.fromkeys(place[0] for place in read_file()):
         if name in SECRETS:
             yield f"{FILE}: {name}: not read from here, but from the variable {SECRETS[name]}"
         elif name not in _VARIABLES:

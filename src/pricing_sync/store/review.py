@@ -487,7 +487,7 @@ class Review(NamedQueries):
         """A transaction whose refusal is written down after it was rolled back."""
         try:
             with self._connection.transaction():
-                _refuse_anonymous(action)
+                _require_author(action)
                 yield
         except (StaleHeldChange, UnknownName, SettingsError) as error:
             refused = {**what, "refused": str(error)}
@@ -520,7 +520,7 @@ class Review(NamedQueries):
         return self._fetch("held_items", id=held_id, provider=None, state=None)
 
 
-def _refuse_anonymous(action: _Action) -> None:
+def _require_author(action: _Action) -> None:
     if not action.author.strip() or not action.reason.strip():
         raise SettingsError(f"{action.name}: it needs an author and a reason")
 

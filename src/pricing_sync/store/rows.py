@@ -64,8 +64,8 @@ def write_card(listing: Known) -> dict[str, Any]:
     if isinstance(listing, Unpriced):
         return card | {"unpriced": listing.why.value, "note": listing.note}
     card["currency"] = listing.currency
-    if listing.overrides:
-        card["overrides"] = write_json(write_conditional_rates(listing.overrides))
+    if listing.conditional_rates:
+        card["overrides"] = write_json(write_conditional_rates(listing.conditional_rates))
     for meter, rate in listing.rates.items():
         card[meter.value] = int(rate)
     return card

@@ -12,15 +12,15 @@ from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_record
 from pricing_sync.prices.rates import Meter, When
 from pricing_sync.sources.strict_json import is_model_id
-from pricing_sync.web.access import Scope
-from pricing_sync.web.requests import Instant, Name, OfProvider, RateText, Reason, Wanted
+from pricing_sync.web.auth import Scope
+from pricing_sync.web.request_types import Instant, Name, OfProvider, RateText, Reason, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import Announcement, Announcements
+from pricing_sync.web.schemas import Announcement, Announcements
 
 routes = Routes("announcements")
 
 
-class Condition(Wanted):
+class Condition(RequestBody):
     """Of a rate that is not the card's base rate."""
 
     min_input_tokens: StrictInt | None = Field(default=None, ge=0, le=10**12)
@@ -28,7 +28,7 @@ class Condition(Wanted):
     region: Name | None = None
 
 
-class AnnouncementRequest(Wanted):
+class AnnouncementRequest(RequestBody):
     """The move, to the digit: the currency per million units."""
 
     provider: Name
@@ -42,7 +42,7 @@ class AnnouncementRequest(Wanted):
     author: Name
 
 
-class AnnouncementEnd(Wanted):
+class AnnouncementEnd(RequestBody):
     """Who takes it back, and why."""
 
     reason: Reason

@@ -16,7 +16,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.errors import StoreError
 from pricing_sync.store import Store
-from pricing_sync.web.steps import steps
+from pricing_sync.web.run_steps import steps
 
 LOOK_SECONDS, HEARTBEAT_SECONDS = 0.3, 15.0
 

@@ -15,12 +15,12 @@ from pricing_sync.app import PricingSync
 from pricing_sync.gate import Peers
 from pricing_sync.json_views import decided_record, held_record
 from pricing_sync.store.review import HeldItem
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
-from pricing_sync.web.requests import Cursor, Name, OfProvider, Reason, Wanted
+from pricing_sync.web.request_types import Cursor, Name, OfProvider, Reason, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import DecidedChange, HeldChange, Page
+from pricing_sync.web.schemas import DecidedChange, HeldChange, Page
 
 routes = Routes("held changes")
 
@@ -29,7 +29,7 @@ _IfMatch: TypeAlias = Annotated[
 ]
 
 
-class Decision(Wanted):
+class Decision(RequestBody):
     """Who decides what, and why."""
 
     version: str | None = Field(

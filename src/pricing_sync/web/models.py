@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.sources.formats import openrouter
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import prices_now
-from pricing_sync.web.requests import OfProvider
+from pricing_sync.web.request_types import OfProvider
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import Models
+from pricing_sync.web.schemas import Models
 
 routes = Routes("prices")
 

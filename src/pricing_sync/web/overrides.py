@@ -8,15 +8,23 @@ from pydantic import Field
 
 from pricing_sync.json_views import override_record, reported_record
 from pricing_sync.prices.rates import Meter
-from pricing_sync.web.access import Scope
-from pricing_sync.web.requests import Instant, Name, OfModel, OfProvider, RateText, Reason, Wanted
+from pricing_sync.web.auth import Scope
+from pricing_sync.web.request_types import (
+    Instant,
+    Name,
+    OfModel,
+    OfProvider,
+    RateText,
+    Reason,
+    RequestBody,
+)
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import Overrides, ReportedOverrides
+from pricing_sync.web.schemas import Overrides, ReportedOverrides
 
 routes = Routes("overrides")
 
 
-class OverrideRequest(Wanted):
+class OverrideRequest(RequestBody):
     """The rates to charge, the currency per million units."""
 
     provider: Name
@@ -33,7 +41,7 @@ class OverrideRequest(Wanted):
     )
 
 
-class OverrideEnd(Wanted):
+class OverrideEnd(RequestBody):
     """What to end."""
 
     provider: Name

@@ -14,12 +14,12 @@ from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views import cardless_record, json_instant, price_record, statement_record
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.statements import ModelState
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import age_seconds, prices_now
 from pricing_sync.web.pagination import page
-from pricing_sync.web.requests import Cursor, Instant, OfModel, OfProvider
+from pricing_sync.web.request_types import Cursor, Instant, OfModel, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import CurrentPrice, History, Prices
+from pricing_sync.web.schemas import CurrentPrice, History, Prices
 
 routes = Routes("prices")
 

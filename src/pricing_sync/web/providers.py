@@ -17,13 +17,13 @@ from pricing_sync.settings import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store.store import HeldCount, ModelCounts
 from pricing_sync.timetable import Due, Plan
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import age_seconds
 from pricing_sync.web.model_states import ModelEntry, State, model_entries
 from pricing_sync.web.pagination import page
-from pricing_sync.web.requests import Cursor
+from pricing_sync.web.request_types import Cursor
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import ModelState, Page, ProviderState, ProviderStates
+from pricing_sync.web.schemas import ModelState, Page, ProviderState, ProviderStates
 
 routes = Routes("providers")
 

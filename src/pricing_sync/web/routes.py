@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PricingSyncError
-from pricing_sync.web.access import Scope, TokenAuth
-from pricing_sync.web.limits import limited
+from pricing_sync.web.auth import Scope, TokenAuth
+from pricing_sync.web.body_limit import limited
 from pricing_sync.web.problems import problem_of
-from pricing_sync.web.shapes import Problem
+from pricing_sync.web.schemas import Problem
 
 Endpoint: TypeAlias = Callable[..., Any]
 _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]

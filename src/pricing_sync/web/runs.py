@@ -11,14 +11,14 @@ from fastapi.responses import StreamingResponse
 
 from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.store import Store
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.events import follow
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
-from pricing_sync.web.requests import Cursor, OfProvider
+from pricing_sync.web.request_types import Cursor, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import Page, RunState
-from pricing_sync.web.steps import steps
+from pricing_sync.web.run_steps import steps
+from pricing_sync.web.schemas import Page, RunState
 
 routes = Routes("runs")
 

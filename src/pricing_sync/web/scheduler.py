@@ -10,16 +10,16 @@ from fastapi import Body, Header, Request, Response
 from pydantic import Field, StrictBool
 
 from pricing_sync.changes.run import run_summary
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.prefer import wait_preference
-from pricing_sync.web.requests import Name, Wanted
+from pricing_sync.web.request_types import Name, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.shapes import Status, Triggered
+from pricing_sync.web.schemas import Status, Triggered
 
 routes = Routes("schedule")
 
 
-class TriggerRequest(Wanted):
+class TriggerRequest(RequestBody):
     """Which providers to read, and how."""
 
     providers: Annotated[list[Name], Field(min_length=1, max_length=200)] | None = Field(

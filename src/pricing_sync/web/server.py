@@ -13,7 +13,7 @@ from starlette.types import Scope as Connection
 
 from pricing_sync.app import PricingSync
 from pricing_sync.version import VERSION
-from pricing_sync.web.access import Scope
+from pricing_sync.web.auth import Scope
 from pricing_sync.web.problems import MEDIA_TYPE, Problem, problem_of
 from pricing_sync.web.router import SUBJECTS
 from pricing_sync.web.routes import Routes, build

@@ -45,7 +45,7 @@ def stated(listing: Listing) -> list[tuple[When, dict[Meter, int]]]:
     assert isinstance(listing, RateCard), listing
     return [
         (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
-        for override in listing.overrides
+        for override in listing.conditional_rates
     ]
 
 

@@ -41,7 +41,7 @@ def overrides(fields: Any, owner: str = "acme") -> list[tuple[When, dict[Meter, 
     assert isinstance(card, RateCard), card
     return [
         (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
-        for override in card.overrides
+        for override in card.conditional_rates
     ]
 
 
@@ -127,7 +127,7 @@ def test_tiers_begin_above_their_lower_bound() -> None:
     assert isinstance(card, RateCard)
     assert card.rates == CARD.rates
     assert [(When(min_input_tokens=32_001), {Meter.INPUT: Rate(3_000_000_000)})] == [
-        (override.when, override.rates) for override in card.overrides
+        (override.when, override.rates) for override in card.conditional_rates
     ]
 
 

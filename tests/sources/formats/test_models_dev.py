@@ -44,7 +44,7 @@ def listed(cost: Any, model: str = "a/b") -> Listing:
 def overrides(cost: Any) -> list[tuple[When, dict[Meter, Rate]]]:
     card = listed(PRICED | cost)
     assert isinstance(card, RateCard), card
-    return [(override.when, dict(override.rates)) for override in card.overrides]
+    return [(override.when, dict(override.rates)) for override in card.conditional_rates]
 
 
 def why(listing: Listing) -> str:

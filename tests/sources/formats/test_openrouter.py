@@ -144,7 +144,7 @@ def test_an_override_begins_one_token_above_its_number() -> None:
     """OpenRouter's `min_prompt_tokens` is exclusive, ours inclusive; what it leaves out stays."""
     card = overridden(min_prompt_tokens=32000, prompt="0.000003")
     assert isinstance(card, RateCard)
-    [override] = card.overrides
+    [override] = card.conditional_rates
     assert When(min_input_tokens=32001) == override.when
     assert {Meter.INPUT: Rate(3_000_000_000)} == override.rates
 
@@ -153,7 +153,7 @@ def test_an_override_of_hours() -> None:
     """HHMM in UTC as a number, and days by name."""
     card = overridden(utc_start=2230, utc_end=600, utc_days=["Mon", "sunday"], prompt="0.1")
     assert isinstance(card, RateCard)
-    assert When(hours=(1350, 360), weekdays=frozenset({1, 7})) == card.overrides[0].when
+    assert When(hours=(1350, 360), weekdays=frozenset({1, 7})) == card.conditional_rates[0].when
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def plain(card: RateCard) -> Plain:
             override.when.min_input_tokens,
             {str(meter): int(r) for meter, r in override.rates.items()},
         )
-        for override in card.overrides
+        for override in card.conditional_rates
     ]
 
 
@@ -256,7 +256,7 @@ def test_the_recorded_days_show_what_they_are_there_to_show() -> None:
     cards = [listing for listing in listings if isinstance(listing, RateCard)]
     unpriced = Counter(listing.why for listing in listings if isinstance(listing, Unpriced))
     assert len(DAYS) == 11
-    assert sum(bool(card.overrides) for card in cards) > 100
+    assert sum(bool(card.conditional_rates) for card in cards) > 100
     assert sum(not any(card.rates.values()) for card in cards) > 100
     assert unpriced[Why.VARIES] > 10
     assert unpriced[Why.NOT_PER_TOKEN] > 10

@@ -154,7 +154,9 @@ def test_names_of_ranges(first: str, second: str, above: int) -> None:
     """A `k` is a thousand tokens and an `m` a million."""
     listing = ranged(**{first: plain("1", "4"), second: plain("2", "8")})
     assert isinstance(listing, RateCard)
-    assert [When(min_input_tokens=above)] == [override.when for override in listing.overrides]
+    assert [When(min_input_tokens=above)] == [
+        override.when for override in listing.conditional_rates
+    ]
 
 
 @pytest.mark.parametrize(

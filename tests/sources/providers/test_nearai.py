@@ -208,7 +208,7 @@ def test_cache_writes_and_a_long_priority_tier() -> None:
         When(service_tier="priority"),
         When(min_input_tokens=1001),
         When(min_input_tokens=1001, service_tier="priority"),
-    ] == [override.when for override in listing.overrides]
+    ] == [override.when for override in listing.conditional_rates]
 
 
 @pytest.mark.parametrize(

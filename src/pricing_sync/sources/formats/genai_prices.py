@@ -121,13 +121,13 @@ def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
     start = max((index for index, entry in enumerate(active) if _hours(entry) is None), default=-1)
     if start < 0:
         raise BadAmount("prices: each entry is for certain hours, and none for the others")
-    base, overrides = _prices(active[start], When(), ignored)
+    base, conditional_rates = _prices(active[start], When(), ignored)
     for entry in active[start + 1 :]:
-        overrides += _conditional(entry, When(hours=_hours(entry)), ignored)
-    overrides += _variants(row, today, ignored)
-    if not base and not overrides:
+        conditional_rates += _conditional(entry, When(hours=_hours(entry)), ignored)
+    conditional_rates += _variants(row, today, ignored)
+    if not base and not conditional_rates:
         return Unpriced(Why.NOT_PUBLISHED)
-    return RateCard(base, tuple(overrides))
+    return RateCard(base, tuple(conditional_rates))
 
 
 def _entries(prices: Raw) -> list[dict[str, Raw]]:

@@ -178,14 +178,14 @@ def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter
     tiers = nested(prices.get("tiered_pricing", ABSENT), list[dict[str, Raw]], "tiered_pricing")
     if tiers and "max_results_range" in tiers[0]:
         return Unpriced(Why.VARIES, "priced by how many results a search returns")
-    flat, overrides = _flat(prices, owner, ignored)
+    flat, conditional_rates = _flat(prices, owner, ignored)
     base = flat | _either(prices, ignored) | _search(prices, ignored)
     if tiers:
-        base, overrides = _tiered(base, tiers, overrides, ignored)
-    overrides += _off_peak(prices, ignored)
+        base, conditional_rates = _tiered(base, tiers, conditional_rates, ignored)
+    conditional_rates += _off_peak(prices, ignored)
     named = without_zeros(base)
-    if named or overrides:
-        return RateCard(named, tuple(overrides))
+    if named or conditional_rates:
+        return RateCard(named, tuple(conditional_rates))
     if not base:
         return Unpriced(Why.NOT_PUBLISHED)
     tokens: set[Meter] = base.keys() & {Meter.INPUT, Meter.OUTPUT}
@@ -211,11 +211,11 @@ def _flat(
         when = _when(match, owner) if match else When()
         groups.setdefault(when, {})[match["field"] if match else key] = raw
     base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
-    overrides = [
+    conditional_rates = [
         ConditionalRates(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
         for when in sorted(groups, key=_order)
     ]
-    return base, [override for override in overrides if override.rates]
+    return base, [conditional for conditional in conditional_rates if conditional.rates]
 
 
 def _when(match: re.Match[str], owner: str) -> When:
@@ -267,12 +267,12 @@ def _search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
 def _tiered(
     base: Mapping[Meter, Rate],
     tiers: list[dict[str, Raw]],
-    overrides: list[ConditionalRates],
+    conditional_rates: list[ConditionalRates],
     ignored: Counter[str],
 ) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
     """The rates of `tiered_pricing`: each tier is billed to the whole request, from above its lower
     bound to its upper bound, and the last one has no end."""
-    if overrides:
+    if conditional_rates:
         raise BadAmount("tiered_pricing: beside conditional prices, with no rule which wins")
     first: dict[Meter, Rate] = {}
     higher: list[ConditionalRates] = []

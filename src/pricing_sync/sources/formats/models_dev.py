@@ -95,10 +95,10 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
         if not is_named(cost.get(key, ABSENT)):
             raise BadAmount(f"cost.{key}: missing, though always listed")
     base = rates(cost, _COST, ignored, "cost")
-    overrides = _overrides(cost, ignored)
+    conditional_rates = _conditional_rates(cost, ignored)
     named = without_zeros(base)
-    if named or any(override.rates for override in overrides):
-        return RateCard(named, overrides)
+    if named or any(conditional.rates for conditional in conditional_rates):
+        return RateCard(named, conditional_rates)
     if model.endswith(_FREE):
         return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
     return Unpriced(
@@ -106,7 +106,9 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
     )
 
 
-def _overrides(cost: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
+def _conditional_rates(
+    cost: Mapping[str, Raw], ignored: Counter[str]
+) -> tuple[ConditionalRates, ...]:
     """The rates of longer contexts, shortest first.
 
     `context_over_200k` repeats the tiers for old readers, at 200,000 whatever the tier's own size

@@ -122,7 +122,7 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         named = {
             meter: rate for meter, rate in base.items() if meter in (Meter.INPUT, Meter.OUTPUT)
         }
-    return RateCard(named, _overrides(pricing, ignored))
+    return RateCard(named, _conditional_rates(pricing, ignored))
 
 
 def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
@@ -144,7 +144,9 @@ def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
     return {}
 
 
-def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
+def _conditional_rates(
+    pricing: Mapping[str, Raw], ignored: Counter[str]
+) -> tuple[ConditionalRates, ...]:
     raw = pricing.get("overrides", ABSENT)
     if not is_named(raw):
         return ()
@@ -152,10 +154,10 @@ def _overrides(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Condi
         entries = msgspec.json.decode(raw, type=list[dict[str, Raw]])
     except msgspec.MsgspecError as error:
         raise BadAmount(f"pricing.overrides: {error}") from None
-    return tuple(_override(entry, index, ignored) for index, entry in enumerate(entries))
+    return tuple(_conditional(entry, index, ignored) for index, entry in enumerate(entries))
 
 
-def _override(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
+def _conditional(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
     where = f"pricing.overrides[{index}]"
     when = _when(entry, where)
     replaced = rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where) | _image(entry, ignored)
@@ -229,16 +231,16 @@ def write(card: RateCard) -> dict[str, Any] | None:
         base.setdefault("request", "0")
         if base["image"] == base.get("prompt"):
             return None
-    overrides = []
-    for entry in card.overrides:
+    conditional_rates = []
+    for entry in card.conditional_rates:
         if entry.when.service_tier is not None or entry.when.region is not None or not entry.rates:
             continue
         when, replaced = _write_when(entry.when), _write_rates(entry.rates)
         if when is None or replaced is None or Meter.IMAGE in entry.rates:
             return None
-        overrides.append(when | replaced)
+        conditional_rates.append(when | replaced)
     named = {"prompt": "0", "completion": "0", **base}
-    return named | ({"overrides": overrides} if overrides else {})
+    return named | ({"overrides": conditional_rates} if conditional_rates else {})
 
 
 def _write_rates(rates: Rates) -> dict[str, str] | None:

@@ -177,7 +177,7 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
     batch = _alike([_rates(told.prices, units, batch=True) for told in begins.values()])
     if not standard[0] and not batch[0]:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    overrides = [
+    conditional_rates = [
         ConditionalRates(
             When(min_input_tokens=begin + 1 if begin else None, service_tier=tier), rates
         )
@@ -185,7 +185,7 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
         for begin, rates in zip(begins, sets, strict=True)
         if rates and (begin or tier)
     ]
-    return RateCard(standard[0], tuple(overrides), currency)
+    return RateCard(standard[0], tuple(conditional_rates), currency)
 
 
 def _begin(ranges: Iterable[_Range]) -> dict[int, _Range]:

@@ -128,8 +128,8 @@ def _joined(first: Listing, second: Listing) -> Listing:
         return first
     if isinstance(first, RateCard) and isinstance(second, RateCard):
         base, tier = (first, second) if first.rates else (second, first)
-        if not tier.rates and not base.overrides:
-            return RateCard(base.rates, tier.overrides)
+        if not tier.rates and not base.conditional_rates:
+            return RateCard(base.rates, tier.conditional_rates)
     return Unreadable("listed twice, with different prices")
 
 

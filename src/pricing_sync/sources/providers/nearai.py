@@ -94,7 +94,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     """What NEAR AI says of one model: its amounts and, where there is one, its text pricing."""
     amounts = _amounts(row)
     text = nested(row.text_pricing, _TextPricing, "textPricing")
-    base, overrides = _text(text, ignored) if text else ({}, ())
+    base, conditional_rates = _text(text, ignored) if text else ({}, ())
     for meter in base.keys() & amounts.keys():
         if abs(base[meter] - amounts[meter]) > _ROUNDED_AWAY:
             why = f"{base[meter]} per million in textPricing, {amounts[meter]} beside it"
@@ -102,7 +102,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     named = _quoted({**amounts, **base})
     if not named:
         return Unpriced(Why.NOT_PUBLISHED)
-    return RateCard(named, overrides)
+    return RateCard(named, conditional_rates)
 
 
 def _amounts(row: Row) -> dict[Meter, Rate]:
@@ -160,16 +160,16 @@ def _text(
         for name, bands in tiers
         if bands.long
     ]
-    overrides = [
+    conditional_rates = [
         ConditionalRates(When(service_tier=tier), _quoted(said)) for tier, said in short[1:]
     ]
     if long:
         above = _threshold(text)
-        overrides += [
+        conditional_rates += [
             ConditionalRates(When(min_input_tokens=above, service_tier=tier), _quoted(said))
             for tier, said in long
         ]
-    return short[0][1], tuple(overrides)
+    return short[0][1], tuple(conditional_rates)
 
 
 def _threshold(text: _TextPricing) -> int:

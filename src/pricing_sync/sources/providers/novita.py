@@ -91,7 +91,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         "completion.price_per_m": row.output_token_price_per_m,
     }
     told = [_named(flat, ignored), _named(_flattened(row.pricing), ignored)]
-    overrides = []
+    conditional_rates = []
     for tier in _tiers(row):
         said = _named(_flattened(tier.pricing), ignored)
         if not said:
@@ -100,11 +100,11 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         if _begins(tier) <= 1:
             told.append(said)
         else:
-            overrides.append(ConditionalRates(When(min_input_tokens=_begins(tier)), said))
+            conditional_rates.append(ConditionalRates(When(min_input_tokens=_begins(tier)), said))
     named = _agreed(told)
     if not named:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
-    return RateCard(named, tuple(overrides))
+    return RateCard(named, tuple(conditional_rates))
 
 
 def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:

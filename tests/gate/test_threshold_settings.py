@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pricing_sync.gate import Thresholds
-from pricing_sync.gate.configured import thresholds_from
+from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.rates import Meter, Per, Rate
 
 

@@ -14,7 +14,7 @@ from pricing_sync.gate.audit import Unloadable
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.audit import overlaps, raw_cards, raw_history, raw_overrides
+from pricing_sync.store.raw_ledger import overlaps, raw_cards, raw_history, raw_overrides
 
 AT = datetime(2026, 7, 17, 12, tzinfo=UTC)
 DAY = "2026-07-17T00:00:00.000000Z"

@@ -13,7 +13,7 @@ from pricing_sync.prices.rates import Per, Rate
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Wanted(BaseModel):
+class RequestBody(BaseModel):
     """The base of all bodies. A key that nobody reads is a mistake."""
 
     model_config = ConfigDict(extra="forbid")

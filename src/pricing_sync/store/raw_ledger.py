@@ -34,7 +34,7 @@ _QUERIES = load_queries(
         "statement": ", ".join(f'l."{column}"' for column in _LEDGER_COLUMNS),
         "override": ", ".join(f'"{column}"' for column in OVERRIDE_COLUMNS),
     },
-    "audit.sql",
+    "raw_ledger.sql",
 )
 
 Read = TypeVar("Read")

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from pricing_sync.web import router, standalone
-from pricing_sync.web.access import Failures, Scope
+from pricing_sync.web.auth import Failures, Scope
 from pricing_sync.web.router import SUBJECTS
 
 from server_process import ADMIN, READ, Api, caller

@@ -41,7 +41,7 @@ class SettingValue(NamedTuple):
     where: str
 
 
-def in_file() -> dict[Place, SettingValue]:
+def read_file() -> dict[Place, SettingValue]:
     """Every value of the file; nothing when there is none.
 
     Raises:
@@ -56,7 +56,7 @@ def in_file() -> dict[Place, SettingValue]:
     return {place: SettingValue(value, str(FILE)) for place, value in _leaves(tables)}
 
 
-def in_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingValue]:
+def read_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingValue]:
     """Every value of the variables that are ours; the *file* is needed for the providers in it.
 
     Two underscores lead into a table: `PRICING_SYNC_RETRY__INITIAL`. A provider's id is written
@@ -68,7 +68,7 @@ def in_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingVal
         if (value := os.environ.get(variable, "")).strip()
     }
     ids = _ids_by_variable(file)
-    for variable, text in sorted(ours()):
+    for variable, text in sorted(our_variables()):
         place = _place(variable, ids)
         if place[0] in SECRETS:
             continue
@@ -77,7 +77,7 @@ def in_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingVal
     return found
 
 
-def ours() -> Iterator[tuple[str, str]]:
+def our_variables() -> Iterator[tuple[str, str]]:
     """The variables that begin like ours, but for those that Kubernetes makes, and their texts."""
     for variable, text in os.environ.items():
         name = variable.removeprefix(PREFIX)
