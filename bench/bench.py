@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pricing_sync import Meter, Per, PriceBook, Rate, RateCard, Usage, When, cost
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Outcome
 from pricing_sync.prices.rates import ConditionalRates
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from service import QUICK, Effort, service
 

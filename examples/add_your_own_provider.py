@@ -18,11 +18,12 @@ from tempfile import TemporaryDirectory
 from msgspec import Raw, Struct
 
 from pricing_sync import CurrencyUnit, Listing, Meter, Per, RateCard, Unpriced, Why
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.settings import load_settings
 from pricing_sync.sources.provider import Key, Provider
 from pricing_sync.sources.strict_json import Amount, Page, envelope, rates, read_rows, without_zeros
+from pricing_sync.sync.recorded import RecordedAnswer
 
 ANSWER = b"""{"models": [
     {"id": "acme-large", "cents": {"in": 0.25, "out": "1.0", "per_call": 0.5}},

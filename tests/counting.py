@@ -27,17 +27,17 @@ class Counting:
         if self.most is not None and self.statements > self.most:
             raise StoreError("database: injected")
 
-    def rows(self, sql: str, values: Values) -> list[Row]:
+    def fetch_all(self, sql: str, values: Values) -> list[Row]:
         self._count()
-        return self.inner.rows(sql, values)  # type: ignore[no-any-return]
+        return self.inner.fetch_all(sql, values)  # type: ignore[no-any-return]
 
-    def run(self, sql: str, values: Values) -> int:
+    def execute(self, sql: str, values: Values) -> int:
         self._count()
-        return self.inner.run(sql, values)  # type: ignore[no-any-return]
+        return self.inner.execute(sql, values)  # type: ignore[no-any-return]
 
-    def many(self, sql: str, values: Any) -> None:
+    def execute_many(self, sql: str, values: Any) -> None:
         self._count()
-        self.inner.many(sql, values)
+        self.inner.execute_many(sql, values)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ _READ_WITHOUT_END = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[2])
 from built import catalogue
-from pricing_sync.app import Answered, PricingSync
+from pricing_sync.app import PricingSync
+from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.settings import Settings
 
 async def main():
@@ -30,7 +31,7 @@ async def main():
         while True:
             n += 1
             price = f"0.00000{1 + n % 8}"
-            await app.replay("openrouter", [Answered(catalogue(300 + n % 7, price))])
+            await app.replay("openrouter", [RecordedAnswer(catalogue(300 + n % 7, price))])
 
 asyncio.run(main())
 """

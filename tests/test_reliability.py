@@ -19,12 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.errors import UnknownName
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.settings import Settings
 from pricing_sync.sync.reading import ReadingResult
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import openrouter, priced
 from recorded import needs_samples, sample

@@ -48,7 +48,7 @@ def test_tables_replace_what_they_name() -> None:
         {
             "bounds": {"input": ["0.001", 500]},
             "usual": {"output": ["0.02", "90.5"]},
-            "coins_to_the_dollar": {"JPY": 150},
+            "units_per_dollar": {"JPY": 150},
         }
     )
     low, high = Rate.of("0.001", Per.MILLION), Rate.of(500, Per.MILLION)
@@ -87,8 +87,8 @@ def test_tables_replace_what_they_name() -> None:
         ("bounds", {"input": [0.1, 1]}, "float"),
         ("bounds", {"input": "1"}, "not a pair"),
         ("bounds", 5, "not a table"),
-        ("coins_to_the_dollar", {"yuan": 7}, "not a currency"),
-        ("coins_to_the_dollar", {"CNY": 7.2}, "not a whole number"),
+        ("units_per_dollar", {"yuan": 7}, "not a currency"),
+        ("units_per_dollar", {"CNY": 7.2}, "not a whole number"),
     ],
 )
 def test_what_is_no_threshold_is_refused_by_name(name: str, value: object, why: str) -> None:

@@ -240,7 +240,7 @@ def test_what_breaks_is_told_with_its_traceback(
     assert {"where": "Faulty", "error_kind": "ZeroDivisionError"} == fields(
         record, "where", "error_kind"
     )
-    assert "in run_ended" in told.text
+    assert "in on_run" in told.text
     assert 1 == len(of_action(told, "run"))
 
 

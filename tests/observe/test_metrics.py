@@ -15,11 +15,12 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import DuplicateTimeseries
 
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.observe.metrics import PricingMetrics
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from counting import counted

@@ -19,11 +19,11 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
-from pricing_sync.app import RecordedAnswer
 from pricing_sync.changes.run import ABANDONED, CANCELLED, INTERNAL, STORE, Reading, Status
 from pricing_sync.errors import StoreError, TransportError
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.observe.sentry import SentryListener, init
+from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.version import VERSION
 
 from built import catalogue

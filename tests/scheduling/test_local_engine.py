@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Outcome, Reading, Run
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import SettingsError, StoreError, UnknownName
 from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import ProviderSettings
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
 from fault_server import FaultServer, response

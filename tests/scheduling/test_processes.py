@@ -30,7 +30,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from pricing_sync.store import open_store
 from service import settings_of
-from test_scheduler import Clockwork
+from scheduling.test_scheduler import Clockwork
 
 settings = settings_of(Path(sys.argv[2]), None, first_delay_seconds=1, interval_hours=1 / 3600)
 with open_store(settings.database) as store:

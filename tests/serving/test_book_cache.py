@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricing_sync.app import PricingSync, RecordedAnswer
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import diff
 from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
@@ -31,6 +31,7 @@ from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 
@@ -51,7 +52,7 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
 @pytest.fixture
 def always_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is asked each time whether anything has changed."""
-    monkeypatch.setattr(book_cache, "BOOK_SECONDS", 0.0)
+    monkeypatch.setattr(book_cache, "REFRESH_SECONDS", 0.0)
 
 
 def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> None:
@@ -290,11 +291,11 @@ def test_nobody_waits_for_a_book_that_another_thread_reads(app: PricingSync) -> 
     read_once(app, catalogue(3))
     before = app.book()
     override(app)
-    app.book_cache.last = before
+    app._parts.book_cache.last = before
     reader = threading.Thread(target=app.book)
     with app.store.snapshot():
         reader.start()
-        while not app.book_cache._refresh_lock.locked():
+        while not app._parts.book_cache._refresh_lock.locked():
             time.sleep(0.001)
         assert before is app.book()
     reader.join()
@@ -443,7 +444,7 @@ def test_who_writes_for_long_keeps_nobody_from_the_book(app: PricingSync, tmp_pa
     """Another process holds the write lock. What was committed before is read, and not stale."""
     read_once(app, catalogue(3))
     override(app)
-    app.book_cache.last = None
+    app._parts.book_cache.last = None
     other = sqlite3.connect(tmp_path / "prices.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     other.execute("UPDATE pricing_ledger SET input = 1")

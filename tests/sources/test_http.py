@@ -201,7 +201,7 @@ def test_a_key_that_cannot_be_a_key_is_refused_unseen(key: str) -> None:
 def test_access_does_not_show_its_secrets() -> None:
     """Settings are printed by accident sooner or later."""
     credentials = Credentials(key=CANARY, base_url="https://x.example", variables={"A": ACCOUNT})
-    assert "Access(base_url='https://x.example')" == repr(credentials)
+    assert "Credentials(base_url='https://x.example')" == repr(credentials)
 
 
 # Addresses.

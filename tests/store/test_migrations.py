@@ -55,7 +55,8 @@ def test_a_change_that_the_old_rule_held_names_the_new_one(tmp_path: Path) -> No
     old = '["unit: input: 1 to 1000","company: 5 of 9 are off by a unit","company"]'
     with sqlite3.connect(path) as database:
         database.execute(
-            "INSERT INTO pricing_held (id, reading_id, provider, model, kind, reasons, since, state)"
+            "INSERT INTO pricing_held"
+            " (id, reading_id, provider, model, kind, reasons, since, state)"
             " VALUES ('h', 'r', 'acme', 'm', 'added', ?, '2026-01-01T00:00:00.000000Z', 'open')",
             (old,),
         )

@@ -13,18 +13,20 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.app import PricingSync, RecordedAnswer, RunResult
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Outcome, Status
 from pricing_sync.errors import StoreError
 from pricing_sync.gate import Announced
 from pricing_sync.prices.card_json import write_rates, write_when
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
+from pricing_sync.scheduling.runs import RunResult
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import find
 from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.reading import ReadingResult, read_provider
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -55,13 +57,15 @@ def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> Read
 
 def take_alone(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
     """A claimed reading by itself, without an engine that looks after it."""
-    scheduler = app.scheduler
+    scheduler = app._parts.runs.scheduler
     begun = scheduler.start_local_run(
         ["openrouter"], started_by="test", dry_run=False, all_or_none=True
     )
     assert begun is not None
     (claim,) = begun[1]
-    return asyncio.run(app._read_recorded(claim, RecordedAnswer(body, at), last=True))
+    return asyncio.run(
+        app._parts.runs._reader.read_recorded(claim, RecordedAnswer(body, at), last=True)
+    )
 
 
 def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
@@ -87,7 +91,7 @@ def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
     body = catalogue(3)
     read_once(app, body, DAY)
     decoded: list[bytes] = []
-    app.access = _spying(app, decoded)
+    app._parts.runs._reader._access = _spying(app, decoded)
     taken = read_once(app, body, NEXT)
     assert Status.UNCHANGED is taken.reading.status
     assert [] == decoded
@@ -274,7 +278,7 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
 def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
     """Wherever the database breaks during a reading, the ledger is as before or as after."""
     read_once(app, catalogue(3), DAY)
-    scheduler = app.scheduler
+    scheduler = app._parts.runs.scheduler
     real, before, n = app.store._connection, app.prices(), 0
     while app.prices() == before:
         with counted(app.store, most=n), contextlib.suppress(StoreError):

@@ -176,7 +176,7 @@ def test_a_host_without_a_guard_around_its_main_program_is_not_run_again(tmp_pat
         f"import sys; sys.path.insert(0, {tests!r})\n"
         "print('host')\n"
         "from pathlib import Path\n"
-        "from test_apart import LARGE, read\n"
+        "from sync.test_worker_process import LARGE, read\n"
         "print([reading.state for reading in read(Path(sys.argv[1]), LARGE)[0]])\n"
     )
     program = [sys.executable, str(host), str(tmp_path)]

@@ -137,7 +137,7 @@ def test_the_last_prices_are_served_while_the_database_is_away(
         running.sync()
         assert "2.5" == running.get(GPT)["rates"]["input"]
         running.pricing.store._connection._reader.close()  # type: ignore[attr-defined]
-        running.pricing.book_cache._next_check_at = 0
+        running.pricing._parts.book_cache._next_check_at = 0
         price = running.get(GPT)
         assert ("2.5", True) == (price["rates"]["input"], price["stale_since"] is not None)
         assert 42 == len(running.get(PRICES, limit=1000)["items"])

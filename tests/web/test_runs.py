@@ -175,8 +175,9 @@ def test_a_stream_ends_when_the_service_stops(tmp_path: Path, providers: DemoSer
         with running.reader.stream("GET", f"{RUNS}/{run_id}/events") as response:
             stream = events(response)
             assert "step" == next(stream).name
-            assert running.pricing._engine is not None
-            running.pricing._engine._stopping = True
+            engine = running.pricing._parts.runs._engine
+            assert engine is not None
+            engine._stopping = True
             began = time.monotonic()
             rest = list(stream)
             assert "run" not in [event.name for event in rest]

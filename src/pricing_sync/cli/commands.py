@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from pricing_sync.app import OnReading, PricingSync, RecordedAnswer, RunResult
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Outcome
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import audit, backtest, config, output, peers, review, serve, status
@@ -36,10 +36,12 @@ from pricing_sync.observe.logs import configure
 from pricing_sync.prices.cost import cost as cost_of
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
+from pricing_sync.scheduling.runs import OnReading, RunResult
 from pricing_sync.settings import load_settings
 from pricing_sync.sources import providers as registry
 from pricing_sync.store import connect
 from pricing_sync.sync.reading import ReadingResult
+from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.version import VERSION
 
 cli = typer.Typer(

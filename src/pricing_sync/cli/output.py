@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pricing_sync.app import RunResult
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
 from pricing_sync.changes.run import Reading
@@ -26,6 +25,7 @@ from pricing_sync.prices.card_json import (
 )
 from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
+from pricing_sync.scheduling.runs import RunResult
 from pricing_sync.sync.reading import ReadingResult
 
 #: Held changes of one reading that are shown one by one.

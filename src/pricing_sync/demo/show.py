@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pricing_sync.app import PricingSync, RunResult
+from pricing_sync.app import PricingSync
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.scheduling.runs import RunResult
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess

@@ -88,7 +88,7 @@ def _units_per_dollar(value: object) -> Mapping[str, int]:
     for currency in table:
         if not _CURRENCY.fullmatch(currency):
             raise ValueError(f"{currency!r} is not a currency of three letters")
-    return {currency: _count(units_per_dollar) for currency, units_per_dollar in table.items()}
+    return {currency: _count(units) for currency, units in table.items()}
 
 
 def _bounds(value: object) -> Bounds:
@@ -118,7 +118,7 @@ def _table(value: object) -> Mapping[str, Any]:
 _SPECIAL: Mapping[str, Callable[[object], Any]] = {
     "bounds": _bounds,
     "usual": _bounds,
-    "coins_to_the_dollar": _units_per_dollar,
+    "units_per_dollar": _units_per_dollar,
     "unit_powers": _powers,
     "unit_tolerance": _share,
     "release_after": _span,

@@ -98,7 +98,7 @@ class PriceBook:
             for key, of_model in by_model.items()
         }
         object.__setattr__(self, "_plain", plain)
-        object.__setattr__(self, "_courses", courses)
+        object.__setattr__(self, "_timelines", courses)
 
     def find(self, provider: str, model: str, at: datetime | None = None) -> Price | None:
         """The price of a model now or at an instant; None when it has none in the book.

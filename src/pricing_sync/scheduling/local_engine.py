@@ -133,7 +133,7 @@ class LocalEngine:
             await asyncio.wait([self._loop], timeout=_FINAL_FLUSH_SECONDS)
             self._loop.cancel()
         if first and self._schedules:
-            await self._guard("resign", self._release_leadership())
+            await self._guard("release leadership", self._release_leadership())
 
     async def _wait_for_tasks(self, seconds: float) -> None:
         """Wait for the readings that go on."""
@@ -179,7 +179,7 @@ class LocalEngine:
         task.add_done_callback(partial(self._task_done, claim))
 
     async def _run_maintenance(self, maintenance: MaintenanceTask) -> None:
-        await self._guard("errand", maintenance())
+        await self._guard("maintenance", maintenance())
 
     def _task_done(self, claim: Claim, _task: asyncio.Task[None]) -> None:
         del self._tasks[claim]

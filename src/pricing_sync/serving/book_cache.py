@@ -22,11 +22,12 @@ REFRESH_SECONDS = 1.0
 class BookCache:
     """The price book of one database, for all threads of a process.
 
-    Whoever asks gets a whole book. One thread at a time reads a new one; the others go on with the
-    old one meanwhile, and all do while the database cannot be read.
+    Every caller gets a whole book. One thread at a time reads a new one; the other threads use the
+    old one meanwhile, and all threads do while the database cannot be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         #: The last book that was read; None before the first.
         self.last: PriceBook | None = None
         #: While the database cannot be read: when the last book was known to hold. Else None.
@@ -38,7 +39,7 @@ class BookCache:
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
 
-    def book(self, store: Store) -> PriceBook:
+    def book(self) -> PriceBook:
         """The book that counts, no older than `REFRESH_SECONDS` unless `stale_since` says so.
 
         Raises:
@@ -49,21 +50,19 @@ class BookCache:
             if monotonic() < self._next_check_at or not self._refresh_lock.acquire(blocking=False):
                 return last
             try:
-                return self._refreshed(last, store)
+                return self._refreshed(last)
             finally:
                 self._refresh_lock.release()
         with self._refresh_lock:
-            return self._first(store) if self.last is None else self.last
+            return self._first() if self.last is None else self.last
 
-    def refresh(self, store: Store) -> None:
+    def refresh(self) -> None:
         """Ask the database now, so that what was just written here counts at once."""
         with self._refresh_lock:
             if self.last is not None:
-                self._refreshed(self.last, store)
+                self._refreshed(self.last)
 
-    def cost(
-        self, store: Store, provider: str, model: str, usage: Usage, at: datetime | None
-    ) -> Cost:
+    def cost(self, provider: str, model: str, usage: Usage, at: datetime | None) -> Cost:
         """What *usage* costs now by the book, or at an instant by the ledger.
 
         Raises:
@@ -71,9 +70,9 @@ class BookCache:
             StoreError: the database cannot be read.
         """
         if at is None:
-            found = self.book(store).find(provider, model)
+            found = self.book().find(provider, model)
         else:
-            found = _in_ledger(store, provider, model, at)
+            found = _in_ledger(self._store, provider, model, at)
         try:
             return _require(found, provider, model).cost(usage, at or datetime.now(UTC))
         except NoPrice:
@@ -81,16 +80,16 @@ class BookCache:
                 self.unpriced[_reason(found)] += 1
             raise
 
-    def _first(self, store: Store) -> PriceBook:
+    def _first(self) -> PriceBook:
         self._next_check_at, self._confirmed_at = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
-        self.last = store.book()
+        self.last = self._store.book()
         return self.last
 
-    def _refreshed(self, last: PriceBook, store: Store) -> PriceBook:
+    def _refreshed(self, last: PriceBook) -> PriceBook:
         """The book as the database has it now; while it cannot be read, the last one."""
         self._next_check_at, now = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         try:
-            book = last if store.revision() == last.revision else store.book()
+            book = last if self._store.revision() == last.revision else self._store.book()
         except StoreError:
             self.stale_since = self._confirmed_at
             return last

@@ -1,0 +1,110 @@
+"""Reads the provider of a claim: now over HTTP, or from a recorded answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from pricing_sync.changes.run import Reading
+from pricing_sync.scheduling.scheduler import FinishClaim
+from pricing_sync.settings import Settings
+from pricing_sync.sources.http import http_client
+from pricing_sync.store import Store
+from pricing_sync.store.queue import Claim
+from pricing_sync.sync.access import ProviderAccess
+from pricing_sync.sync.reading import (
+    PendingAnswer,
+    ReadingOptions,
+    ReadingResult,
+    process_in_thread,
+    read_provider,
+)
+from pricing_sync.sync.recorded import RecordedAnswer, fetch_recorded
+from pricing_sync.sync.worker_process import process_in_worker
+
+#: A worker process takes some 70 MB while it processes an answer.
+_MAX_WORKERS = 2
+
+
+class ClaimReader:
+    """Reads claimed providers into one store. All its readings share one HTTP client."""
+
+    def __init__(self, settings: Settings, store: Store, access: ProviderAccess) -> None:
+        self._settings, self._store, self._access = settings, store, access
+        self._client: asyncio.Task[httpx.AsyncClient] | None = None
+        self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
+
+    async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
+        """Read the claim's provider now. A large answer is processed in a worker process, unless
+        *here* keeps it in this one. Errors as `read_provider`."""
+        provider = self._access.provider(claim.provider)
+        plan = self._settings.plan(claim.provider)
+        return await read_provider(
+            provider,
+            self._access.fetcher(provider, await self._http()),
+            self._store,
+            run_id=claim.run_id,
+            dry_run=claim.dry_run or plan.dry_run,
+            options=self._options(provider.id),
+            finish=FinishClaim.of(claim, plan),
+            process=process_in_thread if here else self._process_in_worker,
+        )
+
+    async def read_recorded(
+        self, claim: Claim, answer: RecordedAnswer, *, last: bool
+    ) -> ReadingResult:
+        """Read a recorded answer of the claim's provider; *last* ends the claim with it."""
+        return await read_provider(
+            self._access.provider(claim.provider),
+            fetch_recorded(answer),
+            self._store,
+            run_id=claim.run_id,
+            observed_at=answer.at,
+            dry_run=claim.dry_run,
+            options=self._options(claim.provider),
+            finish=FinishRecordedClaim(claim, last=last),
+        )
+
+    async def close(self) -> None:
+        """Close the HTTP client. The next reading makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await (await client).aclose()
+
+    async def _http(self) -> httpx.AsyncClient:
+        """The shared client. Certificates take long to load, so it is made in a thread."""
+        if self._client is None:
+            self._client = asyncio.create_task(asyncio.to_thread(http_client))
+        # A reading that is cancelled while it waits must not cancel the client of the others.
+        return await asyncio.shield(self._client)
+
+    async def _process_in_worker(self, answer: PendingAnswer, store: Store) -> ReadingResult:
+        return await process_in_worker(
+            answer, store, database=self._settings.database, at_once=self._worker_slots
+        )
+
+    def _options(self, provider_id: str) -> ReadingOptions:
+        table = self._settings.provider.get(provider_id)
+        return ReadingOptions(
+            thresholds=self._settings.thresholds(provider_id),
+            free=table.free if table else (),
+            evidence_days=self._settings.evidence_days,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRecordedClaim:
+    """Finishes the claim of a recorded answer, which says nothing of the provider today."""
+
+    claim: Claim
+    #: Whether no other answer follows in the run.
+    last: bool
+
+    def __call__(self, store: Store, reading: Reading, _error: Exception | None) -> bool:
+        if not self.last:
+            store.queue.check_claim(self.claim)
+            return False
+        store.queue.finish_claim(self.claim, reading.state)
+        return store.queue.finish_run_if_done(self.claim.run_id, reading.finished_at)

@@ -1,0 +1,309 @@
+"""Runs of one database, as one process starts them, waits for them and takes part in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeAlias
+
+from pricing_sync.changes.run import Outcome, Reading, Run
+from pricing_sync.errors import SettingsError, UnknownName
+from pricing_sync.observe.listener import Listener
+from pricing_sync.scheduling.claim_reader import ClaimReader
+from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
+from pricing_sync.scheduling.scheduler import Scheduler
+from pricing_sync.settings import Settings
+from pricing_sync.store import Store
+from pricing_sync.store.queue import Claim
+from pricing_sync.sync.access import ProviderAccess
+from pricing_sync.sync.catalogs import read_due_catalogs
+from pricing_sync.sync.reading import ReadingResult
+from pricing_sync.sync.recorded import RecordedAnswer
+from pricing_sync.sync.worker_process import run_in_worker
+
+#: Called with each reading as it ends.
+OnReading: TypeAlias = Callable[[ReadingResult], None]
+#: Reads a claim; readings before its last one go to the callback.
+_ReadAll: TypeAlias = Callable[[Claim, OnReading], Awaitable[ReadingResult]]
+
+#: How often a run that other processes read is looked up.
+_POLL_SECONDS = 0.25
+_NOTIFY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run that has ended, with its readings in the order of the providers."""
+
+    id: str
+    outcome: Outcome
+    results: Sequence[ReadingResult]
+    duration_seconds: float
+
+
+class Runs:
+    """Starts runs, waits for them, and takes readings in this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        access: ProviderAccess,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self._settings, self._store, self._access = settings, store, access
+        self._listeners = listeners
+        self._reader = ClaimReader(settings, store, access)
+        self._engine: LocalEngine | None = None
+        self.scheduler = self._new_scheduler()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process takes readings."""
+        return self._engine is not None and self._engine.is_running
+
+    def start(self, status: Callable[[], dict[str, Any]]) -> None:
+        """Schedule, if the settings say so, and take what is triggered here. Returns at once.
+
+        Listeners get *status* to call whenever they need it. Starting twice is harmless.
+
+        Raises:
+            SettingsError: the settings name an unknown provider.
+        """
+        for name in self._settings.providers:
+            try:
+                self._access.provider(name)
+            except UnknownName as error:
+                raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
+        if not self.is_running:
+            self._engine = self._new_engine(
+                self.scheduler,
+                self._reader.read,
+                self._listeners,
+                schedules=self._settings.enabled,
+                has_maintenance=bool(self._settings.reference_hours),
+            )
+            for listener in self._listeners:
+                listener.on_start(status)
+            self._engine.start()
+
+    async def stop(self) -> None:
+        """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
+
+        Stopping twice is harmless.
+        """
+        if self._engine is not None:
+            await self._engine.stop(self._settings.stop_seconds)
+        await self._reader.close()
+
+    async def trigger(
+        self, provider_ids: Sequence[str], *, dry_run: bool, started_by: str
+    ) -> tuple[Run, bool]:
+        """See `PricingSync.trigger`."""
+        run, merged = await asyncio.to_thread(
+            self.scheduler.trigger, provider_ids, started_by=started_by, dry_run=dry_run
+        )
+        if self._engine is not None:
+            self._engine.wake(run.id)
+        return run, merged
+
+    async def wait(self, run_id: str, timeout_seconds: float) -> tuple[Run, list[Reading]]:
+        """See `PricingSync.wait`."""
+        return await self._wait(run_id, timeout_seconds, self._engine)
+
+    async def _wait(
+        self, run_id: str, timeout_seconds: float, engine: LocalEngine | None
+    ) -> tuple[Run, list[Reading]]:
+        """Look the run up when a reading ends here, and regularly, for those of other processes."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout_seconds
+        while True:
+            # Taken before the database is read, so that an end in between is not missed.
+            finished = engine.next_finished if engine else asyncio.Event()
+            run, readings = await asyncio.to_thread(self._store.run, run_id)
+            left = deadline - clock()
+            if run.finished_at is not None or left <= 0:
+                return run, readings
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_POLL_SECONDS, left)):
+                    await finished.wait()
+
+    async def cancel(self, run_id: str) -> Run:
+        """See `PricingSync.cancel`."""
+        cancelled = await asyncio.to_thread(self.scheduler.cancel, run_id)
+        if self._engine is not None:
+            await self._engine.notify(cancelled)
+            self._engine.wake(run_id)
+        return await asyncio.to_thread(self._store.queue.run, run_id)
+
+    def status(self) -> dict[str, Any]:
+        """See `PricingSync.status`."""
+        status = self.scheduler.status(datetime.now(UTC))
+        is_ours = self._settings.enabled and self.is_running
+        return status | {"running": status["running"] or is_ours}
+
+    async def sync(
+        self,
+        provider_ids: Sequence[str],
+        *,
+        dry_run: bool,
+        started_by: str,
+        on_reading: OnReading | None,
+    ) -> RunResult:
+        """See `PricingSync.sync`."""
+
+        async def read(claim: Claim, _: OnReading) -> ReadingResult:
+            return await self._reader.read(claim, here=True)
+
+        return await self._run_here(
+            provider_ids, read, dry_run=dry_run, started_by=started_by, on_reading=on_reading
+        )
+
+    async def replay(
+        self,
+        provider_id: str,
+        answers: Sequence[RecordedAnswer],
+        *,
+        dry_run: bool,
+        started_by: str,
+        on_reading: OnReading | None,
+    ) -> RunResult:
+        """See `PricingSync.replay`."""
+        for answer in answers:
+            if answer.at is not None and answer.at > datetime.now(UTC):
+                raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
+
+        async def read(claim: Claim, note: OnReading) -> ReadingResult:
+            for answer in answers[:-1]:
+                note(await self._reader.read_recorded(claim, answer, last=False))
+            return await self._reader.read_recorded(claim, answers[-1], last=True)
+
+        return await self._run_here(
+            [provider_id],
+            read,
+            dry_run=dry_run,
+            started_by=started_by,
+            on_reading=on_reading,
+            all_or_none=True,
+        )
+
+    async def _run_here(
+        self,
+        provider_ids: Sequence[str],
+        read_all: _ReadAll,
+        *,
+        dry_run: bool,
+        started_by: str,
+        on_reading: OnReading | None,
+        all_or_none: bool = False,
+    ) -> RunResult:
+        """A run that an engine of its own takes to its end, in this process."""
+        results: dict[str, ReadingResult] = {}
+        slots = asyncio.Semaphore(self._settings.at_once)
+
+        def note(result: ReadingResult) -> None:
+            results[result.reading.id] = result
+            if on_reading is not None:
+                on_reading(result)
+
+        async def read(claim: Claim) -> ReadingResult:
+            async with slots:
+                result = await read_all(claim, note)
+            note(result)
+            return result
+
+        first_error, scheduler = _FirstError(), self._new_scheduler()
+        engine = self._new_engine(scheduler, read, (*self._listeners, first_error), schedules=False)
+        begin = partial(
+            scheduler.start_local_run,
+            provider_ids,
+            started_by=started_by,
+            dry_run=dry_run,
+            all_or_none=all_or_none,
+        )
+        while (begun := await asyncio.to_thread(begin)) is None:
+            # Another process reads the provider, or died while it did.
+            await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
+            await asyncio.sleep(_POLL_SECONDS)
+        run, claims = begun
+        engine.start(claims)
+        engine.wake(run.id)
+        grace_seconds = 0
+        try:
+            ended, readings = await self._wait_until_finished(run.id, engine, first_error)
+            # The listeners have yet to hear of the last reading.
+            grace_seconds = _NOTIFY_SECONDS
+        finally:
+            await engine.stop(grace_seconds)
+            if self._engine is None:
+                await self._reader.close()
+        return _run_result(ended, readings, results)
+
+    async def _wait_until_finished(
+        self, run_id: str, engine: LocalEngine, first_error: _FirstError
+    ) -> tuple[Run, list[Reading]]:
+        """The run when it has ended, and its readings.
+
+        Raises:
+            Exception: the first error that is not a failed reading.
+        """
+        while True:
+            run, readings = await self._wait(run_id, _POLL_SECONDS, engine)
+            if first_error.error is not None:
+                raise first_error.error
+            if run.finished_at is not None:
+                return run, readings
+
+    def _new_scheduler(self) -> Scheduler:
+        return Scheduler(self._settings, self._store, self._access.provider, datetime.now(UTC))
+
+    def _new_engine(
+        self,
+        scheduler: Scheduler,
+        read_claim: ReadClaim,
+        listeners: Sequence[Listener],
+        *,
+        schedules: bool,
+        has_maintenance: bool = False,
+    ) -> LocalEngine:
+        return LocalEngine(
+            scheduler,
+            self._store,
+            read_claim,
+            listeners,
+            schedules=schedules,
+            at_once=self._settings.at_once,
+            lease_seconds=self._settings.lease_seconds,
+            maintenance=self._read_catalogs if has_maintenance else None,
+            maintenance_delay_seconds=self._settings.first_delay_seconds,
+        )
+
+    async def _read_catalogs(self) -> None:
+        """Read the catalogs that are due, in a worker process: they are large."""
+        reads = await run_in_worker(read_due_catalogs, self._settings)
+        for listener in self._listeners:
+            listener.on_catalogs(reads)
+
+
+class _FirstError(Listener):
+    """Keeps the first error that is not a failed reading."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def on_error(self, _where: str, error: Exception) -> None:
+        self.error = self.error or error
+
+
+def _run_result(
+    run: Run, readings: Sequence[Reading], results: dict[str, ReadingResult]
+) -> RunResult:
+    """The readings of other processes are there as the database has them."""
+    assert run.outcome is not None and run.duration_seconds is not None  # noqa: PT018, S101
+    every = [results.get(reading.id) or ReadingResult(reading=reading) for reading in readings]
+    every.sort(key=lambda result: run.providers.index(result.reading.provider))
+    return RunResult(run.id, run.outcome, every, run.duration_seconds)
