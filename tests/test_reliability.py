@@ -97,7 +97,7 @@ def test_a_provider_in_another_unit_waits_as_one_batch(app: PricingSync, factor:
     taken = read_once(app, openrouter(times(shop(), factor)), NEXT)
     assert [] == list(taken.plan.apply)
     assert shop().keys() == held_models(taken)
-    assert {taken.reading.id} == {item.reading_id for item in app.store.held("openrouter")}
+    assert {taken.reading.id} == {item.reading_id for item in app.store.review.held("openrouter")}
     assert before == counted(app)
 
 
@@ -112,7 +112,7 @@ def test_prices_in_another_unit_still_wait_when_they_are_said_again(
     for day in range(1, 8):
         read_once(app, wrong + b" " * day, DAY + timedelta(days=day))
     assert before == counted(app)
-    assert 20 == len(app.store.held("openrouter"))
+    assert 20 == len(app.store.review.held("openrouter"))
 
 
 @needs_samples

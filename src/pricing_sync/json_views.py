@@ -19,7 +19,7 @@ from pricing_sync.prices.card_json import (
 )
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
-from pricing_sync.store.review import Announcement, AuditEntry, HeldItem
+from pricing_sync.store.review import Announcement, AuditEntry, HeldChange
 
 #: The rules of the gate, by the names that reasons begin with.
 RULE_CARDS = {rule.value: card for rule, card in RULES.items()}
@@ -153,7 +153,7 @@ def change_record(change: Change) -> dict[str, Any]:
     }
 
 
-def item_record(item: HeldItem) -> dict[str, Any]:
+def item_record(item: HeldChange) -> dict[str, Any]:
     """A held change, without what a person needs to judge it."""
     return {
         "id": item.id,
@@ -165,7 +165,7 @@ def item_record(item: HeldItem) -> dict[str, Any]:
     }
 
 
-def held_record(item: HeldItem, peers: Peers) -> dict[str, Any]:
+def held_record(item: HeldChange, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`: a held change, and what helps to judge it."""
     return item_record(item) | {
         "peers": {
@@ -189,7 +189,7 @@ def held_record(item: HeldItem, peers: Peers) -> dict[str, Any]:
     }
 
 
-def decided_record(item: HeldItem) -> dict[str, Any]:
+def decided_record(item: HeldChange) -> dict[str, Any]:
     """A held change, and what became of it."""
     return item_record(item) | {
         "state": item.state.value,

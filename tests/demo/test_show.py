@@ -22,7 +22,7 @@ def test_every_provider_is_read_and_every_price_is_that_of_the_facts(
         finished = demo.read()
         assert Outcome.SUCCESS is finished.outcome
         stored = {(p.provider, p.model): p.listing for p in demo.app.prices()}
-        held = {(item.provider, item.change.model) for item in demo.app.store.held()}
+        held = {(item.provider, item.change.model) for item in demo.app.store.review.held()}
         for provider in demo.app.settings.providers:
             currency = demo.app.access.provider(provider).currency
             for model in FACTS[provider]:

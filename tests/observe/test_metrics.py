@@ -128,7 +128,7 @@ def test_the_state_is_the_state_of_the_database(tmp_path: Path) -> None:
     """What is there, what waits, and how a provider that fails stands."""
     with some_days(tmp_path) as app:
         told = values(metrics(app.store, "openrouter", "nearai"))
-        (held,) = app.store.held()
+        (held,) = app.store.review.held()
         read_at = app.store.latest_successes()["openrouter"]
         dues = app.store.queue.due_times()
         was = datetime.now(UTC)

@@ -31,6 +31,7 @@ from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
+from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
@@ -163,16 +164,11 @@ def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
     read(store, DAY, CHEAP)
     before = store.revision()
     read(store, DAY + HOUR, DEAR, "moves")
-    (item,) = store.review.items("acme")
+    (item,) = store.review.held("acme")
     assert (before, CHEAP) == (store.revision(), store.book().price("acme", "m").listing)
-    store.review.accept(
-        item.id,
-        expected_old=CHEAP,
-        expected_new=DEAR,
-        author="me",
-        reason="test",
-        now=DAY + 2 * HOUR,
-    )
+    pin = PinnedChange(item.id, CHEAP, DEAR)
+    now = DAY + 2 * HOUR
+    store.review.decide(State.ACCEPTED, [pin], author="me", reason="test", now=now)
     assert before != store.revision()
     assert DEAR == store.book().price("acme", "m").listing
 

@@ -32,7 +32,7 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.review import HeldItem, PinnedChange, Review, State
+from pricing_sync.store.review import HeldChange, PinnedChange, Review, State
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -73,7 +73,7 @@ def read_once(
             {change.model: ("band: input: far",) for change in changes if change.model in hold},
             stored,
             answer,
-            open_held={item.change.model: item.change for item in store.held("acme")},
+            open_held={item.change.model: item.change for item in store.review.held("acme")},
             rejected=[change for said in store.review.rejected("acme").values() for change in said],
         )
         store.save_reading(reading(at), decision)
@@ -96,38 +96,30 @@ def reading(at: datetime) -> Reading:
     )
 
 
-def accept(review: Review, item: HeldItem, *, now: datetime = NOW, author: str = "ann") -> HeldItem:
-    return review.accept(
-        item.id,
-        expected_old=item.change.old,
-        expected_new=item.change.new,
-        author=author,
-        reason="the page says so",
-        now=now,
-    )
+def accept(
+    review: Review, item: HeldChange, *, now: datetime = NOW, author: str = "ann"
+) -> HeldChange:
+    pins, reason = [PinnedChange.of(item)], "the page says so"
+    (decided,) = review.decide(State.ACCEPTED, pins, author=author, reason=reason, now=now)
+    return decided
 
 
-def reject(review: Review, item: HeldItem, *, now: datetime = NOW) -> HeldItem:
-    return review.reject(
-        item.id,
-        expected_old=item.change.old,
-        expected_new=item.change.new,
-        author="ann",
-        reason="a slip",
-        now=now,
-    )
+def reject(review: Review, item: HeldChange, *, now: datetime = NOW) -> HeldChange:
+    pins = [PinnedChange.of(item)]
+    (decided,) = review.decide(State.REJECTED, pins, author="ann", reason="a slip", now=now)
+    return decided
 
 
-def shown(items: list[HeldItem]) -> list[PinnedChange]:
-    return [PinnedChange(item.id, item.change.old, item.change.new) for item in items]
+def shown(items: list[HeldChange]) -> list[PinnedChange]:
+    return [PinnedChange.of(item) for item in items]
 
 
-def held_change(store: Store, review: Review) -> HeldItem:
+def held_change(store: Store, review: Review) -> HeldChange:
     """CHEAP on the first day; DEAR since the second, held, and still so on the third."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": DEAR}, NEXT, hold="m")
     read_once(store, {"m": DEAR}, AFTER, hold="m")
-    (item,) = review.items("acme")
+    (item,) = review.held("acme")
     return item
 
 
@@ -191,8 +183,8 @@ def test_an_accepted_change_is_decided_told_and_audited(store: Store, review: Re
     """Who, when, why and what; and once only."""
     item = held_change(store, review)
     decided = accept(review, item)
-    assert [] == review.items("acme")
-    assert [decided] == review.items("acme", state=State.ACCEPTED)
+    assert [] == review.held("acme")
+    assert [decided] == review.held("acme", state=State.ACCEPTED)
     assert (NOW, "ann", "the page says so") == (
         decided.decided_at,
         decided.decided_by,
@@ -232,7 +224,7 @@ def test_an_accepted_new_model_opens_a_card(store: Store, review: Review) -> Non
     """Since it was first listed."""
     read_once(store, {"m": CHEAP}, DAY, hold="m")
     assert {} == in_force(store, DAY)
-    (item,) = review.items()
+    (item,) = review.held()
     accept(review, item)
     assert {"m": CHEAP} == in_force(store, DAY)
     assert {} == in_force(store, DAY, known_at=BEFORE)
@@ -246,7 +238,7 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missed(
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, NEXT, hold="m")
     read_once(store, {"n": CHEAP}, AFTER, hold="m")
-    (item,) = review.items()
+    (item,) = review.held()
     assert Kind.VANISHED is item.change.kind
     accept(review, item)
     assert {"n": CHEAP} == in_force(store, NEXT)
@@ -263,7 +255,7 @@ def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> N
         read_once(store, {"n": CHEAP}, DAY + timedelta(days=day))
     back = DAY + timedelta(days=3)
     read_once(store, {"m": DEAR, "n": CHEAP}, back, hold="m")
-    (item,) = review.items()
+    (item,) = review.held()
     assert Kind.RETURNED is item.change.kind
     accept(review, item)
     assert [(CHEAP, DAY, AFTER), (DEAR, back, None)] == [
@@ -279,7 +271,7 @@ def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, NEXT)
     read_once(store, {"m": CHEAP, "n": CHEAP}, AFTER, hold="m")
-    (item,) = review.items()
+    (item,) = review.held()
     assert (Kind.RETURNED, CHEAP, CHEAP) == (item.change.kind, item.change.old, item.change.new)
     accept(review, item)
     assert [(DAY, None)] == [
@@ -291,7 +283,7 @@ def test_an_accepted_withdrawal_stores_that_there_is_no_price(store: Store, revi
     """No price known, and the reason; not zero and not the old one."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": NO_PRICE}, NEXT, hold="m")
-    accept(review, review.items()[0])
+    accept(review, review.held()[0])
     assert {"m": NO_PRICE} == in_force(store, NEXT)
     assert NO_PRICE == store.known_models("acme")["m"].listing
 
@@ -318,11 +310,11 @@ def test_accepting_is_pinned_to_the_exact_values(
     """Whoever looked at other values has not judged these."""
     item = held_change(store, review)
     with pytest.raises(StaleHeldChange, match="not the change that was expected"):
-        review.accept(
-            item.id, expected_old=old, expected_new=new, author="ann", reason="yes", now=NOW
+        review.decide(
+            State.ACCEPTED, [PinnedChange(item.id, old, new)], author="ann", reason="yes", now=NOW
         )
     assert {"m": CHEAP} == in_force(store, NOW)
-    assert [item] == review.items()
+    assert [item] == review.held()
 
 
 def test_a_rate_that_differs_by_the_smallest_step_is_another_one(
@@ -332,8 +324,12 @@ def test_a_rate_that_differs_by_the_smallest_step_is_another_one(
     item = held_change(store, review)
     nearly = RateCard({Meter.INPUT: Rate(3_000_000_001), Meter.OUTPUT: Rate.of(15, Per.MILLION)})
     with pytest.raises(StaleHeldChange):
-        review.accept(
-            item.id, expected_old=CHEAP, expected_new=nearly, author="ann", reason="yes", now=NOW
+        review.decide(
+            State.ACCEPTED,
+            [PinnedChange(item.id, CHEAP, nearly)],
+            author="ann",
+            reason="yes",
+            now=NOW,
         )
 
 
@@ -415,8 +411,12 @@ def test_a_refusal_is_audited(store: Store, review: Review) -> None:
     """Who tried what and why not, though nothing else of the attempt remains."""
     item = held_change(store, review)
     with pytest.raises(StaleHeldChange):
-        review.accept(
-            item.id, expected_old=CHEAP, expected_new=CHEAP, author="bob", reason="hm", now=NOW
+        review.decide(
+            State.ACCEPTED,
+            [PinnedChange(item.id, CHEAP, CHEAP)],
+            author="bob",
+            reason="hm",
+            now=NOW,
         )
     (entry,) = review.audit_log(10)
     assert ("bob", "accept_refused", "acme", "m", item.id, "hm") == (
@@ -438,18 +438,22 @@ def test_nobody_decides_without_a_name_or_a_reason(
     """And that is audited too."""
     item = held_change(store, review)
     with pytest.raises(SettingsError, match="an author and a reason"):
-        review.accept(
-            item.id, expected_old=CHEAP, expected_new=DEAR, author=author, reason=reason, now=NOW
+        review.decide(
+            State.ACCEPTED,
+            [PinnedChange(item.id, CHEAP, DEAR)],
+            author=author,
+            reason=reason,
+            now=NOW,
         )
     assert ["accept_refused"] == actions(review)
-    assert [item] == review.items()
+    assert [item] == review.held()
 
 
 def test_an_id_that_nothing_has_is_refused(review: Review) -> None:
     """And audited, though there is no model to name."""
     with pytest.raises(UnknownName, match="no such held change"):
-        review.accept(
-            "nope", expected_old=None, expected_new=None, author="ann", reason="x", now=NOW
+        review.decide(
+            State.ACCEPTED, [PinnedChange("nope", None, None)], author="ann", reason="x", now=NOW
         )
     assert ["accept_refused"] == actions(review)
 
@@ -462,7 +466,14 @@ def test_a_batch_counts_as_a_whole(store: Store, review: Review) -> None:
     read_once(store, {"a": CHEAP, "b": CHEAP, "c": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": NO_PRICE}, NEXT, hold="abc")
     events = len(store.pending_events())
-    review.accept_batch("acme", shown(review.items()), author="ann", reason="all well", now=NOW)
+    review.decide(
+        State.ACCEPTED,
+        provider="acme",
+        pinned=shown(review.held()),
+        author="ann",
+        reason="all well",
+        now=NOW,
+    )
     assert {"a": DEAR, "b": NO_PRICE} == in_force(store, NEXT)
     (event,) = store.pending_events()[events:]
     assert (2, 1) == (event[2]["changes"]["changed"], event[2]["changes"]["retired"])
@@ -473,12 +484,14 @@ def test_one_stale_item_refuses_the_whole_batch(store: Store, review: Review) ->
     """What was looked at together is decided together."""
     read_once(store, {"a": CHEAP, "b": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": DEAR}, NEXT, hold="ab")
-    seen = shown(review.items())
+    seen = shown(review.held())
     read_once(store, {"a": DEAR, "b": CHEAP}, AFTER, hold="ab")
     with pytest.raises(StaleHeldChange, match="acme: b: "):
-        review.accept_batch("acme", seen, author="ann", reason="all well", now=NOW)
+        review.decide(
+            State.ACCEPTED, provider="acme", pinned=seen, author="ann", reason="all well", now=NOW
+        )
     assert {"a": CHEAP, "b": CHEAP} == in_force(store, NOW)
-    assert ["a"] == [item.change.model for item in review.items()]
+    assert ["a"] == [item.change.model for item in review.held()]
     assert ["accept_refused"] == actions(review)
 
 
@@ -486,14 +499,28 @@ def test_a_batch_takes_only_its_own_provider(store: Store, review: Review) -> No
     """An id of another one is a mistake."""
     item = held_change(store, review)
     with pytest.raises(UnknownName, match="other: "):
-        review.accept_batch("other", shown([item]), author="ann", reason="x", now=NOW)
-    assert [item] == review.items()
+        review.decide(
+            State.ACCEPTED,
+            provider="other",
+            pinned=shown([item]),
+            author="ann",
+            reason="x",
+            now=NOW,
+        )
+    assert [item] == review.held()
 
 
 def test_an_item_shown_twice_is_decided_once(store: Store, review: Review) -> None:
     """And opens one card."""
     item = held_change(store, review)
-    review.accept_batch("acme", shown([item, item]), author="ann", reason="x", now=NOW)
+    review.decide(
+        State.ACCEPTED,
+        provider="acme",
+        pinned=shown([item, item]),
+        author="ann",
+        reason="x",
+        now=NOW,
+    )
     assert 2 == len(store.history("acme", "m"))
 
 
@@ -507,10 +534,10 @@ def test_a_rejected_change_neither_counts_nor_waits_again(store: Store, review: 
     assert {"m": [Change("m", Kind.CHANGED, CHEAP, DEAR)]} == review.rejected("acme")
     assert {} == review.rejected("other")
     read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
-    assert [] == review.items()
+    assert [] == review.held()
     assert {"m": CHEAP} == in_force(store, NOW + timedelta(days=1))
     read_once(store, {"m": NO_PRICE}, NOW + timedelta(days=2), hold="m")
-    assert [NO_PRICE] == [other.change.new for other in review.items()]
+    assert [NO_PRICE] == [other.change.new for other in review.held()]
     assert ["reject"] == actions(review)
 
 
@@ -552,9 +579,11 @@ def test_no_two_cards_are_ever_true_and_known_at_once(
 
 
 def _decide(review: Review, step: str, number: int, now: datetime) -> None:
-    items = review.items("acme")
+    items = review.held("acme")
     if step == "accept all":
-        review.accept_batch("acme", shown(items), author="ann", reason="x", now=now)
+        review.decide(
+            State.ACCEPTED, provider="acme", pinned=shown(items), author="ann", reason="x", now=now
+        )
         assert {} == {
             item.change.model: item
             for item in items
@@ -698,10 +727,9 @@ def test_the_audit_log_is_read_page_by_page_from_the_newest(store: Store, review
     item = held_change(store, review)
     for day in range(3):
         with pytest.raises(PricingSyncError):
-            review.accept(
-                item.id,
-                expected_old=None,
-                expected_new=None,
+            review.decide(
+                State.ACCEPTED,
+                [PinnedChange(item.id, None, None)],
                 author=f"ann {day}",
                 reason="x",
                 now=NOW + timedelta(days=day),

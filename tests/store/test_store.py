@@ -70,7 +70,7 @@ def read_once(
 
 
 def waiting(store: Store) -> dict[str, Change]:
-    return {item.change.model: item.change for item in store.held("acme")}
+    return {item.change.model: item.change for item in store.review.held("acme")}
 
 
 def reading(at: datetime, **different: object) -> Reading:
@@ -190,13 +190,13 @@ def test_a_held_change_waits_once_and_lapses_when_it_is_taken_back(store: Store)
     read_once(store, {"m": CHEAP}, DAY)
     for day in (1, 2):
         _hold(store, {"m": DEAR}, DAY + timedelta(days=day))
-    waiting = store.held("acme")
+    waiting = store.review.held("acme")
     assert [(DAY + timedelta(days=1), ("doubt",), CHEAP, DEAR)] == [
         (item.since, item.reasons, item.change.old, item.change.new) for item in waiting
     ]
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=2))
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=3))
-    assert [] == store.held()
+    assert [] == store.review.held()
 
 
 def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> ChangePlan:

@@ -24,6 +24,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import find
+from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.reading import ReadingResult, read_provider
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -159,7 +160,7 @@ def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> No
         assert [] == [*taken.plan.missing, *taken.plan.retire]
     assert ("3", "2.5") == (rate(app, "maker/model-0"), rate(app, "maker/model-19"))
     assert {("mass_vanish: 10 of 20 models",)} == {
-        item.reasons for item in app.store.held("openrouter")
+        item.reasons for item in app.store.review.held("openrouter")
     }
 
 
@@ -315,7 +316,7 @@ def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) 
         body = sample(f"openrouter/{day}.json")
         at = datetime.fromisoformat(day).replace(tzinfo=UTC)
         taken = read_once(app, body, at)
-        held = {item.provider + item.change.model for item in app.store.held("openrouter")}
+        held = {item.provider + item.change.model for item in app.store.review.held("openrouter")}
         rows = {row["id"]: row["pricing"] for row in json.loads(body, parse_float=Decimal)}
         assert len(rows) == sum(taken.reading.listings.values())
         compared = 0
@@ -365,15 +366,9 @@ def hold_tenfold(app: PricingSync) -> None:
 
 
 def reject_all(app: PricingSync) -> None:
-    for item in app.store.review.items("openrouter"):
-        app.store.review.reject(
-            item.id,
-            expected_old=item.change.old,
-            expected_new=item.change.new,
-            author="ann",
-            reason="a slip",
-            now=datetime.now(UTC),
-        )
+    review = app.store.review
+    pins = [PinnedChange.of(item) for item in review.held("openrouter")]
+    review.decide(State.REJECTED, pins, author="ann", reason="a slip", now=datetime.now(UTC))
 
 
 def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> None:
@@ -420,7 +415,7 @@ def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> N
     app.store.last_reported = rejected_meanwhile  # type: ignore[method-assign]
     taken = read_once(app, TENFOLD + b"\n")
     assert ([], []) == (list(taken.plan.hold), list(taken.plan.still_held))
-    assert [] == app.store.review.items("openrouter")
+    assert [] == app.store.review.held("openrouter")
 
 
 def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> None:

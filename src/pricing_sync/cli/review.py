@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +26,14 @@ from pricing_sync.json_views import (
 from pricing_sync.prices.card_json import write_when
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.strict_json import is_model_id
-from pricing_sync.store.review import Announcement, AuditEntry, HeldItem, PinnedChange, Review
+from pricing_sync.store.review import (
+    Announcement,
+    AuditEntry,
+    HeldChange,
+    PinnedChange,
+    Review,
+    State,
+)
 
 _Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
 _Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
@@ -40,7 +47,6 @@ _OfReading = Annotated[
         "--reading", metavar="ID", help="Only what `held` shows of this reading, as it was shown."
     ),
 ]
-_DecideBatch: TypeAlias = Callable[..., list[HeldItem]]
 
 
 def register(cli: typer.Typer) -> None:
@@ -67,7 +73,7 @@ def held(
         review = app.store.review
         if provider is not None:
             app.access.provider(provider)
-        items = review.items(provider)
+        items = review.held(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
         peers = {
             owner: app.store.peers.peers(
@@ -109,7 +115,7 @@ def accept(
         review = app.store.review
         app.access.provider(provider)
         chosen = _chosen(review, "accept", provider, models or [], reading, everything=everything)
-        decided = _decide(review.accept_batch, provider, chosen, author, reason)
+        decided = _decide(review, State.ACCEPTED, provider, chosen, author, reason)
     _show_decided(decided, as_json=as_json)
 
 
@@ -130,7 +136,7 @@ def reject(
         review = app.store.review
         app.access.provider(provider)
         chosen = _chosen(review, "reject", provider, models or [], reading, everything=everything)
-        decided = _decide(review.reject_batch, provider, chosen, author, reason)
+        decided = _decide(review, State.REJECTED, provider, chosen, author, reason)
     _show_decided(decided, as_json=as_json)
 
 
@@ -289,13 +295,13 @@ def _chosen(
     reading: str | None,
     *,
     everything: bool,
-) -> list[HeldItem]:
+) -> list[HeldChange]:
     """The held changes that are meant, as they are now."""
     if everything and models:
         raise SettingsError(f"{verb}: name models or say --all, not both")
     if not (models or everything or reading):
         raise SettingsError(f"{verb}: name the models, or say --all or --reading")
-    items = review.items(provider)
+    items = review.held(provider)
     if reading is not None:
         items = [item for item in items if item.reading_id == reading]
         if not items:
@@ -310,22 +316,24 @@ def _chosen(
 
 
 def _decide(
-    batch: _DecideBatch,
+    review: Review,
+    state: State,
     provider: str,
-    chosen: Iterable[HeldItem],
+    chosen: Iterable[HeldChange],
     author: str | None,
     reason: str,
-) -> list[HeldItem]:
-    return batch(
-        provider,
-        [PinnedChange(item.id, item.change.old, item.change.new) for item in chosen],
+) -> list[HeldChange]:
+    return review.decide(
+        state,
+        [PinnedChange.of(item) for item in chosen],
+        provider=provider,
         author=author or getpass.getuser(),
         reason=reason,
         now=datetime.now(UTC),
     )
 
 
-def _show_decided(items: Iterable[HeldItem], *, as_json: bool) -> None:
+def _show_decided(items: Iterable[HeldChange], *, as_json: bool) -> None:
     if as_json:
         output.print_json([decided_record(item) for item in items])
         return
@@ -342,7 +350,7 @@ def _show_decided(items: Iterable[HeldItem], *, as_json: bool) -> None:
 # Showing what is held
 
 
-def _held_record(item: HeldItem, body: bytes | None, peers: Peers) -> dict[str, Any]:
+def _held_record(item: HeldChange, body: bytes | None, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`."""
     return held_record(item, peers) | {
         "change": output.show_change(item.change.old, item.change.new),

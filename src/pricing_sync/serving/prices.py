@@ -50,7 +50,7 @@ class Prices:
         """See `PricingSync.models_without_card`."""
         held = {
             (item.provider, item.change.model): f"held: {', '.join(item.reasons)}"
-            for item in self._store.held(provider)
+            for item in self._store.review.held(provider)
         }
         return [
             (state, held.get((state.provider, state.model)) or f"unreadable: {state.unreadable}")

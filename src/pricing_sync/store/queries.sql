@@ -103,12 +103,6 @@ WHERE m.provider = :provider AND l.provider = m.provider AND l.model = m.model
 INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
 VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');
 
--- name: all_open_held
-SELECT id, reading_id, provider, model, kind, old, new, reasons, since
-FROM pricing_held
-WHERE state = 'open' AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-ORDER BY provider, since, model;
-
 -- name: held_counts
 -- How many changes of each provider wait, and since when the first of them.
 SELECT provider, COUNT(*), MIN(since) FROM pricing_held WHERE state = 'open' GROUP BY provider;

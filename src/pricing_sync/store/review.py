@@ -75,7 +75,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldItem:
+class HeldChange:
     """A held change, the reading it was first seen in, and what became of it."""
 
     id: str
@@ -99,11 +99,16 @@ class HeldItem:
 
 @dataclass(frozen=True, slots=True)
 class PinnedChange:
-    """A held change as it was shown to whoever decides about it."""
+    """A held change as it was shown to the person who decides about it."""
 
     held_id: str
     old: Known | None
     new: Known | None
+
+    @classmethod
+    def of(cls, item: HeldChange) -> PinnedChange:
+        """The pin of a held change as it is now."""
+        return cls(item.id, item.change.old, item.change.new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +148,10 @@ class AuditEntry:
     reason: str
 
 
+#: What the audit log calls the decisions.
+_VERBS = {State.ACCEPTED: "accept", State.REJECTED: "reject"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Action:
     """Who does what, when and why."""
@@ -170,103 +179,80 @@ class Review(NamedQueries):
 
     # Held changes
 
-    def items(
+    def held(
         self, provider: str | None = None, *, state: State | None = State.OPEN
-    ) -> list[HeldItem]:
+    ) -> list[HeldChange]:
         """The held changes that wait, or those in another state (None is all), oldest first."""
         found = self._fetch(
-            "held_items", provider=provider, state=None if state is None else state.value, id=None
+            "held_changes", provider=provider, state=None if state is None else state.value, id=None
         )
-        return [_item(row) for row in found]
+        return [_read_held(row) for row in found]
 
-    def item(self, held_id: str) -> HeldItem:
+    def held_change(self, held_id: str) -> HeldChange:
         """One held change, whatever became of it.
 
         Raises:
             UnknownName: there is none of that id.
         """
-        found = self._held(held_id)
+        found = self._held_rows(held_id)
         if not found:
             raise UnknownName(f"held: {held_id[:80]!a}: no such held change")
-        return _item(found[0])
+        return _read_held(found[0])
 
-    def accept(
+    def decide(
         self,
-        held_id: str,
+        state: State,
+        pinned: Sequence[PinnedChange],
         *,
-        expected_old: Known | None,
-        expected_new: Known | None,
         author: str,
         reason: str,
         now: datetime,
-    ) -> HeldItem:
-        """Let one held change count, if it is still exactly the expected one.
+        provider: str | None = None,
+    ) -> list[HeldChange]:
+        """Accept or reject held changes: all of them or none.
+
+        An accepted change is in force from when the provider first said so. Exactly the rejected
+        change is never applied nor held again.
+
+        Args:
+            state: `ACCEPTED` or `REJECTED`.
+            pinned: The changes as they were shown.
+            provider: Refuse changes of any other provider.
 
         Raises:
-            StaleHeldChange: it is no longer open, or no longer what is expected, or the card in
-                force has changed since it was held.
+            StaleHeldChange: one is no longer open, or no longer as it was shown, or, if it is
+                accepted, the card in force has changed since it was held.
             UnknownName: there is no such held change.
             SettingsError: the author or the reason is blank.
         """
-        action = _Action("accept", author, reason, now)
-        shown = PinnedChange(held_id, expected_old, expected_new)
-        return self._decide(action, State.ACCEPTED, [shown])[0]
-
-    def accept_batch(
-        self,
-        provider: str,
-        shown: Sequence[PinnedChange],
-        *,
-        author: str,
-        reason: str,
-        now: datetime,
-    ) -> list[HeldItem]:
-        """Let these held changes of one provider count: all of them or none. Errors as `accept`."""
-        action = _Action("accept", author, reason, now)
-        return self._decide(action, State.ACCEPTED, shown, provider)
-
-    def reject(
-        self,
-        held_id: str,
-        *,
-        expected_old: Known | None,
-        expected_new: Known | None,
-        author: str,
-        reason: str,
-        now: datetime,
-    ) -> HeldItem:
-        """Say that a held change is wrong: exactly this one neither counts nor waits again.
-
-        Raises:
-            StaleHeldChange, UnknownName, SettingsError: as `accept`; the card in force may differ.
-        """
-        action = _Action("reject", author, reason, now)
-        shown = PinnedChange(held_id, expected_old, expected_new)
-        return self._decide(action, State.REJECTED, [shown])[0]
-
-    def reject_batch(
-        self,
-        provider: str,
-        shown: Sequence[PinnedChange],
-        *,
-        author: str,
-        reason: str,
-        now: datetime,
-    ) -> list[HeldItem]:
-        """Reject these held changes of one provider: all of them or none. Errors as `reject`."""
-        action = _Action("reject", author, reason, now)
-        return self._decide(action, State.REJECTED, shown, provider)
+        action = _Action(_VERBS[state], author, reason, now)
+        unique = {pin.held_id: pin for pin in pinned}
+        tried = [_write_pair(pin.old, pin.new) | {"id": pin.held_id} for pin in pinned]
+        only = pinned[0].held_id if len(unique) == 1 else None
+        with self._audited(action, {"items": tried}, provider=provider, subject=only):
+            items = [self._pinned(pin, provider) for pin in unique.values()]
+            if state is State.ACCEPTED and items:
+                self._amend_ledger(items, action)
+            self._execute_many(
+                "decide",
+                [_action_values(action) | {"id": item.id, "state": state.value} for item in items],
+            )
+            self._add_entries(action, [_change_entry(item) for item in items])
+        return [
+            replace(item, state=state, decided_at=now, decided_by=author, decision=reason)
+            for item in items
+        ]
 
     def rejected(self, provider: str) -> dict[str, list[Change]]:
         """The changes that a person has rejected, by model."""
         found: dict[str, list[Change]] = {}
-        for item in self.items(provider, state=State.REJECTED):
+        for item in self.held(provider, state=State.REJECTED):
             found.setdefault(item.change.model, []).append(item.change)
         return found
 
     def reconsider(
         self, provider: str, model: str, *, author: str, reason: str, now: datetime
-    ) -> list[HeldItem]:
+    ) -> list[HeldChange]:
         """Take back what was rejected of a model: the next reading judges it afresh.
 
         Raises:
@@ -277,7 +263,7 @@ class Review(NamedQueries):
         with self._audited(action, {"model": model}, provider=provider, model=model):
             items = [
                 item
-                for item in self.items(provider, state=State.REJECTED)
+                for item in self.held(provider, state=State.REJECTED)
                 if item.change.model == model
             ]
             if not items:
@@ -296,50 +282,20 @@ class Review(NamedQueries):
         """How much people have decided about a provider so far; it only grows."""
         return int(self._fetch("decision_count", provider=provider)[0][0])
 
-    def _decide(
-        self,
-        action: _Action,
-        state: State,
-        shown: Sequence[PinnedChange],
-        provider: str | None = None,
-    ) -> list[HeldItem]:
-        unique = {entry.held_id: entry for entry in shown}
-        tried = [_write_pair(entry.old, entry.new) | {"id": entry.held_id} for entry in shown]
-        only = shown[0].held_id if len(unique) == 1 else None
-        with self._audited(action, {"items": tried}, provider=provider, subject=only):
-            items = [self._pinned(entry, provider) for entry in unique.values()]
-            if state is State.ACCEPTED and items:
-                self._amend_ledger(items, action)
-            self._execute_many(
-                "decide",
-                [_action_values(action) | {"id": item.id, "state": state.value} for item in items],
-            )
-            self._add_entries(action, [_change_entry(item) for item in items])
-        return [
-            replace(
-                item,
-                state=state,
-                decided_at=action.now,
-                decided_by=action.author,
-                decision=action.reason,
-            )
-            for item in items
-        ]
-
-    def _pinned(self, shown: PinnedChange, provider: str | None) -> HeldItem:
-        """The open held change that was *shown*."""
-        item = self.item(shown.held_id)
+    def _pinned(self, pin: PinnedChange, provider: str | None) -> HeldChange:
+        """The open held change that is pinned."""
+        item = self.held_change(pin.held_id)
         if provider not in (None, item.provider):
-            raise UnknownName(f"{provider}: {shown.held_id}: no such held change")
+            raise UnknownName(f"{provider}: {pin.held_id}: no such held change")
         if item.state is not State.OPEN:
             raise _stale(item, f"it is {item.state} by {item.decided_by} already")
-        if (item.change.old, item.change.new) != (shown.old, shown.new):
+        if (item.change.old, item.change.new) != (pin.old, pin.new):
             raise _stale(item, "it is not the change that was expected")
         return item
 
     # The ledger
 
-    def _amend_ledger(self, items: Sequence[HeldItem], action: _Action) -> None:
+    def _amend_ledger(self, items: Sequence[HeldChange], action: _Action) -> None:
         """Make the new listings true since they were first seen, and known from now on."""
         current = self._current_cards(items[0].provider)
         for item in items:
@@ -379,9 +335,9 @@ class Review(NamedQueries):
             for model, since, until, *card in self._fetch("current_cards", provider=provider)
         }
 
-    def _add_event(self, items: Sequence[HeldItem], action: _Action) -> None:
+    def _add_event(self, items: Sequence[HeldChange], action: _Action) -> None:
         """One event for each reading whose changes were accepted."""
-        groups: dict[str, list[HeldItem]] = {}
+        groups: dict[str, list[HeldChange]] = {}
         for item in items:
             groups.setdefault(item.reading_id, []).append(item)
         self._execute_many("add_event", [_event(group, action) for group in groups.values()])
@@ -491,8 +447,8 @@ class Review(NamedQueries):
                 yield
         except (StaleHeldChange, UnknownName, SettingsError) as error:
             refused = {**what, "refused": str(error)}
-            if subject is not None and (held := self._held(subject)):
-                provider, model = _item(held[0]).provider, _item(held[0]).change.model
+            if subject is not None and (held := self._held_rows(subject)):
+                provider, model = _read_held(held[0]).provider, _read_held(held[0]).change.model
             self._add_entries(
                 replace(action, name=f"{action.name}_refused"),
                 [{"provider": provider, "model": model, "subject": subject, "what": refused}],
@@ -516,8 +472,8 @@ class Review(NamedQueries):
             ],
         )
 
-    def _held(self, held_id: str) -> list[tuple[Any, ...]]:
-        return self._fetch("held_items", id=held_id, provider=None, state=None)
+    def _held_rows(self, held_id: str) -> list[tuple[Any, ...]]:
+        return self._fetch("held_changes", id=held_id, provider=None, state=None)
 
 
 def _require_author(action: _Action) -> None:
@@ -525,11 +481,11 @@ def _require_author(action: _Action) -> None:
         raise SettingsError(f"{action.name}: it needs an author and a reason")
 
 
-def _stale(item: HeldItem, why: str) -> StaleHeldChange:
+def _stale(item: HeldChange, why: str) -> StaleHeldChange:
     return StaleHeldChange(f"{item.provider}: {item.change.model}: held change {item.id}: {why}")
 
 
-def _refuse_if_moved(item: HeldItem, current: _CurrentCard | None) -> None:
+def _refuse_if_moved(item: HeldChange, current: _CurrentCard | None) -> None:
     """Raise StaleHeldChange unless the card in force is the one that the change replaces."""
     if current is None or current.listing != item.change.old:
         raise _stale(item, "the card in force is not the one it was held against")
@@ -539,13 +495,13 @@ def _refuse_if_moved(item: HeldItem, current: _CurrentCard | None) -> None:
         raise _stale(item, "a card came into force after it was first seen")
 
 
-def _needs_new_card(item: HeldItem, current: _CurrentCard) -> bool:
+def _needs_new_card(item: HeldChange, current: _CurrentCard) -> bool:
     """Whether the change ends or begins a card. A missing model may be back at the same price."""
     is_retired = current.until is not None
     return item.change.new != current.listing or is_retired
 
 
-def _source_columns(item: HeldItem) -> dict[str, Any]:
+def _source_columns(item: HeldChange) -> dict[str, Any]:
     """Where the accepted listing comes from: the reading in which it was first seen."""
     return {
         "card_id": f"{item.id}-accepted",
@@ -559,7 +515,7 @@ def _source_columns(item: HeldItem) -> dict[str, Any]:
     }
 
 
-def _event(items: Sequence[HeldItem], action: _Action) -> dict[str, Any]:
+def _event(items: Sequence[HeldChange], action: _Action) -> dict[str, Any]:
     """The event `prices.changed`, as a reading tells it, and who accepted it."""
     first = items[0]
     listed = [item.change for item in items if item.change.new is not None]
@@ -591,7 +547,7 @@ def _write_pair(old: Known | None, new: Known | None) -> dict[str, Any]:
     return {"old": _write_known(old), "new": _write_known(new)}
 
 
-def _change_entry(item: HeldItem) -> dict[str, Any]:
+def _change_entry(item: HeldChange) -> dict[str, Any]:
     what = _write_pair(item.change.old, item.change.new) | {
         "kind": item.change.kind.value,
         "since": write_instant(item.since),
@@ -679,10 +635,10 @@ def _read_known(text: str | None) -> Known | None:
     return None if text is None else read_listing(json.loads(text))
 
 
-def _item(row: Sequence[Any]) -> HeldItem:
+def _read_held(row: Sequence[Any]) -> HeldChange:
     held_id, reading_id, provider, model, kind, old, new, reasons, since, state, *rest = row
     decided_at, decided_by, decision, source, url, digest, listings = rest
-    return HeldItem(
+    return HeldChange(
         id=held_id,
         reading_id=reading_id,
         provider=provider,

@@ -1,7 +1,7 @@
 -- Every question that reviewing puts to the database. One SQL for SQLite (3.38 and later) and
 -- PostgreSQL.
 
--- name: held_items
+-- name: held_changes
 -- Held changes with the reading they were first seen in.
 SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
     h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''), r.digest,

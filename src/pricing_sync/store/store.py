@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pricing_sync.changes.diff import Change, Kind, Known, Stored
+from pricing_sync.changes.diff import Kind, Known, Stored
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.card_json import read_listing, write_listing
+from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store import rows
@@ -87,19 +87,6 @@ class LastReading:
     finished_at: datetime
     #: As `Reading.listings`.
     listings: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldChange:
-    """A change that waits, as it was judged."""
-
-    id: str
-    reading_id: str
-    provider: str
-    change: Change
-    reasons: tuple[str, ...]
-    #: When the provider was first seen to say so.
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,10 +475,6 @@ class Store(NamedQueries):
         """How many models of each provider there are, by what is known of them."""
         return {row[0]: ModelCounts(*row[1:]) for row in self._fetch("model_counts")}
 
-    def held(self, provider: str | None = None) -> list[HeldChange]:
-        """The changes that wait, oldest first within a provider."""
-        return [_held(row) for row in self._fetch("all_open_held", provider=provider)]
-
     def held_counts(self) -> dict[str, HeldCount]:
         """How many changes wait, of each provider of which any does."""
         return {
@@ -615,10 +598,6 @@ def _write_known(listing: Known | None) -> str | None:
     return None if listing is None else write_json(write_listing(listing))
 
 
-def _read_known(text: str | None) -> Known | None:
-    return None if text is None else read_listing(json.loads(text))
-
-
 def _model_state(row: Sequence[Any]) -> ModelState:
     provider, model, first_seen, missing, retired, why = row
     return ModelState(
@@ -628,16 +607,4 @@ def _model_state(row: Sequence[Any]) -> ModelState:
         rows.read_optional_instant(missing),
         rows.read_optional_instant(retired),
         why,
-    )
-
-
-def _held(row: Sequence[Any]) -> HeldChange:
-    held_id, reading_id, provider, model, kind, old, new, reasons, since = row
-    return HeldChange(
-        id=held_id,
-        reading_id=reading_id,
-        provider=provider,
-        change=Change(model, Kind(kind), _read_known(old), _read_known(new)),
-        reasons=tuple(json.loads(reasons)),
-        since=rows.read_instant(since),
     )

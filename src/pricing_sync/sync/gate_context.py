@@ -24,7 +24,8 @@ from pricing_sync.gate import (
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
-from pricing_sync.store.store import HeldChange, Store
+from pricing_sync.store.review import HeldChange
+from pricing_sync.store.store import Store
 
 _WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
 #: How the ids of models say that they are free.
@@ -89,7 +90,7 @@ def releasable_changes(
     thresholds: Thresholds | None = None,
 ) -> list[Change]:
     """The held changes that have waited long enough, when the provider says the same as before."""
-    held = store.held(provider.id)
+    held = store.review.held(provider.id)
     if not held:
         return []
     counts = store.model_counts()[provider.id]

@@ -205,7 +205,7 @@ def _plan(answer: PendingAnswer, answer_listings: Answer, store: Store) -> _Plan
     provider, options, reading = answer.provider, answer.options, answer.reading
     stored = store.known_models(provider.id)
     changes = diff(stored, answer_listings)
-    held = {item.change.model: item for item in store.held(provider.id)}
+    held = {item.change.model: item for item in store.review.held(provider.id)}
     judged = judge_reading(
         provider, reading.at, changes, stored, held, store, options.thresholds, options.free
     )

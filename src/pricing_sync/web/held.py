@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -14,13 +14,13 @@ from pydantic import Field
 from pricing_sync.app import PricingSync
 from pricing_sync.gate import Peers
 from pricing_sync.json_views import decided_record, held_record
-from pricing_sync.store.review import HeldItem
+from pricing_sync.store.review import HeldChange, PinnedChange, State
+from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Cursor, Name, OfProvider, Reason, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.schemas import DecidedChange, HeldChange, Page
 
 routes = Routes("held changes")
 
@@ -39,7 +39,7 @@ class Decision(RequestBody):
     author: Name = "admin"
 
 
-@routes.get("/admin/pricing/held", Scope.READ, response_model=Page[HeldChange])
+@routes.get("/admin/pricing/held", Scope.READ, response_model=schemas.Page[schemas.HeldChange])
 def list_held(
     pricing: Pricing,
     provider: OfProvider = None,
@@ -47,37 +47,41 @@ def list_held(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """What waits, the oldest first, with what helps to judge it."""
-    items = sorted(pricing.store.review.items(provider), key=lambda item: item.id)
+    items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
     return page(found, limit, lambda item: item.id, lambda item: _record(item, peers))
 
 
-@routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=HeldChange)
+@routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=schemas.HeldChange)
 def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, Any]:
     """One change that waits or waited, with its version as its ETag."""
-    item = pricing.store.review.item(held_id)
+    item = pricing.store.review.held_change(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
     return _record(item, _peers(pricing, [item]))
 
 
-@routes.post("/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=DecidedChange)
+@routes.post(
+    "/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=schemas.DecidedChange
+)
 def accept_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
     """Let a change count, if it is still exactly the one that was shown."""
-    return _decide(pricing, pricing.store.review.accept, held_id, decision, if_match)
+    return _decide(pricing, State.ACCEPTED, held_id, decision, if_match)
 
 
-@routes.post("/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=DecidedChange)
+@routes.post(
+    "/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=schemas.DecidedChange
+)
 def reject_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
     """Say that a change is wrong: exactly this one neither counts nor waits again."""
-    return _decide(pricing, pricing.store.review.reject, held_id, decision, if_match)
+    return _decide(pricing, State.REJECTED, held_id, decision, if_match)
 
 
-def version(item: HeldItem) -> str:
+def version(item: HeldChange) -> str:
     """What tells the change from any other: its model, and the listings before and after."""
     told = decided_record(item)
     exact = [told[key] for key in ("provider", "model", "kind", "old", "new")]
@@ -86,7 +90,7 @@ def version(item: HeldItem) -> str:
 
 def _decide(
     pricing: PricingSync,
-    decide: Callable[..., HeldItem],
+    state: State,
     held_id: str,
     decision: Decision,
     if_match: str | None,
@@ -94,13 +98,12 @@ def _decide(
     shown = decision.version or (if_match or "").strip().strip('"')
     if not shown:
         raise Problem(422, "body.version: missing, and so is If-Match")
-    item = pricing.store.review.item(held_id)
+    item = pricing.store.review.held_change(held_id)
     if shown != version(item):
         raise Problem(409, f"held change {held_id} is not the one that was shown")
-    decided = decide(
-        held_id,
-        expected_old=item.change.old,
-        expected_new=item.change.new,
+    (decided,) = pricing.store.review.decide(
+        state,
+        [PinnedChange.of(item)],
         author=decision.author,
         reason=decision.reason,
         now=datetime.now(UTC),
@@ -109,7 +112,7 @@ def _decide(
     return decided_record(decided)
 
 
-def _peers(pricing: PricingSync, items: Sequence[HeldItem]) -> dict[tuple[str, str], Peers]:
+def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str, str], Peers]:
     """What others ask for the same models, with one question for each provider."""
     models: dict[str, list[str]] = {}
     for item in items:
@@ -121,6 +124,6 @@ def _peers(pricing: PricingSync, items: Sequence[HeldItem]) -> dict[tuple[str, s
     }
 
 
-def _record(item: HeldItem, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
+def _record(item: HeldChange, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
     own = peers.get((item.provider, item.change.model), {})
     return held_record(item, own) | decided_record(item) | {"version": version(item)}

@@ -11,7 +11,7 @@ from pricing_sync.json_views import json_instant, price_record
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import ModelState
-from pricing_sync.store.store import HeldChange
+from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
 
 
@@ -93,7 +93,7 @@ def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by their ids."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
-    held = {item.change.model: item for item in pricing.store.held(provider)}
+    held = {item.change.model: item for item in pricing.store.review.held(provider)}
     return [
         ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
         for model in sorted(known.keys() | prices.keys())
