@@ -25,12 +25,12 @@ from pricing_sync.store.review import Announcement, AuditEntry, HeldChange
 RULE_CARDS = {rule.value: card for rule, card in RULES.items()}
 
 
-def json_instant(instant: datetime | None) -> str | None:
+def instant_json(instant: datetime | None) -> str | None:
     """An instant in UTC as ISO 8601, exact."""
     return None if instant is None else write_instant(instant)
 
 
-def price_record(price: Price) -> dict[str, Any]:
+def price_json(price: Price) -> dict[str, Any]:
     """One entry of `prices --json`."""
     listing = price.listing
     record: dict[str, Any] = {"provider": price.provider, "model": price.model}
@@ -43,13 +43,13 @@ def price_record(price: Price) -> dict[str, Any]:
     else:
         record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}
     return record | {
-        "since": json_instant(price.since),
-        "recorded_at": json_instant(price.recorded_at),
+        "since": instant_json(price.since),
+        "recorded_at": instant_json(price.recorded_at),
         "source": price.source,
     }
 
 
-def cardless_record(state: ModelState, why: str) -> dict[str, Any]:
+def cardless_json(state: ModelState, why: str) -> dict[str, Any]:
     """The entry of `prices --json` for a model whose price has never counted."""
     return {
         "provider": state.provider,
@@ -58,19 +58,19 @@ def cardless_record(state: ModelState, why: str) -> dict[str, Any]:
         "rates": None,
         "overrides": [],
         "reason": why,
-        "since": json_instant(state.first_seen),
-        "recorded_at": json_instant(state.first_seen),
+        "since": instant_json(state.first_seen),
+        "recorded_at": instant_json(state.first_seen),
         "source": None,
     }
 
 
-def statement_record(statement: Statement) -> dict[str, Any]:
+def statement_json(statement: Statement) -> dict[str, Any]:
     """One entry of `history --json`."""
     return {
-        "since": json_instant(statement.since),
-        "until": json_instant(statement.until),
-        "recorded_at": json_instant(statement.recorded_at),
-        "superseded_at": json_instant(statement.superseded_at),
+        "since": instant_json(statement.since),
+        "until": instant_json(statement.until),
+        "recorded_at": instant_json(statement.recorded_at),
+        "superseded_at": instant_json(statement.superseded_at),
         **write_listing(statement.listing),
         "source": statement.source,
         "url": statement.url,
@@ -80,7 +80,7 @@ def statement_record(statement: Statement) -> dict[str, Any]:
     }
 
 
-def override_record(override: MeterOverride) -> dict[str, Any]:
+def override_json(override: MeterOverride) -> dict[str, Any]:
     """One entry of `override list --json`."""
     upstream = override.upstream_rate
     return {
@@ -90,30 +90,28 @@ def override_record(override: MeterOverride) -> dict[str, Any]:
         "meter": override.meter.value,
         "rate": str(override.rate),
         "currency": override.currency,
-        "since": json_instant(override.since),
-        "until": json_instant(override.until),
+        "since": instant_json(override.since),
+        "until": instant_json(override.until),
         "author": override.author,
         "reason": override.reason,
         "upstream_when_set": None if upstream is None else str(upstream),
     }
 
 
-def reported_record(
-    override: MeterOverride, upstream: Rate | None, *, moved: bool
-) -> dict[str, Any]:
+def reported_json(override: MeterOverride, upstream: Rate | None, *, moved: bool) -> dict[str, Any]:
     """An override beside what the provider says now, and whether that has moved since."""
-    return override_record(override) | {
+    return override_json(override) | {
         "upstream_now": None if upstream is None else str(upstream),
         "upstream_moved": moved,
     }
 
 
-def reading_record(reading: Reading) -> dict[str, Any]:
+def reading_json(reading: Reading) -> dict[str, Any]:
     """A reading as `sync --json` and `runs --json` show it."""
     return {
         "id": reading.id,
         "provider": reading.provider,
-        "at": json_instant(reading.at),
+        "at": instant_json(reading.at),
         "status": reading.status.value,
         "dry_run": reading.dry_run,
         "listings": dict(reading.listings),
@@ -122,28 +120,28 @@ def reading_record(reading: Reading) -> dict[str, Any]:
         "url": reading.url,
         "digest": reading.digest,
         "size_bytes": reading.size_bytes,
-        "started_at": json_instant(reading.started_at),
-        "finished_at": json_instant(reading.finished_at),
+        "started_at": instant_json(reading.started_at),
+        "finished_at": instant_json(reading.finished_at),
         "error_kind": reading.error_kind,
         "error": reading.error,
     }
 
 
-def run_record(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
+def run_json(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
     """One entry of `runs --json`."""
     return {
         "run": run.id,
         "started_by": run.started_by,
-        "started_at": json_instant(run.started_at),
-        "finished_at": json_instant(run.finished_at),
+        "started_at": instant_json(run.started_at),
+        "finished_at": instant_json(run.finished_at),
         "outcome": run.outcome.value if run.outcome else None,
         "dry_run": run.dry_run,
         "providers": list(run.providers),
-        "readings": [reading_record(reading) for reading in readings],
+        "readings": [reading_json(reading) for reading in readings],
     }
 
 
-def change_record(change: Change) -> dict[str, Any]:
+def change_json(change: Change) -> dict[str, Any]:
     """A change with its old and new listing."""
     return {
         "model": change.model,
@@ -153,21 +151,21 @@ def change_record(change: Change) -> dict[str, Any]:
     }
 
 
-def item_record(item: HeldChange) -> dict[str, Any]:
+def held_change_json(item: HeldChange) -> dict[str, Any]:
     """A held change, without what a person needs to judge it."""
     return {
         "id": item.id,
         "provider": item.provider,
-        **change_record(item.change),
+        **change_json(item.change),
         "reasons": list(item.reasons),
-        "since": json_instant(item.since),
+        "since": instant_json(item.since),
         "reading": item.reading_id,
     }
 
 
-def held_record(item: HeldChange, peers: Peers) -> dict[str, Any]:
+def held_json(item: HeldChange, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`: a held change, and what helps to judge it."""
-    return item_record(item) | {
+    return held_change_json(item) | {
         "peers": {
             meter.value: {
                 "count": spread.count,
@@ -180,7 +178,7 @@ def held_record(item: HeldChange, peers: Peers) -> dict[str, Any]:
         "listed": item.listed,
         "url": item.url,
         "digest": item.digest,
-        "moves": _move_records(item.change),
+        "moves": _move_jsons(item.change),
         "rules": [
             {"rule": name, "why": card.why, "hard": card.hard}
             for name in by_rule(item.reasons)
@@ -189,11 +187,11 @@ def held_record(item: HeldChange, peers: Peers) -> dict[str, Any]:
     }
 
 
-def decided_record(item: HeldChange) -> dict[str, Any]:
+def decided_json(item: HeldChange) -> dict[str, Any]:
     """A held change, and what became of it."""
-    return item_record(item) | {
+    return held_change_json(item) | {
         "state": item.state.value,
-        "decided_at": json_instant(item.decided_at),
+        "decided_at": instant_json(item.decided_at),
         "decided_by": item.decided_by,
         "decision": item.decision,
     }
@@ -208,7 +206,7 @@ def by_rule(reasons: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _move_records(change: Change) -> list[dict[str, Any]]:
+def _move_jsons(change: Change) -> list[dict[str, Any]]:
     """Every rate that is otherwise, with its factor; None for a rate that is not there."""
     old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
     changed = moves(old, new) if new else []
@@ -218,12 +216,12 @@ def _move_records(change: Change) -> list[dict[str, Any]]:
         for when, meter, rate in (old.every_rate() if old else [])
         if (when, meter) not in kept
     ]
-    return [_move_record(move.when, move.meter, move.old, move.new) for move in changed] + [
-        _move_record(when, meter, rate, None) for when, meter, rate in gone
+    return [_move_json(move.when, move.meter, move.old, move.new) for move in changed] + [
+        _move_json(when, meter, rate, None) for when, meter, rate in gone
     ]
 
 
-def _move_record(
+def _move_json(
     when: When | None, meter: Meter, old: Rate | None, new: Rate | None
 ) -> dict[str, Any]:
     return {
@@ -235,29 +233,29 @@ def _move_record(
     }
 
 
-def announcement_record(entry: Announcement) -> dict[str, Any]:
+def announcement_json(entry: Announcement) -> dict[str, Any]:
     """One entry of `announcements --json`."""
     move = entry.move
     return {
         "id": entry.id,
         "provider": entry.provider,
         "model": move.model,
-        **_move_record(move.when, move.meter, move.old, move.new),
-        "not_before": json_instant(move.not_before),
+        **_move_json(move.when, move.meter, move.old, move.new),
+        "not_before": instant_json(move.not_before),
         "author": entry.author,
         "reason": entry.reason,
-        "recorded_at": json_instant(entry.recorded_at),
-        "used_at": json_instant(entry.used_at),
+        "recorded_at": instant_json(entry.recorded_at),
+        "used_at": instant_json(entry.used_at),
         "used_by": entry.used_by,
-        "ended_at": json_instant(entry.ended_at),
+        "ended_at": instant_json(entry.ended_at),
     }
 
 
-def audit_record(entry: AuditEntry) -> dict[str, Any]:
+def audit_json(entry: AuditEntry) -> dict[str, Any]:
     """One entry of `audit-log --json`."""
     return {
         "id": entry.id,
-        "at": json_instant(entry.at),
+        "at": instant_json(entry.at),
         "who": entry.who,
         "action": entry.action,
         "provider": entry.provider,

@@ -64,7 +64,7 @@ def audit(
         free={owner: table.free for owner, table in settings.provider.items()},
     )
     if as_json:
-        output.print_json([finding_record(finding) for finding in found])
+        output.print_json([finding_json(finding) for finding in found])
     else:
         _show(found)
     raise typer.Exit(1 if found else 0)
@@ -103,7 +103,7 @@ def _peers(
         return {}
 
 
-def finding_record(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
     """One entry of `audit --json`."""
     return {
         "provider": finding.provider,

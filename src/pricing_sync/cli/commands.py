@@ -25,12 +25,12 @@ from pricing_sync.cli.opened import open_app
 from pricing_sync.demo.show import AGAIN_SECONDS, Demo, running
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.json_views import (
-    cardless_record,
-    override_record,
-    price_record,
-    reported_record,
-    run_record,
-    statement_record,
+    cardless_json,
+    override_json,
+    price_json,
+    reported_json,
+    run_json,
+    statement_json,
 )
 from pricing_sync.observe.logs import configure
 from pricing_sync.prices.cost import cost as cost_of
@@ -221,8 +221,8 @@ def prices(
         _known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
         cardless = [] if at or known_at else app.models_without_card(provider, model)
-    records = [price_record(price) for price in found]
-    records += [cardless_record(state, why) for state, why in cardless]
+    records = [price_json(price) for price in found]
+    records += [cardless_json(state, why) for state, why in cardless]
     records.sort(key=lambda record: (record["provider"], record["model"]))
     if as_json:
         output.print_json(records)
@@ -269,7 +269,7 @@ def history(
         app.access.provider(provider)
         found = app.history(provider, model, everything=everything)
     if as_json:
-        output.print_json([statement_record(statement) for statement in found])
+        output.print_json([statement_json(statement) for statement in found])
         return
     output.print_table(
         ("since", "until", "price per million", "recorded", "superseded", "evidence"),
@@ -302,7 +302,7 @@ def runs(
     with open_app(context, database) as app:
         found = app.store.runs(limit, before)
     if as_json:
-        output.print_json([run_record(run, readings) for run, readings in found])
+        output.print_json([run_json(run, readings) for run, readings in found])
         return
     output.print_table(
         ("run", "started", "by", "outcome", "readings", "changes"),
@@ -386,7 +386,7 @@ def cost(
         raise SettingsError(f"usage: {error}") from None
     except NoPrice as error:
         raise NoPrice(f"{provider}: {model}: {error}") from None
-    record = output.cost_record(price, result, when)
+    record = output.cost_json(price, result, when)
     if as_json:
         output.print_json(record)
         return
@@ -442,7 +442,7 @@ def override_set(
             until=until,
             currency=currency,
         )
-    _show_overrides([override_record(override) for override in made], as_json=as_json)
+    _show_overrides([override_json(override) for override in made], as_json=as_json)
 
 
 @override_cli.command("list")
@@ -457,7 +457,7 @@ def override_list(
     with open_app(context, database) as app:
         found = app.override_report(provider, model)
     _show_overrides(
-        [reported_record(override, rate, moved=moved) for override, rate, moved in found],
+        [reported_json(override, rate, moved=moved) for override, rate, moved in found],
         as_json=as_json,
     )
 
@@ -481,7 +481,7 @@ def override_end(
     wanted = [typed.meter_name(name) for name in meters or []]
     with open_app(context, database) as app:
         ended = app.end_override(provider, model, wanted, at=at)
-    _show_overrides([override_record(override) for override in ended], as_json=as_json)
+    _show_overrides([override_json(override) for override in ended], as_json=as_json)
 
 
 def _show_overrides(records: list[dict[str, Any]], *, as_json: bool) -> None:

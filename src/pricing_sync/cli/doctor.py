@@ -8,7 +8,7 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import output
 from pricing_sync.errors import PricingSyncError, StoreError
-from pricing_sync.json_views import json_instant
+from pricing_sync.json_views import instant_json
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
@@ -38,7 +38,7 @@ def provider_records(settings: Settings) -> list[dict[str, Any]]:
             **_key_record(provider),
             "in_use": provider_id in settings.providers,
             "models": _counts(counts.get(provider_id)),
-            "last_read": json_instant(reads.get(provider_id)),
+            "last_read": instant_json(reads.get(provider_id)),
         }
         for provider_id, provider in [*known.items(), *((name, None) for name in others)]
     ]
@@ -89,7 +89,7 @@ async def examine(settings: Settings, names: list[str], *, offline: bool) -> dic
     answers = {} if offline else await access.probe(wanted)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     return {
-        "checked_at": json_instant(datetime.now(UTC)),
+        "checked_at": instant_json(datetime.now(UTC)),
         "database": database,
         "providers": reports,
         "healthy": not any(report["problems"] for report in reports),
@@ -118,7 +118,7 @@ def _report(
         **_key_record(provider),
         "missing": missing,
         "answered": answer is not None and not isinstance(answer, PricingSyncError),
-        "last_read": json_instant(reads.get(provider.id)),
+        "last_read": instant_json(reads.get(provider.id)),
         "self_check": check,
         "problems": problems,
     }

@@ -17,7 +17,7 @@ from rich.text import Text
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
 from pricing_sync.changes.run import Reading
-from pricing_sync.json_views import change_record, json_instant, reading_record
+from pricing_sync.json_views import change_json, instant_json, reading_json
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import (
     write_rates,
@@ -166,11 +166,11 @@ def run_result(finished: RunResult) -> dict[str, Any]:
         "outcome": finished.outcome.value,
         "duration_seconds": round(finished.duration_seconds, 3),
         "readings": [
-            reading_record(results.reading)
+            reading_json(results.reading)
             | {
-                "applied": [change_record(change) for change in results.plan.apply],
+                "applied": [change_json(change) for change in results.plan.apply],
                 "held": [
-                    change_record(item.change) | {"reasons": list(item.reasons)}
+                    change_json(item.change) | {"reasons": list(item.reasons)}
                     for item in (*results.plan.hold, *results.plan.still_held)
                 ],
                 "missing": list(results.plan.missing),
@@ -196,12 +196,12 @@ def total_changes(readings: Sequence[Reading]) -> Counter[str]:
     return total
 
 
-def cost_record(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
+def cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
     """`cost --json`: the total and its items, with the card they were priced by."""
     return {
         "provider": price.provider,
         "model": price.model,
-        "at": json_instant(at),
+        "at": instant_json(at),
         "total": plain_decimal(result.total),
         "currency": result.currency,
         "items": [
@@ -216,7 +216,7 @@ def cost_record(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         ],
         "card": price.card_id,
         "source": price.source,
-        "since": json_instant(price.since),
+        "since": instant_json(price.since),
     }
 
 

@@ -16,7 +16,7 @@ from pricing_sync.cli import output
 from pricing_sync.cli.opened import open_app
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
-from pricing_sync.json_views import json_instant
+from pricing_sync.json_views import instant_json
 from pricing_sync.prices.card_json import write_rates
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.sources.http import http_client
@@ -96,7 +96,7 @@ def _catalog_record(
         "catalog": name,
         "asked": asked,
         "status": last.status.value if last else None,
-        "last_good": json_instant(good.at if good else None),
+        "last_good": instant_json(good.at if good else None),
         "age_seconds": int((now - good.at).total_seconds()) if good else None,
         "models": good.models if good else 0,
         "unreadable": good.unreadable if good else 0,

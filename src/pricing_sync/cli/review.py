@@ -17,11 +17,11 @@ from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced, Move, Peers
 from pricing_sync.json_views import (
     RULE_CARDS,
-    announcement_record,
-    audit_record,
+    announcement_json,
+    audit_json,
     by_rule,
-    decided_record,
-    held_record,
+    decided_json,
+    held_json,
 )
 from pricing_sync.prices.card_json import write_when
 from pricing_sync.prices.rates import Per, Rate, When
@@ -265,7 +265,7 @@ def audit_log(
         review = app.store.review
         found = review.audit_log(limit, before)
     if as_json:
-        output.print_json([audit_record(entry) for entry in found])
+        output.print_json([audit_json(entry) for entry in found])
         return
     output.print_table(
         ("at", "who", "what", "provider", "model", "reason"),
@@ -335,7 +335,7 @@ def _decide(
 
 def _show_decided(items: Iterable[HeldChange], *, as_json: bool) -> None:
     if as_json:
-        output.print_json([decided_record(item) for item in items])
+        output.print_json([decided_json(item) for item in items])
         return
     for item in items:
         output.out.print(
@@ -352,7 +352,7 @@ def _show_decided(items: Iterable[HeldChange], *, as_json: bool) -> None:
 
 def _held_record(item: HeldChange, body: bytes | None, peers: Peers) -> dict[str, Any]:
     """One entry of `held --json`."""
-    return held_record(item, peers) | {
+    return held_json(item, peers) | {
         "change": output.show_change(item.change.old, item.change.new),
         "excerpt": None if body is None else excerpt(body, item.change.model),
         "evidence_kept": body is not None,
@@ -435,7 +435,7 @@ def _rate(name: str, text: str) -> Rate:
 
 def _show_announcements(entries: Sequence[Announcement], *, as_json: bool) -> None:
     if as_json:
-        output.print_json([announcement_record(entry) for entry in entries])
+        output.print_json([announcement_json(entry) for entry in entries])
         return
     output.print_table(
         ("id", "provider", "model", "meter", "move", "not before", "state", "author", "reason"),

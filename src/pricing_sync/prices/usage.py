@@ -67,7 +67,7 @@ class Usage:
         if set(map(type, totals)) != _WHOLE_NUMBERS or min(totals) < 0:
             raise _not_a_quantity(totals)
         used = [pair for pair in zip(_METERS, totals, strict=True) if pair[1]]
-        object.__setattr__(self, "parts", _apart(used))
+        object.__setattr__(self, "parts", _without_parts(used))
 
 
 def _not_a_quantity(totals: tuple[object, ...]) -> TypeError | ValueError:
@@ -79,7 +79,7 @@ def _not_a_quantity(totals: tuple[object, ...]) -> TypeError | ValueError:
     raise AssertionError(totals)
 
 
-def _apart(used: list[tuple[Meter, int]]) -> tuple[tuple[Meter, int], ...]:
+def _without_parts(used: list[tuple[Meter, int]]) -> tuple[tuple[Meter, int], ...]:
     """Each total less its parts."""
     rest = dict(used)
     for meter, total in used:

@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
-from pricing_sync.json_views import announcement_record
+from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Meter, When
 from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.web.auth import Scope
@@ -55,7 +55,7 @@ def list_announcements(
 ) -> dict[str, Any]:
     """The moves that are yet to come, or all."""
     found = pricing.store.review.announcements(provider, include_used=include_used)
-    return {"items": [announcement_record(entry) for entry in found]}
+    return {"items": [announcement_json(entry) for entry in found]}
 
 
 @routes.post("/admin/pricing/announcements", Scope.ADMIN, response_model=Announcement)
@@ -76,7 +76,7 @@ def announce(pricing: Pricing, wanted: AnnouncementRequest) -> dict[str, Any]:
     made = pricing.store.review.announce(
         wanted.provider, move, author=wanted.author, reason=wanted.reason, now=datetime.now(UTC)
     )
-    return announcement_record(made)
+    return announcement_json(made)
 
 
 @routes.post(
@@ -89,4 +89,4 @@ def end_announcement(
     ended = pricing.store.review.end_announcement(
         announcement_id, author=wanted.author, reason=wanted.reason, now=datetime.now(UTC)
     )
-    return announcement_record(ended)
+    return announcement_json(ended)

@@ -16,7 +16,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.errors import StoreError
 from pricing_sync.store import Store
-from pricing_sync.web.run_steps import steps
+from pricing_sync.web.run_steps import step_states
 
 LOOK_SECONDS, HEARTBEAT_SECONDS = 0.3, 15.0
 
@@ -90,7 +90,7 @@ async def follow(
 
 def _look(store: Store, run_id: str) -> tuple[Run, list[Reading], dict[str, str]]:
     run, readings = store.run(run_id)
-    return run, readings, steps(store, run, readings)
+    return run, readings, step_states(store, run, readings)
 
 
 def _event(name: str, seen: str, content: Mapping[str, Any]) -> str:

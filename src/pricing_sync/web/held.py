@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pricing_sync.app import PricingSync
 from pricing_sync.gate import Peers
-from pricing_sync.json_views import decided_record, held_record
+from pricing_sync.json_views import decided_json, held_json
 from pricing_sync.store.review import HeldChange, PinnedChange, State
 from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
@@ -50,7 +50,7 @@ def list_held(
     items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
-    return page(found, limit, lambda item: item.id, lambda item: _record(item, peers))
+    return page(found, limit, lambda item: item.id, lambda item: _held_json(item, peers))
 
 
 @routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=schemas.HeldChange)
@@ -58,7 +58,7 @@ def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, An
     """One change that waits or waited, with its version as its ETag."""
     item = pricing.store.review.held_change(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
-    return _record(item, _peers(pricing, [item]))
+    return _held_json(item, _peers(pricing, [item]))
 
 
 @routes.post(
@@ -83,7 +83,7 @@ def reject_held(
 
 def version(item: HeldChange) -> str:
     """What tells the change from any other: its model, and the listings before and after."""
-    told = decided_record(item)
+    told = decided_json(item)
     exact = [told[key] for key in ("provider", "model", "kind", "old", "new")]
     return hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()
 
@@ -109,7 +109,7 @@ def _decide(
         now=datetime.now(UTC),
     )
     pricing.refresh_book()
-    return decided_record(decided)
+    return decided_json(decided)
 
 
 def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str, str], Peers]:
@@ -124,6 +124,6 @@ def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str,
     }
 
 
-def _record(item: HeldChange, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
+def _held_json(item: HeldChange, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
     own = peers.get((item.provider, item.change.model), {})
-    return held_record(item, own) | decided_record(item) | {"version": version(item)}
+    return held_json(item, own) | decided_json(item) | {"version": version(item)}

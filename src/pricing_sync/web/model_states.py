@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pricing_sync.app import PricingSync
-from pricing_sync.json_views import json_instant, price_record
+from pricing_sync.json_views import instant_json, price_json
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import ModelState
@@ -58,7 +58,7 @@ class ModelEntry:
     def record(self) -> dict[str, Any]:
         """It as JSON."""
         known, price = self.known, self.price
-        priced = price_record(price) if price else _NO_PRICE
+        priced = price_json(price) if price else _NO_PRICE
         return {
             **priced,
             "provider": self.provider,
@@ -66,9 +66,9 @@ class ModelEntry:
             "state": self.state.value,
             "reason": self._reason() or priced.get("reason"),
             "held": self.held.id if self.held else None,
-            "first_seen": json_instant(known.first_seen) if known else None,
-            "missing_since": json_instant(known.missing_since) if known else None,
-            "retired_at": json_instant(known.retired_at) if known else None,
+            "first_seen": instant_json(known.first_seen) if known else None,
+            "missing_since": instant_json(known.missing_since) if known else None,
+            "retired_at": instant_json(known.retired_at) if known else None,
         }
 
     def _reason(self) -> str | None:

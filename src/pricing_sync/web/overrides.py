@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pricing_sync.json_views import override_record, reported_record
+from pricing_sync.json_views import override_json, reported_json
 from pricing_sync.prices.rates import Meter
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
@@ -56,7 +56,7 @@ def list_overrides(
 ) -> dict[str, Any]:
     """The overrides in force or to come, and where the provider has moved since."""
     report = pricing.override_report(provider, model)
-    return {"items": [reported_record(entry, rate, moved=moved) for entry, rate, moved in report]}
+    return {"items": [reported_json(entry, rate, moved=moved) for entry, rate, moved in report]}
 
 
 @routes.post("/admin/pricing/overrides", Scope.ADMIN, response_model=Overrides)
@@ -72,11 +72,11 @@ def set_override(pricing: Pricing, wanted: OverrideRequest) -> dict[str, Any]:
         until=wanted.until,
         currency=wanted.currency,
     )
-    return {"items": [override_record(override) for override in made]}
+    return {"items": [override_json(override) for override in made]}
 
 
 @routes.post("/admin/pricing/overrides/end", Scope.ADMIN, response_model=Overrides)
 def end_override(pricing: Pricing, wanted: OverrideEnd) -> dict[str, Any]:
     """Charge what the provider says again."""
     ended = pricing.end_override(wanted.provider, wanted.model, wanted.meters, at=wanted.at)
-    return {"items": [override_record(override) for override in ended]}
+    return {"items": [override_json(override) for override in ended]}

@@ -11,7 +11,7 @@ from fastapi import Query
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.json_views import cardless_record, json_instant, price_record, statement_record
+from pricing_sync.json_views import cardless_json, instant_json, price_json, statement_json
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.statements import ModelState
 from pricing_sync.web.auth import Scope
@@ -59,9 +59,9 @@ def list_prices(
         found,
         limit,
         lambda entry: "/".join(_key(entry)),
-        lambda entry: _price_record(entry, freshness, now),
+        lambda entry: _price_json(entry, freshness, now),
     )
-    return shown | {"stale_since": json_instant(pricing.stale_since)}
+    return shown | {"stale_since": instant_json(pricing.stale_since)}
 
 
 @routes.get("/v1/prices/{provider}/{model:path}/history", Scope.READ, response_model=History)
@@ -79,7 +79,7 @@ def price_history(
     return {
         "provider": provider,
         "model": model,
-        "items": [statement_record(statement) for statement in found],
+        "items": [statement_json(statement) for statement in found],
     }
 
 
@@ -91,8 +91,8 @@ def get_price(
     found, freshness = _found(pricing, provider, model, at, known_at)
     if not found:
         raise UnknownName(f"{provider}: {model}: not in the ledger")
-    told = _price_record(found[0], freshness, datetime.now(UTC))
-    return told | {"stale_since": json_instant(pricing.stale_since)}
+    told = _price_json(found[0], freshness, datetime.now(UTC))
+    return told | {"stale_since": instant_json(pricing.stale_since)}
 
 
 def _found(
@@ -134,8 +134,8 @@ def _read_cursor(cursor: str | None) -> tuple[str, str]:
     return provider, model
 
 
-def _price_record(entry: _Entry, freshness: _Freshness, now: datetime) -> dict[str, Any]:
+def _price_json(entry: _Entry, freshness: _Freshness, now: datetime) -> dict[str, Any]:
     """A price, and how old the knowledge is that it comes from."""
-    record = price_record(entry) if isinstance(entry, Price) else cardless_record(*entry)
+    record = price_json(entry) if isinstance(entry, Price) else cardless_json(*entry)
     read_at = freshness.reads.get(record["provider"])
-    return record | {"read_at": json_instant(read_at), "age_seconds": age_seconds(read_at, now)}
+    return record | {"read_at": instant_json(read_at), "age_seconds": age_seconds(read_at, now)}

@@ -12,7 +12,7 @@ from fastapi import Query
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading
 from pricing_sync.errors import UnknownName
-from pricing_sync.json_views import json_instant
+from pricing_sync.json_views import instant_json
 from pricing_sync.settings import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store.store import HeldCount, ModelCounts
@@ -56,7 +56,7 @@ def list_providers(pricing: Pricing) -> dict[str, Any]:
     """The providers that are scheduled, and those that the ledger knows."""
     facts = _Facts.of(pricing.store)
     known = {*pricing.settings.providers, *facts.counts, *facts.successes, *facts.failing}
-    return {"items": [_record(pricing, facts, name) for name in sorted(known)]}
+    return {"items": [_provider_json(pricing, facts, name) for name in sorted(known)]}
 
 
 @routes.get("/admin/pricing/providers/{provider}", Scope.READ, response_model=ProviderState)
@@ -65,7 +65,7 @@ def get_provider(pricing: Pricing, provider: str) -> dict[str, Any]:
     facts = _Facts.of(pricing.store)
     if provider not in facts.counts:
         pricing.access.provider(provider)
-    return _record(pricing, facts, provider)
+    return _provider_json(pricing, facts, provider)
 
 
 @routes.get(
@@ -94,7 +94,7 @@ def list_models(
     return page(found, limit, lambda entry: entry.model, ModelEntry.record)
 
 
-def _record(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
+def _provider_json(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
     counts = facts.counts.get(name)
     success, due, failed = facts.successes.get(name), facts.dues.get(name), facts.failing.get(name)
     held = facts.held.get(name)
@@ -107,14 +107,14 @@ def _record(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
             "unreadable": counts.unreadable if counts else 0,
             "missing": counts.missing if counts else 0,
         },
-        "last_success": json_instant(success),
+        "last_success": instant_json(success),
         "age_seconds": age_seconds(success, facts.now),
-        "next_due": json_instant(due.at) if due else None,
+        "next_due": instant_json(due.at) if due else None,
         "is_retry": due is not None and due.at == due.retry_at,
         "failures": due.failures if due else 0,
         "last_error": _error(failed) if failed else None,
         "held": held.count if held else 0,
-        "oldest_held": json_instant(held.oldest) if held else None,
+        "oldest_held": instant_json(held.oldest) if held else None,
         "plan": _plan(pricing.settings.plan(name)),
         **_reached(pricing, name),
     }
@@ -122,7 +122,7 @@ def _record(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:
 
 def _error(reading: Reading) -> dict[str, Any]:
     return {
-        "at": json_instant(reading.finished_at),
+        "at": instant_json(reading.finished_at),
         "kind": reading.error_kind,
         "message": reading.error,
         "run_id": reading.run_id,

@@ -8,7 +8,7 @@ from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.store import Store
 
 
-def steps(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, str]:
+def step_states(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, str]:
     """What has become of each provider of a run: `queued`, `reading`, or how its reading ended."""
     if run.finished_at is None:
         states = {step.provider: step.state for step in store.queue.steps(run.id)}

@@ -17,7 +17,7 @@ from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Cursor, OfProvider
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.run_steps import steps
+from pricing_sync.web.run_steps import step_states
 from pricing_sync.web.schemas import Page, RunState
 
 routes = Routes("runs")
@@ -46,13 +46,13 @@ def list_runs(
     """The runs, newest first."""
     store = pricing.store
     found = store.runs(limit + 1, cursor, provider=provider, status=status)
-    return page(found, limit, lambda entry: entry[0].id, lambda entry: _record(store, *entry))
+    return page(found, limit, lambda entry: entry[0].id, lambda entry: _run_json(store, *entry))
 
 
 @routes.get("/admin/pricing/runs/{run_id}", Scope.READ, response_model=RunState)
 def get_run(pricing: Pricing, run_id: str) -> dict[str, Any]:
     """One run, as far as it has come."""
-    return _record(pricing.store, *pricing.store.run(run_id))
+    return _run_json(pricing.store, *pricing.store.run(run_id))
 
 
 @routes.post("/admin/pricing/runs/{run_id}/cancel", Scope.ADMIN, response_model=RunState)
@@ -84,5 +84,5 @@ async def follow_run(
     return _EventStream(follow(pricing, run, last_event_id, request.is_disconnected))
 
 
-def _record(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
-    return run_summary(run, readings) | {"steps": steps(store, run, readings)}
+def _run_json(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
+    return run_summary(run, readings) | {"steps": step_states(store, run, readings)}
