@@ -1,7 +1,7 @@
-"""Measure, and print a table. Medians of several runs; nothing here passes or fails.
+"""Measure, and print a table. Values are medians of several runs; nothing here passes or fails.
 
-The floor is a straight line with no validation, in the same process and on the same disk: decode
-with types, read the stored table, compare two dictionaries, one transaction.
+The floor is the shortest program for the same work, without validation, in the same process and on
+the same disk: decode with types, read the stored table, compare two dictionaries, one transaction.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ _SENTENCES = [
 ]
 
 
-def catalogue(count: int, cents: int) -> bytes:
-    """An OpenRouter list of so many models with the fields that a real row has most of.
+def openrouter_list(count: int, cents: int) -> bytes:
+    """An OpenRouter list of *count* models with the fields that most real rows have.
 
-    As the real one it has 1.65 kB for each, and gzip makes a ninth of that.
+    Like the real list it has 1.65 kB per model, and gzip compresses it to a ninth. Lists with
+    another value of *cents* have other prices.
     """
-    words = random.Random(count)
+    chance = random.Random(count)
     rows = [
         {
             "id": f"maker-{n % 50}/model-{n}",
             "canonical_slug": f"maker-{n % 50}/model-{n}",
             "name": f"Maker: Model {n}",
             "created": 1780000000 + n,
-            "description": " ".join(words.choices(_SENTENCES, k=20)),
+            "description": " ".join(chance.choices(_SENTENCES, k=20)),
             "context_length": 131072,
             "architecture": {"modality": "text->text", "tokenizer": "Other"},
             "pricing": {
@@ -86,7 +87,7 @@ class Envelope(msgspec.Struct):
 
 
 def floor(database: sqlite3.Connection, body: bytes) -> None:
-    """The least that reading a list into a table can be."""
+    """The least work that reading a list into a table needs."""
     new = {
         row.id: (str(row.pricing.prompt), str(row.pricing.completion))
         for row in msgspec.json.decode(body, type=Envelope).data
@@ -104,15 +105,15 @@ def floor(database: sqlite3.Connection, body: bytes) -> None:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     work()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
-    """(what, ours in ms, the floor in ms) for a list of *count* models."""
-    bodies = [catalogue(count, cents) for cents in range(ROUNDS + 1)]
-    found: dict[str, list[tuple[float, float]]] = {"changed": [], "rewritten": [], "same": []}
+    """(label, ours in ms, the floor in ms) for a list of *count* models."""
+    bodies = [openrouter_list(count, cents) for cents in range(ROUNDS + 1)]
+    timings: dict[str, list[tuple[float, float]]] = {"changed": [], "rewritten": [], "same": []}
     plain = sqlite3.connect(folder / f"floor-{count}.db", isolation_level=None)
     plain.execute("PRAGMA journal_mode=WAL")
     plain.execute("PRAGMA synchronous=FULL")
@@ -133,9 +134,9 @@ def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
         floor(plain, bodies[0])
         for body in bodies[1:]:
             rewritten = body + b"\n"  # other bytes, the same prices
-            found["changed"].append(_pair(ours, plain, body))
-            found["rewritten"].append(_pair(ours, plain, rewritten))
-            found["same"].append(_pair(ours, plain, rewritten))
+            timings["changed"].append(_pair(ours, plain, body))
+            timings["rewritten"].append(_pair(ours, plain, rewritten))
+            timings["same"].append(_pair(ours, plain, rewritten))
     plain.close()
     labels = {
         "changed": "all changed",
@@ -148,7 +149,7 @@ def readings(count: int, folder: Path) -> list[tuple[str, float, float]]:
             statistics.median(pair[0] for pair in pairs),
             statistics.median(pair[1] for pair in pairs),
         )
-        for kind, pairs in found.items()
+        for kind, pairs in timings.items()
     ]
 
 
@@ -160,10 +161,10 @@ def _pair(
 
 def microseconds(work: Callable[[], object], times: int = 20_000) -> float:
     def batch() -> float:
-        began = time.perf_counter()
+        started = time.perf_counter()
         for _ in range(times):
             work()
-        return (time.perf_counter() - began) / times * 1e6
+        return (time.perf_counter() - started) / times * 1e6
 
     return statistics.median(batch() for _ in range(ROUNDS))
 
@@ -173,7 +174,7 @@ def usd(**rates: str) -> dict[Meter, Rate]:
 
 
 def cases() -> list[tuple[str, RateCard, dict[str, Any]]]:
-    """The three usages that the field's libraries were measured with, and their cards."""
+    """The three usages with which other pricing libraries were measured, and their cards."""
     gpt = RateCard(usd(input="2.5", output="10", cache_read="1.25"))
     claude = RateCard(usd(input="3", output="15", cache_read="0.3", cache_write="3.75"))
     gemini = RateCard(
@@ -192,14 +193,14 @@ def cases() -> list[tuple[str, RateCard, dict[str, Any]]]:
 
 
 def costs() -> list[tuple[str, float]]:
-    """(what, µs) by a card, the usage made each time."""
+    """(label, µs) of `cost` with a card; it includes making the usage."""
     return [
-        (f"cost, {name}", microseconds(lambda c=card, u=used: cost(c, Usage(**u), DAY)))  # type: ignore[misc]
-        for name, card, used in cases()
+        (f"cost, {name}", microseconds(lambda c=card, u=quantities: cost(c, Usage(**u), DAY)))  # type: ignore[misc]
+        for name, card, quantities in cases()
     ]
 
 
-def stated(model: str, card: RateCard) -> Statement:
+def statement(model: str, card: RateCard) -> Statement:
     return Statement(
         card_id=model,
         provider="openrouter",
@@ -216,67 +217,67 @@ def stated(model: str, card: RateCard) -> Statement:
     )
 
 
-def models(count: int) -> list[Statement]:
-    """The cards of so many models, each with rates of its own."""
+def statements(count: int) -> list[Statement]:
+    """The statements of *count* models, each with other rates."""
     return [
-        stated(f"maker/model-{n}", RateCard(usd(input=f"{n + 1}", output=f"{4 * n + 1}")))
+        statement(f"maker/model-{n}", RateCard(usd(input=f"{n + 1}", output=f"{4 * n + 1}")))
         for n in range(count)
     ]
 
 
 def book_costs() -> list[tuple[str, float]]:
-    """(what, µs) by a book of 5,000 models, the usage made before."""
-    stock = [stated(name, card) for name, card, _ in cases()]
-    book = PriceBook([*models(5_000), *stock], (), read_at=DAY)
+    """(label, µs) of `PriceBook.cost` with 5,000 models; the usage is made before."""
+    stock = [statement(name, card) for name, card, _ in cases()]
+    book = PriceBook([*statements(5_000), *stock], (), read_at=DAY)
     return [
         (
             f"PriceBook.cost, {name}",
             microseconds(lambda n=name, u=usage: book.cost("openrouter", n, u)),
         )  # type: ignore[misc]
-        for name, usage in ((name, Usage(**used)) for name, _, used in cases())
+        for name, usage in ((name, Usage(**quantities)) for name, _, quantities in cases())
     ]
 
 
 def book_building() -> list[tuple[str, float]]:
-    """(what, ms) from the cards in memory, and from a database of 5,000 models."""
-    cards = models(5_000)
-    made = [milliseconds(lambda: PriceBook(cards, (), read_at=DAY)) for _ in range(ROUNDS)]
+    """(label, ms) from statements in memory, and from a database of 5,000 models."""
+    cards = statements(5_000)
+    built = [milliseconds(lambda: PriceBook(cards, (), read_at=DAY)) for _ in range(ROUNDS)]
     with (
         tempfile.TemporaryDirectory() as folder,
         PricingSync(Settings(database=f"sqlite:///{folder}/book.db")) as app,
     ):
-        asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(5_000, 0), DAY)]))
+        asyncio.run(app.replay("openrouter", [RecordedAnswer(openrouter_list(5_000, 0), DAY)]))
         read = [milliseconds(app.store.book) for _ in range(ROUNDS)]
-        asked = microseconds(app.store.revision) / 1000
+        revision_ms = microseconds(app.store.revision) / 1000
     return [
-        ("PriceBook of 5,000 cards", statistics.median(made)),
+        ("PriceBook of 5,000 cards", statistics.median(built)),
         ("the same, read from SQLite", statistics.median(read)),
-        ("asking whether it still holds", asked),
+        ("check whether a book is current", revision_ms),
     ]
 
 
 def repricing(count: int = 1_000_000) -> float:
-    """Seconds for so many usage rows, each as of its own time, in a plain loop."""
-    book = PriceBook(models(5_000), (), read_at=DAY)
+    """Seconds for *count* usage rows, each priced as of its own time, in a plain loop."""
+    book = PriceBook(statements(5_000), (), read_at=DAY)
     rows = [
         (f"maker/model-{n % 5_000}", n % 9_000, n % 700, DAY + timedelta(seconds=n))
         for n in range(count)
     ]
-    began = time.perf_counter()
+    started = time.perf_counter()
     total = Decimal(0)
-    for model, used, made, at in rows:
-        total += book.cost("openrouter", model, Usage(input=used, output=made), at).total
-    return time.perf_counter() - began
+    for model, inputs, outputs, at in rows:
+        total += book.cost("openrouter", model, Usage(input=inputs, output=outputs), at).total
+    return time.perf_counter() - started
 
 
 def first_book() -> tuple[float, float]:
-    """(ms, MiB more than Python itself) of a new process with a book of 5,000 models."""
+    """(ms, MiB beyond Python's own) of a new process that builds a book of 5,000 models."""
     program = (
         "import time; from datetime import UTC, datetime\n"
         "def peak():\n"
         "    with open('/proc/self/status') as status:\n"
         "        return next(int(line.split()[1]) for line in status if line[:6] == 'VmHWM:')\n"
-        "before, began = peak(), time.perf_counter()\n"
+        "before, started = peak(), time.perf_counter()\n"
         "from pricing_sync import PriceBook, Meter, Rate, RateCard\n"
         "from pricing_sync.prices.statements import Statement\n"
         "day = datetime.now(UTC)\n"
@@ -286,22 +287,22 @@ def first_book() -> tuple[float, float]:
         "cards = (Statement(card_id=f'r-{n}', model=f'maker/model-{n}',\n"
         "    listing=RateCard(rates(n)), **rest) for n in range(5000))\n"
         "book = PriceBook(cards, (), read_at=day)\n"
-        "print((time.perf_counter() - began) * 1000, (peak() - before) / 1024)"
+        "print((time.perf_counter() - started) * 1000, (peak() - before) / 1024)"
     )
     printed = [subprocess.check_output([sys.executable, "-c", program]) for _ in range(ROUNDS)]
-    taken = [[float(number) for number in line.split()] for line in printed]
-    return statistics.median(ms for ms, _ in taken), statistics.median(mib for _, mib in taken)
+    pairs = [[float(number) for number in line.split()] for line in printed]
+    return statistics.median(ms for ms, _ in pairs), statistics.median(mib for _, mib in pairs)
 
 
 def first_price() -> float:
     """Milliseconds from a new process's `import pricing_sync` to its first cost."""
     program = (
-        "import time; began = time.perf_counter()\n"
+        "import time; started = time.perf_counter()\n"
         "from datetime import UTC, datetime\n"
         "from pricing_sync import Meter, Per, Rate, RateCard, Usage, cost\n"
         "card = RateCard({Meter.INPUT: Rate.of(1, Per.MILLION)})\n"
         "cost(card, Usage(input=1), datetime.now(UTC))\n"
-        "print((time.perf_counter() - began) * 1000)"
+        "print((time.perf_counter() - started) * 1000)"
     )
     return statistics.median(
         float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(ROUNDS)
@@ -310,34 +311,38 @@ def first_price() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less of everything, in a minute")
-    parser.add_argument("--service", action="store_true", help="only what is in a host's app")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer and smaller measurements, about a minute"
+    )
+    parser.add_argument(
+        "--service", action="store_true", help="only the measurements in a host's app"
+    )
+    arguments = parser.parse_args()
     console = Console(width=110)
-    if not asked.service:
-        sizes, rows = ((400,), 100_000) if asked.quick else ((400, 3_000, 11_000), 1_000_000)
-        console.print(_alone(sizes, rows))
-    table = Table("in a host's FastAPI app", "here", "floor", "target", box=None)
+    if not arguments.service:
+        sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
+        console.print(_library_table(sizes, rows))
+    table = Table("in a host's FastAPI app", "measured", "floor", "target", box=None)
     with tempfile.TemporaryDirectory() as folder:
-        for line in service(catalogue, Path(folder), QUICK if asked.quick else Effort()):
-            table.add_row(line.what, line.here, line.floor, line.target)
+        for line in service(openrouter_list, Path(folder), QUICK if arguments.quick else Effort()):
+            table.add_row(line.label, line.measured, line.floor, line.target)
     console.print(table)
 
 
-def _alone(sizes: Sequence[int], rows: int) -> Table:
-    table = Table("what", "here", "floor, same run", "ratio", box=None)
+def _library_table(sizes: Sequence[int], rows: int) -> Table:
+    table = Table("in one process", "measured", "floor, same run", "ratio", box=None)
     with tempfile.TemporaryDirectory() as folder:
         for count in sizes:
-            for what, ours, least in readings(count, Path(folder)):
-                table.add_row(what, f"{ours:.1f} ms", f"{least:.1f} ms", f"{ours / least:.2f}")
-    for what, taken in [*costs(), *book_costs()]:
-        table.add_row(what, f"{taken:.2f} µs", "", "")
-    for what, taken in book_building():
-        table.add_row(what, f"{taken:.3g} ms", "", "")
+            for label, ours, least in readings(count, Path(folder)):
+                table.add_row(label, f"{ours:.1f} ms", f"{least:.1f} ms", f"{ours / least:.2f}")
+    for label, duration in [*costs(), *book_costs()]:
+        table.add_row(label, f"{duration:.2f} µs", "", "")
+    for label, duration in book_building():
+        table.add_row(label, f"{duration:.3g} ms", "", "")
     table.add_row(f"re-pricing {rows:,} usage rows", f"{repricing(rows):.1f} s", "", "")
     table.add_row("import and first price", f"{first_price():.0f} ms", "", "")
-    taken, more = first_book()
-    table.add_row("import and PriceBook of 5,000 models", f"{taken:.0f} ms, {more:.0f} MiB", "", "")
+    ms, mib = first_book()
+    table.add_row("import and PriceBook of 5,000 models", f"{ms:.0f} ms, {mib:.0f} MiB", "", "")
     return table
 
 

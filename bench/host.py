@@ -1,7 +1,7 @@
-"""A host's FastAPI app under uvicorn, with pricing-sync in it or without: a program of its own.
+"""A separate program: a host's FastAPI app under uvicorn, with or without pricing-sync.
 
-It answers each word on standard input with a line of JSON, and ends when its input does. What is
-imported late is imported late on purpose: what that costs is measured.
+It runs each command that it reads from standard input, prints the outcome as a line of JSON, and
+exits at the end of the input. Imports inside functions are intended: their cost is measured.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _TICK_SECONDS = 0.001
 
 
 class Host:
-    """The app, and what it knows about itself."""
+    """The app, and the commands that measure it."""
 
-    def __init__(self, settings: dict[str, Any], *, has_guest: bool) -> None:
+    def __init__(self, settings: dict[str, Any], *, is_embedded: bool) -> None:
         self.app = FastAPI(lifespan=self._lifespan)
         self.app.add_api_route("/ping", ping)
-        self.words: dict[str, Callable[[], Awaitable[Any]]] = {
+        self.commands: dict[str, Callable[[], Awaitable[Any]]] = {
             "memory": self.memory_kib,
             "processor": self.processor_seconds,
             "watch": self.watch,
             "stall": self.stall_ms,
             "import httpx": self.import_httpx,
-            "import": self.import_guest,
-            "include": self.include_guest,
-            "enter": self.enter_guest,
+            "import": self.import_package,
+            "include": self.include_routes,
+            "enter": self.enter_lifespan,
         }
-        #: How long it took to take the guest in, if there is one from the start.
-        self.entered: dict[str, float] = {}
-        self._settings, self._has_guest = settings, has_guest
-        self._guest: Any = None
+        #: How long the start of pricing-sync took, if it is embedded from the start.
+        self.start_times: dict[str, float] = {}
+        self._settings, self._is_embedded = settings, is_embedded
+        self._pricing: Any = None
         self._stack = AsyncExitStack()
         self._watch: asyncio.Task[None] | None = None
         self._late_ms = self._busy_ms = 0.0
@@ -49,21 +49,21 @@ class Host:
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         async with self._stack:
-            if self._has_guest:
-                await self.include_guest()
-                self.entered = await self.enter_guest()
+            if self._is_embedded:
+                await self.include_routes()
+                self.start_times = await self.enter_lifespan()
             yield
 
     async def import_httpx(self) -> None:
         import httpx  # noqa: F401
 
-    async def import_guest(self) -> None:
-        """What a host's module says at its top."""
+    async def import_package(self) -> None:
+        """Run the imports that a host has at the top of its module."""
         from pricing_sync.app import PricingSync  # noqa: F401
         from pricing_sync.web import router  # noqa: F401
 
-    async def include_guest(self) -> None:
-        """Give pricing-sync its settings, and its routes a place."""
+    async def include_routes(self) -> None:
+        """Make a `PricingSync` from the settings, and add its routes to the app."""
         from pricing_sync.app import PricingSync
         from pricing_sync.settings import Settings
         from pricing_sync.web import router
@@ -72,22 +72,22 @@ class Host:
             start_ms = 0.0
 
             def start(self) -> None:
-                began = time.perf_counter()
+                started = time.perf_counter()
                 super().start()
-                self.start_ms = (time.perf_counter() - began) * 1000
+                self.start_ms = (time.perf_counter() - started) * 1000
 
-        self._guest = Timed(Settings(**self._settings))
-        self.app.include_router(router(self._guest))
+        self._pricing = Timed(Settings(**self._settings))
+        self.app.include_router(router(self._pricing))
 
-    async def enter_guest(self) -> dict[str, float]:
-        """Enter its lifespan, and say how long that takes."""
-        began = time.perf_counter()
-        await self._stack.enter_async_context(self._guest.lifespan(self.app))
-        lifespan_ms = (time.perf_counter() - began) * 1000
-        return {"start_ms": self._guest.start_ms, "lifespan_ms": lifespan_ms}
+    async def enter_lifespan(self) -> dict[str, float]:
+        """Enter the lifespan of pricing-sync; the milliseconds of `start` and of all of it."""
+        started = time.perf_counter()
+        await self._stack.enter_async_context(self._pricing.lifespan(self.app))
+        lifespan_ms = (time.perf_counter() - started) * 1000
+        return {"start_ms": self._pricing.start_ms, "lifespan_ms": lifespan_ms}
 
     async def memory_kib(self) -> int:
-        """What is this process's alone."""
+        """The memory that only this process uses (Private_* in smaps_rollup)."""
         gc.collect()
         return sum(int(line.split()[1]) for line in _smaps() if line.startswith("Private_"))
 
@@ -95,14 +95,14 @@ class Host:
         return time.process_time()
 
     async def watch(self) -> None:
-        """Begin to measure how late the event loop is."""
+        """Start to measure how late the event loop is."""
         self._late_ms = self._busy_ms = 0.0
         self._watch = asyncio.create_task(self._tick())
 
     async def stall_ms(self) -> tuple[float, float]:
-        """How late the event loop has been at most since `watch`; and while this process worked.
+        """The longest delay of the event loop since `watch`, and the part caused by this process.
 
-        The second leaves out what a crowded machine did to it.
+        The second excludes delays that other programs on the machine caused.
         """
         assert self._watch is not None
         self._watch.cancel()
@@ -110,11 +110,11 @@ class Host:
 
     async def _tick(self) -> None:
         while True:
-            due, worked = time.perf_counter() + _TICK_SECONDS, time.process_time()
+            due, busy_from = time.perf_counter() + _TICK_SECONDS, time.process_time()
             await asyncio.sleep(_TICK_SECONDS)
-            late, worked = time.perf_counter() - due, time.process_time() - worked
+            late, busy = time.perf_counter() - due, time.process_time() - busy_from
             self._late_ms = max(self._late_ms, late * 1000)
-            self._busy_ms = max(self._busy_ms, min(late, worked) * 1000)
+            self._busy_ms = max(self._busy_ms, min(late, busy) * 1000)
 
 
 def _smaps() -> list[str]:
@@ -127,27 +127,27 @@ async def ping() -> dict[str, bool]:
 
 
 async def main() -> None:
-    host = Host(json.loads(sys.argv[2]), has_guest=sys.argv[1] == "guest")
-    # Clients keep their connections, also during a long reading.
+    host = Host(json.loads(sys.argv[2]), is_embedded=sys.argv[1] == "embedded")
+    # Clients keep their connections open, also during a long reading.
     server = uvicorn.Server(
         uvicorn.Config(host.app, port=0, log_level="warning", timeout_keep_alive=600)
     )
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  uvicorn does not signal it
         await asyncio.sleep(0.01)
-    say(host.entered | {"port": server.servers[0].sockets[0].getsockname()[1]})
-    words = asyncio.StreamReader()
+    print_json(host.start_times | {"port": server.servers[0].sockets[0].getsockname()[1]})
+    commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(words), sys.stdin
+        lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
-    while word := (await words.readline()).decode().strip():
-        say(await host.words[word]())
+    while command := (await commands.readline()).decode().strip():
+        print_json(await host.commands[command]())
     server.should_exit = True
     await serving
 
 
-def say(answer: Any) -> None:
-    print(json.dumps(answer), flush=True)  # noqa: T201  whoever started it listens
+def print_json(answer: Any) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201  the parent process reads it
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The service inside a host's app: stalls, latency, triggers, start, memory, idle processor time.
 
-The host is a FastAPI app under uvicorn in a process of its own (`host.py`). So are the provider
-that it reads and the client that loads it; this file is their program too. They end when their
-standard input does, so none outlives this process, however that ends.
+The host is a FastAPI app under uvicorn in a separate process (`host.py`). The provider that it
+reads and the client that loads it are separate processes too; this file is also their program. They
+exit at the end of their standard input, so they never outlive this process.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ _POLL_SECONDS = 0.02
 _REQUESTS_PER_SECOND = 200
 _TRIGGERS_PER_SECOND = 5
 
-#: Makes an OpenRouter list of so many models; the second number is another for other prices.
-Catalogue = Callable[[int, int], bytes]
+#: Makes an OpenRouter list, from the number of models and a number that changes the prices.
+MakeList = Callable[[int, int], bytes]
+#: When a request ended (seconds, wall clock), and how long it took (milliseconds).
 Sample = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table. The floor and the target are those that were set beforehand."""
+    """A line of the table. The floor and the target were set before the measurements."""
 
-    what: str
-    here: str
+    label: str
+    measured: str
     floor: str = ""
     target: str = ""
 
@@ -58,18 +59,18 @@ class Effort:
     starts: int = 5
     idle_seconds: float = 25
     triggers: int = 200
-    turns: int = 3
+    rounds: int = 3
     #: Models: few and many.
     sizes: tuple[int, int] = (400, 11_000)
 
 
-QUICK = Effort(readings=1, starts=1, idle_seconds=4, triggers=30, turns=1)
+QUICK = Effort(readings=1, starts=1, idle_seconds=4, triggers=30, rounds=1)
 
 
-def service(catalogue: Catalogue, folder: Path, effort: Effort) -> Iterator[Line]:
-    """Everything there is to measure, each line as it is known."""
+def service(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Line]:
+    """Every measurement; each line is yielded when it is ready."""
     few, many = (
-        _bodies(folder / str(size), catalogue, size, effort.readings) for size in effort.sizes
+        _bodies(folder / str(size), make_list, size, effort.readings) for size in effort.sizes
     )
     with provider(few) as url:
         yield from _stalls(folder, url, effort, effort.sizes[0])
@@ -83,12 +84,12 @@ def service(catalogue: Catalogue, folder: Path, effort: Effort) -> Iterator[Line
     yield from _idle(folder, effort)
 
 
-def _bodies(folder: Path, catalogue: Catalogue, size: int, readings: int) -> Path:
-    """Lists of *size* models with other prices each time, as a provider sends them."""
+def _bodies(folder: Path, make_list: MakeList, size: int, readings: int) -> Path:
+    """A folder of compressed lists of *size* models, each list with other prices."""
     folder.mkdir()
     for number in range(readings + 1):
-        packed = gzip.compress(catalogue(size, number), 6)
-        (folder / f"{number:03}.json.gz").write_bytes(packed)
+        compressed = gzip.compress(make_list(size, number), 6)
+        (folder / f"{number:03}.json.gz").write_bytes(compressed)
     return folder
 
 
@@ -96,10 +97,10 @@ def _bodies(folder: Path, catalogue: Catalogue, size: int, readings: int) -> Pat
 
 
 class Child:
-    """Another process. It answers a line with a line of JSON."""
+    """Another process, which answers each command line with a line of JSON."""
 
     def __init__(self, program: str, *arguments: str) -> None:
-        # A session of its own: what interrupts this process ends the child by its input.
+        # In its own session, Ctrl-C does not reach the child; it exits at the end of its input.
         self._process = subprocess.Popen(
             [sys.executable, str(_FOLDER / program), *arguments],
             stdin=subprocess.PIPE,
@@ -107,24 +108,24 @@ class Child:
             text=True,
             start_new_session=True,
         )
-        self.started: dict[str, Any] = self.hear()
+        self.started: dict[str, Any] = self.receive()
 
-    def tell(self, word: str) -> None:
-        to = cast(TextIO, self._process.stdin)
-        to.write(f"{word}\n")
-        to.flush()
+    def send(self, command: str) -> None:
+        stdin = cast(TextIO, self._process.stdin)
+        stdin.write(f"{command}\n")
+        stdin.flush()
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         line = cast(TextIO, self._process.stdout).readline()
         if not line:
-            raise SystemExit(f"{self._process.args!r} ended with {self._process.wait()}")
+            raise SystemExit(f"{self._process.args!r} exited with {self._process.wait()}")
         return json.loads(line)
 
-    def ask(self, word: str) -> Any:
-        self.tell(word)
-        return self.hear()
+    def call(self, command: str) -> Any:
+        self.send(command)
+        return self.receive()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         cast(TextIO, self._process.stdin).close()
         try:
             self._process.wait(10)
@@ -140,12 +141,12 @@ def child(program: str, *arguments: str) -> Iterator[Child]:
     try:
         yield running
     finally:
-        running.end()
+        running.stop()
 
 
 @contextmanager
 def provider(bodies: Path) -> Iterator[str]:
-    """A provider that answers with each of the bodies in turn; its URL."""
+    """The URL of a provider that answers with each of the bodies in turn."""
     with child("service.py", "provider", str(bodies)) as running:
         yield f"http://127.0.0.1:{running.started['port']}"
 
@@ -154,7 +155,7 @@ def provider(bodies: Path) -> Iterator[str]:
 def host(
     kind: str, database: Path, url: str, providers: Sequence[str] = ("openrouter",)
 ) -> Iterator[Child]:
-    """A host's app: a `guest` is in it from the start, or it is `bare`. Nothing is due in it."""
+    """A host's app; pricing-sync is `embedded` from the start, or it is `bare`. Nothing is due."""
     settings = {
         "database": f"sqlite:///{database}",
         "providers": providers,
@@ -167,7 +168,7 @@ def host(
 
 
 class Client:
-    """Talks to a host over one connection."""
+    """A client of a host that uses one connection."""
 
     def __init__(self, running: Child) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", running.started["port"])
@@ -181,7 +182,7 @@ class Client:
         return body
 
     def trigger(self) -> dict[str, Any]:
-        """Ask for a run, and do not wait for it."""
+        """Trigger a run without waiting for it."""
         body = self.request(
             "POST",
             "/admin/pricing/sync/trigger",
@@ -202,75 +203,75 @@ def _stalls(folder: Path, url: str, effort: Effort, size: int) -> Iterator[Line]
     during, idle, seconds = [], [], []
     with watched(folder / f"stalls-{size}.db", url) as (running, client, runs):
         for _ in range(effort.readings):
-            running.ask("watch")
-            began = time.monotonic()
-            runs.end_of(client.trigger()["run_id"])
-            seconds.append(time.monotonic() - began)
-            during.append(running.ask("stall"))
-            running.ask("watch")
+            running.call("watch")
+            started = time.monotonic()
+            runs.wait(client.trigger()["run_id"])
+            seconds.append(time.monotonic() - started)
+            during.append(running.call("stall"))
+            running.call("watch")
             time.sleep(seconds[-1])
-            idle.append(running.ask("stall"))
+            idle.append(running.call("stall"))
     floor, target = ("0.8 ms", "≤ 3 ms") if size == 400 else ("5.7 ms", "≤ 8 ms")
     yield Line(
         f"longest stall of the host in a reading, {size:,} models",
-        _stalled(during),
+        _stall_text(during),
         floor,
         target,
     )
     yield Line(
-        f"  the same host for as long ({statistics.median(seconds):.2f} s), idle", _stalled(idle)
+        f"  the same host for as long ({statistics.median(seconds):.2f} s), idle", _stall_text(idle)
     )
 
 
-def _stalled(stalls: Sequence[tuple[float, float]]) -> str:
+def _stall_text(stalls: Sequence[tuple[float, float]]) -> str:
     late, busy = zip(*stalls, strict=True)
-    return f"{_middle(late)} ms, of own work {_middle(busy)}"
+    return f"{_median(late)} ms, {_median(busy)} ms by the host itself"
 
 
 def _latency(folder: Path, url: str, effort: Effort) -> Iterator[Line]:
-    """Idle and reading by turns, so that what else the machine does meets both."""
+    """Alternates idle and reading, so that other load on the machine affects both."""
     idle, during = [], []
     with (
         watched(folder / "latency.db", url) as (running, client, runs),
         child("service.py", "client", str(running.started["port"])) as load,
     ):
         for _ in range(effort.readings):
-            load.tell("go")
+            load.send("go")
             time.sleep(2)
-            asked = time.time()
-            run = runs.end_of(client.trigger()["run_id"])
-            load.tell("stop")
-            samples: list[Sample] = load.hear()
-            finished = asked + (run.duration_seconds or 0)
-            # The first are of a connection that is new.
-            idle.append(_p99([ms for at, ms in samples[20:] if at < asked]))
-            during.append(_p99([ms for at, ms in samples if asked <= at < finished]))
+            triggered = time.time()
+            run = runs.wait(client.trigger()["run_id"])
+            load.send("stop")
+            samples: list[Sample] = load.receive()
+            finished = triggered + (run.duration_seconds or 0)
+            # The first requests are slower because the connection is new.
+            idle.append(_p99([ms for at, ms in samples[20:] if at < triggered]))
+            during.append(_p99([ms for at, ms in samples if triggered <= at < finished]))
     ratio = statistics.median(b / a for a, b in zip(idle, during, strict=True))
     yield Line(
         f"p99 of the host's own route in a reading, {effort.sizes[1]:,} models, against idle",
-        f"{_middle(during)} / {_middle(idle)} ms: {ratio:.2f}",
+        f"{_median(during)} / {_median(idle)} ms: {ratio:.2f}",
         "",
         "≤ 1.1",
     )
 
 
 def _triggers(folder: Path, url: str, effort: Effort) -> Iterator[Line]:
-    taken: list[float] = []
+    durations: list[float] = []
     merged, last = 0, ""
     with watched(folder / "triggers.db", url) as (_, client, runs):
         due = time.perf_counter()
         for _ in range(effort.triggers):
             due += 1 / _TRIGGERS_PER_SECOND
             time.sleep(max(due - time.perf_counter(), 0))
-            began = time.perf_counter()
+            started = time.perf_counter()
             answer = client.trigger()
-            taken.append((time.perf_counter() - began) * 1000)
+            durations.append((time.perf_counter() - started) * 1000)
             merged += answer["merged"]
             last = answer["run_id"]
-        runs.end_of(last)
+        runs.wait(last)
     yield Line(
         f"trigger, respond-async, {effort.triggers} at {_TRIGGERS_PER_SECOND}/s: p50 / p99",
-        f"{_middle(taken)} / {_p99(taken):.1f} ms, {effort.triggers - merged} runs",
+        f"{_median(durations)} / {_p99(durations):.1f} ms, {effort.triggers - merged} runs",
         "",
         "p99 < 20 ms",
     )
@@ -278,15 +279,15 @@ def _triggers(folder: Path, url: str, effort: Effort) -> Iterator[Line]:
 
 def _back_to_back(folder: Path, url: str, size: int) -> Iterator[Line]:
     with watched(folder / "back-to-back.db", url) as (_, client, runs):
-        asked, taken = [], []
+        triggered, durations = [], []
         for _ in range(10):
-            began = time.perf_counter()
-            asked.append(client.trigger()["run_id"])
-            taken.append((time.perf_counter() - began) * 1000)
-        ended = [runs.end_of(run_id) for run_id in dict.fromkeys(asked)]
+            started = time.perf_counter()
+            triggered.append(client.trigger()["run_id"])
+            durations.append((time.perf_counter() - started) * 1000)
+        ended = [runs.wait(run_id) for run_id in dict.fromkeys(triggered)]
     yield Line(
         f"10 triggers back to back, {size:,} models",
-        f"{len(asked)} answered, {len(ended)} runs, longest {max(taken):.0f} ms",
+        f"{len(triggered)} answered, {len(ended)} runs, longest {max(durations):.0f} ms",
         "",
         "10, ≤ 2 runs",
     )
@@ -294,22 +295,22 @@ def _back_to_back(folder: Path, url: str, size: int) -> Iterator[Line]:
 
 @contextmanager
 def watched(database: Path, url: str) -> Iterator[tuple[Child, Client, Runs]]:
-    """A host that has read its provider once, a client of it, and its runs in the database."""
-    with host("guest", database, url) as running, connect(f"sqlite:///{database}") as store:
+    """A host that has read its provider once, a client of the host, and its runs."""
+    with host("embedded", database, url) as running, connect(f"sqlite:///{database}") as store:
         runs = Runs(store)
         with closing(Client(running)) as client:
-            runs.end_of(client.trigger()["run_id"])
+            runs.wait(client.trigger()["run_id"])
             yield running, client, runs
 
 
 class Runs:
-    """Looks for the end of runs in the database: who would ask the host would be measured too."""
+    """Polls the database for the end of runs; polling the host would disturb the measurement."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def end_of(self, run_id: str) -> Run:
-        """The run when it has ended. It must have succeeded."""
+    def wait(self, run_id: str) -> Run:
+        """Wait for the run to finish; it must succeed."""
         while (run := self._store.queue.run(run_id)).finished_at is None:
             time.sleep(_POLL_SECONDS)
         if run.outcome is not Outcome.SUCCESS:
@@ -321,65 +322,65 @@ class Runs:
 
 
 def _starts(folder: Path, effort: Effort) -> Iterator[Line]:
-    """The first start makes the database; the others find it."""
-    entered = []
+    """The first start creates the database; the later ones open it."""
+    start_times = []
     for _ in range(1 + effort.starts):
-        with host("guest", folder / "starts.db", _NOWHERE, _PROVIDERS) as running:
-            entered.append(running.started)
-    first, again = entered[0], entered[1:]
-    starts = _middle([one["start_ms"] for one in again], 2)
-    lifespans = _middle([one["lifespan_ms"] for one in again])
-    yield Line("scheduler: time that `start` takes", f"{starts} ms", "0.1 ms", "< 1 ms")
-    yield Line("  what the lifespan adds to the host's start", f"{lifespans} ms")
-    yield Line("  the same with a database to be made", f"{first['lifespan_ms']:.1f} ms")
+        with host("embedded", folder / "starts.db", _NOWHERE, _PROVIDERS) as running:
+            start_times.append(running.started)
+    first, later = start_times[0], start_times[1:]
+    starts = _median([one["start_ms"] for one in later], 2)
+    lifespans = _median([one["lifespan_ms"] for one in later])
+    yield Line("scheduler: duration of `start`", f"{starts} ms", "0.1 ms", "< 1 ms")
+    yield Line("  time that the lifespan adds to the host's start", f"{lifespans} ms")
+    yield Line("  the same when it creates the database", f"{first['lifespan_ms']:.1f} ms")
 
 
 def _memory(folder: Path, effort: Effort) -> Iterator[Line]:
-    """Private memory of a running app as it takes the guest in, step by step."""
+    """Private memory of a running app while pricing-sync is added, step by step."""
     with_httpx, without = [], []
-    for turn in range(effort.turns):
-        without.append(_steps(folder / f"memory-{turn}.db", ("import", "include", "enter")))
+    for number in range(effort.rounds):
+        without.append(_steps(folder / f"memory-{number}.db", ("import", "include", "enter")))
         steps = ("import httpx", "import", "include", "enter")
-        with_httpx.append(_steps(folder / f"memory-httpx-{turn}.db", steps))
+        with_httpx.append(_steps(folder / f"memory-httpx-{number}.db", steps))
     imported, included, entered = map(_mebibytes, zip(*without, strict=True))
-    _, imported_beside, _, _ = map(_mebibytes, zip(*with_httpx, strict=True))
+    _, imported_with_httpx, _, _ = map(_mebibytes, zip(*with_httpx, strict=True))
     yield Line("  memory that the scheduler adds", entered, "1.9 MiB", "≤ 2 MiB")
     yield Line("  memory that the routes add", included)
-    yield Line("  memory that importing it all adds", imported)
-    yield Line("    where the host has httpx already", imported_beside)
+    yield Line("  memory that the imports add", imported)
+    yield Line("    when the host already imports httpx", imported_with_httpx)
 
 
 def _steps(database: Path, steps: Sequence[str]) -> list[int]:
-    """How much each of the steps adds, in KiB."""
+    """The memory that each step adds, in KiB."""
     with host("bare", database, _NOWHERE, _PROVIDERS) as running:
         with closing(Client(running)) as client:
             client.request("GET", "/ping")
-        levels = [running.ask("memory")]
+        levels = [running.call("memory")]
         for step in steps:
-            running.ask(step)
+            running.call(step)
             if step == "enter":
                 time.sleep(2.5)
-            levels.append(running.ask("memory"))
+            levels.append(running.call("memory"))
     return [after - before for before, after in pairwise(levels)]
 
 
 def _idle(folder: Path, effort: Effort) -> Iterator[Line]:
-    """Hosts with nothing to do, side by side: alone, one of four, and without pricing-sync."""
+    """Idle hosts at the same time: one alone, four on one database, one without pricing-sync."""
     with ExitStack() as stack:
         bare = stack.enter_context(host("bare", folder / "unused.db", _NOWHERE))
-        alone = stack.enter_context(host("guest", folder / "alone.db", _NOWHERE, _PROVIDERS))
+        alone = stack.enter_context(host("embedded", folder / "alone.db", _NOWHERE, _PROVIDERS))
         four = [
-            stack.enter_context(host("guest", folder / "shared.db", _NOWHERE, _PROVIDERS))
+            stack.enter_context(host("embedded", folder / "shared.db", _NOWHERE, _PROVIDERS))
             for _ in range(4)
         ]
         running = [bare, alone, *four]
         time.sleep(2)
-        began, before = time.monotonic(), [one.ask("processor") for one in running]
+        started, before = time.monotonic(), [one.call("processor") for one in running]
         time.sleep(effort.idle_seconds)
-        after, seconds = [one.ask("processor") for one in running], time.monotonic() - began
+        after, seconds = [one.call("processor") for one in running], time.monotonic() - started
     shares = [(b - a) / seconds * 100 for a, b in zip(before, after, strict=True)]
     without, leading, *others = shares
-    # Who started first leads the four.
+    # The first of the four to start is their leader.
     following = statistics.median(others[1:])
     yield Line(
         f"  processor while idle, leading ({effort.idle_seconds:g} s)",
@@ -395,7 +396,7 @@ def _idle(folder: Path, effort: Effort) -> Iterator[Line]:
     )
 
 
-def _middle(values: Sequence[float], digits: int = 1) -> str:
+def _median(values: Sequence[float], digits: int = 1) -> str:
     return f"{statistics.median(values):.{digits}f}"
 
 
@@ -407,19 +408,19 @@ def _mebibytes(kib: Sequence[int]) -> str:
     return f"{statistics.median(kib) / 1024:.1f} MiB"
 
 
-# What the other processes do
+# The programs of the other processes
 
 
 def serve(bodies: Path) -> None:
-    """Answer every question with the next of the bodies."""
-    packed = [path.read_bytes() for path in sorted(bodies.iterdir())]
+    """Answer every request with the next of the bodies."""
+    compressed = [path.read_bytes() for path in sorted(bodies.iterdir())]
     number = count()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body = packed[next(number) % len(packed)]
+            body = compressed[next(number) % len(compressed)]
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Encoding", "gzip")
@@ -432,14 +433,14 @@ def serve(bodies: Path) -> None:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
-    _say({"port": server.server_port})
+    _print_json({"port": server.server_port})
     sys.stdin.read()
 
 
 def load(port: int) -> None:
-    """From one word to the next, ask for the trivial route so many times a second."""
+    """Request the trivial route at a fixed rate, from one line of input to the next."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    _say({})
+    _print_json({})
     while sys.stdin.readline():
         samples: list[Sample] = []
         due = time.perf_counter()
@@ -447,18 +448,18 @@ def load(port: int) -> None:
             wait = due - time.perf_counter()
             if select.select([sys.stdin], [], [], max(wait, 0))[0]:
                 break
-            # What was due before the last answer came has waited since then.
-            began = due if wait < 0 else time.perf_counter()
+            # A request that was due before the last response arrived has waited since it was due.
+            started = due if wait < 0 else time.perf_counter()
             connection.request("GET", "/ping")
             connection.getresponse().read()
-            samples.append((time.time(), (time.perf_counter() - began) * 1000))
+            samples.append((time.time(), (time.perf_counter() - started) * 1000))
             due += 1 / _REQUESTS_PER_SECOND
         sys.stdin.readline()
-        _say(samples)
+        _print_json(samples)
 
 
-def _say(answer: Any) -> None:
-    print(json.dumps(answer), flush=True)  # noqa: T201  whoever started it listens
+def _print_json(answer: Any) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201  the parent process reads it
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""A provider that pricing-sync does not know: Acme, which sells by the thousand tokens, in cents.
+"""A provider that is not built in: Acme, which lists its prices in cents per thousand tokens.
 
     pip install '.[sync]'
-    python examples/add_your_own_provider.py               # offline: reads the answer below
+    python examples/add_your_own_provider.py               # offline: it reads the answer below
 
-To have it in the command and the service too, install it with a package of yours that says
+To use it in the command and the service too, install it in your own package with this entry point:
 
     [project.entry-points."pricing_sync.providers"]
     acme = "add_your_own_provider:PROVIDER"
 
-and name it in PRICING_SYNC_PROVIDERS. Then nothing needs to be passed.
+and name it in PRICING_SYNC_PROVIDERS. Then `extra_providers` is not needed.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ ANSWER = b"""{"models": [
     {"id": "acme-custom", "cents": null}
 ]}"""
 
-# The unit of each number is named here, where it is read, and nowhere else.
+# The unit of each number is given here and nowhere else.
 FIELDS = {
     "in": Amount(Meter.INPUT, Per.THOUSAND, CurrencyUnit.CENT),
     "out": Amount(Meter.OUTPUT, Per.THOUSAND, CurrencyUnit.CENT),
@@ -40,7 +40,7 @@ FIELDS = {
 
 class Row(Struct):
     id: str
-    cents: dict[str, Raw] | None  # as it stands there: a float would have lost the price
+    cents: dict[str, Raw] | None  # the raw text: a float would lose digits of the price
 
 
 class PriceList(Struct):
@@ -48,7 +48,7 @@ class PriceList(Struct):
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Acme says of one model: at zero it is not sold by that meter."""
+    """The listing of one row; a price of zero means that the model is not sold by that meter."""
     if row.cents is None:
         return Unpriced(Why.VARIES, "by contract")
     named = without_zeros(rates(row.cents, FIELDS, ignored, "cents"))
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     with TemporaryDirectory() as folder:
         settings = load_settings(database=f"sqlite:///{folder}/prices.db")
         with PricingSync(settings, extra_providers=[PROVIDER]) as pricing:
-            # `pricing.sync(["acme"])` asks its address instead.
+            # `pricing.sync(["acme"])` requests PROVIDER.url instead.
             asyncio.run(pricing.replay("acme", [RecordedAnswer(ANSWER)]))
             for price in pricing.book():
                 print(price.model, write_listing(price.listing))

@@ -1,10 +1,10 @@
-"""A gateway's own FastAPI app that keeps its prices true and bills by them.
+"""The FastAPI app of a gateway that keeps prices up to date and bills by them.
 
     pip install '.[service]' uvicorn
     export ADMIN_TOKEN=a-token-of-sixteen-or-more PRICING_SYNC_PROVIDERS=openrouter
     uvicorn --app-dir examples embed_in_fastapi:app
 
-docs/embedding.md says what to ask it, and how to try it offline.
+docs/embedding.md has the requests to try, and how to run it offline.
 """
 
 from collections.abc import AsyncIterator
@@ -22,8 +22,8 @@ pricing = PricingSync()  # 1: reads the settings, opens nothing yet
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with pricing.lifespan(app):  # 2: reads providers as long as the gateway runs
-        # What else the gateway opens at its start and closes at its end goes here.
+    async with pricing.lifespan(app):  # 2: reads providers while the gateway runs
+        # Open and close the gateway's other resources here.
         yield
 
 
@@ -32,7 +32,7 @@ app.include_router(router(pricing), prefix="/pricing")  # 3: the API for operato
 
 
 class Served(BaseModel):
-    """What a provider said that one request used, in totals."""
+    """One served request, with the token totals that the provider reported."""
 
     provider: str
     model: str
@@ -42,16 +42,16 @@ class Served(BaseModel):
 
 @app.get("/models")
 def models() -> list[str]:
-    """What can be sold."""
+    """The models that have a price."""
     return [f"{price.provider}/{price.model}" for price in pricing.book() if price.is_priced]
 
 
 @app.post("/bill")
 def bill(served: Served) -> dict[str, str]:
-    """What the customer pays, to the last digit. What has no known price is not billed at zero."""
+    """The exact amount for one request. A model without a known price is an error, never zero."""
     usage = Usage(input=served.input, output=served.output)
     try:
-        owed = pricing.cost(served.provider, served.model, usage)
+        charge = pricing.cost(served.provider, served.model, usage)
     except NoPrice as error:
         raise HTTPException(409, str(error)) from error
-    return {"amount": f"{owed.total:f}", "currency": owed.currency}
+    return {"amount": f"{charge.total:f}", "currency": charge.currency}

@@ -1,10 +1,10 @@
-"""Prices in a program of one's own: what a model costs, what a request cost, what is not known.
+"""Prices in your own program: the price of a model, the cost of a request, an unknown price.
 
     pip install '.[sync]'
-    python examples/read_prices.py                         # asks openrouter.ai; no key is needed
+    python examples/read_prices.py                         # reads openrouter.ai; no key is needed
 
-The prices are kept in a folder that is gone afterwards. Leave out `database=`, and they are kept
-where the settings say.
+The prices are stored in a temporary folder. Without `database=` they are stored in the database of
+the settings.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ MODEL = "openrouter", "openai/gpt-4o"
 def main(pricing: PricingSync) -> None:
     asyncio.run(pricing.sync(["openrouter"]))
 
-    # The book holds every price that counts, in memory. It never changes: ask for it each time.
+    # The book has every current price, in memory. It never changes: get the book anew for each use.
     book = pricing.book()
     price = book.price(*MODEL)
-    if isinstance(price.listing, RateCard):  # else it says why there is no price
+    if isinstance(price.listing, RateCard):  # else the listing has the reason for no price
         for meter, rate in price.listing.rates.items():
             print(f"{meter}: {rate} {price.listing.currency} per million")
 
-    # A usage names totals: of 10,000 tokens of input 8,000 came from the cache.
+    # A usage has totals: 8,000 of the 10,000 input tokens were read from the cache.
     usage = Usage(input=10_000, cache_read=8_000, output=500)
     cost = book.cost(*MODEL, usage)
     print(f"a request: {cost.total:f} {cost.currency}")
     for item in cost.items:
         print(f"    {item.quantity} {item.meter}: {item.amount:f}")
 
-    # A person's rate wins over the provider's, here for the day of tomorrow alone.
+    # An override by a person replaces the provider's rate, here for 24 hours from tomorrow on.
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     pricing.set_override(
         *MODEL,
@@ -49,7 +49,7 @@ def main(pricing: PricingSync) -> None:
     print(f"now: {book.cost(*MODEL, usage).total:f}")
     print(f"tomorrow: {book.cost(*MODEL, usage, at=tomorrow).total:f}")
 
-    # Unknown is not free: there is no answer that could be billed by mistake.
+    # Unknown is not free: the book raises an error instead of returning a cost of zero.
     try:
         book.cost("openrouter", "acme/unheard-of", usage)
     except NoPrice as error:

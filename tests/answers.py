@@ -1,7 +1,7 @@
-"""The answers that are broken on purpose: where the recorded ones lie, and built ones.
+"""Answers that the mutation tests break: recorded files and built answers.
 
-A built answer is small and has every kind of price that its provider is known to name. It is not
-recorded: its rows are made up, in the provider's format.
+A built answer is small and has every kind of price that its provider is known to publish. Its rows
+are made up in the provider's format.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from recorded import sample
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer: whose it is, and where in it the rows are."""
+    """One answer: its provider, and the path to its rows."""
 
     provider: str
     rows: tuple[str | int, ...]
     file: str = ""
     built: Any = None
-    #: A recorded row without its list is put into one.
-    around: str = "{}"
-    #: What is kept of a catalog.
+    #: Text around a recorded row or array, to make a whole answer of it.
+    template: str = "{}"
+    #: Selects the part of the document that is tested.
     part: Callable[[Any], Any] = lambda document: document
-    #: Parts of what is found that are right as they are; each with its reason beside it.
+    #: Substrings of findings that are correct behaviour; the reason is next to each constant.
     accepted: tuple[str, ...] = ()
 
     def body(self) -> bytes:
         if not self.file:
             return json.dumps(self.built).encode()
-        before, after = self.around.split("{}")
+        before, after = self.template.split("{}")
         return before.encode() + sample(self.file) + after.encode()
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ _CATALOGS: dict[str, Callable[[bytes, str], Any]] = {
 
 
 def provider_of(sample: Sample) -> Provider:
-    """The built-in provider, or `CATALOG:ID` as one of a catalog's."""
+    """The built-in provider, or for `CATALOG:ID` a provider that is read from the catalog."""
     catalog, _, name = sample.provider.rpartition(":")
     if not catalog:
         return built_in()[name]
@@ -96,7 +96,7 @@ _MODELS_DEV = {
         "m2-free": {"cost": {"input": 0, "output": 0}},
     }
 }
-# Without its tiers, a model has its long price where the old field says: above 200,000.
+# Without its tiers, a model has its long price from the old field: above 200,000.
 _LEGACY = ("cost.tiers deleted", "cost.tiers renamed", "cost.tiers null")
 
 _ALIBABA = {
@@ -146,17 +146,18 @@ _ALIBABA = {
         ],
     },
 }
-# Without its days, an entry applies on every day: they are optional.
+# The days are optional: without them, an entry applies on every day.
 _ANY_DAY = ("utc_days deleted", "utc_days null", "utc_days []", "utc_days.0 deleted")
 _ANY_WEEKDAY = ("weekdays deleted", "weekdays null", "weekdays.")
-# Without a zone, the weekdays are those of UTC.
+# Without a time zone, the weekdays are in UTC.
 _NO_ZONE = ("weekday_timezone deleted", "weekday_timezone null")
-# Where two directions of one meter disagree, neither is taken; without one, the other is alone.
+# If two fields of one meter disagree, neither is used; if one is removed, the other is used.
 _ONE_WAY = tuple(f"cost_per_image {how}" for how in ("deleted", "renamed", "null"))
 
-# Without a discount, the price that is listed is charged.
+# Without a discount, the listed price is charged.
 _NO_DISCOUNT = tuple(f"pricing.discount {how}" for how in ("deleted", "renamed", "null"))
-# These say that the number beside them is not the whole price. Without them it is all there is.
+# These fields show that the number next to them is not the whole price. Without them it counts as
+# the whole price.
 _NO_PROSE = ("pricing.full",)
 _NO_MATRIX = tuple(f"image_dimension_quality_pricing {how}" for how in ("deleted", "renamed"))
 
@@ -594,9 +595,9 @@ BUILT = [
 ]
 
 
-def _only(**wanted: str) -> Callable[[Any], Any]:
-    """The rows of a catalog whose field has that value."""
-    [(field, value)] = wanted.items()
+def _only(**condition: str) -> Callable[[Any], Any]:
+    """Selects the rows of a catalog whose field has the given value."""
+    [(field, value)] = condition.items()
     return lambda document: (
         {key: row for key, row in document.items() if row.get(field) == value}
         if isinstance(document, dict)
@@ -618,21 +619,21 @@ _DAYS = ("2025-05-23", "2026-05-22", *(f"2026-07-{day}" for day in range(17, 26)
 
 RECORDED = [
     *(
-        Sample("openrouter", ("data",), f"openrouter/{day}.json", around=around)
+        Sample("openrouter", ("data",), f"openrouter/{day}.json", template=template)
         for day in _DAYS
-        for around in (("{}",) if day < "2026-07" else ('{"data":{}}',))
+        for template in (("{}",) if day < "2026-07" else ('{"data":{}}',))
     ),
     Sample(
         "featherless",
         ("data",),
         "featherless/2026-09-26-one-model.json",
-        around='{"data":[{}],"pagination":{"current_page":1,"total_pages":1,"total_items":1}}',
+        template='{"data":[{}],"pagination":{"current_page":1,"total_pages":1,"total_items":1}}',
     ),
     Sample(
         "nearai",
         ("models",),
         "nearai/2026-model-list-third-party-fixture.json",
-        part=lambda document: {**document, "total": 0},  # it was left out; the rows are counted
+        part=lambda document: {**document, "total": 0},  # the file has no total; 0 skips the check
     ),
     Sample("together", (), "together/2025-07-25-v1-models.json"),
     Sample("fireworks", ("data",), "fireworks/2026-10-08-v1-serverless-models.json"),
@@ -645,7 +646,7 @@ RECORDED = [
         "alibaba-cloud-cn",
         ("output", "models"),
         "alibaba-cloud/2026-09-19-prices-array-beijing.json",
-        around='{"success":true,"output":{"total":1,"page_no":1,"page_size":100,'
+        template='{"success":true,"output":{"total":1,"page_no":1,"page_size":100,'
         '"models":[{"model":"MiniMax-M2.1","prices":{}}]}}',
     ),
     Sample("deepinfra", ("data",), "deepinfra/2026-03-01-v1-openai-models.json"),
@@ -683,7 +684,7 @@ RECORDED = [
             (0, "models"),
             "genai-prices/2026-08-21-v2-data.json",
             part=_only(id=provider),
-            accepted=("prices.1 deleted",),  # the price until then
+            accepted=("prices.1 deleted",),  # then the earlier price applies
         )
         for provider in ("anthropic", "deepseek", "openai")
     ),

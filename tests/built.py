@@ -1,4 +1,4 @@
-"""Answers built for tests, in the formats that providers speak. Built, not recorded."""
+"""Answers built for tests in the formats of providers. None of them is recorded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def openrouter(models: Mapping[str, Mapping[str, Any]]) -> bytes:
 
 
 def priced(prompt: str = "0.0000025", completion: str = "0.00001", **more: Any) -> dict[str, Any]:
-    """An OpenRouter `pricing` object: 2.5 and 10 dollars per million unless said otherwise."""
+    """An OpenRouter `pricing` object: by default 2.5 and 10 dollars per million."""
     return {"prompt": prompt, "completion": completion, **more}
 
 
 def catalogue(count: int, prompt: str = "0.0000025") -> bytes:
-    """OpenRouter's list of so many models at one price."""
+    """OpenRouter's list of *count* models, all at one price."""
     return openrouter({f"maker/model-{n}": priced(prompt) for n in range(count)})

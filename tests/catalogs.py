@@ -1,4 +1,4 @@
-"""Small reference catalogs built for tests, and a server on this machine that serves them."""
+"""Small reference catalogs built for tests, and a local server for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def models_dev(prices: Prices) -> bytes:
 
 
 def litellm(prices: Prices) -> bytes:
-    """The format of LiteLLM's map, in which an amount is for one token."""
+    """The format of LiteLLM's map, with amounts per token."""
     return json.dumps(
         {
             f"{provider}/{model}": {
@@ -71,28 +71,28 @@ def genai_prices(prices: Prices) -> bytes:
 
 
 class CatalogServer:
-    """Serves one body a catalog, with its validator; a catalog without one is not found."""
+    """Serves one body per catalog, with an ETag; a catalog without a body is a 404."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.bodies: dict[str, bytes] = {}
-        #: The catalog and the status of each answer.
+        #: The catalog and the status of each response.
         self.answers: list[tuple[str, int]] = []
 
     def settings(self, database: str) -> Settings:
-        """Settings by which the catalogs are asked for here, once each."""
+        """Settings that read the catalogs from this server, with one attempt each."""
         provider = {f"catalog:{name}": ProviderSettings(base_url=self.url) for name in PATHS}
         return Settings(database=database, provider=provider, attempts=1)
 
     def toml(self) -> str:
-        """The same as a file."""
+        """The same settings as a TOML file."""
         tables = [f'[provider."catalog:{name}"]\nbase_url = "{self.url}"\n' for name in PATHS]
         return "attempts = 1\n" + "".join(tables)
 
 
 @contextmanager
 def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
-    """A server with these bodies, by catalog."""
+    """A running server with these bodies by catalog."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

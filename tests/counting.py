@@ -1,4 +1,4 @@
-"""A database connection that counts what goes through it, and may break."""
+"""A database connection that counts its statements and can fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pricing_sync.store.connection import Row, Values
 
 
 class Counting:
-    """Counts statements; the one after *most* fails, and each one that follows."""
+    """Counts statements. After the first *most* of them, every statement fails."""
 
     def __init__(self, inner: Any, most: int | None = None) -> None:
         self.inner = inner
@@ -42,7 +42,7 @@ class Counting:
 
 @contextmanager
 def counted(store: Store, most: int | None = None) -> Iterator[Counting]:
-    """Everything that the store asks, its reviews and peers included, goes through a counter."""
+    """Send every statement of the store through a counter, also of its reviews, peers and queue."""
     parts: tuple[Any, ...] = (store, store.review, store.peers, store.queue)
     real = store._connection
     counter = Counting(real, most)

@@ -1,4 +1,4 @@
-"""A server on this machine that answers with exactly the bytes, or the silence, it is told to."""
+"""A server on this machine whose replies are given byte by byte, or never come."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeAlias
 
-#: What one request is answered with; a function writes as it likes. Then the connection is closed.
+#: The reply to one request: bytes, or a function that writes them. Then the connection is closed.
 Reply: TypeAlias = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as it arrived, the names of its headers in lower case."""
+class Request:
+    """One request as it arrived. The names of its headers are in lower case."""
 
     target: str
     headers: dict[str, str]
 
 
 class FaultServer:
-    """Answers the requests in order; the last reply is for all that follow."""
+    """Sends the replies in order; the last one is sent to all later requests too."""
 
     def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None) -> None:
-        self.asked: list[Asked] = []
-        self.was_asked = asyncio.Event()
+        self.requests: list[Request] = []
+        self.request_received = asyncio.Event()
         self.url = ""
         self._replies = list(replies)
         self._tls = tls
@@ -55,8 +55,8 @@ class FaultServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            self.asked.append(_parse(await reader.readuntil(b"\r\n\r\n")))
-            self.was_asked.set()
+            self.requests.append(_parse(await reader.readuntil(b"\r\n\r\n")))
+            self.request_received.set()
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
             if isinstance(reply, bytes):
                 writer.write(reply)
@@ -64,15 +64,15 @@ class FaultServer:
                 await reply(writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has left, which is often the point
+            pass  # the client has closed the connection, as many tests expect
         finally:
             writer.close()
 
 
-def _parse(head: bytes) -> Asked:
+def _parse(head: bytes) -> Request:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)
-    return Asked(first.split(" ")[1], {name.lower(): value.strip() for name, _, value in pairs})
+    return Request(first.split(" ")[1], {name.lower(): value.strip() for name, _, value in pairs})
 
 
 def response(status: int = 200, body: bytes = b"", **headers: str) -> bytes:

@@ -1,7 +1,7 @@
-"""Recorded provider answers, read where they lie beside the project when they are there.
+"""Recorded provider answers, in a folder next to the project if it exists.
 
-They are other people's data and are not part of this repository: tests that need them are
-marked with `needs_samples` and do not run elsewhere. What they show is also shown on built rows.
+They are other people's data and not part of this repository. Tests that need them are marked with
+`needs_samples` and are skipped without them; other tests check the same cases on built rows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _SHARED = Path(__file__).parents[2] / "shared"
 SAMPLES = _SHARED / "samples"
 HISTORY = _SHARED / "history"
 
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no recorded answers here")
-needs_history = pytest.mark.skipif(not HISTORY.is_dir(), reason="no recorded history here")
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="there are no recorded answers")
+needs_history = pytest.mark.skipif(not HISTORY.is_dir(), reason="there is no recorded history")
 
 
 def sample(name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Two providers on loopback, openrouter and nearai, and reading them by the schedule."""
+"""An app with two providers on loopback, openrouter and nearai, that reads by its schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fault_server import FaultServer
 def two_providers(
     folder: Path, servers: Mapping[str, FaultServer] | None = None, *listeners: Listener
 ) -> PricingSync:
-    """An app of one database; each provider is asked at its server. It reads at once."""
+    """An app that reads each provider from its server, at once after the start."""
     tables = {
         name: ProviderSettings(base_url=server.url) for name, server in (servers or {}).items()
     }
@@ -31,9 +31,9 @@ def two_providers(
     return PricingSync(settings, listeners=listeners)
 
 
-async def by_the_schedule(app: PricingSync) -> None:
-    """Let an open app schedule until a run of it has ended."""
+async def run_schedule_once(app: PricingSync) -> None:
+    """Run the scheduler of an open app until one run has ended."""
     app.start()
-    while not any(run.finished_at for run, _ in app.store.runs(10)):  # noqa: ASYNC110  it has no id yet
+    while not any(run.finished_at for run, _ in app.store.runs(10)):  # noqa: ASYNC110  the run has no id yet
         await asyncio.sleep(0.01)
     await app.stop()

@@ -1,4 +1,4 @@
-"""The HTTP API as its callers meet it: a real server on loopback, in a thread of its own."""
+"""The HTTP API for tests: a real server on loopback, in its own thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADMIN, READ = "admin-token-of-the-tests", "read-token-of-the-tests"
 
 @dataclass(frozen=True)
 class Api:
-    """A service that runs, and who asks it what."""
+    """A running service, with a client for each kind of token."""
 
     pricing: PricingSync
     #: The simulated providers.
@@ -33,16 +33,16 @@ class Api:
     url: str
     admin: httpx.Client
     reader: httpx.Client
-    nobody: httpx.Client
+    anonymous: httpx.Client
 
     def sync(self, **body: Any) -> Any:
-        """A run of all providers, ended."""
+        """A finished run of the providers in *body*, by default all."""
         answer = self.admin.post("/admin/pricing/sync/trigger", json=body)
         assert 200 == answer.status_code, answer.text
         return answer.json()
 
     def get(self, path: str, **query: Any) -> Any:
-        """What whoever may read is told."""
+        """The response to the read token."""
         answer = self.reader.get(path, params=query)
         assert 200 == answer.status_code, answer.text
         return answer.json()
@@ -52,27 +52,27 @@ class Api:
 def api(
     folder: Path, providers: DemoServer, names: Sequence[str] = TWO, **settings: Any
 ) -> Iterator[Api]:
-    """A service over simulated providers, from start to stop."""
-    given = {"admin_token": ADMIN, "read_token": READ, **settings}
-    pricing = service(settings_of(folder, providers, names, **given))
+    """A running service over simulated providers."""
+    values = {"admin_token": ADMIN, "read_token": READ, **settings}
+    pricing = service(settings_of(folder, providers, names, **values))
     with (
         serving(standalone(pricing)) as url,
         caller(url, ADMIN) as admin,
         caller(url, READ) as reader,
-        caller(url) as nobody,
+        caller(url) as anonymous,
     ):
-        yield Api(pricing, providers, url, admin, reader, nobody)
+        yield Api(pricing, providers, url, admin, reader, anonymous)
 
 
 def caller(url: str, token: str | None = None) -> httpx.Client:
-    """Somebody with a token, or without."""
+    """A client with a token, or without one."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
 
 
 @contextmanager
 def serving(app: FastAPI, root_path: str = "") -> Iterator[str]:
-    """Serve *app* while the block runs, behind a proxy that takes *root_path* away; its address."""
+    """Serve *app* during the block, behind a proxy that strips *root_path*; give its URL."""
     config = uvicorn.Config(
         app,
         port=0,

@@ -26,12 +26,12 @@ KEYS = {
 
 
 @dataclass
-class Told(Listener):
-    """Everything that a listener is told, in order."""
+class RecordingListener(Listener):
+    """A listener that keeps every event, in order."""
 
     readings: list[Reading] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    broken: list[tuple[str, Exception]] = field(default_factory=list)
+    errors: list[tuple[str, Exception]] = field(default_factory=list)
 
     def on_reading(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
         self.readings.append(reading)
@@ -40,16 +40,18 @@ class Told(Listener):
         self.runs.append(run)
 
     def on_error(self, where: str, error: Exception) -> None:
-        self.broken.append((where, error))
+        self.errors.append((where, error))
 
 
 def settings_of(
     folder: Path, server: DemoServer | None, providers: Sequence[str] = TWO, **more: Any
 ) -> Settings:
-    """Settings for providers of *server* and a database in *folder*; nothing is read by itself
-    within a test unless *more* says so."""
+    """Settings for providers of *server* and a database in *folder*.
+
+    The first scheduled reading is an hour away, unless *more* changes that.
+    """
     tables = more.pop("tables", {})
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "database": f"sqlite:///{folder / 'prices.db'}",
         "providers": tuple(providers),
         "first_delay_seconds": 3600,
@@ -62,18 +64,18 @@ def settings_of(
             for name in providers
         },
     }
-    return Settings(**given | more)
+    return Settings(**defaults | more)
 
 
 def service(settings: Settings, *listeners: Listener) -> PricingSync:
-    """A service with every key that a simulated provider asks for."""
+    """A service with every key that a simulated provider requires."""
     return PricingSync(
         settings, access=ProviderAccess(settings, environment=KEYS), listeners=listeners
     )
 
 
-async def until(true: Any, seconds: float = 10) -> None:
-    """Wait until *true()* is; fail when it is not within *seconds*."""
+async def until(condition: Any, seconds: float = 10) -> None:
+    """Wait until *condition()* is true; fail after *seconds*."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  nobody signals it
+        while not condition():  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Secrets that are set in the environment come out nowhere, whatever goes wrong."""
+"""Secrets from the environment appear in no output, whatever fails."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from command import runner
-from fault_server import Asked, FaultServer, response
+from fault_server import FaultServer, Request, response
 
 KEY, ADMIN, READ = "xq7zkw-key", "xq7zkw-admin-token", "xq7zkw-read-token"
 DSN = "https://xq7zkw@sentry.example/1"
-#: In every one of the secrets, and nowhere else.
+#: Part of every secret, and of nothing else.
 CANARY = "xq7zkw"
 KEYS = {
     variable: KEY
@@ -47,8 +47,8 @@ FAULTS = (
 )
 
 
-class Caught(Transport):
-    """What would be sent to Sentry."""
+class RecordingTransport(Transport):
+    """Keeps the envelopes that would be sent to Sentry."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,8 +58,8 @@ class Caught(Transport):
         self.sent.append(envelope.serialize().decode("utf-8", "replace"))
 
 
-class Breaking(Listener):
-    """A listener with a bug, in a frame that holds a secret."""
+class BrokenListener(Listener):
+    """A listener that raises in a frame with a secret in a local variable."""
 
     def on_reading(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
         secret = KEY
@@ -68,15 +68,15 @@ class Breaking(Listener):
 
 @contextmanager
 def logged() -> Iterator[list[str]]:
-    """Everything that is logged meanwhile, by anybody, in both formats, from INFO on."""
+    """Every log line of every logger from INFO on, in both formats, inside the block."""
     lines: list[str] = []
     formats = (TextFormatter(), JsonFormatter())
 
-    class Keeping(logging.Handler):
+    class KeepLines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.extend(each.format(record) for each in formats)
 
-    root, handler = logging.getLogger(), Keeping()
+    root, handler = logging.getLogger(), KeepLines()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -87,8 +87,8 @@ def logged() -> Iterator[list[str]]:
         root.setLevel(level)
 
 
-def around(text: str) -> str:
-    """Where in a text the secret stands."""
+def excerpt(text: str) -> str:
+    """The part of a text around the secret."""
     at = text.find(CANARY)
     return text[max(at - 100, 0) : at + 50]
 
@@ -107,9 +107,9 @@ def settings_of(folder: Path, urls: dict[str, str]) -> Settings:
     )
 
 
-async def everything_is_asked(pricing: PricingSync, server: DemoServer | None) -> list[str]:
-    """Runs over each fault, and every GET of the API; all that was answered."""
-    said: list[str] = []
+async def call_everything(pricing: PricingSync, server: DemoServer | None) -> list[str]:
+    """The API's answers to a run with each fault and to every GET, and the reprs of the app."""
+    answers: list[str] = []
     app = standalone(pricing)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {ADMIN}"}
@@ -123,54 +123,56 @@ async def everything_is_asked(pricing: PricingSync, server: DemoServer | None) -
                     server.fault(name, fault)
             answer = await client.post("/admin/pricing/sync/trigger", headers=headers)
             assert answer.status_code == 200, answer.text
-            said.append(answer.text)
+            answers.append(answer.text)
         for path in app.openapi()["paths"]:
             if "{" not in path:
                 for header in (headers, {"Authorization": f"Bearer {ADMIN} {KEY}"}, {}):
                     answer = await client.get(path, headers=header)
-                    said += [answer.text, repr(answer.headers)]
-        said.append(repr(pricing.settings) + repr(pricing) + repr(pricing.access))
-    return said
+                    answers += [answer.text, repr(answer.headers)]
+        answers.append(repr(pricing.settings) + repr(pricing) + repr(pricing.access))
+    return answers
 
 
-def watched(folder: Path, pricing: PricingSync, server: DemoServer | None) -> dict[str, str]:
-    """Where a secret could come out, and everything that did come out there."""
-    caught = Caught()
-    sentry_sdk.init(dsn=DSN, transport=caught, include_local_variables=True)
+def outputs(folder: Path, pricing: PricingSync, server: DemoServer | None) -> dict[str, str]:
+    """The text of every output that could have a secret, by the name of the output."""
+    transport = RecordingTransport()
+    sentry_sdk.init(dsn=DSN, transport=transport, include_local_variables=True)
     try:
         with logged() as lines:
-            said = asyncio.run(everything_is_asked(pricing, server))
+            answers = asyncio.run(call_everything(pricing, server))
         sentry_sdk.flush()
     finally:
         sentry_sdk.init()
     files = [file.read_bytes().decode("latin-1") for file in sorted(folder.glob("prices.db*"))]
-    # The header of an envelope names the DSN's public part, by which Sentry knows the sender.
-    events = [part.split("\n", 1)[1] for part in caught.sent]
+    # The header of an envelope has the public part of the DSN, which identifies the sender.
+    events = [part.split("\n", 1)[1] for part in transport.sent]
     assert lines
-    assert said
+    assert answers
     assert files
     assert events
     return {
         "log": "\n".join(lines),
-        "API": "\n".join(said),
+        "API": "\n".join(answers),
         "database": "\n".join(files),
         "Sentry": "\n".join(events),
     }
 
 
-def test_no_secret_comes_out_of_any_fault(tmp_path: Path) -> None:
-    """Log, API, metrics, Sentry and database, over every provider and every fault."""
+def test_no_fault_leaks_a_secret(tmp_path: Path) -> None:
+    """In log, API, metrics, Sentry and database, with every provider and every fault."""
     with DemoServer() as server:
         settings = settings_of(tmp_path, {name: server.base_url(name) for name in built_in()})
         access = ProviderAccess(settings, environment=KEYS)
-        pricing = PricingSync(settings, access=access, listeners=[Breaking(), SentryListener()])
-        found = watched(tmp_path, pricing, server)
-    assert {} == {where: around(text) for where, text in found.items() if CANARY in text.lower()}
+        pricing = PricingSync(
+            settings, access=access, listeners=[BrokenListener(), SentryListener()]
+        )
+        found = outputs(tmp_path, pricing, server)
+    assert {} == {where: excerpt(text) for where, text in found.items() if CANARY in text.lower()}
     assert "pricing_reading_failures_total" in found["API"]
 
 
-def test_no_secret_comes_back_from_a_provider_that_repeats_it(tmp_path: Path) -> None:
-    """In its refusal, its redirect, its web page."""
+def test_a_secret_that_a_provider_repeats_is_not_leaked(tmp_path: Path) -> None:
+    """In an error body, a redirect or a web page."""
     echoes = [
         response(401, f'{{"error": "the key {KEY} is not known"}}'.encode()),
         response(302, b"", Location=f"https://elsewhere.example/?key={KEY}"),
@@ -186,24 +188,26 @@ def test_no_secret_comes_back_from_a_provider_that_repeats_it(tmp_path: Path) ->
                 settings = settings_of(folder, {"together": provider.url})
                 pricing = PricingSync(settings, access=ProviderAccess(settings, environment=KEYS))
                 with logged() as lines:
-                    said = await everything_is_asked(pricing, None)
-                asked: Asked = provider.asked[-1]
-                assert KEY in asked.headers["authorization"]
+                    answers = await call_everything(pricing, None)
+                request: Request = provider.requests[-1]
+                assert KEY in request.headers["authorization"]
                 files = [file.read_bytes().decode("latin-1") for file in folder.iterdir()]
-                assert "failed" in said[0]
-                assert [] == [around(text) for text in (*lines, *said, *files) if CANARY in text]
+                assert "failed" in answers[0]
+                assert [] == [
+                    excerpt(text) for text in (*lines, *answers, *files) if CANARY in text
+                ]
 
     asyncio.run(work())
 
 
 @pytest.mark.parametrize("command", ["config", "providers", "doctor --offline", "runs"])
-def test_no_secret_comes_out_of_a_command(
+def test_no_command_leaks_a_secret(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
-    """As a table and as JSON."""
+    """Neither as a table nor as JSON."""
     monkeypatch.chdir(tmp_path)
     secrets = {"ADMIN_TOKEN": ADMIN, "PRICING_SYNC_READ_TOKEN": READ, "SENTRY_DSN": DSN, **KEYS}
     for name, value in secrets.items():

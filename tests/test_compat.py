@@ -1,4 +1,4 @@
-"""The reference's own four functions."""
+"""The four functions of the reference system."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[DemoServer]:
 
 
 def test_start_trigger_status_stop(tmp_path: Path, server: DemoServer) -> None:
-    """In the shapes of the reference."""
+    """The results have the format of the reference system."""
     server.fault("novita", Fault("server_error"))
 
     async def work() -> None:
@@ -54,8 +54,8 @@ def test_start_trigger_status_stop(tmp_path: Path, server: DemoServer) -> None:
     asyncio.run(work())
 
 
-def test_without_a_start_there_is_nothing_to_ask(tmp_path: Path) -> None:
-    """It is said, rather than made up."""
+def test_status_and_trigger_before_the_start_are_errors(tmp_path: Path) -> None:
+    """Stopping before the start is harmless, and nothing creates a database."""
     with pytest.raises(RuntimeError, match="start_pricing_sync_scheduler"):
         get_scheduler_status()
     with pytest.raises(RuntimeError, match="start_pricing_sync_scheduler"):
@@ -65,7 +65,7 @@ def test_without_a_start_there_is_nothing_to_ask(tmp_path: Path) -> None:
 
 
 def test_starting_twice_and_stopping_twice(tmp_path: Path, server: DemoServer) -> None:
-    """The first one stays; after the stop there is none."""
+    """The second start and the second stop do nothing."""
 
     async def work() -> None:
         first = service(settings_of(tmp_path, server))
@@ -81,11 +81,11 @@ def test_starting_twice_and_stopping_twice(tmp_path: Path, server: DemoServer) -
     asyncio.run(work())
 
 
-def test_what_cannot_start_leaves_nothing_started(tmp_path: Path) -> None:
-    """A second attempt, with a mended setting, begins afresh."""
-    nowhere = service(settings_of(tmp_path, None, database="postgres://nowhere"))
-    nobody = service(settings_of(tmp_path, None, ["opnrouter"]))
-    for broken in (nowhere, nobody):
+def test_a_failed_start_leaves_nothing_running(tmp_path: Path) -> None:
+    """A second attempt with corrected settings can start."""
+    bad_database = service(settings_of(tmp_path, None, database="postgres://nowhere"))
+    unknown_provider = service(settings_of(tmp_path, None, ["opnrouter"]))
+    for broken in (bad_database, unknown_provider):
         with pytest.raises(SettingsError):
             asyncio.run(start_pricing_sync_scheduler(broken))
         with pytest.raises(RuntimeError):
@@ -94,10 +94,10 @@ def test_what_cannot_start_leaves_nothing_started(tmp_path: Path) -> None:
             broken.prices()
 
 
-def test_by_default_it_is_as_the_environment_says(
+def test_the_default_settings_are_those_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The three variables of the reference."""
+    """The three variables of the reference system."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRICING_SYNC_ENABLED", "false")
     monkeypatch.setenv("PRICING_SYNC_INTERVAL_HOURS", "12")

@@ -1,4 +1,4 @@
-"""The documentation names what is there."""
+"""The documentation refers only to tests that exist."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 @cache
-def written_in(path: str) -> frozenset[str]:
-    """The names of a file's tests; none when there is no such file."""
+def functions_in(path: str) -> frozenset[str]:
+    """The names of a file's functions; none if there is no such file."""
     file = ROOT / path
     if not file.is_file():
         return frozenset()
@@ -24,28 +24,30 @@ def written_in(path: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
-def named(file: Path) -> list[tuple[str, str]]:
+def named_tests(file: Path) -> list[tuple[str, str]]:
     return _NAMED.findall(file.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
-    """A test that was renamed takes its claim along."""
-    missing = [f"{path}::{name}" for path, name in named(page) if name not in written_in(path)]
+    """When a test is renamed, the page must be updated."""
+    missing = [
+        f"{path}::{name}" for path, name in named_tests(page) if name not in functions_in(path)
+    ]
     assert [] == missing
 
 
 def test_every_row_names_its_tests() -> None:
-    """The rows that are claimed, in order, each with a test or more."""
+    """All rows are there, in order, each with at least one test."""
     first, *rows = RELIABILITY.read_text("utf-8").split("\n### ")
     assert not _NAMED.search(first)
-    claimed = [*range(1, 27), *range(28, 41), *range(50, 58)]
-    assert claimed == [int(row.partition(".")[0]) for row in rows]
+    numbers = [*range(1, 27), *range(28, 41), *range(50, 58)]
+    assert numbers == [int(row.partition(".")[0]) for row in rows]
     assert all(_NAMED.search(row) for row in rows)
 
 
 def test_no_test_is_named_twice_in_a_row() -> None:
-    """A list that repeats itself was not read by whoever made it."""
+    """The list of a row has each test once."""
     for row in RELIABILITY.read_text("utf-8").split("\n### "):
-        found = _NAMED.findall(row)
-        assert len(set(found)) == len(found), row[:40]
+        tests = _NAMED.findall(row)
+        assert len(set(tests)) == len(tests), row[:40]

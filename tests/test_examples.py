@@ -1,4 +1,4 @@
-"""The examples are programs that run, and do what they and the page about embedding say."""
+"""The examples run, and do what they and docs/embedding.md describe."""
 
 from __future__ import annotations
 
@@ -28,29 +28,32 @@ ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 SERVED = {"provider": "openrouter", "model": "openai/gpt-4o", "input": 10_000, "output": 500}
 
 
-def environment(given: Mapping[str, str], *folders: Path) -> dict[str, str]:
-    """Nothing of the tests' own; programs import the examples, and what is in *folders*."""
+def environment(variables: Mapping[str, str], *folders: Path) -> dict[str, str]:
+    """The environment of a program, which can import the examples and what is in *folders*.
+
+    Nothing else comes from the environment of the tests but PATH.
+    """
     paths = os.pathsep.join(map(str, (ROOT / "src", EXAMPLES, *folders)))
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, **given}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, **variables}
 
 
-def printed(folder: Path, *arguments: str, **given: str) -> list[str]:
-    """The lines that a Python program prints that is run in *folder*, and ends well."""
-    ended = subprocess.run(
+def printed(folder: Path, *arguments: str, **variables: str) -> list[str]:
+    """The lines that a Python program prints when it runs in *folder* and succeeds."""
+    completed = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment(given, folder),
+        env=environment(variables, folder),
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert (0, "") == (ended.returncode, ended.stderr)
-    return ended.stdout.splitlines()
+    assert (0, "") == (completed.returncode, completed.stderr)
+    return completed.stdout.splitlines()
 
 
 @contextmanager
-def gateway(folder: Path, server: DemoServer, **given: str) -> Iterator[httpx.Client]:
-    """A client of the gateway of the example, which must stop in order when it is asked to."""
+def gateway(folder: Path, server: DemoServer, **variables: str) -> Iterator[httpx.Client]:
+    """A client of the example's gateway, which must exit with 0 on SIGINT."""
     settings = {
         "ADMIN_TOKEN": TOKEN,
         "PRICING_SYNC_PROVIDERS": "openrouter",
@@ -61,7 +64,7 @@ def gateway(folder: Path, server: DemoServer, **given: str) -> Iterator[httpx.Cl
     running = subprocess.Popen(
         [sys.executable, *command],
         cwd=folder,
-        env=environment(settings | given),
+        env=environment(settings | variables),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -77,13 +80,13 @@ def gateway(folder: Path, server: DemoServer, **given: str) -> Iterator[httpx.Cl
 
 
 def _address(running: subprocess.Popen[str]) -> str:
-    """Where uvicorn says that it listens."""
-    said = []
+    """The URL that uvicorn logs at its start."""
+    lines = []
     for line in running.stderr or ():
-        said.append(line)
+        lines.append(line)
         if found := re.search(r"running on (http://127\.0\.0\.1:\d+)", line):
             return found[1]
-    pytest.fail("".join(said))
+    pytest.fail("".join(lines))
 
 
 def ok(answer: httpx.Response) -> Any:
@@ -92,7 +95,7 @@ def ok(answer: httpx.Response) -> Any:
 
 
 def test_every_example_has_a_test() -> None:
-    """What nobody runs is soon wrong."""
+    """An example that no test runs would soon be wrong."""
     stems = [example.stem for example in EXAMPLES.glob("*.py")]
     untested = [
         stem for stem in stems if not any(name.startswith(f"test_{stem}_") for name in globals())
@@ -101,11 +104,11 @@ def test_every_example_has_a_test() -> None:
     assert [] == untested
 
 
-def test_read_prices_says_what_is_known_and_what_is_not(tmp_path: Path) -> None:
-    """A price, a cost by the item, a rate of tomorrow, and an error for the unknown."""
+def test_read_prices_prints_prices_costs_and_an_error(tmp_path: Path) -> None:
+    """A price, a cost by item, an override for tomorrow, and an error for an unknown model."""
     with DemoServer() as server:
         url = server.base_url("openrouter")
-        said = printed(
+        lines = printed(
             tmp_path,
             str(EXAMPLES / "read_prices.py"),
             PRICING_SYNC_PROVIDER__OPENROUTER__BASE_URL=url,
@@ -121,27 +124,27 @@ def test_read_prices_says_what_is_known_and_what_is_not(tmp_path: Path) -> None:
         "now: 0.020000000000000",
         "tomorrow: 0.025000000000000",
         "no price: openrouter: acme/unheard-of: not in the price book",
-    ] == said
+    ] == lines
     assert [] == list(tmp_path.iterdir())
 
 
-def test_add_your_own_provider_reads_its_answer_in_its_unit(tmp_path: Path) -> None:
+def test_add_your_own_provider_converts_its_unit(tmp_path: Path) -> None:
     """A quarter of a cent per thousand is two and a half dollars per million."""
-    said = printed(tmp_path, str(EXAMPLES / "add_your_own_provider.py"))
+    lines = printed(tmp_path, str(EXAMPLES / "add_your_own_provider.py"))
     assert [
         "acme-custom {'rates': None, 'unpriced': 'varies', 'note': 'by contract'}",
         (
             "acme-large {'currency': 'USD',"
             " 'rates': {'input': '2.5', 'output': '10', 'request': '5000'}, 'overrides': []}"
         ),
-    ] == said
+    ] == lines
     assert [] == list(tmp_path.iterdir())
 
 
-def test_add_your_own_provider_is_known_to_the_command_when_it_is_installed(
+def test_add_your_own_provider_works_in_the_command_when_installed(
     tmp_path: Path,
 ) -> None:
-    """With the entry point that the example names, and nothing else: asked with its key."""
+    """The entry point of the example is enough; the request has the provider's key."""
     installed = tmp_path / "acme_prices-1.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-prices\nVersion: 1.0\n")
@@ -153,24 +156,25 @@ def test_add_your_own_provider_is_known_to_the_command_when_it_is_installed(
 
     async def command(*arguments: str) -> list[str]:
         async with FaultServer(answer) as server:
-            given = {
+            variables = {
                 "ACME_API_KEY": "the-key-of-acme",
                 "PRICING_SYNC_PROVIDER__ACME__BASE_URL": server.url,
             }
-            ended = asyncio.to_thread(printed, tmp_path, "-m", "pricing_sync", *arguments, **given)
-            lines = await ended
-            asked.extend((one.target, one.headers["authorization"]) for one in server.asked)
+            lines = await asyncio.to_thread(
+                printed, tmp_path, "-m", "pricing_sync", *arguments, **variables
+            )
+            requests.extend((one.target, one.headers["authorization"]) for one in server.requests)
             return lines
 
-    asked: list[tuple[str, str]] = []
+    requests: list[tuple[str, str]] = []
     asyncio.run(command("sync", "acme"))
-    assert [("/v1/models", "Bearer the-key-of-acme")] == asked
-    said = asyncio.run(command("cost", "acme", "acme-small", "input=20000"))
-    assert "0.002 USD" == said[-1]
+    assert [("/v1/models", "Bearer the-key-of-acme")] == requests
+    lines = asyncio.run(command("cost", "acme", "acme-small", "input=20000"))
+    assert "0.002 USD" == lines[-1]
 
 
-def test_embed_in_fastapi_bills_by_what_it_has_read(tmp_path: Path) -> None:
-    """Under uvicorn: before the first reading nothing is sold, then each token at its price."""
+def test_embed_in_fastapi_bills_by_the_prices_it_has_read(tmp_path: Path) -> None:
+    """Under uvicorn: no model has a price before the first reading; then requests are billed."""
     with DemoServer() as server, gateway(tmp_path, server) as client:
         assert [] == ok(client.get("/models"))
         assert 409 == client.post("/bill", json=SERVED).status_code
@@ -192,8 +196,8 @@ def test_embed_in_fastapi_bills_by_what_it_has_read(tmp_path: Path) -> None:
         assert (True, ["openrouter"]) == (status["running"], list(status["last_syncs"]))
 
 
-def test_embed_in_fastapi_reads_nothing_by_itself_when_it_is_off(tmp_path: Path) -> None:
-    """With PRICING_SYNC_ENABLED=false nobody is asked; who is told to reads all the same."""
+def test_embed_in_fastapi_does_not_schedule_when_disabled(tmp_path: Path) -> None:
+    """With PRICING_SYNC_ENABLED=false nothing is read by schedule; a trigger still works."""
     off = {"PRICING_SYNC_ENABLED": "false", "PRICING_SYNC_FIRST_DELAY_SECONDS": "0"}
     with DemoServer() as server, gateway(tmp_path, server, **off) as client:
         status = ok(client.get("/pricing/admin/pricing/scheduler/status", headers=ADMIN))
@@ -204,10 +208,10 @@ def test_embed_in_fastapi_reads_nothing_by_itself_when_it_is_off(tmp_path: Path)
         assert "0.030000000000000" == ok(client.post("/bill", json=SERVED))["amount"]
 
 
-def test_the_test_of_a_host_on_the_page_about_embedding_passes(tmp_path: Path) -> None:
-    """It prices the gateway of the example by hand, offline."""
+def test_the_test_in_the_embedding_page_passes(tmp_path: Path) -> None:
+    """It sets the prices of the example's gateway by hand, offline."""
     page = (ROOT / "docs" / "embedding.md").read_text("utf-8")
     (program,) = re.findall(r"```python\n(# test_gateway\.py\n.*?)```", page, re.DOTALL)
     (tmp_path / "test_gateway.py").write_text(program)
-    said = printed(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gateway.py")
-    assert "1 passed" in said[-1]
+    lines = printed(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gateway.py")
+    assert "1 passed" in lines[-1]

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a reading: the ledger is as before or as after, never between."""
+"""kill -9 at random moments of a reading leaves the ledger as before or as after the reading."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pricing_sync.store import open_store
 
 KILLS = 25
 
-_READ_WITHOUT_END = """
+_READ_FOREVER = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[2])
 from built import catalogue
@@ -38,20 +38,20 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_a_killed_reading_is_whole_or_not_there(tmp_path: Path, seed: int) -> None:
-    """Every reading that is there has all its cards and its event; none overlap."""
-    path, moments = tmp_path / "prices.db", random.Random(seed)
+def test_a_killed_reading_is_stored_whole_or_not_at_all(tmp_path: Path, seed: int) -> None:
+    """Every stored reading has all its cards and its evidence, and no cards overlap."""
+    path, chance = tmp_path / "prices.db", random.Random(seed)
     for _ in range(KILLS):
-        _kill_after(path, moments.uniform(0.0, 0.5))
-        _assert_whole(path)
+        _kill_after(path, chance.uniform(0.0, 0.5))
+        _assert_consistent(path)
     with sqlite3.connect(path) as database:
         (stored,) = database.execute("SELECT COUNT(*) FROM pricing_readings").fetchone()
     database.close()
-    assert stored > KILLS  # it did get through some readings between the kills
+    assert stored > KILLS  # some readings were stored between the kills
 
 
 def _kill_after(path: Path, seconds: float) -> None:
-    program = [sys.executable, "-c", _READ_WITHOUT_END]
+    program = [sys.executable, "-c", _READ_FOREVER]
     process = subprocess.Popen(
         [*program, f"sqlite:///{path}", str(Path(__file__).parent)], stdout=subprocess.PIPE
     )
@@ -63,32 +63,32 @@ def _kill_after(path: Path, seconds: float) -> None:
         process.wait()
 
 
-def _assert_whole(path: Path) -> None:
+def _assert_consistent(path: Path) -> None:
     with open_store(f"sqlite:///{path}"):
         pass
     with sqlite3.connect(path) as database:
-        ask = database.execute
-        assert ask("PRAGMA integrity_check").fetchone() == ("ok",)
-        uneven = ask(
+        execute = database.execute
+        assert execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        incomplete = execute(
             "SELECT r.id FROM pricing_readings r WHERE"
             " json_extract(r.changes, '$.added') + json_extract(r.changes, '$.changed')"
             " + json_extract(r.changes, '$.returned') <>"
             " (SELECT COUNT(DISTINCT card_id) FROM pricing_ledger l"
             "  WHERE l.reading_id = r.id AND l.card_id LIKE r.id || '-%')"
         ).fetchall()
-        orphans = ask(
+        orphans = execute(
             "SELECT card_id FROM pricing_ledger WHERE reading_id NOT IN"
             " (SELECT id FROM pricing_readings)"
         ).fetchall()
-        overlapping = ask(
+        overlapping = execute(
             "SELECT a.model FROM pricing_ledger a JOIN pricing_ledger b"
             " ON a.provider = b.provider AND a.model = b.model AND a.rowid < b.rowid"
             " WHERE a.superseded_at IS NULL AND b.superseded_at IS NULL"
             " AND a.since < COALESCE(b.until, '9') AND b.since < COALESCE(a.until, '9')"
         ).fetchall()
-        unread = ask(
+        without_evidence = execute(
             "SELECT digest FROM pricing_readings WHERE digest IS NOT NULL AND digest NOT IN"
             " (SELECT digest FROM pricing_evidence)"
         ).fetchall()
     database.close()
-    assert ([], [], [], []) == (uneven, orphans, overlapping, unread)
+    assert ([], [], [], []) == (incomplete, orphans, overlapping, without_evidence)

@@ -1,7 +1,6 @@
-"""What may go wrong with what providers say, from the bytes to the prices that count.
+"""Wrong answers of providers, tested from the bytes to the current prices.
 
-`docs/reliability.md` says row by row which test shows what. Here are those that no file of a
-single part has.
+`docs/reliability.md` lists the tests of each row. This file has those that span several modules.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ DAY = datetime(2026, 7, 17, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
 AFTER = DAY + timedelta(days=2)
 
-#: Yuan to the dollar, cents, thousands, millions, and two that really happened: wandb in LiteLLM
-#: (100,000) and novita in LiteLLM (8,000).
-SLIPS = ["1e6", "1e-6", "1e3", "1e-3", "100", "0.01", "1e5", "8000", "7.2"]
+#: Factors of wrong units: yuan per dollar, cents, thousands, millions, and two that happened in
+#: LiteLLM's map: wandb (100,000) and novita (8,000).
+UNIT_FACTORS = ["1e6", "1e-6", "1e3", "1e-3", "100", "0.01", "1e5", "8000", "7.2"]
 
 
 @pytest.fixture
@@ -49,23 +48,23 @@ def read_once(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
     return asyncio.run(app.replay("openrouter", [RecordedAnswer(body, at)])).results[0]
 
 
-def counted(app: PricingSync) -> list[Price]:
-    """The prices that count, whenever they were recorded."""
+def current_prices(app: PricingSync) -> list[Price]:
+    """The prices in force now, whenever they were recorded."""
     return app.prices("openrouter")
 
 
-def rules(taken: ReadingResult) -> set[str]:
-    """The rules that hold something."""
-    held = [*taken.plan.hold, *taken.plan.still_held]
+def rules(result: ReadingResult) -> set[str]:
+    """The rules that hold a change."""
+    held = [*result.plan.hold, *result.plan.still_held]
     return {reason.partition(":")[0] for item in held for reason in item.reasons}
 
 
-def held_models(taken: ReadingResult) -> set[str]:
-    return {item.change.model for item in taken.plan.hold}
+def held_models(result: ReadingResult) -> set[str]:
+    return {item.change.model for item in result.plan.hold}
 
 
-def shop(count: int = 20) -> dict[str, dict[str, Any]]:
-    """Models at prices that differ, caches included."""
+def models(count: int = 20) -> dict[str, dict[str, Any]]:
+    """The `pricing` of *count* models, each with other prices, including a cache price."""
     return {
         f"maker/model-{n}": priced(
             f"0.00000{n + 10}", f"0.0000{n + 10}", input_cache_read=f"0.000000{n + 10}"
@@ -74,11 +73,11 @@ def shop(count: int = 20) -> dict[str, dict[str, Any]]:
     }
 
 
-def times(models: Mapping[str, Mapping[str, Any]], factor: str) -> dict[str, dict[str, Any]]:
-    """Every price of every model by so much."""
+def scaled(pricings: Mapping[str, Mapping[str, Any]], factor: str) -> dict[str, dict[str, Any]]:
+    """Every price of every model multiplied by *factor*."""
     return {
         model: {key: _product(amount, factor) for key, amount in pricing.items()}
-        for model, pricing in models.items()
+        for model, pricing in pricings.items()
     }
 
 
@@ -86,88 +85,90 @@ def _product(amount: Any, factor: str) -> Any:
     return f"{Decimal(amount) * Decimal(factor):f}" if isinstance(amount, str) else amount
 
 
-# Row 1: another unit, with 200 OK.
+# Row 1: prices in another unit, with status 200.
 
 
-@pytest.mark.parametrize("factor", SLIPS)
-def test_a_provider_in_another_unit_waits_as_one_batch(app: PricingSync, factor: str) -> None:
-    """All its changes are held together, and the stored prices stand."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    taken = read_once(app, openrouter(times(shop(), factor)), NEXT)
-    assert [] == list(taken.plan.apply)
-    assert shop().keys() == held_models(taken)
-    assert {taken.reading.id} == {item.reading_id for item in app.store.review.held("openrouter")}
-    assert before == counted(app)
-
-
-@pytest.mark.parametrize("factor", SLIPS)
-def test_prices_in_another_unit_still_wait_when_they_are_said_again(
+@pytest.mark.parametrize("factor", UNIT_FACTORS)
+def test_all_changes_of_a_list_in_another_unit_are_held_together(
     app: PricingSync, factor: str
 ) -> None:
-    """A week of the same wrong list is no proof. Nor does it become a second batch."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    wrong = openrouter(times(shop(), factor))
+    """All its changes are held by one reading, and the stored prices stay."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    result = read_once(app, openrouter(scaled(models(), factor)), NEXT)
+    assert [] == list(result.plan.apply)
+    assert models().keys() == held_models(result)
+    assert {result.reading.id} == {item.reading_id for item in app.store.review.held("openrouter")}
+    assert before == current_prices(app)
+
+
+@pytest.mark.parametrize("factor", UNIT_FACTORS)
+def test_changes_to_another_unit_stay_held_when_the_list_is_repeated(
+    app: PricingSync, factor: str
+) -> None:
+    """A week of the same wrong list releases nothing, and holds nothing twice."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    wrong = openrouter(scaled(models(), factor))
     for day in range(1, 8):
         read_once(app, wrong + b" " * day, DAY + timedelta(days=day))
-    assert before == counted(app)
+    assert before == current_prices(app)
     assert 20 == len(app.store.review.held("openrouter"))
 
 
 @needs_samples
-@pytest.mark.parametrize("factor", SLIPS)
+@pytest.mark.parametrize("factor", UNIT_FACTORS)
 def test_a_recorded_list_in_another_unit_changes_no_price(app: PricingSync, factor: str) -> None:
-    """Each recorded model waits, or cannot even be read: too large or too fine for money."""
+    """Each model is held, or unreadable: its price is too large or has too many decimals."""
     body = sample("openrouter/2026-07-17.json")
     read_once(app, body, DAY)
-    before = counted(app)
+    before = current_prices(app)
     document = json.loads(body, parse_float=Decimal)
     rows = document if isinstance(document, list) else document["data"]
     for row in rows:
-        row["pricing"] = _slipped(row["pricing"], factor)
-    taken = read_once(app, json.dumps({"data": rows}, default=str).encode(), NEXT)
-    assert [] == list(taken.plan.apply)
-    assert before == counted(app)
-    unreadable = {model for model, why in taken.plan.seen.items() if why}
-    paid = {p.model for p in before if isinstance(p.listing, RateCard) and not _is_zero(p)}
-    assert taken.reading.is_failed or paid <= held_models(taken) | unreadable
-    assert len(paid) > 300
+        row["pricing"] = _in_another_unit(row["pricing"], factor)
+    result = read_once(app, json.dumps({"data": rows}, default=str).encode(), NEXT)
+    assert [] == list(result.plan.apply)
+    assert before == current_prices(app)
+    unreadable = {model for model, why in result.plan.seen.items() if why}
+    priced_models = {p.model for p in before if isinstance(p.listing, RateCard) and not _is_zero(p)}
+    assert result.reading.is_failed or priced_models <= held_models(result) | unreadable
+    assert len(priced_models) > 300
 
 
-def _slipped(pricing: dict[str, Any], factor: str) -> dict[str, Any]:
-    kept = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days", "discount")
+def _in_another_unit(pricing: dict[str, Any], factor: str) -> dict[str, Any]:
+    unscaled = ("min_prompt_tokens", "utc_start", "utc_end", "utc_days", "discount")
     return {
-        key: [_slipped(entry, factor) for entry in value]
-        if isinstance(value, list) and key not in kept
+        key: [_in_another_unit(entry, factor) for entry in value]
+        if isinstance(value, list) and key not in unscaled
         else value
-        if key in kept or value == "-1"
+        if key in unscaled or value == "-1"
         else _product(value, factor)
         for key, value in pricing.items()
     }
 
 
-# Row 2: zero.
+# Row 2: prices of zero.
 
 
 @pytest.mark.parametrize("count", [1, 18, 20])
 @pytest.mark.parametrize("suffix", ["", ":free"])
-def test_a_price_never_falls_to_zero_by_itself(app: PricingSync, count: int, suffix: str) -> None:
-    """One model, most, or all, in a valid answer, also where the id says free: it was paid for."""
-    paid = {model + suffix: pricing for model, pricing in shop().items()}
-    read_once(app, openrouter(paid), DAY)
-    before = counted(app)
-    zeroed = {model: priced("0", "0") for model in list(paid)[:count]}
-    taken = read_once(app, openrouter(paid | zeroed), NEXT)
-    assert zeroed.keys() == held_models(taken)
-    assert before == counted(app)
+def test_a_fall_to_zero_is_always_held(app: PricingSync, count: int, suffix: str) -> None:
+    """For one model, most or all, in a valid answer, also if the id says free: it had a price."""
+    with_prices = {model + suffix: pricing for model, pricing in models().items()}
+    read_once(app, openrouter(with_prices), DAY)
+    before = current_prices(app)
+    zeroed = {model: priced("0", "0") for model in list(with_prices)[:count]}
+    result = read_once(app, openrouter(with_prices | zeroed), NEXT)
+    assert zeroed.keys() == held_models(result)
+    assert before == current_prices(app)
 
 
-def test_a_free_model_is_free_when_its_id_says_so(app: PricingSync) -> None:
-    """From its first reading on, and no other model is."""
+def test_a_new_model_at_zero_is_free_only_if_its_id_says_so(app: PricingSync) -> None:
+    """It is free from its first reading on; other models at zero are not."""
     zero = priced("0", "0")
     read_once(app, openrouter({"maker/a:free": zero, "maker/b": zero, "maker/c": priced()}), DAY)
-    free = [price.model for price in counted(app) if _is_zero(price)]
+    free = [price.model for price in current_prices(app) if _is_zero(price)]
     assert ["maker/a:free"] == free
 
 
@@ -181,28 +182,30 @@ def _is_zero(price: Price) -> bool:
 
 @pytest.mark.parametrize("key", ["prompt", "completion"])
 def test_a_renamed_price_is_unreadable_and_not_zero(app: PricingSync, key: str) -> None:
-    """In one model of twenty: the last price stands, and the others are read."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    renamed = dict(shop()["maker/model-0"])
+    """In one model of twenty: its last price stays, and the other models are read."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    renamed = dict(models()["maker/model-0"])
     renamed[f"{key}_price"] = renamed.pop(key)
-    taken = read_once(app, openrouter({**shop(), "maker/model-0": renamed}), NEXT)
-    assert (19, 1) == (taken.reading.listings["priced"], taken.reading.listings["unreadable"])
-    assert before == counted(app)
+    result = read_once(app, openrouter({**models(), "maker/model-0": renamed}), NEXT)
+    assert (19, 1) == (result.reading.listings["priced"], result.reading.listings["unreadable"])
+    assert before == current_prices(app)
 
 
 def test_a_renamed_price_in_a_third_of_a_list_fails_the_reading(app: PricingSync) -> None:
-    """The format has changed; what can still be read of it is not trusted either."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    renamed = {model: {"input": "0.0000025", "completion": "0.00001"} for model in list(shop())[:7]}
-    dearer = times(shop(), "1.1")
-    taken = read_once(app, openrouter(dearer | renamed), NEXT)
-    assert ("decode", before) == (taken.reading.error_kind, counted(app))
-    assert "7 of 20 listings cannot be read" in (taken.reading.error or "")
+    """The format has changed, so the readable rows are not trusted either."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    renamed = {
+        model: {"input": "0.0000025", "completion": "0.00001"} for model in list(models())[:7]
+    }
+    dearer = scaled(models(), "1.1")
+    result = read_once(app, openrouter(dearer | renamed), NEXT)
+    assert ("decode", before) == (result.reading.error_kind, current_prices(app))
+    assert "7 of 20 listings cannot be read" in (result.reading.error or "")
 
 
-# Row 4: what is no number.
+# Row 4: values that are not numbers.
 
 junk = st.one_of(
     st.text(max_size=30),
@@ -219,31 +222,31 @@ junk = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(prompt=junk, completion=junk)
-def test_whatever_stands_for_a_price_no_price_is_nonsense(
+def test_junk_as_a_price_never_becomes_a_wrong_rate(
     tmp_path_factory: pytest.TempPathFactory, prompt: Any, completion: Any
 ) -> None:
-    """What is stored is above zero and within all bounds, or there is no price."""
+    """A stored rate is above zero and within the bounds, or no rate is stored."""
     pricing = {"prompt": prompt, "completion": completion}
     body = json.dumps({"data": [{"id": "maker/model", "pricing": pricing}]}).encode()
     database = tmp_path_factory.mktemp("junk") / "prices.db"
     with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
         read_once(app, body, DAY)
-        for price in counted(app):
+        for price in current_prices(app):
             if isinstance(price.listing, RateCard):
                 for meter, rate in price.listing.rates.items():
                     assert 0 < rate <= Rate.of(800, Per.MILLION), meter
 
 
-# Row 7: converting twice.
+# Row 7: a price converted twice.
 
 
-def test_a_rate_is_not_converted_again() -> None:
-    """A catalog divided by a million twice, and sold Claude at 5E-12 dollars a token."""
+def test_a_rate_cannot_be_converted_again() -> None:
+    """A catalog divided by a million twice, and listed Claude at 5E-12 dollars per token."""
     with pytest.raises(TypeError, match="made from the Rate"):
         Rate.of(Rate(2_500_000_000), Per.MILLION)
 
 
-# Rows 8 and 9: columns.
+# Rows 8 and 9: prices in the wrong column.
 
 
 def _swapped(pricing: dict[str, Any]) -> dict[str, Any]:
@@ -255,65 +258,65 @@ def _dear_cache(pricing: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wrong", [_swapped, _dear_cache])
-def test_swapped_columns_wait(
+def test_swapped_columns_are_held(
     app: PricingSync, wrong: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    """In one model: a relation breaks that held before."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    spoilt = {"maker/model-0": wrong(shop()["maker/model-0"])}
-    taken = read_once(app, openrouter(shop() | spoilt), NEXT)
-    assert {"maker/model-0"} == held_models(taken)
-    assert "relation" in rules(taken)
-    assert before == counted(app)
+    """In one model: they break a relation between its prices that was true before."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    swapped = {"maker/model-0": wrong(models()["maker/model-0"])}
+    result = read_once(app, openrouter(models() | swapped), NEXT)
+    assert {"maker/model-0"} == held_models(result)
+    assert "relation" in rules(result)
+    assert before == current_prices(app)
 
 
 @pytest.mark.parametrize("factor", ["0.5", "2", "4"])
-def test_another_column_for_all_models_waits(app: PricingSync, factor: str) -> None:
-    """Batch at half, priority at double: each move is inside the band, all together are not."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    taken = read_once(app, openrouter(times(shop(), factor)), NEXT)
-    assert {"mass"} == rules(taken)
-    assert (20, before) == (len(taken.plan.hold), counted(app))
+def test_another_column_for_all_models_is_held(app: PricingSync, factor: str) -> None:
+    """Batch at half, priority at double: each change is inside the band, all together are not."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    result = read_once(app, openrouter(scaled(models(), factor)), NEXT)
+    assert {"mass"} == rules(result)
+    assert (20, before) == (len(result.plan.hold), current_prices(app))
 
 
 # Row 10: an exchange rate.
 
 
-def test_the_drift_of_an_exchange_rate_is_followed(app: PricingSync) -> None:
-    """A hundred readings of 0.3 % each, up and down: every one is dated, none is held."""
+def test_the_drift_of_an_exchange_rate_is_applied(app: PricingSync) -> None:
+    """A hundred readings, each 0.3 % up or down: each is in the history, none is held."""
     for n in range(100):
-        models = times(shop(5), "1.003" if n % 2 else "1")
-        taken = read_once(app, openrouter(models), DAY + timedelta(hours=6 * n))
-        assert [] == list(taken.plan.hold)
+        pricings = scaled(models(5), "1.003" if n % 2 else "1")
+        result = read_once(app, openrouter(pricings), DAY + timedelta(hours=6 * n))
+        assert [] == list(result.plan.hold)
     assert 100 == len(app.history("openrouter", "maker/model-0"))
 
 
-# Row 11: small steps.
+# Row 11: a large change in small steps.
 
 
-def test_a_ratchet_in_small_steps_is_noticed(app: PricingSync) -> None:
-    """Each step is inside the band; the second within a week is far from the price before both."""
-    model = {"maker/model-0": shop()["maker/model-0"]}
+def test_a_large_change_in_small_steps_is_held(app: PricingSync) -> None:
+    """Each step is inside the band; the second in a week is too far from the price before both."""
+    model = {"maker/model-0": models()["maker/model-0"]}
     days = {-10: "1", 0: "2.5", 2: "6.25"}
-    taken = {
-        day: read_once(app, openrouter(shop() | times(model, factor)), DAY + timedelta(days=day))
+    results = {
+        day: read_once(app, openrouter(models() | scaled(model, factor)), DAY + timedelta(days=day))
         for day, factor in days.items()
     }
-    assert (20, 1) == (len(taken[-10].plan.apply), len(taken[0].plan.apply))
-    assert (set(), {"maker/model-0"}) == (held_models(taken[0]), held_models(taken[2]))
-    assert {"anchor_7_days"} == rules(taken[2])
+    assert (20, 1) == (len(results[-10].plan.apply), len(results[0].plan.apply))
+    assert (set(), {"maker/model-0"}) == (held_models(results[0]), held_models(results[2]))
+    assert {"anchor_7_days"} == rules(results[2])
 
 
-# Row 12: a price that flaps.
+# Row 12: a price that goes back and forth.
 
 
-def test_a_flapping_price_is_all_in_the_history(app: PricingSync) -> None:
-    """On and off ten times in an hour: what was billed at each minute can still be told."""
+def test_every_change_of_a_flapping_price_is_in_the_history(app: PricingSync) -> None:
+    """Ten changes in an hour: the price at each minute can still be looked up."""
     for n in range(11):
-        models = shop() | {"maker/model-0": priced("0.000002" if n % 2 else "0.0000025")}
-        read_once(app, openrouter(models), DAY + timedelta(minutes=6 * n))
+        pricings = models() | {"maker/model-0": priced("0.000002" if n % 2 else "0.0000025")}
+        read_once(app, openrouter(pricings), DAY + timedelta(minutes=6 * n))
     history = app.history("openrouter", "maker/model-0")
     assert 11 == len(history)
     for earlier, later in pairwise(history):
@@ -323,27 +326,27 @@ def test_a_flapping_price_is_all_in_the_history(app: PricingSync) -> None:
     assert "2" == str(at.rates[Meter.INPUT])
 
 
-# Row 14: one model twice.
+# Row 14: a model listed twice.
 
 
 @pytest.mark.parametrize(
     ("second", "listed"), [(priced(), "priced"), (priced("0.000003"), "unreadable")]
 )
 def test_a_model_listed_twice(app: PricingSync, second: dict[str, Any], listed: str) -> None:
-    """The same words are one listing; different ones are none, and the last price stands."""
+    """Equal rows are one listing; different rows are unreadable, and the last price stays."""
     read_once(app, openrouter({"maker/model": priced(), "maker/other": priced()}), DAY)
-    before = counted(app)
+    before = current_prices(app)
     rows = [
         {"id": "maker/model", "pricing": priced()},
         {"id": "maker/other", "pricing": priced()},
         {"id": "maker/model", "pricing": second},
     ]
-    taken = read_once(app, json.dumps({"data": rows}).encode(), NEXT)
-    assert taken.reading.listings[listed] in (1, 2)
-    assert before == counted(app)
+    result = read_once(app, json.dumps({"data": rows}).encode(), NEXT)
+    assert result.reading.listings[listed] in (1, 2)
+    assert before == current_prices(app)
 
 
-# Row 15: one key twice.
+# Row 15: a key given twice.
 
 
 @pytest.mark.parametrize(
@@ -354,81 +357,83 @@ def test_a_model_listed_twice(app: PricingSync, second: dict[str, Any], listed: 
         '{"prompt": "0.000002"}, "pricing": {"prompt": "0.000001", "completion": "0.00001"}',
     ],
 )
-def test_a_price_that_is_named_twice_is_refused(app: PricingSync, pricing: str) -> None:
-    """Neither the first nor the last is believed, whichever the parser keeps."""
+def test_a_price_key_given_twice_makes_the_model_unreadable(app: PricingSync, pricing: str) -> None:
+    """Neither the first nor the last value is used, whichever the parser keeps."""
     read_once(app, openrouter({"maker/model": priced()}), DAY)
     body = f'{{"data": [{{"id": "maker/model", "pricing": {pricing}}}]}}'.encode()
-    taken = read_once(app, body, NEXT)
-    assert 1 == taken.reading.listings["unreadable"]
+    result = read_once(app, body, NEXT)
+    assert 1 == result.reading.listings["unreadable"]
     ((_, why),) = [
         (state.model, state.unreadable) for state in app.store.model_states("openrouter").values()
     ]
     assert "named twice" in (why or "")
-    (price,) = counted(app)
+    (price,) = current_prices(app)
     assert isinstance(price.listing, RateCard)
     assert "2.5" == str(price.listing.rates[Meter.INPUT])
 
 
-# Row 16: names.
+# Row 16: harmful names.
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
-def test_whatever_a_model_is_called_no_harmful_name_is_stored(
+def test_a_harmful_model_name_is_never_stored(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     """A row is kept and counted; its name is stored only if it is plain ASCII without spaces."""
     rows = [{"id": name, "pricing": priced()} for name in names]
     database = tmp_path_factory.mktemp("names") / "prices.db"
     with PricingSync(Settings(database=f"sqlite:///{database}")) as app:
-        taken = read_once(app, json.dumps({"data": rows}).encode(), DAY)
-        stored = {price.model for price in counted(app)}
+        result = read_once(app, json.dumps({"data": rows}).encode(), DAY)
+        stored = {price.model for price in current_prices(app)}
     assert stored <= set(names)
     assert all(
         name.isascii() and name.isprintable() and not set(name) & set(" <>'\"\\") for name in stored
     )
-    assert taken.reading.is_failed or sum(taken.reading.listings.values()) >= len(set(names))
+    assert result.reading.is_failed or sum(result.reading.listings.values()) >= len(set(names))
 
 
-# Row 17: a suffix that nobody sells.
+# Row 17: a suffix that is not listed.
 
 
 @pytest.mark.parametrize("suffix", [":free", ":batch", "-free"])
-def test_a_suffix_makes_no_model(app: PricingSync, suffix: str) -> None:
-    """Asking for a paid model's free twin finds no price, rather than a price of nothing."""
+def test_a_suffix_does_not_make_another_model(app: PricingSync, suffix: str) -> None:
+    """A look-up of a listed model with another suffix is an error, not a price of zero."""
     read_once(app, openrouter({"maker/model": priced()}), DAY)
     with pytest.raises(UnknownName):
         app.price("openrouter", f"maker/model{suffix}")
 
 
-# Row 18: models that go.
+# Row 18: models that are no longer listed.
 
 
 @pytest.mark.parametrize(("left", "held", "missing"), [(19, 0, 1), (12, 8, 0), (1, 19, 0)])
-def test_models_that_are_not_listed(app: PricingSync, left: int, held: int, missing: int) -> None:
-    """One is missed and kept; many at once wait; and every price stands."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
-    some = dict(list(shop().items())[:left])
-    taken = read_once(app, openrouter(some), NEXT)
-    assert (held, missing) == (len(taken.plan.hold), len(taken.plan.missing))
-    assert before == counted(app)
+def test_prices_of_models_that_are_no_longer_listed_stay(
+    app: PricingSync, left: int, held: int, missing: int
+) -> None:
+    """A single model is marked as missing, many at once are held; every price stays."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    some = dict(list(models().items())[:left])
+    result = read_once(app, openrouter(some), NEXT)
+    assert (held, missing) == (len(result.plan.hold), len(result.plan.missing))
+    assert before == current_prices(app)
 
 
 def test_an_empty_list_removes_nothing(app: PricingSync) -> None:
-    """It is a failed reading."""
-    read_once(app, openrouter(shop()), DAY)
-    before = counted(app)
+    """The reading fails."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
     assert "incomplete" == read_once(app, openrouter({}), NEXT).reading.error_kind
-    assert before == counted(app)
+    assert before == current_prices(app)
 
 
-# Row 22: too much.
+# Row 22: too much data.
 
 
-def test_a_name_of_ten_megabytes_is_no_name(app: PricingSync) -> None:
-    """It is one nameless row: it is stored nowhere, and the others are read."""
+def test_a_name_of_ten_megabytes_is_not_stored(app: PricingSync) -> None:
+    """Its row is counted as nameless, and the other rows are read."""
     body = openrouter({"maker/" + "x" * 10_000_000: priced(), "maker/model": priced()})
-    taken = read_once(app, body, DAY)
-    assert (1, 1) == (taken.reading.listings["priced"], taken.reading.listings["nameless"])
-    assert ["maker/model"] == [price.model for price in counted(app)]
+    result = read_once(app, body, DAY)
+    assert (1, 1) == (result.reading.listings["priced"], result.reading.listings["nameless"])
+    assert ["maker/model"] == [price.model for price in current_prices(app)]

@@ -1,7 +1,7 @@
 """Prices that an LLM gateway can bill by.
 
-`PriceBook`, `cost` and what they are made of need only the standard library. Reading providers and
-keeping the ledger is `pricing_sync.app.PricingSync`, with the extra `sync`.
+`PriceBook`, `cost` and the other names here need only the standard library.
+`pricing_sync.app.PricingSync` reads providers and keeps the ledger. It needs the extra `sync`.
 """
 
 from pricing_sync.errors import NoPrice, PricingSyncError

@@ -1,4 +1,4 @@
-"""`python -m pricing_sync` is the command `pricing-sync`."""
+"""Runs the command `pricing-sync` for `python -m pricing_sync`."""
 
 from pricing_sync.cli import main
 

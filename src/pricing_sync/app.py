@@ -1,4 +1,4 @@
-"""`PricingSync`, the one door: it opens and closes everything, and has a method for each thing."""
+"""`PricingSync`, the interface of the library: it opens and closes everything."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from pricing_sync.serving.prices import Prices
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.store import Store, open_store
+from pricing_sync.store.changes import LedgerChange
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -38,9 +39,9 @@ class PricingSync:
     Args:
         settings: By default those of the environment and `pricing-sync.toml`.
         extra_providers: In addition to the built-in, the installed and the catalog's providers.
-        access: How to reach providers, instead of what the settings say.
-        listeners: Called with what happens, in addition to the log.
-        create: Make the database if there is none.
+        access: The providers, with their keys and URLs; by default those of the settings.
+        listeners: Notified of readings, runs and errors, in addition to the log.
+        create: Create the database if there is none.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class PricingSync:
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
-        """Open everything, schedule while the block runs, then stop and close.
+        """Open the database, run the schedule while the block runs, then stop and close.
 
         Use it as the lifespan of a FastAPI app, or as a part of it:
         `async with pricing.lifespan(app): yield`.
@@ -119,7 +120,7 @@ class PricingSync:
             await asyncio.to_thread(self.close)
 
     def start(self) -> None:
-        """Schedule, if the settings say so, and take what is triggered here.
+        """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
 
         Returns at once. Starting twice is harmless.
 
@@ -138,7 +139,7 @@ class PricingSync:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process takes readings."""
+        """Whether this process can start readings."""
         return self._open is not None and self._open.runs.is_running
 
     # Runs
@@ -162,7 +163,7 @@ class PricingSync:
         return await self._parts.runs.trigger(names, dry_run=dry_run, started_by=started_by)
 
     async def wait(self, run_id: str, timeout_seconds: float) -> tuple[Run, list[Reading]]:
-        """A run with its readings, when it has ended or the time is up.
+        """Wait until a run has ended or the time is up; returns it with its readings.
 
         Raises:
             UnknownName: there is no such run.
@@ -178,9 +179,9 @@ class PricingSync:
         return await self._parts.runs.cancel(run_id)
 
     def status(self) -> dict[str, Any]:
-        """The state of the schedule, as JSON can hold it. It survives a restart.
+        """The state of the schedule, as values for JSON. It is the same after a restart.
 
-        `running`: some process that shares the database schedules, or this one is about to.
+        `running` is true if a process that shares the database leads, or if this process schedules.
         """
         return self._parts.runs.status()
 
@@ -194,7 +195,7 @@ class PricingSync:
     ) -> RunResult:
         """Read these providers now, in this process, several at once, as one run.
 
-        A provider that is being read already is waited for, then read.
+        A provider that is being read already is read again after that.
 
         Raises:
             UnknownName: there is no such provider.
@@ -217,7 +218,7 @@ class PricingSync:
 
         Raises:
             UnknownName: there is no such provider.
-            SettingsError: an answer is dated in the future, and would outrank all others.
+            SettingsError: an answer is dated in the future; it would be newer than all others.
             StoreError: the database cannot be written.
         """
         return await self._parts.runs.replay(
@@ -229,27 +230,26 @@ class PricingSync:
     def book(self) -> PriceBook:
         """Every price in force, in memory. Cheap, and safe in any thread.
 
-        It has the changes of other processes within `REFRESH_SECONDS`, and the overrides that are
-        set here at once. While the database cannot be read, the last book is served: see
-        `stale_since`.
+        Changes of other processes appear within `REFRESH_SECONDS`, overrides that are set here at
+        once. While the database cannot be read, the last book is returned: see `stale_since`.
 
         Raises:
-            StoreError: the database cannot be read, and never could.
+            StoreError: the database cannot be read, and there is no earlier book.
         """
         return self._parts.book_cache.book()
 
     def refresh_book(self) -> None:
-        """Make what was just written to the store count in this process at once."""
+        """Refresh the price book of this process from the store at once."""
         self._parts.book_cache.refresh()
 
     @property
     def stale_since(self) -> datetime | None:
-        """While the database cannot be read: when the price book was last confirmed."""
+        """When the price book was last confirmed, while the database cannot be read; else None."""
         return self._parts.book_cache.stale_since
 
     @property
     def book_revision(self) -> int | None:
-        """The revision of the ledger in the last `book`; None before the first."""
+        """The ledger's revision in the last `book`; None before the first call of `book`."""
         last = self._parts.book_cache.last
         return int(last.revision) if last else None
 
@@ -259,10 +259,10 @@ class PricingSync:
         return self._parts.book_cache.unpriced
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
-        """What *usage* of a model costs now, by the book, or at an instant, by the ledger.
+        """The cost of *usage* of a model: now by the book, or at an instant by the ledger.
 
         Raises:
-            NoPrice: the model is unknown or unpriced, or its card names no rate for what was used.
+            NoPrice: the model is unknown or unpriced, or its card has no rate for a used meter.
             StoreError: the database cannot be read.
             ValueError: the instant has no time zone.
         """
@@ -276,7 +276,7 @@ class PricingSync:
         at: datetime | None = None,
         known_at: datetime | None = None,
     ) -> list[Price]:
-        """The prices in force at an instant (now), as known at another (now)."""
+        """The prices in force at *at*, as known at *known_at*; both are now by default."""
         return self._parts.prices.find(provider, model, at, known_at)
 
     def price(
@@ -308,6 +308,23 @@ class PricingSync:
         """
         return self._parts.prices.history(provider, model, everything=everything)
 
+    def changes(
+        self,
+        since: datetime,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        include_added: bool = False,
+        limit: int = 100,
+    ) -> list[LedgerChange]:
+        """What providers changed from an instant on, newest first, as known now.
+
+        A model's first price is a change only with *include_added*. Overrides are none.
+        """
+        return self._parts.prices.changes(
+            since, provider=provider, model=model, include_added=include_added, limit=limit
+        )
+
     # Overrides
 
     def set_override(
@@ -326,11 +343,11 @@ class PricingSync:
 
         Raises:
             UnknownName: there is no such provider.
-            SettingsError: no rate is given, the reason is blank, the end is not after the
-                beginning, or the currency is not that of the provider's card.
+            SettingsError: *rates* is empty, the reason is blank, *until* is not after *since*, or
+                the currency is not that of the provider's card.
         """
         self.access.provider(provider)
-        made = self._parts.overrides.set(
+        created = self._parts.overrides.set(
             provider,
             model,
             rates,
@@ -341,7 +358,7 @@ class PricingSync:
             currency=currency,
         )
         self.refresh_book()
-        return made
+        return created
 
     def end_override(
         self, provider: str, model: str, meters: Sequence[Meter] = (), *, at: datetime | None = None
@@ -349,7 +366,7 @@ class PricingSync:
         """End the overrides of these meters (of all, if none is named), now or at an instant.
 
         Raises:
-            UnknownName: there is nothing to end.
+            UnknownName: there is no such provider, or no override to end.
         """
         self.access.provider(provider)
         ended = self._parts.overrides.end(provider, model, meters, at)
@@ -359,13 +376,13 @@ class PricingSync:
     def override_report(
         self, provider: str | None = None, model: str | None = None
     ) -> list[tuple[MeterOverride, Rate | None, bool]]:
-        """Each override not ended, the provider's own rate now, and whether it has moved since."""
+        """Each override that has not ended, the provider's rate now, and whether it moved since."""
         return self._parts.overrides.report(provider, model)
 
 
 @dataclass(frozen=True)
 class _Open:
-    """What stands on an open database."""
+    """The parts that need an open database, each created on first use."""
 
     settings: Settings
     store: Store

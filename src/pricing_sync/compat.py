@@ -1,7 +1,7 @@
 """The four functions of the reference system, for a gateway that already calls them.
 
-They share one `PricingSync` for the whole process. Who embeds afresh builds a `PricingSync` and
-needs none of this.
+They share one `PricingSync` for the whole process. A new integration uses `PricingSync` directly
+and does not need this module.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pricing_sync.changes.run import run_summary
 
 
 class _Running:
-    """The one there is, between start and stop."""
+    """The `PricingSync` of this process, between start and stop."""
 
     pricing: PricingSync | None = None
 
 
 async def start_pricing_sync_scheduler(pricing: PricingSync | None = None) -> None:
-    """Open the database and begin to schedule; by default as the environment says.
+    """Open the database and start the scheduler, by default with the settings of the environment.
 
-    Starting twice is harmless, and *pricing* is then left aside.
+    A second start does nothing and ignores *pricing*.
 
     Raises:
-        SettingsError, StoreError: it cannot start.
+        SettingsError, StoreError: the scheduler cannot start.
     """
     if _Running.pricing is None:
         _Running.pricing = pricing or PricingSync()
@@ -39,9 +39,10 @@ async def start_pricing_sync_scheduler(pricing: PricingSync | None = None) -> No
 
 
 async def stop_pricing_sync_scheduler() -> None:
-    """Stop, waiting for what goes on as long as the settings say, and close the database.
+    """Stop the scheduler and close the database.
 
-    Stopping twice, or before the start, is harmless.
+    It waits for running readings, for as long as the settings allow. A second stop, or a stop
+    before the start, does nothing.
     """
     pricing, _Running.pricing = _Running.pricing, None
     if pricing is not None:
@@ -52,11 +53,11 @@ async def stop_pricing_sync_scheduler() -> None:
 async def trigger_manual_sync(
     providers: Sequence[str] | None = None, *, dry_run: bool = False
 ) -> dict[str, Any]:
-    """Read providers (those of the settings) now; the run when it has ended, as `run_summary`.
+    """Read providers now, by default those of the settings; the `run_summary` of the ended run.
 
     Raises:
-        RuntimeError: nothing was started.
-        UnknownName: a provider that there is not.
+        RuntimeError: the scheduler was not started.
+        UnknownName: a provider is unknown.
     """
     pricing = _running()
     run, _ = await pricing.trigger(providers, dry_run=dry_run, started_by="manual")
@@ -67,10 +68,10 @@ async def trigger_manual_sync(
 
 
 def get_scheduler_status() -> dict[str, Any]:
-    """The state of the schedule; see `PricingSync.status`. Asks the database.
+    """The state of the schedule, read from the database; see `PricingSync.status`.
 
     Raises:
-        RuntimeError: nothing was started.
+        RuntimeError: the scheduler was not started.
     """
     return _running().status()
 

@@ -1,19 +1,19 @@
-"""Every error this package raises on purpose, chosen by what the caller should do.
+"""Every error that this package raises on purpose. The class shows what the caller should do.
 
 PricingSyncError
 ├── SettingsError            fix the environment or pricing-sync.toml
 │   └── MissingKey           set the provider's key
 ├── UnknownName              ask for a provider or model that exists
 ├── NoPrice                  do not bill: the price of what was used is not known
-├── ReadingError             one reading of one provider came to nothing; its stored prices stand
+├── ReadingError             one reading of one provider failed; its stored prices stay in force
 │   ├── TransportError       try again later
 │   ├── Refused              look at the key, the plan or the address
-│   ├── DecodeError          the provider no longer speaks the format we read
-│   ├── IncompleteAnswer     part of the list is missing, so absence in it means nothing
+│   ├── DecodeError          the provider's answer no longer has the format that we read
+│   ├── IncompleteAnswer     part of the list is missing, so a model that is absent may still exist
 │   ├── OversizedAnswer      the answer is larger than the cap
-│   └── OlderAnswer          something newer is already stored
-├── LostClaim                stop: the reading is no longer this process's to take
-├── StaleHeldChange          look at the held change again: it is no longer what was judged
+│   └── OlderAnswer          a newer answer is already stored
+├── LostClaim                stop: this process no longer has the claim of the reading
+├── StaleHeldChange          read the held change again: it, or its model, has changed
 └── StoreError               look at the database
     └── StoreBusy            try again: another process is writing
 """
@@ -44,7 +44,7 @@ class MissingKey(SettingsError):
 
 
 class UnknownName(PricingSyncError):
-    """A provider or model that nobody here has heard of."""
+    """A provider or model that is not known here."""
 
 
 class NoPrice(PricingSyncError):
@@ -52,7 +52,7 @@ class NoPrice(PricingSyncError):
 
 
 class ReadingError(PricingSyncError):
-    """One reading of one provider came to nothing: who, where, why."""
+    """One reading of one provider failed: who, where, why."""
 
     kind = "failed"
 
@@ -67,7 +67,7 @@ class ReadingError(PricingSyncError):
 
 
 class TransportError(ReadingError):
-    """The provider could not be reached, or asked to be left alone for a while."""
+    """The provider could not be reached, or required a pause before the next request."""
 
     kind = "transport"
 
@@ -82,13 +82,13 @@ class TransportError(ReadingError):
 
 
 class Refused(ReadingError):
-    """The provider understood the request and will not answer it."""
+    """The provider understood the request and refused it."""
 
     kind = "refused"
 
 
 class DecodeError(ReadingError):
-    """The body is not in the format that this provider speaks."""
+    """The body is not in the format that we read from this provider."""
 
     kind = "decode"
 
@@ -106,17 +106,17 @@ class OversizedAnswer(ReadingError):
 
 
 class OlderAnswer(ReadingError):
-    """A newer observation of this provider is already stored."""
+    """A newer answer of this provider is already stored."""
 
     kind = "older"
 
 
 class LostClaim(PricingSyncError):
-    """A reading that was cancelled, or given up for dead and taken over."""
+    """The claim of a reading was cancelled, or expired and was taken over by another process."""
 
 
 class StaleHeldChange(PricingSyncError):
-    """A held change that is no longer open, or whose model has moved since it was judged."""
+    """A held change that is no longer open, or whose model has changed since it was judged."""
 
 
 class StoreError(PricingSyncError):

@@ -1,4 +1,4 @@
-"""How things are told as JSON, on the command line and over HTTP alike."""
+"""Values as JSON, the same on the command line and over HTTP."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from pricing_sync.prices.card_json import (
 )
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
+from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.review import Announcement, AuditEntry, HeldChange
 
-#: The rules of the gate, by the names that reasons begin with.
+#: The rules of the gate by name. A reason begins with the name of its rule.
 RULE_CARDS = {rule.value: card for rule, card in RULES.items()}
 
 
 def instant_json(instant: datetime | None) -> str | None:
-    """An instant in UTC as ISO 8601, exact."""
+    """An instant as ISO 8601 in UTC, exact."""
     return None if instant is None else write_instant(instant)
 
 
@@ -50,7 +51,7 @@ def price_json(price: Price) -> dict[str, Any]:
 
 
 def cardless_json(state: ModelState, why: str) -> dict[str, Any]:
-    """The entry of `prices --json` for a model whose price has never counted."""
+    """The entry of `prices --json` for a listed model without a card in force."""
     return {
         "provider": state.provider,
         "model": state.model,
@@ -99,7 +100,7 @@ def override_json(override: MeterOverride) -> dict[str, Any]:
 
 
 def reported_json(override: MeterOverride, upstream: Rate | None, *, moved: bool) -> dict[str, Any]:
-    """An override beside what the provider says now, and whether that has moved since."""
+    """An override with the provider's rate now, and whether that rate has changed since."""
     return override_json(override) | {
         "upstream_now": None if upstream is None else str(upstream),
         "upstream_moved": moved,
@@ -151,8 +152,18 @@ def change_json(change: Change) -> dict[str, Any]:
     }
 
 
+def ledger_change_json(entry: LedgerChange) -> dict[str, Any]:
+    """One entry of `changes --json`."""
+    return {
+        "provider": entry.provider,
+        "at": instant_json(entry.at),
+        **change_json(entry.change),
+        "moves": _move_jsons(entry.change),
+    }
+
+
 def held_change_json(item: HeldChange) -> dict[str, Any]:
-    """A held change, without what a person needs to judge it."""
+    """A held change, without the facts for a decision."""
     return {
         "id": item.id,
         "provider": item.provider,
@@ -164,7 +175,7 @@ def held_change_json(item: HeldChange) -> dict[str, Any]:
 
 
 def held_json(item: HeldChange, peers: Peers) -> dict[str, Any]:
-    """One entry of `held --json`: a held change, and what helps to judge it."""
+    """One entry of `held --json`: a held change with the facts for a decision."""
     return held_change_json(item) | {
         "peers": {
             meter.value: {
@@ -188,7 +199,7 @@ def held_json(item: HeldChange, peers: Peers) -> dict[str, Any]:
 
 
 def decided_json(item: HeldChange) -> dict[str, Any]:
-    """A held change, and what became of it."""
+    """A held change with the decision about it."""
     return held_change_json(item) | {
         "state": item.state.value,
         "decided_at": instant_json(item.decided_at),
@@ -198,7 +209,7 @@ def decided_json(item: HeldChange) -> dict[str, Any]:
 
 
 def by_rule(reasons: Iterable[str]) -> dict[str, list[str]]:
-    """By rule, what else its reasons say."""
+    """The details of the reasons, by rule."""
     found: dict[str, list[str]] = {}
     for reason in reasons:
         rule, _, detail = reason.partition(": ")
@@ -207,7 +218,7 @@ def by_rule(reasons: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _move_jsons(change: Change) -> list[dict[str, Any]]:
-    """Every rate that is otherwise, with its factor; None for a rate that is not there."""
+    """Every rate that differs, with its factor; None for a rate that does not exist."""
     old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
     changed = moves(old, new) if new else []
     kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()

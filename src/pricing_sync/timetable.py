@@ -1,18 +1,18 @@
-"""When providers are due: arithmetic on instants, in UTC from end to end.
+"""When providers are due: arithmetic on instants, all of them in UTC.
 
-Real time rules `every`; the clock on the wall of the zone rules `cron` and the window. On the two
-days on which that clock is changed:
+`every` follows real time. `cron` and the window follow the wall clock of the plan's time zone. On
+the two days of a year on which that clock changes:
 
-- A slot at a time that is skipped comes at the first instant after the gap, together with whatever
-  is due then: `30 2 * * *` in Berlin is due at 03:00 in spring.
-- A slot at a time that repeats comes once, the first time: 02:30 summer time in autumn. A cron of
-  several slots an hour rests while the hour repeats. `every` does not.
-- The window is open whenever the wall clock reads a time within it, both times when that repeats.
+- A slot at a time that is skipped is due at the first instant after the gap, together with any
+  other slot of that instant: `30 2 * * *` in Berlin is due at 03:00 in spring.
+- A slot at a time that repeats is due once, the first time: 02:30 summer time in autumn. A cron
+  with several slots an hour has no slot while the hour repeats; `every` has.
+- The window is open whenever the wall clock shows a time within it, both times if it repeats.
 
-The first two are what Debian's cron does with jobs at a set time. It treats an hour field that
-begins with a star differently, and so does cronsim, which on top of that loses slots where the
-clock is changed by half an hour, and goes back in time from within a repeated hour (2.8, read
-2026-11). So cronsim here reads a wall clock that knows no zone; the zone is applied to its words.
+Debian's cron has the first two rules for jobs at a set time. It treats an hour field that begins
+with a star differently. So does cronsim, which also loses slots where the clock changes by half an
+hour, and goes back in time from within a repeated hour (2.8, read 2026-11). Therefore cronsim is
+given a wall clock without a time zone here, and the zone is applied to its results.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 
-#: A provider that was read this recently is not read again only because of a restart …
+#: A provider is fresh, and a restart does not read it again, if it was read within this time …
 _FRESH = timedelta(minutes=15)
-#: … nor one that was read within this share of its interval.
+#: … and within its interval divided by this number.
 _FRESH_SHARE = 4
 
-#: A clock may have been wrong by so much. A due instant that was written by one that was further
-#: ahead than this is not waited for.
+#: The largest error of a clock that is expected. A stored due instant is ignored if the clock that
+#: wrote it was further ahead than this.
 _CLOCK_ERROR = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How a failed reading is tried again before the next regular slot."""
+    """How a failed reading is retried before the next regular slot."""
 
     initial: timedelta = timedelta(seconds=60)
-    #: Each wait is so many times the one before, up to `longest`.
+    #: Each wait is the previous one times this factor, up to `longest`.
     factor: float = 2
     longest: timedelta = timedelta(hours=1)
-    #: In a row; after that the next regular slot.
+    #: Retries in a row. After the last one, the next regular slot is used.
     attempts: int = 8
-    #: The share of the wait that is left to chance: 0 none, 1 all of it.
+    #: The random share of the wait: 0 for none of it, 1 for all of it.
     jitter: float = 1
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ class Retry:
 class Window:
     """The hours of a day in which a provider may be read, by the wall clock of the plan's zone.
 
-    From *opens* (inclusive) to *closes* (exclusive), over midnight when it closes before it opens.
-    Equal times are the whole day.
+    From *opens* (inclusive) to *closes* (exclusive). If *closes* is earlier than *opens*, the
+    window includes midnight. Equal times mean the whole day.
     """
 
     opens: time
@@ -84,7 +84,7 @@ class Window:
     def __str__(self) -> str:
         return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
 
-    def has(self, wall: time) -> bool:
+    def contains(self, wall: time) -> bool:
         if self.opens < self.closes:
             return self.opens <= wall < self.closes
         return wall >= self.opens or wall < self.closes
@@ -95,20 +95,20 @@ class Plan:
     """When one provider is read.
 
     Raises:
-        ValueError: a part is out of its range, the zone is unknown, or the cron expression cannot
-            be read or never comes true. The text names the part, not the provider.
+        ValueError: a field is out of its range, the zone is unknown, or the cron expression cannot
+            be read or never matches. The text names the field, not the provider.
     """
 
-    #: In real time, at least a second.
+    #: The real time between two slots, at least a second.
     every: timedelta = timedelta(hours=6)
-    #: Five fields, instead of `every`.
+    #: A cron expression of five fields, used instead of `every`.
     cron: str | None = None
-    #: Of `cron` and `window`.
+    #: The time zone of `cron` and `window`.
     time_zone: str = "UTC"
     window: Window | None = None
-    #: A slot is due up to so much later.
+    #: A reading is due at most this time after its slot.
     jitter: timedelta = timedelta(0)
-    #: Higher goes first.
+    #: Providers with a higher number are read first.
     priority: int = 0
     retry: Retry = Retry()
     dry_run: bool = False
@@ -129,7 +129,7 @@ class Plan:
         return ZoneInfo(self.time_zone)
 
     def fingerprint(self) -> str:
-        """A text that two plans share if they are due at the same instants; it may be stored."""
+        """A text that is equal for plans that are due at the same instants. It may be stored."""
         slots = f"every {self.every}" if self.cron is None else f"cron {self.cron}"
         window = "always" if self.window is None else str(self.window)
         return "; ".join((" ".join(slots.split()), self.time_zone, window, f"jitter {self.jitter}"))
@@ -137,17 +137,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What is kept of one provider between two readings."""
+    """The stored state of one provider's schedule between two readings."""
 
     provider: str
-    #: The fingerprint of the plan by which `due_at` was worked out.
+    #: The fingerprint of the plan from which `due_at` was computed.
     plan: str
-    #: A slot of `every`, from which the others are counted.
+    #: One slot of `every`. The others are whole intervals before or after it.
     anchor_at: datetime
     due_at: datetime
     #: None while no retry is pending.
     retry_at: datetime | None = None
-    #: In a row.
+    #: Failed readings in a row.
     failures: int = 0
 
     @property
@@ -157,22 +157,23 @@ class Due:
 
 
 def next_due(plan: Plan, provider: str, after: datetime, anchor: datetime) -> datetime:
-    """The first due instant that follows from a slot later than *after*, and so is later itself.
+    """The due instant of the first slot that is later than *after*.
 
-    The slots of `every` are *anchor* and what lies whole intervals from it, before or after. A slot
-    outside the window moves to its next opening, where several may meet. From there it is due
-    within `jitter`, but before the window closes: how much later is told by a digest of provider
-    and slot, so it survives a restart and differs between providers.
+    The slots of `every` are *anchor* and all instants whole intervals before or after it. A slot
+    outside the window moves to the next opening, where several slots may become one. The due
+    instant is within `jitter` after the slot and before the window closes. The jitter is computed
+    from a digest of provider and slot, so it is the same after a restart and differs between
+    providers.
 
-    Slots before *after* are not made up for. *after* is the present, or the due instant that was
-    just served if that is later: then a clock that was set back serves no slot twice.
+    Missed slots are not made up for. The caller passes as *after* the present, or the due instant
+    that was just served if that is later: then a clock that was set back serves no slot twice.
     """
     if plan.cron is None:
         slot = _every_slot(plan.every, after, anchor)
     else:
         slot = _cron_slot(plan.cron, plan.zone, after)
     slot = next_opening(plan, slot)
-    return slot + _share(provider, slot, _leeway(plan, slot))
+    return slot + _jitter(provider, slot, _longest_jitter(plan, slot))
 
 
 def first_due(
@@ -185,46 +186,51 @@ def first_due(
     last_attempt: datetime | None,
     stored: Due | None,
 ) -> datetime:
-    """When a scheduler that started at *started_at* first reads a provider: after *delay* or later.
+    """When a scheduler that started at *started_at* first reads a provider.
 
-    - By `every`: after the delay, unless the provider was read in the last 15 minutes or quarter of
-      its interval. Then, and by `cron` in any case, at the stored due instant; at the next slot
-      if there is none, or the plan has changed.
-    - By `cron` after the delay nevertheless if the provider was never read, or the stored due
-      instant has passed unserved.
-    - A pending retry outlives the restart. A provider whose last attempt did not succeed rests for
-      those 15 minutes unless a retry is pending earlier: whoever dies of a reading and is started
-      again does not hammer it.
-    - Not outside the window.
+    - Never before *delay* has passed, and never outside the window.
+    - With `every`: after the delay, unless the provider is fresh: read within the last 15 minutes
+      and within the last quarter of its interval. A fresh provider is read at its stored due
+      instant, or at the next slot if none is stored or the plan has changed.
+    - With `cron`: at the stored due instant or the next slot, as a fresh provider. After the delay
+      if the provider was never read, or has not been read since a stored due instant that passed.
+    - A pending retry stays pending. A provider whose last attempt did not succeed is not read for
+      15 minutes (or a quarter of its interval, if shorter) unless a retry is pending earlier. So a
+      process that crashes in each reading and is restarted does not flood the provider.
 
-    Times in the future come from a clock that was ahead, and hold nothing up for longer than that.
+    Instants in the future were written by a clock that was ahead. They cause no longer delay than
+    those 15 minutes.
 
     Args:
-        last_attempt: When it last began to be read, whatever became of that.
+        last_attempt: When the last reading began, with any outcome.
     """
     start = started_at + delay
     due = start
-    if not _is_wanted(plan, started_at, last_success, stored):
-        due = _kept(plan, provider, started_at, stored) or next_due(
+    if not _is_due_at_start(plan, started_at, last_success, stored):
+        due = _stored_due(plan, provider, started_at, stored) or next_due(
             plan, provider, started_at, _anchor(stored, last_success, started_at)
         )
-    rested = _rested(plan, started_at, last_success, last_attempt)
+    rest_end = _rest_end(plan, started_at, last_success, last_attempt)
     if stored is not None and stored.retry_at is not None:
         due = min(due, stored.retry_at)
-        rested = min(rested, stored.retry_at)
-    return next_opening(plan, max(start, due, rested))
+        rest_end = min(rest_end, stored.retry_at)
+    return next_opening(plan, max(start, due, rest_end))
 
 
 def retry_at(
-    plan: Plan, failures: int, now: datetime, chance: float, asked_seconds: float | None = None
+    plan: Plan,
+    failures: int,
+    now: datetime,
+    chance: float,
+    retry_after_seconds: float | None = None,
 ) -> datetime | None:
-    """When a reading is tried again that has failed *failures* times in a row, 1 for the first.
+    """When a reading that has failed *failures* times in a row is retried; 1 is the first failure.
 
-    None when no attempt is left: then the next regular slot is its turn.
+    None when no retry is left. Then the provider is read at the next regular slot.
 
     Args:
-        chance: From 0 to 1, drawn by the caller.
-        asked_seconds: What the provider asked for (`Retry-After`); it may exceed the longest wait.
+        chance: A random number from 0 to 1.
+        retry_after_seconds: The provider's `Retry-After`. It may exceed the plan's longest wait.
     """
     retry = plan.retry
     if failures > retry.attempts:
@@ -233,16 +239,16 @@ def retry_at(
     if plan.cron is None:
         wait = min(wait, plan.every)
     wait *= 1 - retry.jitter + retry.jitter * chance
-    return next_opening(plan, now + max(wait, _SECOND, timedelta(seconds=asked_seconds or 0)))
+    return next_opening(plan, now + max(wait, _SECOND, timedelta(seconds=retry_after_seconds or 0)))
 
 
 def is_open(plan: Plan, at: datetime) -> bool:
-    """Whether *at* lies in the plan's window; always, without one."""
-    return plan.window is None or plan.window.has(_wall(plan.zone, at).time())
+    """Whether *at* is in the plan's window. A plan without a window is always open."""
+    return plan.window is None or plan.window.contains(_wall(plan.zone, at).time())
 
 
 def next_opening(plan: Plan, at: datetime) -> datetime:
-    """The first instant from *at* on that lies in the window: *at* itself when it is open."""
+    """The first instant from *at* on that is in the window: *at* itself if the window is open."""
     if plan.window is None:
         return at
     return _first_within(plan.window, plan.zone, at)
@@ -251,7 +257,7 @@ def next_opening(plan: Plan, at: datetime) -> datetime:
 def _check_zone(key: str) -> None:
     try:
         ZoneInfo(key)
-    # "", "Mars/Base" and "America", which is a folder, each fail in their own way.
+    # "", "Mars/Base" and "America" (a folder) raise different errors.
     except (ValueError, LookupError, OSError) as error:
         raise ValueError(
             f"time_zone: {key!r} is not a known zone, such as Europe/Berlin"
@@ -276,17 +282,17 @@ def _every_slot(every: timedelta, after: datetime, anchor: datetime) -> datetime
 
 def _cron_slot(cron: str, zone: ZoneInfo, after: datetime) -> datetime:
     walls = CronSim(cron, _wall(zone, after))
-    # While an hour repeats, what the wall clock comes to next may have been served the first time.
+    # While an hour repeats, the next slot of the wall clock may have been served the first time.
     return next(slot for slot in (_instant(zone, wall) for wall in walls) if slot > after)
 
 
 def _wall(zone: ZoneInfo, at: datetime) -> datetime:
-    """What the clock on the wall reads."""
+    """The time on the wall clock of the zone."""
     return at.astimezone(zone).replace(tzinfo=None)
 
 
 def _instant(zone: ZoneInfo, wall: datetime) -> datetime:
-    """The first instant at which the wall clock reads *wall*, or after the gap that skips it."""
+    """The first instant at which the wall clock shows *wall*, or the end of the gap over it."""
     while True:
         at = wall.replace(tzinfo=zone).astimezone(UTC)
         if _wall(zone, at) == wall:
@@ -295,48 +301,50 @@ def _instant(zone: ZoneInfo, wall: datetime) -> datetime:
 
 
 def _first_within(window: Window, zone: ZoneInfo, at: datetime) -> datetime:
-    while not window.has((wall := _wall(zone, at)).time()):
+    while not window.contains((wall := _wall(zone, at)).time()):
         opening = at + (datetime.combine(wall, window.opens) - wall) % _DAY
         if opening.astimezone(zone).utcoffset() == at.astimezone(zone).utcoffset():
             return opening
-        # The clock is changed on the way, perhaps into the window: look at every minute.
+        # The clock changes before the opening, perhaps into the window: check every minute.
         at = at.replace(second=0, microsecond=0) + _MINUTE
     return at
 
 
-def _leeway(plan: Plan, slot: datetime) -> timedelta:
-    """How much later than *slot*, which is in the window, it may be due."""
+def _longest_jitter(plan: Plan, slot: datetime) -> timedelta:
+    """The jitter of the plan, cut off where the window that contains *slot* closes."""
     if plan.window is None or plan.window.opens == plan.window.closes:
         return plan.jitter
-    shut = Window(opens=plan.window.closes, closes=plan.window.opens)
-    return min(plan.jitter, _first_within(shut, plan.zone, slot) - slot)
+    closed = Window(opens=plan.window.closes, closes=plan.window.opens)
+    return min(plan.jitter, _first_within(closed, plan.zone, slot) - slot)
 
 
-def _share(provider: str, slot: datetime, leeway: timedelta) -> timedelta:
-    """From zero up to but not including *leeway*, evenly over providers and slots."""
+def _jitter(provider: str, slot: datetime, longest: timedelta) -> timedelta:
+    """From zero (inclusive) to *longest* (exclusive), evenly over providers and slots."""
     digest = sha256(f"{provider} {slot.isoformat()}".encode()).digest()
-    microseconds = leeway // timedelta(microseconds=1)
+    microseconds = longest // timedelta(microseconds=1)
     return timedelta(microseconds=microseconds * int.from_bytes(digest[:8], "big") >> 64)
 
 
-def _is_wanted(
+def _is_due_at_start(
     plan: Plan, started_at: datetime, last_success: datetime | None, stored: Due | None
 ) -> bool:
-    """Whether a provider is read because of the start, without waiting for its slot."""
+    """Whether a provider is read after the start without waiting for its next slot."""
     if last_success is None:
         return True
     if plan.cron is None:
-        return not timedelta(0) <= started_at - last_success < _quiet(plan)
+        return not timedelta(0) <= started_at - last_success < _fresh_for(plan)
     return stored is not None and last_success < stored.due_at <= started_at
 
 
-def _quiet(plan: Plan) -> timedelta:
-    """For how long a provider that was read is left alone by whoever starts."""
+def _fresh_for(plan: Plan) -> timedelta:
+    """For how long after a reading a restart does not read the provider again."""
     return _FRESH if plan.cron is not None else min(_FRESH, plan.every / _FRESH_SHARE)
 
 
-def _kept(plan: Plan, provider: str, started_at: datetime, stored: Due | None) -> datetime | None:
-    """The stored due instant, if it is to come and the same plan would say so."""
+def _stored_due(
+    plan: Plan, provider: str, started_at: datetime, stored: Due | None
+) -> datetime | None:
+    """The stored due instant, if it is in the future and plausible for this plan; else None."""
     if stored is None or stored.plan != plan.fingerprint() or stored.due_at <= started_at:
         return None
     farthest = next_due(plan, provider, started_at + _CLOCK_ERROR, stored.anchor_at)
@@ -347,16 +355,16 @@ def _anchor(stored: Due | None, last_success: datetime | None, started_at: datet
     return stored.anchor_at if stored is not None else last_success or started_at
 
 
-def _rested(
+def _rest_end(
     plan: Plan,
     started_at: datetime,
     last_success: datetime | None,
     last_attempt: datetime | None,
 ) -> datetime:
-    """When a provider whose last attempt came to nothing has been left alone for long enough."""
+    """The first instant at which a provider may be read again after an attempt that failed."""
     if last_attempt is None or (last_success is not None and last_success >= last_attempt):
         return started_at
-    return min(last_attempt, started_at) + _quiet(plan)
+    return min(last_attempt, started_at) + _fresh_for(plan)
 
 
 def _backoff(retry: Retry, failures: int) -> timedelta:

@@ -13,6 +13,9 @@ from command import Run, runner
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command in an empty folder, without anybody's keys."""
     monkeypatch.chdir(tmp_path)
-    for name in ("OPENROUTER_API_KEY", "PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS"):
+    for name in (
+        *("OPENROUTER_API_KEY", "PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS"),
+        "COLUMNS",  # as in a pipe: nothing is cut
+    ):
         monkeypatch.delenv(name, raising=False)
     return runner(monkeypatch, capsys)

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.cli import peers
-from pricing_sync.cli.commands import cli
-
 from built import openrouter, priced
 from catalogs import GENAI_PRICES, LITELLM, MODELS_DEV, CatalogServer, litellm, models_dev, serving
 from command import Run
@@ -20,13 +17,6 @@ BODIES = {
     LITELLM: litellm({"baseten": {"a": (5.0, 20.0)}, "wandb": {"a": (500_000.0, 500_000.0)}}),
     GENAI_PRICES: b"[]",
 }
-
-
-@pytest.fixture(autouse=True)
-def _registered() -> None:
-    known = {command.callback for command in cli.registered_commands}
-    if peers.references not in known:
-        peers.register(cli)
 
 
 @pytest.fixture

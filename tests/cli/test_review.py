@@ -45,11 +45,10 @@ def log(run: Run) -> list[tuple[str, str]]:
 def test_a_held_change_is_shown_with_all_that_is_needed_to_judge_it(held: Run) -> None:
     """How many of how many, old and new and how far, the rule and why there is one, the answer."""
     shown = held("held", "openrouter").out
-    assert "openrouter: 1 of 2 models held since 2026-07-18 00:00:00Z" in shown
-    assert "maker/a (changed)" in shown
-    assert "input 2.5 → 2500000 (x1e+06)" in shown
-    assert "unit: the rate moved by a whole power of ten, as units do" in shown
-    assert '"id": "maker/a", "pricing": {"prompt": "2.5"' in shown
+    assert "openrouter: 1 of 2 held since 2026-07-18 00:00Z, reading " in shown
+    assert "\n  maker/a  input 2.5 → 2500000 (x1e+06)  [" in shown
+    assert "unit: a rate moved by a power of ten by which units differ" in shown
+    assert '    answer: {"id": "maker/a", "pricing": {"prompt": "2.5"' in shown
     assert "maker/b" not in shown
 
 
@@ -82,8 +81,8 @@ def test_what_all_of_a_batch_have_in_common_is_said_once(run: Run) -> None:
     read(run, "2026-07-17", **{name: priced() for name in names})
     read(run, "2026-07-18", **{name: priced("2.5", "10") for name in names})
     shown = run("held").out
-    assert "12 of 12 models" in shown
-    assert 1 == shown.count("as units do")
+    assert "12 of 12 held" in shown
+    assert 1 == shown.count("by which units differ")
     assert 12 == shown.count("input 2.5 → 2500000")
 
 
@@ -93,8 +92,8 @@ def test_a_model_that_vanished_is_shown_as_not_named(run: Run) -> None:
     read(run, "2026-07-17", **{name: priced() for name in names})
     read(run, "2026-07-18", **{name: priced() for name in names[:10]})
     shown = run("held").out
-    assert "openrouter: 10 of 10 models held" in shown
-    assert "maker/m19 (vanished)\n    input 2.5 output 10 USD → –" in shown
+    assert "openrouter: 10 of 10 held" in shown
+    assert "  maker/m19  vanished: input 2.5, output 10 → not listed\n" in shown
     assert 10 == shown.count("answer: does not name it")
 
 
@@ -102,7 +101,7 @@ def test_a_price_that_was_withdrawn_is_shown_as_none(run: Run) -> None:
     """Not as zero."""
     read(run, "2026-07-17", a=priced())
     read(run, "2026-07-18", a=priced("-1", "-1"))
-    assert "input 2.5 output 10 USD → no price (varies" in run("held").out
+    assert "input 2.5, output 10 → no price (varies" in run("held").out
 
 
 def test_nothing_held_is_said_and_is_no_failure(run: Run) -> None:
@@ -121,8 +120,8 @@ def test_an_accepted_price_counts_since_it_was_first_seen(held: Run) -> None:
     result = held("accept", *ONE, "--reason", "their page says so", "--author", "ann")
     assert 0 == result.code
     assert (
-        "accepted openrouter maker/a: input 2.5 → 2500000 (first seen 2026-07-18 00:00:00Z)\n"
-        == result.out
+        "accepted openrouter maker/a: input 2.5 → 2500000 (x1e+06)"
+        " (first seen 2026-07-18 00:00:00Z)\n" == result.out
     )
     assert ["2500000"] == rates(held)
     assert ["2500000"] == rates(held, "--at", "2026-07-18")
@@ -244,7 +243,8 @@ def test_an_announcement_is_listed_and_can_be_taken_back(run: Run) -> None:
         listed["when"],
         listed["not_before"],
     )
-    assert "input when min_input_tokens 200001" in run("announcements").out
+    move = "input 2.5 → 25 (x10) when min_input_tokens 200001"
+    assert move in run("announcements").out
     assert 0 == run("unannounce", made["id"], "--reason", "postponed", "--author", "bob").code
     assert [] == run("announcements", "--json").json
     assert [("bob", "unannounce"), ("ann", "announce")] == log(run)
@@ -284,6 +284,8 @@ def test_refusals_are_in_the_audit_log(held: Run) -> None:
         (b'{"id": "m/a"}\x1e{"id": "m/b"}', '{"id": "m/b"}'),
         (b'[{"id":"m/b"', '[{"id":"m/b"'),
         (b'{"id":"m/b","x":"\xe2\x80\xae\xff"}', '{"id":"m/b","x":"\ufffd\ufffd"}'),
+        (b'[{"id":"m/a","alias_target":"m/b"},{"id":"m/b","in":2}]', '{"id":"m/b","in":2}'),
+        (b'[{"id":"m/a","see":["m/b"]},{"modelId":"m/b"}]', '{"modelId":"m/b"}'),
         (b'{"id":"m/c"}', None),
         (b"", None),
     ],

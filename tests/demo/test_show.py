@@ -1,4 +1,4 @@
-"""The demo, end to end: every provider over HTTP, twice, into a ledger."""
+"""The demo, end to end: every provider is read twice over HTTP into a ledger."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pricing_sync.demo.show import running
 from pricing_sync.prices.rates import RateCard, Unpriced
 
 
-def test_every_provider_is_read_and_every_price_is_that_of_the_facts(
+def test_every_stored_price_equals_the_facts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through eighteen wire formats and a database, to the last digit."""
+    """To the last digit, through eighteen wire formats and a database."""
     monkeypatch.chdir(tmp_path)
     with running() as demo:
         finished = demo.read()
@@ -39,10 +39,10 @@ def test_every_provider_is_read_and_every_price_is_that_of_the_facts(
         assert sum(isinstance(listing, RateCard) for listing in stored.values()) > 200
 
 
-def test_what_happens_in_between_is_told_apart(
+def test_changes_doubts_and_faults_have_different_outcomes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Changes count, doubts wait, faults fail, and nothing wrong reaches a price."""
+    """Changes apply, doubtful ones are held, faults fail, and no price becomes wrong."""
     monkeypatch.chdir(tmp_path)
     with running() as demo:
         demo.read()
@@ -50,17 +50,17 @@ def test_what_happens_in_between_is_told_apart(
         demo.stir()
         finished = demo.read()
         after = {(p.provider, p.model): p.listing for p in demo.app.prices()}
-        by_provider = {results.reading.provider: results for results in finished.results}
+        by_provider = {result.reading.provider: result for result in finished.results}
     assert Outcome.PARTIAL is finished.outcome
     assert {"xai", "cerebras"} == {
-        name for name, taken in by_provider.items() if taken.reading.is_failed
+        name for name, result in by_provider.items() if result.reading.is_failed
     }
     assert {("openrouter", "openai/gpt-4o"), ("deepinfra", "moonshotai/Kimi-K2.5")} == {
         key for key, listing in after.items() if before.get(key) != listing
     }
     assert ["moonshotai/kimi-k2-instruct"] == list(by_provider["novita"].plan.missing)
     held = Counter(
-        {name: taken.reading.changes.get("held", 0) for name, taken in by_provider.items()}
+        {name: result.reading.changes.get("held", 0) for name, result in by_provider.items()}
     )
     assert (14, 12, 7) == (held["together"], held["chutes"], held["venice"])
     assert Status.UNCHANGED is by_provider["featherless"].reading.status

@@ -1,4 +1,4 @@
-"""Which ids name the same model, and whose word a price is."""
+"""Which ids name the same model, and which seller a price comes from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
     ],
 )
 def test_the_last_part_of_an_id_names_the_model(provider: str, model: str, key: str) -> None:
-    """Without who made it, in lower case."""
+    """The key is in lower case and does not contain the maker."""
     assert key == peer_key(provider, model)
 
 
@@ -36,7 +36,7 @@ def test_the_last_part_of_an_id_names_the_model(provider: str, model: str, key: 
     ],
 )
 def test_declared_spellings_name_one_model(one: tuple[str, str], other: tuple[str, str]) -> None:
-    """Each is an entry of a table, not a likeness."""
+    """Each spelling is an entry of a table; nothing is matched by similarity."""
     assert peer_key(*one) == peer_key(*other) is not None
 
 
@@ -53,8 +53,8 @@ def test_declared_spellings_name_one_model(one: tuple[str, str], other: tuple[st
         "glm-52",
     ],
 )
-def test_what_only_looks_alike_is_another_model(model: str) -> None:
-    """Another size, another way to be served, a spelling nobody has declared."""
+def test_a_similar_id_is_another_model(model: str) -> None:
+    """It has another size, another way of serving, or a spelling that is not declared."""
     assert peer_key("acme", "z-ai/glm-5.2") != peer_key("acme", f"z-ai/{model}")
 
 
@@ -72,13 +72,13 @@ def test_what_only_looks_alike_is_another_model(model: str) -> None:
         "",
     ],
 )
-def test_what_names_no_one_model_has_no_peers(model: str) -> None:
-    """Free variants, pointers that move, names that mean something else elsewhere."""
+def test_a_free_or_ambiguous_id_has_no_peers(model: str) -> None:
+    """Free variants, moving pointers, and names with another meaning elsewhere."""
     assert peer_key("acme", model) is None
 
 
-def test_every_spelling_leads_to_one_name_that_leads_nowhere_else() -> None:
-    """The table is one step deep, and no spelling is declared twice."""
+def test_every_spelling_has_one_canonical_name() -> None:
+    """A canonical name is not a spelling of another name, and no spelling is declared twice."""
     spelled = [
         other
         for line in aliases._SPELLINGS.strip().splitlines()
@@ -117,13 +117,13 @@ def test_every_spelling_leads_to_one_name_that_leads_nowhere_else() -> None:
         (LEDGER, "alibaba-cloud-cn", "alibaba-cloud"),
     ],
 )
-def test_a_seller_is_one_whoever_repeats_it(source: str, provider: str, seller: str) -> None:
-    """Under the id that the seller has here."""
+def test_a_seller_has_one_id_in_every_catalog(source: str, provider: str, seller: str) -> None:
+    """The id is the one that the seller has in this project."""
     assert seller == lineage(source, provider)
 
 
-def test_sellers_are_called_by_names_of_the_ledger() -> None:
-    """What a catalog's name is translated to is not translated again."""
-    for table in aliases._OURS.values():
+def test_a_seller_s_id_is_not_translated_again() -> None:
+    """The result for a catalog's name is an id that the ledger uses itself."""
+    for table in aliases._SELLER_IDS.values():
         for seller in table.values():
             assert seller == lineage(LEDGER, seller)

@@ -1,4 +1,4 @@
-"""The audit: what it says of what is stored."""
+"""The findings of the audit on stored rows."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def card(currency: str = "USD", **amounts: str) -> RateCard:
     )
 
 
-FAIR = card(input="2.5", output="10")
+CORRECT = card(input="2.5", output="10")
 
 
-def statement(listing: Listing = FAIR, model: str = "maker/model", **different: Any) -> Statement:
-    usual: dict[str, Any] = {
+def statement(listing: Listing = CORRECT, model: str = "maker/model", **fields: Any) -> Statement:
+    defaults: dict[str, Any] = {
         "card_id": "card",
         "provider": "acme",
         "model": model,
@@ -52,7 +52,7 @@ def statement(listing: Listing = FAIR, model: str = "maker/model", **different: 
         "digest": None,
         "listing": listing,
     }
-    return Statement(**usual | different)
+    return Statement(**defaults | fields)
 
 
 def override(rate: str, upstream: str | None = "2.5", currency: str = "USD") -> MeterOverride:
@@ -81,8 +81,8 @@ def rules(findings: list[Finding]) -> list[tuple[str, str | None]]:
     return [(finding.rule, finding.meter) for finding in findings]
 
 
-def test_fair_prices_are_no_finding() -> None:
-    """Nor is a model without a price, nor an embedding without an output."""
+def test_correct_prices_give_no_finding() -> None:
+    """A model without a price and an embedding without an output give none either."""
     unpriced = statement(Unpriced(Why.VARIES), "maker/auto")
     assert [] == found(statement(), unpriced, statement(card(input="0.02"), "maker/embedding"))
 
@@ -103,72 +103,76 @@ def test_fair_prices_are_no_finding() -> None:
 def test_a_card_is_judged_as_if_it_were_new(
     stored: RateCard, expected: list[tuple[str, str | None]]
 ) -> None:
-    """By the gate's own rules and numbers."""
+    """The audit uses the rules and thresholds of the gate."""
     assert set(expected) <= set(rules(found(statement(stored))))
 
 
 def test_a_conditional_rate_is_judged_too() -> None:
-    """A batch price a thousand times over is found beside a fair base price."""
+    """A batch price that is 1,000 times too high is found although the base price is correct."""
     batch = ConditionalRates(
         When(service_tier="batch"), {Meter.INPUT: Rate.of("2500", Per.MILLION)}
     )
-    spoilt = RateCard(FAIR.rates, (batch,))
-    assert ("out_of_bounds", "input") in rules(found(statement(spoilt)))
+    wrong_batch = RateCard(CORRECT.rates, (batch,))
+    assert ("out_of_bounds", "input") in rules(found(statement(wrong_batch)))
 
 
 @pytest.mark.parametrize("model", ["maker/model:free", "maker/model-free", "Maker/Model-Free"])
-def test_zero_is_fine_where_the_id_says_free(model: str) -> None:
-    """And nowhere else."""
+def test_a_zero_price_is_allowed_when_the_id_says_free(model: str) -> None:
+    """It is a finding for any other id."""
     zero = card(input="0", output="0")
     assert [] == found(statement(zero, model))
     assert {"zero"} == {finding.rule for finding in found(statement(zero, model + "-2"))}
 
 
-def test_zero_is_fine_where_the_operator_says_so() -> None:
-    """By provider and exact id."""
+def test_a_zero_price_is_allowed_when_the_settings_say_free() -> None:
+    """The setting applies to one provider and the exact id."""
     stock = Stock(cards=[statement(card(input="0", output="0"))], read_at=READ)
     assert [] == audit(stock, AT, free={"acme": ["maker/model"]})
     assert {"zero"} == {f.rule for f in audit(stock, AT, free={"other": ["maker/model"]})}
 
 
-def test_a_model_at_the_end_of_the_scale_is_no_finding_every_night() -> None:
-    """It was looked at when it came in: inside the bounds, and sold by nobody else."""
+def test_an_extreme_price_is_not_reported_every_night() -> None:
+    """The gate judged it when it was new: it is inside the bounds and has no peers."""
     assert [] == found(statement(card(input="0.005", output="0.008")))
 
 
-def test_a_price_far_from_the_peers_is_worth_a_look() -> None:
-    """Six times what five others charge; it may be so, hence a warning."""
-    others: Peers = peers(Quote(f"seller {n}", "a catalog", FAIR) for n in range(5))
-    dear = card(input="15", output="60")
-    (into, out) = found(statement(dear), peers={("acme", "maker/model"): others})
-    assert ("peers", "input", Severity.WARNING) == (into.rule, into.meter, into.severity)
-    assert ("peers", "output") == (out.rule, out.meter)
-    assert [] == found(statement(dear), peers={("acme", "another"): others})
+def test_a_price_far_from_its_peers_is_a_warning() -> None:
+    """A price of six times the peers may be true, so it is not an error."""
+    others: Peers = peers(Quote(f"seller {n}", "a catalog", CORRECT) for n in range(5))
+    high = card(input="15", output="60")
+    (of_input, of_output) = found(statement(high), peers={("acme", "maker/model"): others})
+    assert ("peers", "input", Severity.WARNING) == (
+        of_input.rule,
+        of_input.meter,
+        of_input.severity,
+    )
+    assert ("peers", "output") == (of_output.rule, of_output.meter)
+    assert [] == found(statement(high), peers={("acme", "another"): others})
 
 
-def test_a_missing_half_is_found_when_peers_name_it() -> None:
-    """An embedding has no output, and only peers tell a chat model."""
-    others = {("acme", "maker/model"): peers([Quote("seller", "a catalog", FAIR)])}
+def test_a_missing_output_is_found_when_peers_have_one() -> None:
+    """An embedding has no output, so only peers show that it is missing."""
+    others = {("acme", "maker/model"): peers([Quote("seller", "a catalog", CORRECT)])}
     assert [("half_a_price", "output")] == rules(found(statement(card(input="2.5")), peers=others))
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(18, []), (19, [("age", None)])])
-def test_a_provider_that_is_not_read_any_more(
+def test_a_provider_that_is_no_longer_read_is_a_finding(
     hours: int, expected: list[tuple[str, str | None]]
 ) -> None:
-    """One finding for all its models, after three intervals."""
+    """There is one finding for all its models, after three intervals."""
     read_at = {"acme": AT - timedelta(hours=hours)}
     assert expected == rules(found(statement(), statement(model="b"), read_at=read_at))
 
 
-def test_a_provider_that_was_never_read() -> None:
-    """Its cards came from somewhere else."""
+def test_a_provider_that_was_never_read_is_a_finding() -> None:
+    """Its cards were stored by other means."""
     (finding,) = found(statement(), read_at={})
     assert ("acme", None, "never read") == (finding.provider, finding.model, finding.detail)
 
 
-def test_an_overlap_is_two_prices_at_once() -> None:
-    """Nobody can say which of them is billed."""
+def test_two_cards_in_force_at_once_are_an_error() -> None:
+    """It is undefined which of the two prices is billed."""
     overlap = Overlap("acme", "maker/model", "2026-07-01", None, "2026-07-10")
     (finding,) = found(statement(), overlaps=[overlap])
     assert ("overlap", Severity.ERROR) == (finding.rule, finding.severity)
@@ -176,24 +180,24 @@ def test_an_overlap_is_two_prices_at_once() -> None:
 
 
 def test_a_row_that_cannot_be_read_is_a_finding_and_not_a_crash() -> None:
-    """And the others are audited all the same."""
+    """The other rows are audited too."""
     row = Unloadable("acme", "maker/model", "input", "5e-12: not a whole number")
-    dear = statement(card(input="2500000", output="10000000"), "maker/other")
-    (bad, *others) = found(row, dear)
+    too_high = statement(card(input="2500000", output="10000000"), "maker/other")
+    (bad, *others) = found(row, too_high)
     assert ("unreadable", "input", Severity.ERROR) == (bad.rule, bad.meter, bad.severity)
     assert {"maker/other"} == {finding.model for finding in others}
 
 
-def test_an_override_under_which_the_provider_has_moved() -> None:
-    """Whoever set it did not know of the new price."""
+def test_an_override_is_reported_when_the_provider_s_price_moved() -> None:
+    """The author of the override did not know the new price."""
     (finding,) = found(statement(), overrides=[override("2", upstream="3")])
     assert ("override_moved", "input") == (finding.rule, finding.meter)
     assert "the provider's 3 is 2.5 now, and 2 counts" == finding.detail
     assert [] == found(statement(), overrides=[override("2")])
 
 
-def test_an_override_is_within_bounds_and_may_be_zero() -> None:
-    """A person may give a model away, and may still mistype a unit."""
+def test_an_override_must_be_within_bounds_or_zero() -> None:
+    """A person may set a zero price on purpose, but may also make a mistake in the unit."""
     assert [] == found(statement(), overrides=[override("0")])
     (finding,) = found(statement(), overrides=[override("2500000")])
     assert ("out_of_bounds", "override: none to 2500000") == (finding.rule, finding.detail)
@@ -202,15 +206,15 @@ def test_an_override_is_within_bounds_and_may_be_zero() -> None:
     )
 
 
-def test_a_provider_may_have_thresholds_of_its_own() -> None:
-    """What is worth a look there may not be elsewhere."""
-    steep = card(input="1", output="40")
-    stock = Stock(cards=[statement(steep)], read_at=READ)
+def test_a_provider_can_have_its_own_thresholds() -> None:
+    """They replace the general thresholds for its cards."""
+    expensive = card(input="1", output="40")
+    stock = Stock(cards=[statement(expensive)], read_at=READ)
     assert ["relation"] == [finding.rule for finding in audit(stock, AT)]
     assert [] == audit(stock, AT, by_provider={"acme": Thresholds(output_to_input=50)})
 
 
-def test_bad_company_changes_nothing() -> None:
-    """A fair card among a hundred bad ones is fair: each is judged alone."""
+def test_bad_cards_do_not_affect_a_correct_card() -> None:
+    """A correct card among a hundred bad ones gives no finding: each card is judged alone."""
     bad = [statement(card(input="0", output="0"), f"maker/{n}") for n in range(100)]
     assert "maker/model" not in {finding.model for finding in found(statement(), *bad)}

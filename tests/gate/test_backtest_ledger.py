@@ -1,4 +1,4 @@
-"""The operator's own ledger, taken apart into the readings that made it."""
+"""The operator's ledger, split into the readings that made it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def statement(
     provider: str = "acme",
     source: str = "api",
 ) -> Statement:
-    """True from one day on, until another."""
+    """A statement in force from day *since* until day *until*."""
     return Statement(
         card_id=f"{model}-{since}",
         provider=provider,
@@ -47,8 +47,8 @@ def statement(
 ONE, TWO, FIVE = card("1"), card("2"), card("5")
 
 
-def test_cards_that_begin_together_are_one_reading() -> None:
-    """The first one has nothing around it."""
+def test_cards_with_the_same_start_are_one_reading() -> None:
+    """Before the first reading nothing is listed."""
     (reading,) = from_ledger([statement("a", ONE, 0), statement("b", TWO, 0)])
     assert [
         Change("a", Kind.ADDED, None, ONE),
@@ -60,7 +60,7 @@ def test_cards_that_begin_together_are_one_reading() -> None:
 
 
 def test_consecutive_cards_are_a_change() -> None:
-    """With what was listed and priced before it, whatever was told of it since."""
+    """Its context counts the models listed and priced before it."""
     unpriced = Unpriced(Why.VARIES)
     history = [
         statement("a", TWO, 1),
@@ -78,17 +78,17 @@ def test_consecutive_cards_are_a_change() -> None:
     assert (2, 1) == (third.context.listed, third.context.priced)
 
 
-def test_a_card_that_ends_without_another_is_a_model_that_vanished() -> None:
-    """And one that begins again later has returned."""
+def test_a_card_that_ends_without_a_successor_is_a_vanished_model() -> None:
+    """A model whose card starts again later has returned."""
     history = [statement("a", ONE, 0, until=1), statement("a", TWO, 3), statement("b", ONE, 0)]
-    _, gone, back = from_ledger(history)
-    assert [Change("a", Kind.VANISHED, ONE, None)] == gone.changes
-    assert [Change("a", Kind.RETURNED, ONE, TWO)] == back.changes
-    assert (2, 1) == (gone.context.listed, back.context.listed)
+    _, vanished, returned = from_ledger(history)
+    assert [Change("a", Kind.VANISHED, ONE, None)] == vanished.changes
+    assert [Change("a", Kind.RETURNED, ONE, TWO)] == returned.changes
+    assert (2, 1) == (vanished.context.listed, returned.context.listed)
 
 
 def test_anchors_are_the_cards_of_a_week_and_a_month_ago() -> None:
-    """A model without a card then has none."""
+    """A model without a card at that time has no anchor."""
     history = [
         statement("a", ONE, 0, until=30),
         statement("a", TWO, 30, until=40),
@@ -101,7 +101,7 @@ def test_anchors_are_the_cards_of_a_week_and_a_month_ago() -> None:
 
 
 def test_providers_do_not_mix() -> None:
-    """One instant, two readings; in the order of time and then of name."""
+    """Two providers at one instant are two readings, ordered by time and then by name."""
     history = [
         statement("a", ONE, 0, provider="other", source="catalog"),
         statement("a", ONE, 0),
@@ -112,8 +112,8 @@ def test_providers_do_not_mix() -> None:
     assert [True, True, False] == [reading.context.trusted for reading in found]
 
 
-def test_only_an_id_that_says_free_may_be_zero() -> None:
-    """And not when the model was paid for."""
+def test_only_a_model_with_a_free_id_may_be_zero() -> None:
+    """It may not be zero when the model had a price before."""
     history = [
         statement("a:free", ONE, 0, until=1),
         statement("a:free", TWO, 1),
@@ -123,15 +123,15 @@ def test_only_an_id_that_says_free_may_be_zero() -> None:
     assert [{"a:free"}, {"b:free"}] == [set(first.context.free), set(second.context.free)]
 
 
-def test_peers_are_those_that_are_given() -> None:
-    """By provider and model."""
+def test_the_context_has_the_peers_of_its_provider_and_model() -> None:
+    """Peers of other providers are left out."""
     known = peers([Quote("seller", "a catalog", ONE)])
     (reading,) = from_ledger([statement("a", ONE, 0)], {("acme", "a"): known, ("x", "a"): {}})
     assert {"a": known} == reading.context.peers
 
 
-def test_the_ledger_is_judged_by_other_thresholds() -> None:
-    """A rise of 2.5 times counted; in a narrower band it would have waited."""
+def test_the_ledger_can_be_judged_by_other_thresholds() -> None:
+    """A rise by a factor of 2.5 passes the default band, and a narrower band holds it."""
     history = [statement("a", TWO, 0, until=1), statement("a", FIVE, 1)]
     history += [statement(f"b{n}", ONE, 0) for n in range(20)]
     readings = from_ledger(history)
@@ -145,6 +145,6 @@ def test_the_ledger_is_judged_by_other_thresholds() -> None:
 
 
 def test_an_empty_ledger_has_no_readings() -> None:
-    """Nor anything to judge."""
+    """There are no changes to judge either."""
     assert [] == from_ledger([])
     assert [] == list(replay_ledger([]))

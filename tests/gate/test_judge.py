@@ -1,4 +1,4 @@
-"""Each rule of the gate on built cards, named for the incident that taught it, and its laws."""
+"""Each rule of the gate on built cards, with the incident behind it, and properties of the gate."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def card(
 ) -> RateCard:
     """A card of dollars per million tokens."""
     amounts = {"input": input, "output": output, **others}
-    overrides = (ConditionalRates(BATCH, rates(batch)),) if batch else ()
-    return RateCard(rates({k: v for k, v in amounts.items() if v}), overrides, currency)
+    conditional_rates = (ConditionalRates(BATCH, rates(batch)),) if batch else ()
+    return RateCard(rates({k: v for k, v in amounts.items() if v}), conditional_rates, currency)
 
 
 def rates(amounts: Mapping[str, str]) -> dict[Meter, Rate]:
@@ -88,10 +88,10 @@ def rules(found: Verdict) -> set[Rule]:
 
 
 @pytest.mark.parametrize("new", [("1.1", "4.4"), ("0.2", "0.8"), ("4", "16"), ("1", "5")])
-def test_prices_move_up_to_four_times_up_and_five_and_a_half_times_down(
+def test_a_rise_by_four_times_and_a_fall_by_five_and_a_half_times_pass(
     new: tuple[str, str],
 ) -> None:
-    """What genuine prices do passes at once, -80 % included."""
+    """Genuine moves pass at once, including -80 %."""
     assert Verdict() == verdict(changed(card(), card(*new)))
 
 
@@ -106,26 +106,26 @@ def test_a_fall_to_zero_waits_unless_the_model_is_on_the_free_list() -> None:
 
 
 def test_an_output_of_zero_alone_waits() -> None:
-    """Half a zero is a zero."""
+    """A card with one zero is held like a card of zeros."""
     assert {Rule.ZERO} == rules(verdict(changed(card(), card("1", "0"))))
 
 
 def test_a_cache_price_of_zero_waits() -> None:
-    """A headline cache price flipped between 0 and 0.10 twelve times in five days."""
+    """A cache price changed between 0 and 0.10 twelve times in five days."""
     free_cache = changed(card(cache_read="0.1"), card(cache_read="0"))
     assert {Rule.ZERO} == rules(verdict(free_cache))
 
 
 def test_a_new_model_at_zero_waits_unless_the_model_is_on_the_free_list() -> None:
-    """20 of 178 models that appeared at OpenRouter had the price 0 at first sight."""
+    """20 of 178 models that OpenRouter added were first listed with the price 0."""
     assert {Rule.ZERO} == rules(verdict(added(card("0", "0"))))
     assert Verdict() == verdict(added(card("0", "0")), free=frozenset({"m"}))
 
 
 def test_a_model_that_loses_its_price_waits() -> None:
-    """cortecs changed its envelope: 98 models without a price."""
-    gone = changed(card(), Unpriced(Why.NOT_PER_TOKEN))
-    assert {Rule.WITHDRAWN} == rules(verdict(gone))
+    """cortecs changed its envelope, and 98 models had no price."""
+    withdrawn = changed(card(), Unpriced(Why.NOT_PER_TOKEN))
+    assert {Rule.WITHDRAWN} == rules(verdict(withdrawn))
 
 
 @pytest.mark.parametrize("left", [card("1", None), card(None, "4")])
@@ -134,8 +134,8 @@ def test_a_card_that_loses_its_input_or_output_waits(left: RateCard) -> None:
     assert Rule.METER_GONE in rules(verdict(changed(card(), left)))
 
 
-def test_a_cache_price_may_go() -> None:
-    """Who has no cache price pays the input's, which is not less."""
+def test_a_cache_price_may_be_removed() -> None:
+    """Without a cache price the input price applies, which is not lower."""
     assert Verdict() == verdict(changed(card(cache_read="0.1"), card()))
 
 
@@ -149,32 +149,32 @@ def test_a_change_of_unit_waits_for_a_person(factor: str) -> None:
 
 
 def test_a_sentinel_cache_price_is_out_of_bounds() -> None:
-    """streamlake listed cache reads at 999.9 for eight days; the gate there watched two fields."""
-    spoilt = changed(card(cache_read="0.15"), card(cache_read="999.9"))
-    assert {Rule.OUT_OF_BOUNDS, Rule.RELATION, Rule.BAND} == rules(verdict(spoilt))
+    """streamlake listed cache reads at 999.9 for eight days; its gate checked only two fields."""
+    sentinel = changed(card(cache_read="0.15"), card(cache_read="999.9"))
+    assert {Rule.OUT_OF_BOUNDS, Rule.RELATION, Rule.BAND} == rules(verdict(sentinel))
 
 
-def test_swapped_columns_wait_even_when_they_mend_a_relation() -> None:
-    """A swap that leaves output over input breaks no relation and no band."""
+def test_swapped_columns_wait_even_when_they_repair_a_relation() -> None:
+    """A swap after which output costs more than input breaks no relation and no band."""
     swapped = changed(card("2", "1"), card("1", "2"))
     assert {Rule.SWAPPED} == rules(verdict(swapped))
 
 
-def test_a_relation_that_was_broken_before_is_no_news() -> None:
-    """0.26 % of live models sell output under input."""
+def test_a_relation_that_was_already_broken_does_not_hold() -> None:
+    """In 0.26 % of live models output costs less than input."""
     assert Verdict() == verdict(changed(card("2", "1"), card("2.2", "1.1")))
     assert {Rule.RELATION} == rules(verdict(changed(card("1", "1.5"), card("1", "0.9"))))
 
 
-def test_a_relation_that_the_peers_break_too_is_no_news() -> None:
-    """Image models sell output at far over 30 times their input."""
+def test_a_relation_that_the_peers_break_too_does_not_hold() -> None:
+    """The output of image models costs far more than 30 times their input."""
     image = card("1", "60")
     assert {Rule.RELATION} == rules(verdict(added(image)))
     assert Verdict() == verdict(added(image), peers={"m": quotes(("1", "61"), ("1", "62"))})
 
 
 def test_another_currency_waits() -> None:
-    """Yuan read as dollars are 7.2 times too dear, inside every bound."""
+    """Yuan read as dollars are 7.2 times too high, which is inside all bounds."""
     yuan = changed(card(), card("7.2", "28.8", currency="CNY"))
     assert Rule.CURRENCY in rules(verdict(yuan))
     assert Rule.CURRENCY in rules(verdict(added(card(currency="CNY")), currency="USD"))
@@ -182,11 +182,11 @@ def test_another_currency_waits() -> None:
     assert Verdict() == verdict(added(card(currency="CNY")), currency="CNY")
 
 
-def test_a_dear_yuan_price_is_inside_the_wider_bounds_of_yuan() -> None:
-    """Bounds are told in dollars; a yuan buys about a seventh of one."""
-    dear = {"m": quotes(("150", "600"))}
-    assert Verdict() == verdict(added(card("1080", "4320", currency="CNY")), peers=dear)
-    assert Rule.OUT_OF_BOUNDS in rules(verdict(added(card("1080", "4320")), peers=dear))
+def test_bounds_are_scaled_to_the_currency() -> None:
+    """Bounds are in dollars; a yuan is about a seventh of a dollar."""
+    known = {"m": quotes(("150", "600"))}
+    assert Verdict() == verdict(added(card("1080", "4320", currency="CNY")), peers=known)
+    assert Rule.OUT_OF_BOUNDS in rules(verdict(added(card("1080", "4320")), peers=known))
 
 
 def test_a_catalog_that_differs_from_the_page_waits() -> None:
@@ -199,15 +199,15 @@ def test_a_catalog_that_differs_from_the_page_waits() -> None:
 # Conditions.
 
 
-def test_a_conditional_rate_is_judged_against_itself() -> None:
-    """A batch rate that moved by a unit is held though the base rates stand."""
+def test_a_conditional_rate_is_compared_with_its_old_value() -> None:
+    """A batch rate that moved by a unit is held although the base rates did not move."""
     old, new = card(batch={"input": "0.5"}), card(batch={"input": "500"})
     assert {Rule.UNIT, Rule.BAND, Rule.OUT_OF_BOUNDS} & rules(verdict(changed(old, new)))
     assert Verdict() == verdict(changed(old, card(batch={"input": "0.6"})))
 
 
-def test_a_new_condition_is_judged_against_the_base() -> None:
-    """Tiers of 12 times their base are known, and none of more than that."""
+def test_the_rate_of_a_new_condition_is_compared_with_the_base_rate() -> None:
+    """Tiers of up to 12 times their base are known, and none above that."""
     assert Verdict() == verdict(changed(card(), card(batch={"input": "0.5", "output": "2"})))
     assert {Rule.TIER} == rules(
         verdict(changed(card("3", "4"), card("3", "4", batch={"output": "61"})))
@@ -227,34 +227,34 @@ def test_a_new_condition_is_judged_against_the_base() -> None:
     ],
 )
 def test_the_band_of_input_and_output(old: str, new: str, *, holds: bool) -> None:
-    """The edge itself is inside."""
+    """A move of exactly the threshold passes."""
     found = verdict(changed(card(old, "10"), card(new, "10")))
     assert holds == (Rule.BAND in rules(found))
     assert holds == found.is_soft
 
 
 def test_cache_prices_have_a_wider_band() -> None:
-    """Cache hits of DeepSeek-V4 fell 40 to 56 times; 10 % of genuine moves are 5 or more."""
+    """Cache reads of DeepSeek-V4 fell 40 to 56 times; 10 % of genuine moves are 5 or more."""
     assert Verdict() == verdict(changed(card(cache_read="0.6"), card(cache_read="0.051")))
     assert {Rule.BAND} == rules(verdict(changed(card(cache_read="0.6"), card(cache_read="0.04"))))
 
 
-def test_a_meter_that_begins_to_cost_waits() -> None:
-    """The other half of the cache price that flipped."""
+def test_a_meter_that_was_free_and_gets_a_price_waits() -> None:
+    """This is the other direction of the cache price that changed between 0 and 0.10."""
     found = verdict(changed(card(cache_read="0"), card(cache_read="0.1")))
     assert {Rule.FROM_ZERO} == rules(found)
     assert found.is_soft
 
 
 def test_a_free_model_that_gets_a_price_is_judged_as_a_new_one() -> None:
-    """Zero said nothing of the price to come: bounds, relations and peers do."""
+    """The old price of zero is no baseline, so bounds, relations and peers decide."""
     priced = changed(card("0", "0"), card())
     assert Verdict() == verdict(priced, peers={"m": quotes(("1.1", "4.4"))})
     assert {Rule.PEERS} == rules(verdict(priced, peers={"m": quotes(("10", "40"))}))
 
 
-def test_a_ratchet_of_steps_inside_the_band_is_caught_by_the_anchor() -> None:
-    """+2.5x every two days is +15.6x in a week, and no single step is far."""
+def test_small_steps_that_leave_the_band_of_the_anchor_wait() -> None:
+    """+2.5x every two days is +15.6x in a week, although no single step is large."""
     steps = [card(amount, "40") for amount in ("1", "2.5", "6.25")]
     anchors = Anchors(days_7={"m": steps[0]}, days_30={"m": steps[0]})
     assert Verdict() == verdict(changed(steps[0], steps[1]), anchors=anchors)
@@ -263,13 +263,13 @@ def test_a_ratchet_of_steps_inside_the_band_is_caught_by_the_anchor() -> None:
     assert [Rule.ANCHOR_30_DAYS] == [flag.rule for flag in found.flags]
 
 
-def test_the_way_back_to_an_anchor_is_free() -> None:
-    """The end of a promotion is not a ratchet."""
+def test_a_move_back_towards_the_anchor_passes() -> None:
+    """The end of a promotion is not a drift in small steps."""
     anchors = Anchors(days_7={"m": card("20", "80")})
     assert Verdict() == verdict(changed(card("1", "4"), card("2", "8")), anchors=anchors)
 
 
-def test_a_month_s_drift_is_told_and_not_held() -> None:
+def test_a_drift_over_a_month_is_flagged_and_not_held() -> None:
     """2.0 % of genuine moves do this."""
     anchors = Anchors(days_30={"m": card("0.3", "4")})
     found = verdict(changed(card("1", "4"), card("1.3", "4")), anchors=anchors)
@@ -281,22 +281,22 @@ def test_a_month_s_drift_is_told_and_not_held() -> None:
 
 
 def test_a_new_model_far_from_its_peers_waits() -> None:
-    """15 of 19 unit errors came in with a new model."""
+    """15 of 19 unit errors came with a new model."""
     known = {"m": quotes(("0.6", "2.2"), ("0.5", "2"), ("0.7", "2.4"))}
     assert Verdict() == verdict(added(card("0.55", "2.2")), peers=known)
     assert {Rule.PEERS} == rules(verdict(added(card("4.3", "16")), peers=known))
 
 
-def test_a_new_model_without_peers_passes_inside_what_is_usual() -> None:
-    """Gemini 2.0 Flash came in at $150, inside the bounds, on a day nobody else sold it."""
+def test_a_new_model_without_peers_passes_inside_the_usual_range() -> None:
+    """Gemini 2.0 Flash was first listed at $150, inside the bounds, on a day without peers."""
     assert Verdict() == verdict(added(card("25", "125")))
     assert {Rule.EXTREME} == rules(verdict(added(card("150", "600"))))
     assert {Rule.NO_PEERS} == rules(verdict(added(card()), trusted=False))
     assert Verdict() == verdict(added(card()), trusted=False, first_reading=True)
 
 
-def test_a_new_model_with_half_a_price_waits_when_peers_name_the_other_half() -> None:
-    """An embedding has no output; a chat model has."""
+def test_a_new_model_without_an_output_waits_when_its_peers_have_one() -> None:
+    """An embedding has no output, and a chat model has one. An output without an input waits."""
     assert Verdict() == verdict(added(card("0.1", None)))
     chat = {"m": quotes(("0.1", "0.4"))}
     assert {Rule.HALF_A_PRICE} == rules(verdict(added(card("0.1", None)), peers=chat))
@@ -304,7 +304,7 @@ def test_a_new_model_with_half_a_price_waits_when_peers_name_the_other_half() ->
 
 
 def test_a_first_reading_off_its_peers_waits_as_a_whole() -> None:
-    """novita's prices came in a hundred times too low, with every model new."""
+    """The first prices of novita were a hundred times too low, and every model was new."""
     cheap = [added(card("0.01", "0.04"), f"m{n}") for n in range(4)]
     unknown = added(card("0.02", "0.05"), "only here")
     known = {f"m{n}": quotes(("1", "4"), ("1", "4")) for n in range(4)}
@@ -312,12 +312,12 @@ def test_a_first_reading_off_its_peers_waits_as_a_whole() -> None:
     assert all(Rule.NEIGHBOURS in rules(each) for each in found.values())
 
 
-def test_a_first_reading_beside_its_peers_is_not_buried() -> None:
-    """Six times its peers is dear and may be so; over ten times, one model is held and no other."""
-    fair = [added(card(), f"m{n}") for n in range(9)]
+def test_a_first_reading_near_its_peers_holds_only_the_far_models() -> None:
+    """A price of six times the peers passes, and one of over ten times holds only its model."""
+    near = [added(card(), f"m{n}") for n in range(9)]
     known = {f"m{n}": quotes(("1", "4"), ("1", "4")) for n in range(11)}
     first = context(first_reading=True, peers=known)
-    found = judge([*fair, added(card("6", "24"), "m9"), added(card("11", "44"), "m10")], first)
+    found = judge([*near, added(card("6", "24"), "m9"), added(card("11", "44"), "m10")], first)
     assert ["m10"] == [model for model, each in found.items() if each.holds]
 
 
@@ -343,57 +343,57 @@ def fleet(factor: float, count: int, model: str = "m") -> list[Change]:
 
 @pytest.mark.parametrize("factor", [0.5, 2, 4])
 @pytest.mark.parametrize(("count", "priced"), [(2, 3), (5, 200), (12, 30)])
-def test_a_slip_to_another_column_waits(factor: float, count: int, priced: int) -> None:
+def test_a_reading_of_another_price_column_waits(factor: float, count: int, priced: int) -> None:
     """A scraper read OpenAI's batch column, then its priority column, on 2026-07-29."""
     found = judge(fleet(factor, count), context(priced=priced))
     assert all(Rule.MASS in rules(each) for each in found.values())
 
 
-def test_many_far_moves_wait_though_their_factors_differ() -> None:
-    """Mass and far is nearly always an error: one genuine case in three years."""
-    apart = [fleet(1.8 + n / 10, 1, f"m{n}-")[0] for n in range(1, 7)]
-    assert all(Rule.MASS in rules(each) for each in judge(apart, context(priced=10)).values())
-    assert not any(each.holds for each in judge(apart, context(priced=20)).values())
+def test_many_far_moves_wait_although_their_factors_differ() -> None:
+    """Many far moves are nearly always an error: one genuine case in three years."""
+    far = [fleet(1.8 + n / 10, 1, f"m{n}-")[0] for n in range(1, 7)]
+    assert all(Rule.MASS in rules(each) for each in judge(far, context(priced=10)).values())
+    assert not any(each.holds for each in judge(far, context(priced=20)).values())
 
 
-def test_many_small_moves_are_an_exchange_rate() -> None:
-    """cortecs converts from euros: most of its catalog moves by little, often."""
+def test_many_small_moves_pass() -> None:
+    """cortecs converts from euros, so most of its catalog often moves by a little."""
     found = judge(fleet(1.1, 40), context(priced=40))
     assert not any(each.holds for each in found.values())
 
 
 def test_one_model_of_many_may_double() -> None:
-    """A single model at twice its price cannot be told from a real change."""
+    """A single model at twice its price cannot be entry from a real change."""
     assert not judge(fleet(2, 1), context(priced=3))["m1"].holds
 
 
-def test_good_prices_in_bad_company_wait() -> None:
-    """LiteLLM took in 82 models of novita 8,000 times too high in one commit."""
+def test_correct_prices_wait_when_many_others_have_a_wrong_unit() -> None:
+    """LiteLLM added 82 models of novita 8,000 times too high in one commit."""
     bad = [added(card("2000", "8000"), f"bad{n}") for n in range(3)]
     good = [added(card(), f"good{n}") for n in range(5)]
     found = judge([*bad, *good], context())
     assert {Rule.NEIGHBOURS} == rules(found["good0"])
 
 
-def test_fair_prices_among_doubtful_ones_wait() -> None:
-    """llmgateway's rows were mixed up on 2026-04-18: some moved far, and others just as wrongly."""
+def test_correct_prices_wait_when_many_others_are_doubtful() -> None:
+    """llmgateway's rows were mixed up on 2026-04-18: some moved far, others little but wrongly."""
     doubtful = [fleet(4.1 + n / 10, 1, f"far{n}-")[0] for n in range(5)]
-    fair = fleet(1.2, 7, "near")
-    assert {Rule.NEIGHBOURS} == rules(judge([*doubtful, *fair], context())["near1"])
-    assert not judge([*doubtful, *fair, *fleet(1.3, 3, "more")], context())["near1"].holds
+    near = fleet(1.2, 7, "near")
+    assert {Rule.NEIGHBOURS} == rules(judge([*doubtful, *near], context())["near1"])
+    assert not judge([*doubtful, *near, *fleet(1.3, 3, "more")], context())["near1"].holds
 
 
 def test_one_bad_model_holds_no_other() -> None:
-    """Decided per model: all-or-nothing gates froze for weeks."""
+    """The gate decides per model: gates that hold all or nothing were blocked for weeks."""
     good = [changed(card(), card("1.1", "4.4"), f"good{n}") for n in range(5)]
     found = judge([added(card("2000", "8000"), "bad"), *good], context())
     assert ["bad"] == [model for model, each in found.items() if each.holds]
 
 
-@pytest.mark.parametrize(("gone", "holds"), [(4, False), (5, True)])
-def test_half_a_catalog_does_not_vanish(gone: int, *, holds: bool) -> None:
+@pytest.mark.parametrize(("vanished", "holds"), [(4, False), (5, True)])
+def test_a_large_part_of_a_catalog_that_vanishes_waits(vanished: int, *, holds: bool) -> None:
     """219 recorded commits lost 30 % or more of a provider, most of them for days."""
-    changes = [Change(f"m{n}", Kind.VANISHED, card(), None) for n in range(gone)]
+    changes = [Change(f"m{n}", Kind.VANISHED, card(), None) for n in range(vanished)]
     found = judge(changes, context(listed=12))
     assert {holds} == {each.holds for each in found.values()}
 
@@ -402,28 +402,28 @@ def test_half_a_catalog_does_not_vanish(gone: int, *, holds: bool) -> None:
 
 
 def announced(**other: Any) -> Announced:
-    told = {"model": "m", "meter": Meter.INPUT, "old": Rate(10**9), "new": Rate(10**10)}
-    return Announced(**{**told, "not_before": AT, **other})
+    defaults = {"model": "m", "meter": Meter.INPUT, "old": Rate(10**9), "new": Rate(10**10)}
+    return Announced(**{**defaults, "not_before": AT, **other})
 
 
-def test_an_announced_move_passes_to_the_digit() -> None:
+def test_an_announced_move_passes_when_it_matches_exactly() -> None:
     """An approval is pinned to the exact old and new values."""
     move = changed(card("1", "40"), card("10", "40"))
-    told = announced()
-    assert Verdict(used=(told,)) == verdict(move, announced=(told,))
+    entry = announced()
+    assert Verdict(used=(entry,)) == verdict(move, announced=(entry,))
     for near in ({"new": Rate(10**10 + 1)}, {"old": Rate(1)}, {"model": "n"}):
         assert {Rule.BAND} == rules(verdict(move, announced=(announced(**near),)))
 
 
-def test_an_announced_move_waits_for_its_day() -> None:
-    """Not before means not before."""
+def test_an_announced_move_waits_before_its_date() -> None:
+    """The announcement does not apply before `not_before`."""
     early = announced(not_before=AT + timedelta(seconds=1))
     move = changed(card("1", "40"), card("10", "40"))
     assert {Rule.BAND} == rules(verdict(move, announced=(early,)))
 
 
 def test_an_announcement_covers_only_its_meter() -> None:
-    """What else moved is judged."""
+    """Moves of other meters are judged."""
     move = changed(card("1", "40"), card("10", "400"))
     found = verdict(move, announced=(announced(),))
     assert [(Rule.BAND, Meter.OUTPUT)] == [(r.rule, r.meter) for r in found.reasons]
@@ -432,14 +432,14 @@ def test_an_announcement_covers_only_its_meter() -> None:
 # Peers.
 
 
-def test_a_poisoned_peer_is_not_believed() -> None:
-    """LiteLLM's wandb rows: 135,000 dollars per million input tokens."""
+def test_a_peer_out_of_bounds_or_in_another_currency_is_ignored() -> None:
+    """LiteLLM listed wandb rows at 135,000 dollars per million input tokens."""
     assert {} == quotes(("135000", "400000"))
     assert {} == peers([Quote("acme", "a catalog", card(currency="CNY"))])
 
 
 def test_a_lineage_counts_once() -> None:
-    """Catalogs copy each other: three copies of one price are one price."""
+    """Catalogs copy each other, so three copies of one price count as one price."""
     copies = [Quote("acme", f"catalog {n}", card("9", "36")) for n in range(3)]
     others = [Quote("b", "b", card("1", "4")), Quote("c", "c", card("2", "8"))]
     spread = peers(copies + others)[Meter.INPUT]
@@ -452,7 +452,7 @@ def test_a_lineage_counts_once() -> None:
 
 
 def test_peers_approve_nothing_by_themselves() -> None:
-    """A hard rule holds whatever the peers say."""
+    """A hard rule holds even when the peers have the same price."""
     found = verdict(changed(card(), card("100", "400")), peers={"m": quotes(("100", "400"))})
     assert Rule.UNIT in rules(found)
 
@@ -469,8 +469,8 @@ def released(change: Change = FAR, reasons: tuple[Reason, ...] = BAND, **known: 
     return may_release(Waiting(change, reasons, AT), now, **known)
 
 
-def test_a_soft_hold_that_stood_a_day_beside_its_peers_releases_itself() -> None:
-    """All three are needed: the day, the peers, and being alone."""
+def test_a_soft_hold_near_its_peers_releases_itself_after_a_day() -> None:
+    """It needs all three: a day, near peers, and few other held models."""
     assert released()
     assert not released(hours=23.99)
     assert not released(peers={})
@@ -480,46 +480,46 @@ def test_a_soft_hold_that_stood_a_day_beside_its_peers_releases_itself() -> None
 
 
 def test_a_hard_hold_never_releases_itself() -> None:
-    """Time lifts no hard rule."""
+    """A hard rule is never released by time."""
     hard = [rule for rule, known in RULES.items() if known.hard]
     assert hard
     assert not any(released(reasons=(*BAND, Reason(rule))) for rule in hard)
 
 
 def test_a_moderate_move_towards_the_peers_releases_itself_within_five_times() -> None:
-    """0.04 to 0.13 with peers at 0.5 is a price that was too low."""
+    """A move from 0.04 to 0.13 with peers at 0.5 corrects a price that was too low."""
     towards = changed(card("0.04", "0.12"), card("0.18", "0.5"))
     away = changed(card("0.18", "0.5"), card("0.04", "0.12"))
-    dear = quotes(("0.6", "0.7"))
-    assert released(towards, peers=dear)
-    assert not released(away, peers=dear)
+    near = quotes(("0.6", "0.7"))
+    assert released(towards, peers=near)
+    assert not released(away, peers=near)
 
 
-def test_a_move_as_far_as_a_currency_needs_more_and_nearer_peers() -> None:
-    """x7.2 that lands near one peer is still more likely yuan."""
+def test_a_move_by_the_factor_of_a_currency_needs_more_and_nearer_peers() -> None:
+    """A move of x7.2 to near one peer is still more likely a price in yuan."""
     yuan = changed(card("1", "4"), card("7.2", "28.8"))
     assert not released(yuan, peers=quotes(("6", "24")))
     assert not released(yuan, peers=quotes(("4.5", "18"), ("4.5", "18"), ("4.5", "18")))
     assert released(yuan, peers=quotes(("7", "28"), ("7", "28"), ("7", "28")))
 
 
-# Notices.
+# Reporting.
 
 
-def test_a_drift_under_half_a_percent_is_not_told() -> None:
-    """42 % of five-minute changes are an exchange rate or continuous undercutting."""
+def test_a_drift_under_half_a_percent_is_not_reported() -> None:
+    """42 % of five-minute changes are an exchange rate, or providers that undercut each other."""
     assert not worth_reporting(card("1", "4"), card("1.0049", "4"))
     assert worth_reporting(card("1", "4"), card("1.005", "4"))
 
 
-def test_what_appears_or_goes_is_told() -> None:
-    """A new meter, a lost one, a lost price."""
+def test_added_and_removed_prices_are_reported() -> None:
+    """A new meter, a removed meter and a removed price are all reported."""
     assert worth_reporting(card(), card(cache_read="0.1"))
     assert worth_reporting(card(cache_read="0.1"), card())
     assert worth_reporting(card(), None)
 
 
-# Laws.
+# Properties.
 
 amounts = st.integers(0, 10**13).map(Rate)
 cards = st.builds(
@@ -546,7 +546,7 @@ batches = st.dictionaries(
 
 
 @given(batches, st.randoms())
-def test_the_order_of_changes_is_nothing_to_the_gate(changes: list[Change], random: Random) -> None:
+def test_the_order_of_changes_does_not_matter(changes: list[Change], random: Random) -> None:
     """The same reading in another order gets the same verdicts."""
     shuffled = list(changes)
     random.shuffle(shuffled)
@@ -555,35 +555,35 @@ def test_the_order_of_changes_is_nothing_to_the_gate(changes: list[Change], rand
 
 @given(batches)
 def test_every_change_gets_a_verdict(changes: list[Change]) -> None:
-    """No card of any rates makes the gate fail, and none goes unjudged."""
+    """No card makes the gate fail, and every card is judged."""
     assert {change.model for change in changes} == set(judge(changes, context()))
 
 
 @given(cards)
-def test_nothing_moves_nothing_waits(same: RateCard) -> None:
-    """A model that returns at its old price is not held."""
+def test_a_returned_model_at_its_old_price_is_not_held(same: RateCard) -> None:
+    """A change without a move is held only for its currency."""
     found = verdict(Change("m", Kind.RETURNED, same, same), currency=same.currency)
     assert rules(found) <= {Rule.CURRENCY}
     assert found.holds == (same.currency == "XAU")
 
 
 @given(cards, cards)
-def test_the_peers_of_others_are_nothing_to_a_model(old: RateCard, new: RateCard) -> None:
-    """A held model depends on its own peers only."""
+def test_the_peers_of_other_models_do_not_matter(old: RateCard, new: RateCard) -> None:
+    """The verdict on a model depends only on the peers of that model."""
     alone = verdict(changed(old, new))
     assert alone == verdict(changed(old, new), peers={"another": quotes(("1", "4"))})
 
 
 @given(st.integers(2, 10**6), st.integers(10**7, 10**11))
-def test_no_zero_and_no_thousandfold_price_ever_passes(spoil: int, rate: int) -> None:
-    """Whatever the card, a rate at zero or a thousand times over is held."""
-    old = RateCard({Meter.INPUT: Rate(rate), Meter.OUTPUT: Rate(rate + spoil)})
+def test_no_zero_and_no_thousandfold_price_ever_passes(more: int, rate: int) -> None:
+    """For any card, a rate of zero or of a thousand times the old one is held."""
+    old = RateCard({Meter.INPUT: Rate(rate), Meter.OUTPUT: Rate(rate + more)})
     for meter in (Meter.INPUT, Meter.OUTPUT):
         for wrong in (Rate(0), Rate(old.rates[meter] * 1000)):
             assert verdict(changed(old, RateCard({**old.rates, meter: wrong}))).holds
 
 
-def test_every_rule_says_why_and_who_taught_it() -> None:
-    """The table is complete: docs and the command line print it."""
+def test_every_rule_has_a_description() -> None:
+    """The documentation and the command line show the table, so it must be complete."""
     assert set(Rule) == set(RULES)
-    assert all(known.why and known.taught_by for known in RULES.values())
+    assert all(known.why and known.observed for known in RULES.values())

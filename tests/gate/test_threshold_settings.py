@@ -1,4 +1,4 @@
-"""Thresholds that a person writes."""
+"""Thresholds in a settings file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.rates import Meter, Per, Rate
 
 
-def test_nothing_written_is_the_calibrated_default() -> None:
-    """An empty table changes nothing."""
+def test_an_empty_table_gives_the_calibrated_defaults() -> None:
+    """Without any setting, every threshold has its default."""
     assert Thresholds() == thresholds_from({})
 
 
-def test_each_kind_is_read_as_its_own() -> None:
+def test_each_kind_of_threshold_is_read() -> None:
     """Factors, shares, counts, powers and spans."""
     found = thresholds_from(
         {
@@ -35,15 +35,15 @@ def test_each_kind_is_read_as_its_own() -> None:
     assert 5.5 == found.band_down
 
 
-def test_a_provider_s_own_come_on_top_of_the_general_ones() -> None:
-    """What it does not name it inherits."""
+def test_a_provider_s_thresholds_replace_the_general_ones() -> None:
+    """Thresholds that the provider does not set are inherited."""
     general = thresholds_from({"band_up": 3, "band_down": 4})
     found = thresholds_from({"band_up": 2}, general)
     assert (2, 4) == (found.band_up, found.band_down)
 
 
-def test_tables_replace_what_they_name() -> None:
-    """One meter's bounds leave the others as they were; amounts are per million, as everywhere."""
+def test_a_table_replaces_only_the_entries_it_names() -> None:
+    """The bounds of one meter do not change the others. Amounts are per million units."""
     found = thresholds_from(
         {
             "bounds": {"input": ["0.001", 500]},
@@ -91,14 +91,14 @@ def test_tables_replace_what_they_name() -> None:
         ("units_per_dollar", {"CNY": 7.2}, "not a whole number"),
     ],
 )
-def test_what_is_no_threshold_is_refused_by_name(name: str, value: object, why: str) -> None:
-    """Misspelt, of another kind, or so large that the gate would be off."""
+def test_an_invalid_threshold_is_refused_with_its_name(name: str, value: object, why: str) -> None:
+    """It is misspelt, of the wrong kind, or so large that the rule would be switched off."""
     with pytest.raises(ValueError, match=rf"^{name}: .*{why}"):
         thresholds_from({name: value})
 
 
 def test_every_threshold_can_be_written() -> None:
-    """A new one that cannot be is found out here: zero is of no kind of threshold."""
+    """Zero and None are invalid for every kind; the error shows that the threshold is known."""
     for field in fields(Thresholds):
         with pytest.raises(ValueError, match=field.name):
             thresholds_from({field.name: 0})

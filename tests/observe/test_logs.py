@@ -1,4 +1,4 @@
-"""Logs: one line for each thing that happened, that people and machines can read."""
+"""Logs: one line for each event, readable for people and machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pricing_sync.observe.logs import LogListener, configure
 
 from built import catalogue
 from fault_server import FaultServer, response
-from scheduled import by_the_schedule, two_providers
+from scheduled import run_schedule_once, two_providers
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
@@ -30,8 +30,8 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
 @pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    """Loggers as they were before the test."""
+def restore_loggers() -> Iterator[None]:
+    """Restores the loggers after the test."""
     loggers = [logging.getLogger(name) for name in ("pricing_sync", "uvicorn")]
     before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
     yield
@@ -41,13 +41,13 @@ def untouched() -> Iterator[None]:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, logger="pricing_sync")
     return caplog
 
 
-def reading(**different: Any) -> Reading:
-    usual: dict[str, Any] = {
+def reading(**values: Any) -> Reading:
+    defaults: dict[str, Any] = {
         "id": "reading-1",
         "run_id": "run-1",
         "provider": "openrouter",
@@ -56,19 +56,19 @@ def reading(**different: Any) -> Reading:
         "finished_at": DAY + timedelta(seconds=1.25),
         "status": Status.READ,
     }
-    return Reading(**(usual | different))
+    return Reading(**(defaults | values))
 
 
 def fields(record: logging.LogRecord, *names: str) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names}
 
 
-def of_action(told: pytest.LogCaptureFixture, action: str) -> list[logging.LogRecord]:
-    return [record for record in told.records if getattr(record, "action", None) == action]
+def with_action(log: pytest.LogCaptureFixture, action: str) -> list[logging.LogRecord]:
+    return [record for record in log.records if getattr(record, "action", None) == action]
 
 
-def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
-    """For people what moved, for machines everything."""
+def test_a_reading_is_a_line_of_counts(log: pytest.LogCaptureFixture) -> None:
+    """The message has the counts that matter to people; the fields have all counts."""
     LogListener().on_reading(
         reading(
             listings={"priced": 400, "unpriced": 7, "unreadable": 0, "nameless": 0},
@@ -76,7 +76,7 @@ def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
         ),
         None,
     )
-    (record,) = told.records
+    (record,) = log.records
     assert "INFO" == record.levelname
     assert (
         "openrouter: read in 1.2 s: 400 priced, 7 unpriced, 3 updated, 1 held"
@@ -103,13 +103,13 @@ def test_a_reading_is_a_line_of_counts(told: pytest.LogCaptureFixture) -> None:
     )
 
 
-def test_a_failed_reading_is_a_warning_with_its_error(told: pytest.LogCaptureFixture) -> None:
-    """Who, where and why, and the kind for machines."""
+def test_a_failed_reading_is_a_warning_with_its_error(log: pytest.LogCaptureFixture) -> None:
+    """The message has the provider and the error; the fields have the kind."""
     error = "openrouter: status 503: busy"
     LogListener().on_reading(
         reading(status=Status.FAILED, error_kind="transport", error=error), None
     )
-    (record,) = told.records
+    (record,) = log.records
     assert ("WARNING", "openrouter: failed in 1.2 s: status 503: busy") == (
         record.levelname,
         record.getMessage(),
@@ -117,64 +117,64 @@ def test_a_failed_reading_is_a_warning_with_its_error(told: pytest.LogCaptureFix
     assert {"status": "failed", "error_kind": "transport"} == fields(record, "status", "error_kind")
 
 
-def test_what_somebody_cancelled_is_no_warning(told: pytest.LogCaptureFixture) -> None:
-    """It was wanted."""
+def test_a_cancelled_reading_is_not_a_warning(log: pytest.LogCaptureFixture) -> None:
+    """A person or a stop has requested the cancellation."""
     LogListener().on_reading(
         reading(status=Status.FAILED, error_kind=CANCELLED, error="openrouter: reading: left off"),
         None,
     )
-    (record,) = told.records
+    (record,) = log.records
     assert ("INFO", "cancelled") == (record.levelname, record.status)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("breaks", ["\n", "\r\n", "\x0b", "\x1b[2J", "\x85", "\u2028", "\u202e"])
-def test_nothing_a_provider_says_breaks_a_line(told: pytest.LogCaptureFixture, breaks: str) -> None:
-    """Nor steers a terminal, nor turns text around."""
-    error = f"openrouter: status 403: no{breaks}2026-07-17 CRITICAL all is lost"
+@pytest.mark.parametrize("control", ["\n", "\r\n", "\x0b", "\x1b[2J", "\x85", "\u2028", "\u202e"])
+def test_no_text_of_a_provider_breaks_a_line(log: pytest.LogCaptureFixture, control: str) -> None:
+    """It cannot control a terminal or change the text direction either."""
+    error = f"openrouter: status 403: no{control}2026-07-17 CRITICAL all is lost"
     LogListener().on_reading(reading(status=Status.FAILED, error_kind="refused", error=error), None)
-    message = told.records[0].getMessage()
+    message = log.records[0].getMessage()
     assert message.isprintable()
     assert "no\\" in message
     assert message.endswith("CRITICAL all is lost")
 
 
-async def _a_run(folder: Path, *listeners: Listener) -> Run:
-    """A run of the schedule in which openrouter lists 20 models and nearai refuses."""
+async def _run_schedule(folder: Path, *listeners: Listener) -> Run:
+    """A scheduled run in which openrouter lists 20 models and nearai refuses."""
     async with (
         FaultServer(response(200, catalogue(20))) as one,
         FaultServer(response(401, b"no\nsuch\x1b[31mkey")) as other,
     ):
         servers = {"openrouter": one, "nearai": other}
         with two_providers(folder, servers, *listeners) as app:
-            await by_the_schedule(app)
+            await run_schedule_once(app)
             return app.store.runs(1)[0][0]
 
 
-def test_readings_and_their_run_are_told_as_they_end(
-    tmp_path: Path, told: pytest.LogCaptureFixture
+def test_each_reading_and_the_run_are_logged_when_they_end(
+    tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    """A line for each, then one of the run with the sum of all."""
-    ended = asyncio.run(_a_run(tmp_path))
-    readings = {record.provider: record for record in of_action(told, "reading")}  # type: ignore[attr-defined]
+    """One line for each reading, then one for the run with the totals."""
+    finished = asyncio.run(_run_schedule(tmp_path))
+    readings = {record.provider: record for record in with_action(log, "reading")}  # type: ignore[attr-defined]
     assert {"openrouter": "INFO", "nearai": "WARNING"} == {
         provider: record.levelname for provider, record in readings.items()
     }
     assert re.fullmatch(
         r"openrouter: read in \d\.\d s: 20 priced, 20 updated", readings["openrouter"].getMessage()
     )
-    (run,) = of_action(told, "run")
-    assert told.records[-1] is run
+    (run,) = with_action(log, "run")
+    assert log.records[-1] is run
     assert "INFO" == run.levelname
     assert re.fullmatch(
-        rf"run {ended.id}: partial in \d\.\d s: 1 of 2 providers read, 20 updated",
+        rf"run {finished.id}: partial in \d\.\d s: 1 of 2 providers read, 20 updated",
         run.getMessage(),
     )
     assert {
-        "run_id": ended.id,
+        "run_id": finished.id,
         "status": "partial",
         "started_by": "schedule",
         "dry_run": False,
-        "duration_seconds": ended.duration_seconds,
+        "duration_seconds": finished.duration_seconds,
         "providers": 2,
         "providers_read": 1,
         "updated": 20,
@@ -184,11 +184,11 @@ def test_readings_and_their_run_are_told_as_they_end(
         *("run_id", "status", "started_by", "dry_run", "duration_seconds"),
         *("providers", "providers_read", "updated", "held"),
     )
-    assert all(record.getMessage().isprintable() for record in told.records)
+    assert all(record.getMessage().isprintable() for record in log.records)
 
 
-def test_what_has_no_effect_says_so(told: pytest.LogCaptureFixture) -> None:
-    """A dry run counts what would be."""
+def test_a_dry_run_is_marked_in_the_log(log: pytest.LogCaptureFixture) -> None:
+    """Its counts are what it would change."""
     read = reading(listings={"priced": 2}, changes={"added": 2}, dry_run=True)
     LogListener().on_reading(read, None)
     run = Run("run-1", "api", DAY, NEXT, Outcome.SUCCESS, True, ("openrouter",))
@@ -196,23 +196,23 @@ def test_what_has_no_effect_says_so(told: pytest.LogCaptureFixture) -> None:
     assert [
         "openrouter: read in 1.2 s: 2 priced, 2 updated (dry run)",
         "run run-1: success in 86400.0 s: 1 of 1 providers read, 2 updated (dry run)",
-    ] == told.messages
+    ] == log.messages
 
 
-def test_a_run_without_an_answer_is_still_one_line(told: pytest.LogCaptureFixture) -> None:
-    """All of it cancelled before it began."""
+def test_a_run_without_readings_is_still_one_line(log: pytest.LogCaptureFixture) -> None:
+    """For example when all of it was cancelled before it began."""
     run = Run("run-1", "api", DAY, NEXT, Outcome.FAILED, False, ("openrouter", "nearai"))
     LogListener().on_run(run, [])
-    assert ["run run-1: failed in 86400.0 s: 0 of 2 providers read, 0 updated"] == told.messages
+    assert ["run run-1: failed in 86400.0 s: 0 of 2 providers read, 0 updated"] == log.messages
 
 
 @pytest.mark.parametrize("error", [StoreError("database: gone"), StoreBusy("database: busy")])
-def test_a_database_that_is_away_needs_no_traceback(
-    told: pytest.LogCaptureFixture, error: StoreError
+def test_a_database_error_is_logged_without_traceback(
+    log: pytest.LogCaptureFixture, error: StoreError
 ) -> None:
-    """Its message says everything, and it may come every minute."""
+    """Its message is sufficient, and it may come every minute."""
     LogListener().on_error("tick", error)
-    (record,) = told.records
+    (record,) = log.records
     assert ("ERROR", f"tick: {error}", None) == (
         record.levelname,
         record.getMessage(),
@@ -227,12 +227,10 @@ class Faulty(Listener):
         raise ZeroDivisionError("a\nbug")
 
 
-def test_what_breaks_is_told_with_its_traceback(
-    tmp_path: Path, told: pytest.LogCaptureFixture
-) -> None:
-    """Here another listener, which spoils neither the run nor its line."""
-    asyncio.run(_a_run(tmp_path, Faulty()))
-    (record,) = of_action(told, "broke")
+def test_a_bug_is_logged_with_its_traceback(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """The bug is in another listener. The run and its line are not affected."""
+    asyncio.run(_run_schedule(tmp_path, Faulty()))
+    (record,) = with_action(log, "broke")
     assert ("ERROR", "Faulty: ZeroDivisionError: a\\nbug") == (
         record.levelname,
         record.getMessage(),
@@ -240,18 +238,18 @@ def test_what_breaks_is_told_with_its_traceback(
     assert {"where": "Faulty", "error_kind": "ZeroDivisionError"} == fields(
         record, "where", "error_kind"
     )
-    assert "in on_run" in told.text
-    assert 1 == len(of_action(told, "run"))
+    assert "in on_run" in log.text
+    assert 1 == len(with_action(log, "run"))
 
 
-def test_a_guest_configures_no_logging() -> None:
-    """The host decides what is told, how, and where."""
+def test_an_embedded_service_configures_no_logging() -> None:
+    """The host decides what is logged, how, and where."""
     LogListener().on_error("tick", StoreError("gone"))
     logger = logging.getLogger("pricing_sync")
     assert ([], logging.NOTSET, True) == (logger.handlers, logger.level, logger.propagate)
 
 
-# Standing alone.
+# Without a host.
 
 
 def raised(error: Exception) -> Exception:
@@ -267,7 +265,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_text_is_a_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
-    """To the millisecond, and always as wide."""
+    """The time has milliseconds and a fixed width."""
     configure("text", "info")
     LogListener().on_error("tick", StoreError("database: gone"))
     (line,) = lines(capsys)
@@ -275,7 +273,7 @@ def test_text_is_a_line_with_the_time_in_utc(capsys: pytest.CaptureFixture[str])
 
 
 def test_json_is_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """With every field, and without what only a terminal wants."""
+    """It has every field, and not the attributes that only a terminal needs."""
     configure("json", "info")
     LogListener().on_reading(reading(listings={"priced": 1}), None)
     logging.getLogger("uvicorn.error").info("Started\n%s", "é", extra={"color_message": "x"})
@@ -305,7 +303,7 @@ def test_json_is_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_has_the_traceback_as_one_string(capsys: pytest.CaptureFixture[str]) -> None:
-    """And a field that is no JSON is written as text."""
+    """A field that JSON cannot represent is written as text."""
     configure("json", "info")
     LogListener().on_error("tick", raised(ZeroDivisionError("a bug")))
     logging.getLogger("pricing_sync").info("odd", extra={"folder": Path("x"), "level": "y"})
@@ -315,20 +313,20 @@ def test_json_has_the_traceback_as_one_string(capsys: pytest.CaptureFixture[str]
     assert ("x", "info") == (two["folder"], two["level"])
 
 
-def test_no_text_can_pose_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither in a message of somebody else's nor in a traceback."""
+def test_no_text_can_pose_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a message of another library nor a traceback."""
     configure("text", "info")
     forged = "2026-07-17T12:00:00.000Z CRITICAL pricing_sync: all is lost"
     LogListener().on_error("tick", raised(ValueError(f"bad\n{forged}\x1b[2J")))
     logging.getLogger("uvicorn.error").error("failed\n%s", forged)
-    told = lines(capsys)
-    assert 2 == sum(bool(re.match(TIME, line)) for line in told)
-    assert 2 == sum(line.startswith(f"    {forged}") for line in told)
-    assert all(line.isprintable() for line in told)
+    logged = lines(capsys)
+    assert 2 == sum(bool(re.match(TIME, line)) for line in logged)
+    assert 2 == sum(line.startswith(f"    {forged}") for line in logged)
+    assert all(line.isprintable() for line in logged)
 
 
-def test_the_level_is_that_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    """For uvicorn as for us; and configuring again tells nothing twice."""
+def test_the_configured_level_applies(capsys: pytest.CaptureFixture[str]) -> None:
+    """It applies to uvicorn too, and configuring twice does not log twice."""
     configure("text", "info")
     configure("text", "warning")
     LogListener().on_reading(reading(), None)
@@ -339,7 +337,7 @@ def test_the_level_is_that_of_the_settings(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_uvicorn_logs_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
-    """A real one, told to leave logging alone: its start, a request, its end."""
+    """A real server without its own logging configuration: start, request, end."""
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         assert "http" == scope["type"]
@@ -349,7 +347,7 @@ def test_uvicorn_logs_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> No
     async def live() -> None:
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110  nobody signals it
+        while not server.started:  # noqa: ASYNC110  no event signals it
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient() as client:
@@ -359,7 +357,7 @@ def test_uvicorn_logs_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> No
 
     configure("json", "info")
     asyncio.run(live())
-    told = [json.loads(line) for line in lines(capsys)]
-    assert {"uvicorn.error", "uvicorn.access"} == {line["logger"] for line in told}
-    (access,) = [line for line in told if line["logger"] == "uvicorn.access"]
+    logged = [json.loads(line) for line in lines(capsys)]
+    assert {"uvicorn.error", "uvicorn.access"} == {line["logger"] for line in logged}
+    (access,) = [line for line in logged if line["logger"] == "uvicorn.access"]
     assert access["message"].endswith('"GET /ready?x=%0ay HTTP/1.1" 204')

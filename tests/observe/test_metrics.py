@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus is told is what happened, whoever is asked, and when."""
+"""Metrics: the values match the facts, in every process and at any time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 from built import catalogue, openrouter, priced
 from counting import counted
 from fault_server import FaultServer, response
-from scheduled import by_the_schedule, two_providers
+from scheduled import run_schedule_once, two_providers
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -41,10 +41,10 @@ def metrics(store: Store, *providers: str) -> PricingMetrics:
     return PricingMetrics(store, providers, is_running=lambda: False)
 
 
-def values(of: PricingMetrics) -> dict[str, float]:
+def values(collector: PricingMetrics) -> dict[str, float]:
     """Every sample by its name and the values of its labels, in the order of their names:
     `pricing_models openrouter priced`."""
-    text = of.render("")[0].decode()
+    text = collector.render("")[0].decode()
     return {
         " ".join([sample.name, *sample.labels.values()]): sample.value
         for family in text_string_to_metric_families(text)
@@ -52,21 +52,24 @@ def values(of: PricingMetrics) -> dict[str, float]:
     }
 
 
-def of_the_store(of: PricingMetrics) -> list[str]:
-    """The lines that every process should tell alike, at any time."""
-    own = ("pricing_process_", "pricing_book_", "pricing_unpriced_", "pricing_data_age_")
-    lines = of.render("")[0].decode().splitlines()
-    return [line for line in lines if not line.startswith(("#", *own))]
+def store_lines(collector: PricingMetrics) -> list[str]:
+    """The lines that are the same in every process and at any time."""
+    varying = ("pricing_process_", "pricing_book_", "pricing_unpriced_", "pricing_data_age_")
+    lines = collector.render("")[0].decode().splitlines()
+    return [line for line in lines if not line.startswith(("#", *varying))]
 
 
-def part(told: dict[str, float], name: str) -> dict[str, float]:
-    return {key: value for key, value in told.items() if f"{key} ".startswith(f"{name} ")}
+def metric(samples: dict[str, float], name: str) -> dict[str, float]:
+    """The samples of one metric."""
+    return {key: value for key, value in samples.items() if f"{key} ".startswith(f"{name} ")}
 
 
-def some_days(folder: Path) -> PricingSync:
-    """An open app that has been through a run of the schedule in which nearai refused, and one by
-    hand of each provider: 20 models, one of them then a hundred times dearer, and one that nobody
-    can price."""
+def app_with_runs(folder: Path) -> PricingSync:
+    """An open app after a scheduled run, in which nearai refused, and a manual run per provider.
+
+    OpenRouter lists 20 models and one without a price. In its second answer one price has grown
+    a hundredfold.
+    """
 
     async def live() -> PricingSync:
         models = {f"maker/model-{n}": priced() for n in range(20)}
@@ -75,7 +78,7 @@ def some_days(folder: Path) -> PricingSync:
         answers = (response(200, openrouter(models)), response(200, openrouter(dearer)))
         async with FaultServer(*answers) as one, FaultServer(response(401)) as other:
             app = two_providers(folder, {"openrouter": one, "nearai": other}).open()
-            await by_the_schedule(app)
+            await run_schedule_once(app)
             await app.sync(["openrouter"])
             await app.sync(["nearai"])
             return app
@@ -83,15 +86,15 @@ def some_days(folder: Path) -> PricingSync:
     return asyncio.run(live())
 
 
-def test_what_is_counted_is_what_happened(tmp_path: Path) -> None:
-    """Runs of the schedule by their outcome; models and failures of every run."""
-    with some_days(tmp_path) as app:
-        told = values(metrics(app.store, "openrouter", "nearai"))
+def test_the_counters_match_the_runs(tmp_path: Path) -> None:
+    """Scheduled runs by outcome; models and failures of all runs."""
+    with app_with_runs(tmp_path) as app:
+        samples = values(metrics(app.store, "openrouter", "nearai"))
     assert {
         "pricing_scheduled_sync_runs_total success": 0,
         "pricing_scheduled_sync_runs_total partial": 1,
         "pricing_scheduled_sync_runs_total failed": 0,
-    } == part(told, "pricing_scheduled_sync_runs_total")
+    } == metric(samples, "pricing_scheduled_sync_runs_total")
     assert {
         "pricing_models_synced_total openrouter updated": 21,
         "pricing_models_synced_total openrouter skipped": 0,
@@ -101,103 +104,103 @@ def test_what_is_counted_is_what_happened(tmp_path: Path) -> None:
         "pricing_models_synced_total nearai skipped": 0,
         "pricing_models_synced_total nearai unchanged": 0,
         "pricing_models_synced_total nearai held": 0,
-    } == part(told, "pricing_models_synced_total")
-    assert {"pricing_reading_failures_total refused nearai": 2} == part(
-        told, "pricing_reading_failures_total"
+    } == metric(samples, "pricing_models_synced_total")
+    assert {"pricing_reading_failures_total refused nearai": 2} == metric(
+        samples, "pricing_reading_failures_total"
     )
 
 
-def test_the_histogram_is_of_the_runs_of_the_schedule(tmp_path: Path) -> None:
-    """One run: it is in every bucket from its own duration on, and the sum is its duration."""
+def test_the_histogram_counts_scheduled_runs_only(tmp_path: Path) -> None:
+    """One run: every bucket from its duration on counts it, and the sum is its duration."""
     name = "pricing_scheduled_sync_duration_seconds"
-    with some_days(tmp_path) as app:
-        told = values(metrics(app.store))
+    with app_with_runs(tmp_path) as app:
+        samples = values(metrics(app.store))
         (took,) = [
             run.duration_seconds or 0
             for run, _ in app.store.runs(10)
             if run.started_by == "schedule"
         ]
-    assert took == told[f"{name}_sum"]
-    assert (1, 1) == (told[f"{name}_count"], told[f"{name}_bucket +Inf"])
+    assert took == samples[f"{name}_sum"]
+    assert (1, 1) == (samples[f"{name}_count"], samples[f"{name}_bucket +Inf"])
     assert {0.1: took <= 0.1, 1.0: took <= 1, 900.0: True} == {
-        bound: bool(told[f"{name}_bucket {bound}"]) for bound in (0.1, 1.0, 900.0)
+        bound: bool(samples[f"{name}_bucket {bound}"]) for bound in (0.1, 1.0, 900.0)
     }
 
 
-def test_the_state_is_the_state_of_the_database(tmp_path: Path) -> None:
-    """What is there, what waits, and how a provider that fails stands."""
-    with some_days(tmp_path) as app:
-        told = values(metrics(app.store, "openrouter", "nearai"))
+def test_the_gauges_match_the_database(tmp_path: Path) -> None:
+    """Models, held changes, due times, and failures in a row."""
+    with app_with_runs(tmp_path) as app:
+        samples = values(metrics(app.store, "openrouter", "nearai"))
         (held,) = app.store.review.held()
         read_at = app.store.latest_successes()["openrouter"]
         dues = app.store.queue.due_times()
-        was = datetime.now(UTC)
+        scraped_at = datetime.now(UTC)
     assert {
         "pricing_models openrouter priced": 20,
         "pricing_models openrouter unpriced": 1,
         "pricing_models openrouter unreadable": 0,
         "pricing_models openrouter missing": 0,
-    } == part(told, "pricing_models")
-    assert {"pricing_held_changes openrouter": 1, "pricing_held_changes nearai": 0} == part(
-        told, "pricing_held_changes"
+    } == metric(samples, "pricing_models")
+    assert {"pricing_held_changes openrouter": 1, "pricing_held_changes nearai": 0} == metric(
+        samples, "pricing_held_changes"
     )
     assert {
         "pricing_oldest_held_change_timestamp_seconds openrouter": held.since.timestamp()
-    } == part(told, "pricing_oldest_held_change_timestamp_seconds")
-    assert {"pricing_last_sync_timestamp openrouter": read_at.timestamp()} == part(
-        told, "pricing_last_sync_timestamp"
+    } == metric(samples, "pricing_oldest_held_change_timestamp_seconds")
+    assert {"pricing_last_sync_timestamp openrouter": read_at.timestamp()} == metric(
+        samples, "pricing_last_sync_timestamp"
     )
-    age = told["pricing_data_age_seconds openrouter"]
-    assert 0 <= age <= (was - read_at).total_seconds()
+    age = samples["pricing_data_age_seconds openrouter"]
+    assert 0 <= age <= (scraped_at - read_at).total_seconds()
     assert {
         "pricing_reading_failures_in_a_row openrouter": 0,
         "pricing_reading_failures_in_a_row nearai": 2,
-    } == part(told, "pricing_reading_failures_in_a_row")
+    } == metric(samples, "pricing_reading_failures_in_a_row")
     assert dues["nearai"].retry_at is not None
     assert {
         "pricing_next_sync_timestamp_seconds openrouter": dues["openrouter"].due_at.timestamp(),
         "pricing_next_sync_timestamp_seconds nearai": dues["nearai"].retry_at.timestamp(),
-    } == part(told, "pricing_next_sync_timestamp_seconds")
+    } == metric(samples, "pricing_next_sync_timestamp_seconds")
 
 
-def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
-    """The same is told after the database was opened again."""
-    with some_days(tmp_path) as app:
-        before = of_the_store(metrics(app.store, "openrouter", "nearai"))
+def test_the_metrics_survive_a_restart(tmp_path: Path) -> None:
+    """The lines are the same after the database was opened again."""
+    with app_with_runs(tmp_path) as app:
+        before = store_lines(metrics(app.store, "openrouter", "nearai"))
     assert 'pricing_scheduled_sync_runs_total{status="partial"} 1.0' in before
     with two_providers(tmp_path) as again:
-        assert before == of_the_store(metrics(again.store, "openrouter", "nearai"))
+        assert before == store_lines(metrics(again.store, "openrouter", "nearai"))
 
 
 def test_processes_of_one_database_agree(tmp_path: Path) -> None:
-    """One that has read nothing tells the same as the one that has."""
-    with some_days(tmp_path) as app, two_providers(tmp_path) as other:
-        told = of_the_store(metrics(app.store, "openrouter", "nearai"))
-        assert told == of_the_store(metrics(other.store, "openrouter", "nearai"))
+    """A process that has read nothing gives the same lines as the one that has."""
+    with app_with_runs(tmp_path) as app, two_providers(tmp_path) as other:
+        lines = store_lines(metrics(app.store, "openrouter", "nearai"))
+        assert lines == store_lines(metrics(other.store, "openrouter", "nearai"))
 
 
 def test_an_empty_database_has_counters_at_zero_and_no_times(store: Store) -> None:
-    """Rates can be worked out from the first event on, and nothing looks as if it were fresh."""
-    told = values(metrics(store, "openrouter"))
-    assert {0.0} == set(part(told, "pricing_scheduled_sync_runs_total").values())
-    assert 4 == len(part(told, "pricing_models_synced_total"))
-    assert 0 == told["pricing_scheduled_sync_duration_seconds_count"]
-    assert 0 == told["pricing_held_changes openrouter"]
-    assert 0 == told["pricing_scheduler_up"]
+    """Rates can be computed from the first event on, and no data looks fresh."""
+    samples = values(metrics(store, "openrouter"))
+    assert {0.0} == set(metric(samples, "pricing_scheduled_sync_runs_total").values())
+    assert 4 == len(metric(samples, "pricing_models_synced_total"))
+    assert 0 == samples["pricing_scheduled_sync_duration_seconds_count"]
+    assert 0 == samples["pricing_held_changes openrouter"]
+    assert 0 == samples["pricing_scheduler_up"]
     for name in ("pricing_last_sync_timestamp", "pricing_data_age_seconds", "pricing_models"):
-        assert {} == part(told, name)
+        assert {} == metric(samples, name)
 
 
-def test_the_age_is_told_of_scheduled_providers_alone(tmp_path: Path) -> None:
-    """Nobody wants to be woken for a provider that is no longer read."""
-    with some_days(tmp_path) as app:
-        told = values(metrics(app.store, "nearai"))
-    assert {} == part(told, "pricing_data_age_seconds")
-    assert "pricing_last_sync_timestamp openrouter" in told
+def test_only_scheduled_providers_have_an_age(tmp_path: Path) -> None:
+    """No alert should fire for a provider that is no longer read."""
+    with app_with_runs(tmp_path) as app:
+        samples = values(metrics(app.store, "nearai"))
+    assert {} == metric(samples, "pricing_data_age_seconds")
+    assert "pricing_last_sync_timestamp openrouter" in samples
 
 
 def test_the_scheduler_is_up_while_its_lease_lasts(store: Store) -> None:
-    """A process that died, or resigned, schedules no more."""
+    """It is down after the leader has released or lost its lease."""
     now, minute = datetime.now(UTC), timedelta(minutes=1)
     store.queue.acquire_leadership("one", now, now + minute)
     assert 1 == values(metrics(store))["pricing_scheduler_up"]
@@ -207,68 +210,67 @@ def test_the_scheduler_is_up_while_its_lease_lasts(store: Store) -> None:
     assert 0 == values(metrics(store))["pricing_scheduler_up"]
 
 
-def test_a_process_tells_of_itself(store: Store) -> None:
-    """What it answers from, what it could not answer, and whether it takes readings; read anew
-    each time."""
+def test_a_process_has_its_own_metrics(store: Store) -> None:
+    """Book revision, look-ups without a price, and whether it runs readings, at each scrape."""
     running, unpriced, revisions = [True], {"unknown": 2}, [17]
-    of = PricingMetrics(
+    collector = PricingMetrics(
         store,
         [],
         is_running=lambda: running[0],
         unpriced=lambda: unpriced,
         book_revision=lambda: revisions[0] if revisions else None,
     )
-    told = values(of)
-    assert 1 == told["pricing_process_runs_readings"]
-    assert 2 == told["pricing_unpriced_lookups_total unknown"]
-    assert 17 == told["pricing_book_revision"]
+    samples = values(collector)
+    assert 1 == samples["pricing_process_runs_readings"]
+    assert 2 == samples["pricing_unpriced_lookups_total unknown"]
+    assert 17 == samples["pricing_book_revision"]
     running[0] = False
     unpriced["unknown"] = 3
     revisions.clear()
-    told = values(of)
-    assert 0 == told["pricing_process_runs_readings"]
-    assert 3 == told["pricing_unpriced_lookups_total unknown"]
-    assert "pricing_book_revision" not in told
+    samples = values(collector)
+    assert 0 == samples["pricing_process_runs_readings"]
+    assert 3 == samples["pricing_unpriced_lookups_total unknown"]
+    assert "pricing_book_revision" not in samples
 
 
 @pytest.mark.parametrize("most", range(6))
-def test_a_database_that_fails_is_no_failed_scrape(store: Store, most: int) -> None:
-    """Whichever statement it fails at: that is told, and nothing of what is in it."""
-    of = metrics(store, "openrouter")
+def test_a_database_error_does_not_fail_the_scrape(store: Store, most: int) -> None:
+    """Whichever statement fails, the scrape reports it and gives no values of the database."""
+    collector = metrics(store, "openrouter")
     with counted(store, most):
-        told = values(of)
-    assert 0 == told["pricing_store_up"]
+        samples = values(collector)
+    assert 0 == samples["pricing_store_up"]
     assert {
         "pricing_info 0.1.0",
         "pricing_process_runs_readings",
         "pricing_store_up",
-    } == told.keys()
-    assert 1 == values(of)["pricing_store_up"]
+    } == samples.keys()
+    assert 1 == values(collector)["pricing_store_up"]
 
 
-def test_a_closed_database_is_no_failed_scrape(store: Store) -> None:
-    """As while a host's app shuts down."""
+def test_a_closed_database_does_not_fail_the_scrape(store: Store) -> None:
+    """For example while a host's app shuts down."""
     store.close()
     assert 0 == values(metrics(store))["pricing_store_up"]
 
 
 @pytest.mark.parametrize("count", [1, 300])
 def test_a_scrape_takes_six_statements(tmp_path: Path, count: int) -> None:
-    """However many models there are."""
+    """The number of models does not matter."""
     with two_providers(tmp_path) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
-            told = values(metrics(app.store, "openrouter", "nearai"))
-    assert count == told["pricing_models openrouter priced"]
+            samples = values(metrics(app.store, "openrouter", "nearai"))
+    assert count == samples["pricing_models openrouter priced"]
     assert 6 == counter.statements
 
 
-def test_both_formats_tell_the_same(tmp_path: Path) -> None:
-    """The text of old, and OpenMetrics for who asks for it, each as its own parser reads it."""
-    with some_days(tmp_path) as app:
-        of = metrics(app.store, "openrouter", "nearai")
-        text, plain = of.render("text/plain;version=0.0.4")
-        strict, open_metrics = of.render(OPEN_METRICS)
+def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
+    """The Prometheus text, and OpenMetrics on request, each read by its own parser."""
+    with app_with_runs(tmp_path) as app:
+        collector = metrics(app.store, "openrouter", "nearai")
+        text, plain = collector.render("text/plain;version=0.0.4")
+        strict, open_metrics = collector.render(OPEN_METRICS)
     assert "text/plain; version=0.0.4; charset=utf-8" == plain
     assert open_metrics.startswith("application/openmetrics-text; version=1.0.0")
     assert strict.endswith(b"# EOF\n")
@@ -281,14 +283,14 @@ def test_both_formats_tell_the_same(tmp_path: Path) -> None:
             if sample.name != "pricing_data_age_seconds"
         }
 
-    told = read(text_string_to_metric_families(text.decode()))
-    assert len(told) > 40
-    assert told == read(open_metrics_families(strict.decode()))  # type: ignore[no-untyped-call]
+    samples = read(text_string_to_metric_families(text.decode()))
+    assert len(samples) > 40
+    assert samples == read(open_metrics_families(strict.decode()))  # type: ignore[no-untyped-call]
 
 
-def test_the_names_are_these(tmp_path: Path) -> None:
-    """Alerts and dashboards, ours and others', are written against them."""
-    with some_days(tmp_path) as app:
+def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
+    """Our alerts and dashboards, and those of others, depend on them."""
+    with app_with_runs(tmp_path) as app:
         families = text_string_to_metric_families(metrics(app.store).render("")[0].decode())
     assert {
         "pricing_info": "gauge",
@@ -312,8 +314,8 @@ def test_the_names_are_these(tmp_path: Path) -> None:
     } == {family.name: family.type for family in families}
 
 
-def test_a_host_registers_them_with_its_own(store: Store) -> None:
-    """Names that are taken twice are refused, and the database is not needed for that."""
+def test_a_host_can_register_the_metrics_in_its_own_registry(store: Store) -> None:
+    """Duplicate names are refused, and this does not need the database."""
     store.close()
     registry = CollectorRegistry(auto_describe=True)
     registry.register(metrics(store))
@@ -323,27 +325,27 @@ def test_a_host_registers_them_with_its_own(store: Store) -> None:
 
 
 def test_no_model_is_a_label(tmp_path: Path) -> None:
-    """There are thousands, and a provider could invent more."""
-    with some_days(tmp_path) as app:
+    """There are thousands of models, and a provider could invent more."""
+    with app_with_runs(tmp_path) as app:
         assert b"maker/" not in metrics(app.store, "openrouter").render("")[0]
 
 
 def test_labels_are_bounded(store: Store) -> None:
-    """The scheduled providers come first; of the others as many as there is room for."""
+    """Scheduled providers come first; the others fill the rest."""
     store.queue.increment(
         {(MODELS, (("provider", f"seen-{n:03}"), ("status", "updated"))): 1 for n in range(195)}
     )
-    of = metrics(store, *(f"scheduled-{n}" for n in range(10)))
-    told = values(of)
-    shown = {key.split()[1] for key in part(told, "pricing_models_synced_total")}
+    collector = metrics(store, *(f"scheduled-{n}" for n in range(10)))
+    samples = values(collector)
+    shown = {key.split()[1] for key in metric(samples, "pricing_models_synced_total")}
     assert 200 == len(shown)
     assert {"scheduled-0", "scheduled-9", "seen-000", "seen-189"} <= shown
-    assert 5 == told["pricing_labels_dropped"]
+    assert 5 == samples["pricing_labels_dropped"]
 
 
 @pytest.mark.parametrize("provider", ['a"b', "a\\b", "a\nb", "a}b", "é\u202e"])
 def test_a_strange_name_breaks_no_line(store: Store, provider: str) -> None:
-    """Each label comes back as it went in."""
+    """Each label is read back unchanged."""
     run = Run("run", "test", DAY, None, None, False, (provider,))
     store.queue.insert_run(run)
     reading = Reading(
@@ -359,8 +361,8 @@ def test_a_strange_name_breaks_no_line(store: Store, provider: str) -> None:
     assert DAY.timestamp() == values(metrics(store))[f"pricing_last_sync_timestamp {provider}"]
 
 
-def test_a_clock_that_went_back_makes_no_age_below_zero(store: Store) -> None:
-    """The last reading seems to be of tomorrow."""
+def test_a_clock_that_was_set_back_gives_no_negative_age(store: Store) -> None:
+    """The last reading seems to be from tomorrow."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("xai",)))
     store.add_reading(

@@ -1,4 +1,4 @@
-"""Sentry: one issue for each way in which a provider fails, and no secret in it."""
+"""Sentry: one issue for each kind of failure of a provider, and no secrets in it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ CANARY = "canary-0815"
 STATE = {"enabled": True, "running": True, "last_syncs": {}, "since": DAY}
 
 
-class Caught(Transport):
-    """What would have been sent."""
+class RecordingTransport(Transport):
+    """Keeps the envelopes that a client would send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class Caught(Transport):
 
 
 @pytest.fixture(autouse=True)
-def no_client() -> Iterator[None]:
-    """Nothing of one test's client is left for the next."""
+def remove_client() -> Iterator[None]:
+    """Removes the client after each test."""
     yield
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)
@@ -64,18 +64,18 @@ def no_client() -> Iterator[None]:
 
 
 @pytest.fixture
-def sent() -> Caught:
-    """A host's client that tells as much as a client can: variables, stacks, log records."""
-    caught = Caught()
+def sent() -> RecordingTransport:
+    """A host's client that sends as much as a client can: variables, stacks, log records."""
+    transport = RecordingTransport()
     sentry_sdk.init(
         dsn="https://key@sentry.invalid/1",
-        transport=caught,
+        transport=transport,
         include_local_variables=True,
         attach_stacktrace=True,
         default_integrations=False,
         integrations=[LoggingIntegration()],
     )
-    return caught
+    return transport
 
 
 def reading(kind: str | None, provider: str = "openrouter") -> Reading:
@@ -103,12 +103,12 @@ def raised(error: Exception) -> Exception:
         return caught
 
 
-def fingerprints(sent: Caught) -> list[str]:
+def fingerprints(sent: RecordingTransport) -> list[str]:
     return [" ".join(event["fingerprint"]) for event in sent.events]
 
 
-def test_a_failed_reading_is_an_event(sent: Caught) -> None:
-    """With who, how, the stack, and how the schedule stood."""
+def test_a_failed_reading_is_an_event(sent: RecordingTransport) -> None:
+    """It has the provider, the kind, the stack, and the state of the schedule."""
     listener = SentryListener()
     listener.on_start(lambda: STATE)
     why = TransportError("openrouter", "status 503", "busy")
@@ -142,8 +142,8 @@ def test_a_failed_reading_is_an_event(sent: Caught) -> None:
     } == event["contexts"]["reading"]
 
 
-def test_a_failure_that_nobody_raised_is_a_message(sent: Caught) -> None:
-    """As of a process that died. No stack of the listener itself poses as its cause."""
+def test_a_failure_without_an_exception_is_a_message(sent: RecordingTransport) -> None:
+    """For example of a process that died. The stack of the listener is not sent as its cause."""
     SentryListener().on_reading(reading(ABANDONED), None)
     (event,) = sent.events
     assert "openrouter: status 503: busy" == event["message"]
@@ -151,24 +151,24 @@ def test_a_failure_that_nobody_raised_is_a_message(sent: Caught) -> None:
     assert "stacktrace" not in sent.text()
 
 
-def test_a_failure_that_goes_on_is_one_event(tmp_path: Path, sent: Caught) -> None:
-    """Fifty readings fail alike: there is nothing new to say."""
+def test_a_repeated_failure_is_one_event(tmp_path: Path, sent: RecordingTransport) -> None:
+    """Fifty readings fail in the same way."""
     with two_providers(tmp_path, None, SentryListener()) as app:
         for _ in range(50):
             asyncio.run(app.replay("openrouter", [RecordedAnswer(b"<html>")]))
     assert ["pricing-sync openrouter decode"] == fingerprints(sent)
 
 
-def test_a_failure_after_a_success_is_told_again(tmp_path: Path, sent: Caught) -> None:
-    """It is another one."""
+def test_a_failure_after_a_success_is_sent_again(tmp_path: Path, sent: RecordingTransport) -> None:
+    """It is a new failure."""
     with two_providers(tmp_path, None, SentryListener()) as app:
         for body in (b"<html>", catalogue(1), b"<html>", b"<html>"):
             asyncio.run(app.replay("openrouter", [RecordedAnswer(body)]))
     assert ["pricing-sync openrouter decode"] * 2 == fingerprints(sent)
 
 
-def test_another_kind_of_failure_and_another_provider_are_told(sent: Caught) -> None:
-    """They are other issues."""
+def test_another_kind_of_failure_and_another_provider_are_sent(sent: RecordingTransport) -> None:
+    """They are different issues."""
     listener = SentryListener()
     for kind in ("transport", "refused", "refused", "transport"):
         listener.on_reading(reading(kind), None)
@@ -181,8 +181,8 @@ def test_another_kind_of_failure_and_another_provider_are_told(sent: Caught) -> 
     ] == fingerprints(sent)
 
 
-def test_what_somebody_cancelled_is_no_event(sent: Caught) -> None:
-    """Nor does it make the failure before it a new one."""
+def test_a_cancelled_reading_is_no_event(sent: RecordingTransport) -> None:
+    """A failure after it is still the same failure as before it."""
     listener = SentryListener()
     for kind in (CANCELLED, "transport", CANCELLED, "transport"):
         listener.on_reading(reading(kind), None)
@@ -190,16 +190,16 @@ def test_what_somebody_cancelled_is_no_event(sent: Caught) -> None:
 
 
 @pytest.mark.parametrize("kind", [INTERNAL, STORE])
-def test_what_the_engine_calls_broken_is_one_event(sent: Caught, kind: str) -> None:
-    """It tells of the same error twice: as what broke, and as why the reading failed."""
+def test_an_error_that_fails_a_reading_is_one_event(sent: RecordingTransport, kind: str) -> None:
+    """The engine reports it twice: with `on_error`, and as the cause of the failed reading."""
     listener, error = SentryListener(), raised(StoreError("database: gone"))
     listener.on_error("openrouter", error)
     listener.on_reading(reading(kind), error)
     assert ["pricing-sync openrouter StoreError"] == fingerprints(sent)
 
 
-def test_what_breaks_is_told_once_an_hour(sent: Caught) -> None:
-    """Each place and type by itself."""
+def test_an_error_is_sent_once_an_hour(sent: RecordingTransport) -> None:
+    """Each place and each type counts separately."""
     clock = [1000.0]
     listener = SentryListener(lambda: clock[0])
     for clock[0], where, error in (
@@ -221,8 +221,8 @@ def test_what_breaks_is_told_once_an_hour(sent: Caught) -> None:
     assert {"where": "tick"} == sent.events[0]["tags"]
 
 
-def test_no_variable_is_sent(sent: Caught) -> None:
-    """Though the host's client sends those of its own frames: this shows that it would."""
+def test_no_variable_is_sent(sent: RecordingTransport) -> None:
+    """The first event shows that this client does send the variables of its host."""
     sentry_sdk.capture_exception(raised(ValueError("of the host")))
     assert CANARY in sent.text()
     sent.envelopes.clear()
@@ -237,9 +237,8 @@ def test_no_variable_is_sent(sent: Caught) -> None:
     assert '"vars"' not in sent.text()
 
 
-def test_no_message_of_a_foreign_error_is_sent(sent: Caught) -> None:
-    """A library may repeat the header or the address that it could not use. Its type is told, and
-    whose fault it was in our words."""
+def test_no_message_of_a_foreign_error_is_sent(sent: RecordingTransport) -> None:
+    """A library may repeat a header or a URL. Only its type is sent, and our error's message."""
     cause = raised(ValueError(f"Illegal header value b'Bearer {CANARY}'"))
     error = TransportError("openrouter", "connection", "refused")
     error.__cause__ = cause
@@ -256,8 +255,8 @@ def test_no_message_of_a_foreign_error_is_sent(sent: Caught) -> None:
     ]
 
 
-def test_nothing_of_the_host_is_sent_with_it(sent: Caught) -> None:
-    """Neither the request in which a reading was asked for, nor what was done before it."""
+def test_no_data_of_the_host_is_sent(sent: RecordingTransport) -> None:
+    """Neither the request that triggered a reading, nor the breadcrumbs before it."""
     sentry_sdk.add_breadcrumb(message=f"GET https://provider/?key={CANARY}")
     sentry_sdk.set_user({"id": CANARY})
 
@@ -273,7 +272,7 @@ def test_nothing_of_the_host_is_sent_with_it(sent: Caught) -> None:
     assert CANARY not in sent.text()
 
 
-def test_the_host_sees_nothing_of_ours_in_its_events(sent: Caught) -> None:
+def test_the_events_of_the_host_have_none_of_our_data(sent: RecordingTransport) -> None:
     """Tags and contexts end with the event."""
     listener = SentryListener()
     listener.on_start(lambda: STATE)
@@ -286,8 +285,8 @@ def test_the_host_sees_nothing_of_ours_in_its_events(sent: Caught) -> None:
     assert "fingerprint" not in theirs
 
 
-def test_what_is_logged_as_well_is_still_one_event(sent: Caught) -> None:
-    """A client that makes events of log records leaves ours alone."""
+def test_an_error_that_is_also_logged_is_one_event(sent: RecordingTransport) -> None:
+    """A client that makes events of log records ignores ours."""
     logging.getLogger("host").error("of the host")
     assert 1 == len(sent.events)
     sent.envelopes.clear()
@@ -297,8 +296,8 @@ def test_what_is_logged_as_well_is_still_one_event(sent: Caught) -> None:
     assert CANARY not in sent.text()
 
 
-def test_the_database_may_be_away(sent: Caught) -> None:
-    """Then the state of the schedule is not told, and the event is."""
+def test_an_event_is_sent_while_the_database_is_down(sent: RecordingTransport) -> None:
+    """It has no state of the schedule then."""
 
     def status() -> dict[str, Any]:
         raise StoreError("database: gone")
@@ -310,8 +309,8 @@ def test_the_database_may_be_away(sent: Caught) -> None:
     assert "pricing_sync_scheduler" not in event["contexts"]
 
 
-def test_without_a_client_nothing_is_said_nor_remembered(sent: Caught) -> None:
-    """A host may start its client later, and is told then."""
+def test_without_a_client_nothing_is_sent_or_remembered(sent: RecordingTransport) -> None:
+    """A host may start its client later, which then receives the failure."""
     listener = SentryListener()
     sentry_sdk.get_global_scope().set_client(None)
     listener.on_reading(reading("transport"), None)
@@ -323,8 +322,10 @@ def test_without_a_client_nothing_is_said_nor_remembered(sent: Caught) -> None:
     assert 2 == len(sent.events)
 
 
-def test_a_reading_over_http_tells_the_schedule_as_it_is(tmp_path: Path, sent: Caught) -> None:
-    """A real engine: the provider refuses the key, which is in nothing that is sent."""
+def test_an_event_of_a_real_engine_has_the_state_of_the_schedule(
+    tmp_path: Path, sent: RecordingTransport
+) -> None:
+    """The provider refuses the key, and the event does not contain it."""
 
     async def live() -> dict[str, Any]:
         async with FaultServer(response(401, f"bad key {CANARY}-key".encode())) as server:
@@ -345,8 +346,8 @@ def test_a_reading_over_http_tells_the_schedule_as_it_is(tmp_path: Path, sent: C
     assert CANARY not in sent.text()
 
 
-class Sentry(HTTPServer):
-    """A Sentry on loopback: the envelopes that reach it."""
+class SentryServer(HTTPServer):
+    """A Sentry on loopback that keeps the envelopes it receives."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -356,7 +357,7 @@ class Sentry(HTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert isinstance(self.server, Sentry)
+        assert isinstance(self.server, SentryServer)
         self.server.received.append(gzip.decompress(body))
         self.send_response(200)
         self.end_headers()
@@ -366,8 +367,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def sentry() -> Iterator[Sentry]:
-    with Sentry() as server:
+def sentry() -> Iterator[SentryServer]:
+    with SentryServer() as server:
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
@@ -375,8 +376,8 @@ def sentry() -> Iterator[Sentry]:
         thread.join()
 
 
-def test_a_client_of_our_own_reports_what_it_is_told_alone(sentry: Sentry) -> None:
-    """Over HTTP, under the name of the release; not what is logged, and no variables."""
+def test_our_own_client_sends_only_the_events_of_the_listener(sentry: SentryServer) -> None:
+    """Over HTTP, with the release; no log records and no variables."""
     init(f"http://key@127.0.0.1:{sentry.server_port}/1")
     logging.getLogger("uvicorn.error").error("of uvicorn")
     listener = SentryListener()

@@ -1,4 +1,4 @@
-"""The price book: which price counts at an instant, and what a usage costs by it."""
+"""The price book: the price in force at an instant, and the cost of a usage by it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.o
 VARIES = Unpriced(Why.VARIES, "at -1")
 
 
-def stated(
+def statement(
     model: str,
     listing: RateCard | Unpriced = CHEAP,
     *,
@@ -59,7 +59,7 @@ def stated(
     )
 
 
-def overridden(
+def meter_override(
     model: str,
     per_million: str,
     *,
@@ -99,35 +99,35 @@ def input_rate(book: PriceBook, at: datetime) -> str | None:
     return str(found.listing.rates[Meter.INPUT])
 
 
-def test_a_card_is_priced_as_it_was_published() -> None:
+def test_a_card_without_overrides_has_the_published_rates() -> None:
     """1,000 in at 2.50 and 500 out at 10 dollars per million."""
     usage = Usage(input=1000, output=500)
-    assert Decimal("0.0075") == book([stated("m")]).cost("acme", "m", usage).total
-    assert "acme-m" == book([stated("m")]).price("acme", "m").card_id
+    assert Decimal("0.0075") == book([statement("m")]).cost("acme", "m", usage).total
+    assert "acme-m" == book([statement("m")]).price("acme", "m").card_id
 
 
-def test_models_of_one_name_are_not_mixed_up() -> None:
-    """What another provider sells under it has a price of its own."""
+def test_two_providers_may_list_the_same_model_name() -> None:
+    """Each of them has its own price."""
     other = RateCard({Meter.INPUT: Rate.of(7, Per.MILLION)})
-    both = book([stated("m"), stated("m", other, provider="zeta")])
+    both = book([statement("m"), statement("m", other, provider="zeta")])
     assert (CHEAP, other) == (both.price("acme", "m").listing, both.price("zeta", "m").listing)
 
 
 def test_an_override_counts_from_its_beginning_to_its_end() -> None:
-    """Without anybody reading the ledger again: half open, as everywhere."""
+    """The interval is half open, and the ledger is not read again."""
     begin, end = DAY + HOUR, DAY + 2 * HOUR
-    changing = book([stated("m")], [overridden("m", "2", since=begin, until=end)])
+    changing = book([statement("m")], [meter_override("m", "2", since=begin, until=end)])
     assert "2.5" == input_rate(changing, begin - SECOND)
     assert "2" == input_rate(changing, begin)
     assert "2" == input_rate(changing, end - SECOND)
     assert "2.5" == input_rate(changing, end)
 
 
-def test_now_is_when_it_is_asked() -> None:
-    """An override that ends a moment later has ended when the moment is over."""
+def test_now_is_the_instant_of_the_call() -> None:
+    """An override that ends in 50 ms has no effect after 50 ms."""
     now = datetime.now(UTC)
     end = now + timedelta(milliseconds=50)
-    changing = book([stated("m")], [overridden("m", "2", until=end)], now)
+    changing = book([statement("m")], [meter_override("m", "2", until=end)], now)
     usage = Usage(input=1_000_000)
     while (before := changing.cost("acme", "m", usage).total) != Decimal("2.5"):
         assert Decimal(2) == before
@@ -135,60 +135,63 @@ def test_now_is_when_it_is_asked() -> None:
 
 
 def test_a_meter_that_is_not_overridden_inherits() -> None:
-    """Half of the price is a person's, half the provider's."""
+    """The input rate is the person's, the output rate the provider's."""
     usage = Usage(input=1_000_000, output=1_000_000)
-    layered = book([stated("m")], [overridden("m", "2")])
-    assert Decimal(12) == layered.cost("acme", "m", usage).total
+    mixed = book([statement("m")], [meter_override("m", "2")])
+    assert Decimal(12) == mixed.cost("acme", "m", usage).total
 
 
 def test_a_model_that_only_a_person_prices_begins_with_the_override() -> None:
-    """Before that it is unknown, and so it is after."""
+    """Before the override begins and after it ends, the model has no price."""
     begin, end = DAY + HOUR, DAY + 2 * HOUR
-    set_here = book([], [overridden("m", "2", since=begin, until=end)])
+    without_card = book([], [meter_override("m", "2", since=begin, until=end)])
     assert [None, "2", None] == [
-        input_rate(set_here, at) for at in (begin - SECOND, begin, end + SECOND)
+        input_rate(without_card, at) for at in (begin - SECOND, begin, end + SECOND)
     ]
 
 
-def test_before_the_card_in_force_the_ledger_is_to_be_asked() -> None:
-    """Another card counted then. The book does not know it, and says so."""
-    for known in (book([stated("m")]), book([stated("m")], [overridden("m", "2")])):
+def test_an_instant_before_the_card_in_force_is_an_error() -> None:
+    """An earlier card was in force then. It is in the ledger, not in the book."""
+    for known in (book([statement("m")]), book([statement("m")], [meter_override("m", "2")])):
         with pytest.raises(NoPrice, match=r"acme: m: .*T11:59:59.* ask the ledger"):
             known.cost("acme", "m", Usage(input=1), DAY - SECOND)
         assert known.find("acme", "m", DAY) is not None
 
 
-def test_the_past_of_a_model_without_a_card_is_the_ledgers() -> None:
-    """It may have had a card then, on which the override lay."""
-    set_here = book([], [overridden("m", "2", since=DAY - HOUR)], DAY)
+def test_the_past_of_a_model_without_a_card_is_an_error() -> None:
+    """The model may have had a card then. The ledger has it, the book does not."""
+    without_card = book([], [meter_override("m", "2", since=DAY - HOUR)], DAY)
     with pytest.raises(NoPrice, match="ask the ledger"):
-        set_here.find("acme", "m", DAY - SECOND)
-    assert "2" == input_rate(set_here, DAY)
+        without_card.find("acme", "m", DAY - SECOND)
+    assert "2" == input_rate(without_card, DAY)
 
 
-def test_a_card_counts_now_although_this_clock_has_not_reached_it() -> None:
-    """Another machine wrote it, whose clock is ahead."""
+def test_a_card_that_begins_in_the_future_is_in_force_now() -> None:
+    """Another machine wrote it, and the clock of that machine is ahead."""
     begin = datetime.now(UTC) + HOUR
-    to_come = [overridden("m", "2", since=begin + HOUR)]
-    for ahead in (book([stated("m", since=begin)]), book([stated("m", since=begin)], to_come)):
+    to_come = [meter_override("m", "2", since=begin + HOUR)]
+    for ahead in (
+        book([statement("m", since=begin)]),
+        book([statement("m", since=begin)], to_come),
+    ):
         assert Decimal("0.0000025") == ahead.cost("acme", "m", Usage(input=1)).total
 
 
 def test_a_card_with_hours_is_priced_by_the_instant() -> None:
-    """Half price from 16:30 UTC on."""
+    """From 16:30 UTC on the price is half."""
     night = ConditionalRates(When(hours=(990, 30)), {Meter.INPUT: Rate.of("1.25", Per.MILLION)})
     card = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION)}, (night,))
     usage = Usage(input=1_000_000)
     costs = [
-        book([stated("m", card)]).cost("acme", "m", usage, at).total
+        book([statement("m", card)]).cost("acme", "m", usage, at).total
         for at in (DAY.replace(hour=16, minute=29), DAY.replace(hour=16, minute=30))
     ]
     assert [Decimal("2.5"), Decimal("1.25")] == costs
 
 
 def test_an_unknown_model_has_no_price() -> None:
-    """It is not free."""
-    known = book([stated("m")])
+    """It is an error, and not free."""
+    known = book([statement("m")])
     assert known.find("acme", "x") is None
     with pytest.raises(UnknownName, match="acme: x: not in the price book"):
         known.price("acme", "x")
@@ -199,33 +202,37 @@ def test_an_unknown_model_has_no_price() -> None:
 
 
 def test_an_unpriced_model_is_known_and_has_no_price() -> None:
-    """The error says what the provider says of it."""
-    known = book([stated("m", VARIES)])
+    """The error gives the reason of the provider."""
+    known = book([statement("m", VARIES)])
     assert VARIES == known.price("acme", "m").listing
     with pytest.raises(NoPrice, match="acme: m: unpriced: varies: at -1"):
         known.cost("acme", "m", Usage(input=1))
 
 
 def test_a_meter_without_a_rate_has_no_price() -> None:
-    """The error says of which model."""
+    """The error names the model and the meter."""
     with pytest.raises(NoPrice, match="acme: m: image: 2 used"):
-        book([stated("m")]).cost("acme", "m", Usage(image=2))
+        book([statement("m")]).cost("acme", "m", Usage(image=2))
 
 
 def test_an_instant_needs_a_time_zone() -> None:
-    """Nobody knows when it is."""
+    """An instant without one is ambiguous, and refused."""
     naive = DAY.replace(tzinfo=None)
-    for known in (book([stated("m")]), book([stated("m")], [overridden("m", "2")])):
+    for known in (book([statement("m")]), book([statement("m")], [meter_override("m", "2")])):
         with pytest.raises(ValueError, match="no time zone"):
             known.find("acme", "m", naive)
 
 
-def test_a_book_is_read_through_in_order() -> None:
-    """By provider and model; what does not count now is not in it."""
+def test_a_book_iterates_by_provider_and_model() -> None:
+    """Only prices in force now are included."""
     later = datetime.now(UTC) + HOUR
     full = book(
-        [stated("b"), stated("a", VARIES), stated("c", provider="aaa")],
-        [overridden("b", "2"), overridden("set", "2"), overridden("to-come", "2", since=later)],
+        [statement("b"), statement("a", VARIES), statement("c", provider="aaa")],
+        [
+            meter_override("b", "2"),
+            meter_override("set", "2"),
+            meter_override("to-come", "2", since=later),
+        ],
     )
     assert [("aaa", "c"), ("acme", "a"), ("acme", "b"), ("acme", "set")] == [
         (price.provider, price.model) for price in full
@@ -234,13 +241,13 @@ def test_a_book_is_read_through_in_order() -> None:
     assert ["aaa", "acme"] == full.providers()
 
 
-def test_an_empty_book_knows_nothing() -> None:
-    """And says so."""
+def test_an_empty_book_has_no_prices() -> None:
+    """It has no models and no providers."""
     assert (0, [], []) == (len(book()), list(book()), book().providers())
 
 
 def test_a_book_is_never_changed() -> None:
-    """It is replaced by another one."""
+    """A refresh replaces the whole book."""
     with pytest.raises(FrozenInstanceError):
         book().revision = "2"  # type: ignore[misc]
 
@@ -249,7 +256,7 @@ hours = st.integers(0, 12).map(lambda n: DAY + n * HOUR)
 rates = st.integers(1, 5).map(str)
 some_overrides = st.lists(
     st.builds(
-        lambda model, rate, meter, since, lasts: overridden(
+        lambda model, rate, meter, since, lasts: meter_override(
             model,
             rate,
             meter=meter,
@@ -273,15 +280,15 @@ some_overrides = st.lists(
     overrides=some_overrides,
     at=hours,
 )
-def test_a_book_says_what_the_ledger_says(
+def test_the_book_and_the_ledger_give_the_same_price(
     listing: RateCard | Unpriced,
     since: datetime,
     read_at: datetime,
     overrides: Sequence[MeterOverride],
     at: datetime,
 ) -> None:
-    """Of a model with a card since it began, of one without since the book was read."""
-    card = stated("m", listing, since=since)
+    """From the beginning of the card on, or without a card from when the book was read."""
+    card = statement("m", listing, since=since)
     known = PriceBook([card], overrides, read_at=read_at)
     in_force = [o for o in overrides if o.since <= at and (o.until is None or o.until > at)]
     expected = {price.model: price for price in prices([card], in_force)}
@@ -291,8 +298,8 @@ def test_a_book_says_what_the_ledger_says(
         assert expected.get("n") == known.find("acme", "n", at)
 
 
-def test_a_reader_of_prices_needs_only_the_standard_library() -> None:
-    """Who bills by a book installs nothing, and waits for nothing to be imported."""
+def test_the_price_book_needs_only_the_standard_library() -> None:
+    """A program that bills by a book needs no other package, and imports it fast."""
     program = (
         "import json, sys; before = set(sys.modules)\n"
         "from pricing_sync import PriceBook\n"
@@ -300,19 +307,19 @@ def test_a_reader_of_prices_needs_only_the_standard_library() -> None:
     )
     printed = subprocess.check_output([sys.executable, "-c", program])
     packages = {name.partition(".")[0] for name in json.loads(printed)}
-    # Each build of Python has one of its own.
+    # The name of this module differs between builds of Python.
     packages = {name for name in packages if not name.startswith("_sysconfigdata")}
     assert {"pricing_sync"} == packages - sys.stdlib_module_names
     assert not {"asyncio", "sqlite3", "ssl"} & packages
 
 
-def test_a_price_is_what_the_book_hands_out() -> None:
-    """With since when it counts and where it is from."""
-    layered = book([stated("m")], [overridden("m", "2", since=DAY + HOUR)])
+def test_a_price_has_its_source_and_its_beginning() -> None:
+    """The source, the instant since which it is in force, and the ledger row of the card."""
+    mixed = book([statement("m")], [meter_override("m", "2", since=DAY + HOUR)])
     assert [
         ("api", DAY, "acme-m"),
         ("override", DAY + HOUR, "acme-m"),
-    ] == [_origin(layered.price("acme", "m", at)) for at in (DAY, DAY + HOUR)]
+    ] == [_origin(mixed.price("acme", "m", at)) for at in (DAY, DAY + HOUR)]
 
 
 def _origin(price: Price) -> tuple[str, datetime, str | None]:

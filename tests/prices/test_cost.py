@@ -1,4 +1,4 @@
-"""What usages cost, against figures worked out by hand from published price lists."""
+"""The cost of usages, compared with figures computed by hand from published price lists."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def rates(**per_million: str) -> dict[Meter, Rate]:
     return {Meter(meter): usd(amount) for meter, amount in per_million.items()}
 
 
-def card(base: Mapping[Meter, Rate], *overrides: tuple[When, Mapping[Meter, Rate]]) -> RateCard:
-    return RateCard(base, tuple(ConditionalRates(when, rates) for when, rates in overrides))
+def card(base: Mapping[Meter, Rate], *conditional: tuple[When, Mapping[Meter, Rate]]) -> RateCard:
+    return RateCard(base, tuple(ConditionalRates(when, rates) for when, rates in conditional))
 
 
 def used(quantities: Mapping[Meter, int]) -> Usage:
@@ -66,7 +66,7 @@ def test_plain_card() -> None:
     ) == cost(GPT_4O, Usage(input=1000, output=500), NOON)
 
 
-def test_items_say_what_each_part_costs() -> None:
+def test_items_have_the_cost_of_each_part() -> None:
     """The amounts of the items are exact and add up to the total."""
     usage = Usage(input=10_000, cache_read=8_000, output=500)
     priced = cost(GPT_4O, usage, NOON)
@@ -79,7 +79,7 @@ def test_items_say_what_each_part_costs() -> None:
 
 
 def test_the_card_names_the_currency() -> None:
-    """Nothing is converted."""
+    """The cost is in the card's currency. Nothing is converted."""
     yuan = RateCard(rates(input="2.1"), currency="CNY")
     assert Cost(
         Decimal("0.0021"), "CNY", (Item(Meter.INPUT, 1000, usd("2.1"), Meter.INPUT),)
@@ -87,7 +87,7 @@ def test_the_card_names_the_currency() -> None:
 
 
 def test_a_single_token_of_the_cheapest_rate_is_not_lost() -> None:
-    """The smallest rate there is, for one token, is 10⁻¹⁵ dollars."""
+    """The smallest rate, for one token, is 10⁻¹⁵ dollars."""
     assert Decimal("1E-15") == cost(RateCard({Meter.INPUT: Rate(1)}), Usage(input=1), NOON).total
 
 
@@ -113,7 +113,7 @@ def test_deepseek_cache_hits_off_peak() -> None:
 
 
 def test_gemini_long_context_is_counted_on_the_whole_request() -> None:
-    """At 200,000 tokens all are at the base rates, at 200,001 all are at the long ones."""
+    """200,000 tokens are all at the base rates, 200,001 are all at the long-context rates."""
     base = cost(GEMINI_2_5_PRO, Usage(input=200_000, output=2_000), NOON)
     long = cost(GEMINI_2_5_PRO, Usage(input=200_001, output=2_000), NOON)
     assert Decimal("0.27") == base.total
@@ -121,13 +121,16 @@ def test_gemini_long_context_is_counted_on_the_whole_request() -> None:
 
 
 def test_gemini_cached_tokens_count_towards_long_context() -> None:
-    """1 token at 2.50 and 200,000 cached ones at 0.625."""
+    """1 token at 2.50 and 200,000 cached tokens at 0.625."""
     usage = Usage(input=200_001, cache_read=200_000)
     assert Decimal("0.1250025") == cost(GEMINI_2_5_PRO, usage, NOON).total
 
 
 def test_claude_with_cache_reads_and_both_cache_writes() -> None:
-    """Writes name the hour's ones too: 1,500 fresh, 5,000 read, 2,500 five-minute, 1,000 hour."""
+    """`cache_write` includes `cache_write_1h`.
+
+    So 1,500 tokens are fresh, 5,000 read, 2,500 five-minute writes and 1,000 one-hour writes.
+    """
     usage = Usage(
         input=10_000, cache_read=5_000, cache_write=3_500, cache_write_1h=1_000, output=200
     )
@@ -142,7 +145,7 @@ def test_claude_with_cache_reads_and_both_cache_writes() -> None:
     assert Decimal("0.024375") == priced.total
 
 
-# Shaped like a list that gives two tiers of long context, and only some meters in each.
+# Like a price list with two tiers of long context, each with only some of the meters.
 TWO_TIERS = card(
     rates(input="0.03", output="0.13", cache_read="0.006", request="1000"),
     (When(min_input_tokens=32_001), rates(input="0.10", output="0.40")),
@@ -150,8 +153,8 @@ TWO_TIERS = card(
 )
 
 
-def test_overrides_inherit_what_they_do_not_name() -> None:
-    """Later matches win meter by meter; the rest comes from earlier ones and from the base."""
+def test_conditional_rates_inherit_the_meters_that_they_do_not_name() -> None:
+    """Later matches win per meter. Other meters have the rates of earlier matches or the base."""
     middle = effective_rates(TWO_TIERS, input_tokens=32_001, at=NOON)
     longest = effective_rates(TWO_TIERS, input_tokens=256_001, at=NOON)
     assert rates(input="0.10", output="0.40", cache_read="0.006", request="1000") == middle
@@ -164,8 +167,8 @@ def test_inherited_rates_are_charged() -> None:
     assert Decimal("0.042") == cost(TWO_TIERS, usage, NOON).total
 
 
-def test_effective_rates_leave_the_card_alone() -> None:
-    """A card is never changed."""
+def test_effective_rates_do_not_change_the_card() -> None:
+    """A card is immutable."""
     effective_rates(TWO_TIERS, input_tokens=300_000, at=NOON)
     assert usd("0.03") == TWO_TIERS.rates[Meter.INPUT]
 
@@ -189,20 +192,22 @@ LONG_BATCH = card(
     ],
 )
 def test_batch_tier_with_long_context(tier: str | None, input_tokens: int, dollars: str) -> None:
-    """Every part of a condition must hold; 1,000 tokens out each."""
+    """Every part of a condition must match. Each request has 1,000 output tokens."""
     usage = Usage(input=input_tokens, output=1_000, service_tier=tier)
     assert Decimal(dollars) == cost(LONG_BATCH, usage, NOON).total
 
 
-@pytest.mark.parametrize("priced", [LONG_BATCH, GPT_4O], ids=["other tiers", "no overrides"])
-def test_a_tier_that_no_override_names_has_no_price(priced: RateCard) -> None:
-    """A tier's price that is not known is not the standard price."""
+@pytest.mark.parametrize(
+    "priced", [LONG_BATCH, GPT_4O], ids=["other tiers", "no conditional rates"]
+)
+def test_a_tier_without_conditional_rates_has_no_price(priced: RateCard) -> None:
+    """The standard price is not used for an unknown price of a tier."""
     with pytest.raises(NoPrice, match=r"^service tier flex: the card names no rates for it$"):
         cost(priced, Usage(input=1, service_tier="flex"), NOON)
 
 
 def test_a_tier_named_only_for_other_requests_has_no_price() -> None:
-    """Batch rates for long requests say nothing of short ones."""
+    """Batch rates for long requests are not the batch rates of short requests."""
     only_long = card(
         rates(input="2"), (When(service_tier="batch", min_input_tokens=200_001), rates(input="1"))
     )
@@ -214,13 +219,13 @@ def test_a_tier_named_only_for_other_requests_has_no_price() -> None:
 
 
 def test_a_condition_of_another_kind_does_not_name_the_tier() -> None:
-    """Long requests have a price, long requests in the flex tier have none."""
+    """Long requests have a price. Long requests in the flex tier have none."""
     with pytest.raises(NoPrice, match="flex"):
         cost(GEMINI_2_5_PRO, Usage(input=250_000, service_tier="flex"), NOON)
 
 
 def test_region_must_be_equal() -> None:
-    """A surcharge for one region is not charged elsewhere, nor where the region is not known."""
+    """A region's surcharge is not charged in another region, or if the region is unknown."""
     regional = card(rates(input="3"), (When(region="eu"), rates(input="3.3")))
     million = 1_000_000
     assert Decimal("3.3") == cost(regional, Usage(input=million, region="eu"), NOON).total
@@ -258,7 +263,7 @@ def applies(when: When, at: datetime) -> bool:
 def test_hours_are_half_open_and_may_wrap(
     hours: tuple[int, int], minute: int, *, expected: bool
 ) -> None:
-    """From a minute to itself is the whole day."""
+    """A window whose ends are equal is the whole day."""
     at = NOON.replace(hour=minute // 60, minute=minute % 60)
     assert expected is applies(When(hours=hours), at)
 
@@ -266,7 +271,7 @@ def test_hours_are_half_open_and_may_wrap(
 def test_weekday_is_that_of_the_instant_in_the_zone() -> None:
     """At 20:00 UTC on a Saturday it is Sunday in Shanghai.
 
-    Nor does the end of a window that wraps midnight belong to the day on which it began.
+    After midnight, a window that wraps midnight is compared with the new weekday.
     """
     saturday, sunday = frozenset({6}), frozenset({7})
     evening = NOON.replace(hour=20)
@@ -278,7 +283,7 @@ def test_weekday_is_that_of_the_instant_in_the_zone() -> None:
 
 
 def test_hours_when_summer_time_ends() -> None:
-    """In Berlin on 2026-10-25 the hour from 02:00 comes twice, and the window holds in both."""
+    """In Berlin on 2026-10-25 the hour from 02:00 comes twice, and the window matches twice."""
     window = When(hours=(120, 180), time_zone="Europe/Berlin")
     midnight = datetime(2026, 10, 25, tzinfo=UTC)
     assert [False, True, True, False] == [
@@ -287,7 +292,7 @@ def test_hours_when_summer_time_ends() -> None:
 
 
 def test_hours_when_summer_time_begins() -> None:
-    """In Berlin on 2026-03-29 the hour from 02:00 does not come, and the window never holds."""
+    """In Berlin on 2026-03-29 the hour from 02:00 is skipped, and the window never matches."""
     window = When(hours=(120, 180), time_zone="Europe/Berlin")
     midnight = datetime(2026, 3, 29, tzinfo=UTC)
     assert not any(
@@ -296,14 +301,14 @@ def test_hours_when_summer_time_begins() -> None:
     assert applies(When(hours=(180, 240), time_zone="Europe/Berlin"), midnight.replace(hour=1))
 
 
-def test_a_local_time_that_does_not_exist_is_the_instant_it_names() -> None:
-    """02:30 in Berlin on that morning is 01:30 UTC, which is 03:30 there."""
+def test_a_local_time_that_is_skipped_is_converted_through_utc() -> None:
+    """02:30 in Berlin on that morning is 01:30 UTC, and that is 03:30 in Berlin."""
     skipped = datetime(2026, 3, 29, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     assert applies(When(hours=(180, 240), time_zone="Europe/Berlin"), skipped)
     assert not applies(When(hours=(120, 180), time_zone="Europe/Berlin"), skipped)
 
 
-def test_one_instant_has_one_price_in_whatever_zone_it_is_told() -> None:
+def test_one_instant_has_one_price_in_every_time_zone() -> None:
     """16:30 UTC is 00:30 the next day at UTC+8."""
     usage = Usage(input=1_000_000)
     elsewhere = datetime(2026, 10, 25, 0, 30, tzinfo=timezone(timedelta(hours=8)))
@@ -311,14 +316,14 @@ def test_one_instant_has_one_price_in_whatever_zone_it_is_told() -> None:
 
 
 def test_an_unknown_time_zone_has_no_price() -> None:
-    """Whether the condition holds cannot be told, so neither can the price."""
+    """Without the time zone it is unknown whether the condition matches."""
     for name in ("Mars/Olympus", "../../etc/passwd", ""):
         with pytest.raises(NoPrice, match="time zone"):
             applies(When(hours=(0, 1), time_zone=name), NOON)
 
 
 def test_an_instant_without_a_time_zone_is_refused() -> None:
-    """Nobody knows when that was."""
+    """Such an instant is ambiguous."""
     naive = datetime(2026, 10, 24, 12)  # noqa: DTZ001  the case
     with pytest.raises(ValueError, match="has no time zone"):
         cost(GPT_4O, Usage(input=1), naive)
@@ -339,22 +344,24 @@ def test_an_instant_without_a_time_zone_is_refused() -> None:
         (Usage(output=100, output_image=100), Meter.OUTPUT),
     ],
 )
-def test_a_subset_without_a_rate_has_its_parents(usage: Usage, rate_meter: Meter) -> None:
-    """100 tokens at a dollar per million, once, whatever they are called."""
+def test_a_subset_without_a_rate_has_the_rate_of_its_parent(
+    usage: Usage, rate_meter: Meter
+) -> None:
+    """100 tokens at a dollar per million are charged once, whatever their meters are."""
     both = card(rates(input="1", output="1"))
     priced = cost(both, usage, NOON)
     assert Decimal("0.0001") == priced.total
     assert [rate_meter] == [item.rate_meter for item in priced.items]
 
 
-def test_a_subset_has_the_nearest_rate() -> None:
-    """Cached audio is priced as cache before it is priced as input."""
+def test_a_subset_has_the_rate_of_its_nearest_parent() -> None:
+    """Cached audio has the rate of cached tokens, not of input."""
     priced = cost(GPT_4O, Usage(input=10, cache_read=10, cache_read_audio=10), NOON)
     assert (Item(Meter.CACHE_READ_AUDIO, 10, usd("1.25"), Meter.CACHE_READ),) == priced.items
 
 
 def test_a_subset_with_its_own_rate_needs_none_for_its_parent() -> None:
-    """When all of the input was cached, no rate for fresh input is asked for."""
+    """When all of the input was cached, no rate for fresh input is needed."""
     assert (
         Decimal("0.00007")
         == cost(card(rates(cache_read="0.07")), Usage(input=1_000, cache_read=1_000), NOON).total
@@ -363,20 +370,20 @@ def test_a_subset_with_its_own_rate_needs_none_for_its_parent() -> None:
 
 @pytest.mark.parametrize("meter", [meter for meter in Meter if meter not in PARENTS])
 def test_a_used_meter_without_a_rate_has_no_price(meter: Meter) -> None:
-    """It is not zero, and the error names the meter."""
+    """The cost is not zero, and the error names the meter."""
     other = Meter.OUTPUT if meter is Meter.INPUT else Meter.INPUT
     with pytest.raises(NoPrice, match=rf"^{meter}: 3 used, and the card names no rate for it$"):
         cost(RateCard({other: usd("1")}), used({meter: 3}), NOON)
 
 
-def test_what_is_left_of_a_parent_needs_a_rate() -> None:
-    """A card with only a rate for cached tokens does not price the fresh ones."""
+def test_the_rest_of_a_parent_needs_a_rate() -> None:
+    """A card with only a rate for cached tokens has no price for fresh tokens."""
     with pytest.raises(NoPrice, match=r"^input: 1 used"):
         cost(card(rates(cache_read="1")), Usage(input=3, cache_read=2), NOON)
 
 
 def test_a_free_rate_is_a_rate() -> None:
-    """Zero is what some cards say; it is itemised like any other rate."""
+    """Some cards have a rate of zero. It has an item like any other rate."""
     free = RateCard({Meter.INPUT: Rate(0)})
     assert Cost(Decimal(0), "USD", (Item(Meter.INPUT, 5, Rate(0), Meter.INPUT),)) == cost(
         free, Usage(input=5), NOON
@@ -388,38 +395,8 @@ def test_nothing_used_costs_nothing() -> None:
     assert Cost(Decimal(0), "USD", ()) == cost(card(rates(output="1")), Usage(), NOON)
 
 
-@pytest.mark.parametrize(
-    ("quantities", "why"),
-    [
-        ({"input": 10, "cache_read": 11}, "input: its parts are 1 more than the total"),
-        ({"cache_read": 1}, "input: its parts are 1 more"),
-        ({"input": 10, "cache_read": 6, "cache_write": 5}, "input: its parts are 1 more"),
-        ({"input": 9, "cache_write": 2, "cache_write_1h": 3}, "cache_write: its parts are 1 more"),
-        ({"input": 9, "cache_read_audio": 2}, "cache_read: its parts are 2 more"),
-        ({"output": 4, "reasoning": 3, "output_audio": 3}, "output: its parts are 2 more"),
-    ],
-)
-def test_parts_larger_than_their_total_are_refused(quantities: dict[str, Any], why: str) -> None:
-    """Such a usage does not name totals."""
-    with pytest.raises(ValueError, match=why):
-        Usage(**quantities)
-
-
-@pytest.mark.parametrize("quantity", [1.0, 0.0, True, False, None, "1", Decimal(1)])
-def test_a_quantity_is_an_int(quantity: object) -> None:
-    """None above all: what is not known is not zero."""
-    with pytest.raises(TypeError, match=r"^page: .* is not a whole number$"):
-        Usage(page=quantity)  # type: ignore[arg-type]  # the case
-
-
-def test_a_quantity_is_not_below_zero() -> None:
-    """Nobody is paid for using a model."""
-    with pytest.raises(ValueError, match=r"^output: -1 is below zero$"):
-        Usage(output=-1)
-
-
 def test_usage_has_a_field_for_every_meter() -> None:
-    """Each meter can be used, under its own name, and is priced at its own rate."""
+    """Each meter can be used by its own name, and has its own rate."""
     for meter in Meter:
         totals = dict.fromkeys((meter, *ancestors(meter)), 3)
         priced = cost(RateCard({meter: usd("1")}), used(totals), NOON)
@@ -433,10 +410,10 @@ def ancestors(meter: Meter) -> list[Meter]:
 
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
-    """Usages whose totals are made up of their parts."""
-    own = {meter: draw(st.integers(0, 10**12)) for meter in Meter}
-    totals = dict(own)
-    for meter, quantity in own.items():
+    """Usages whose totals are the sums of their parts."""
+    parts = {meter: draw(st.integers(0, 10**12)) for meter in Meter}
+    totals = dict(parts)
+    for meter, quantity in parts.items():
         for ancestor in ancestors(meter):
             totals[ancestor] += quantity
     return used(totals)
@@ -444,7 +421,7 @@ def usages(draw: st.DrawFn) -> Usage:
 
 @given(usages(), st.integers(0, 10**18))
 def test_every_token_is_paid_for_once(usage: Usage, nanos: int) -> None:
-    """At one rate for all meters, what is paid for is the totals that are part of nothing."""
+    """At one rate for all meters, the cost is that of the totals without a parent."""
     flat = RateCard(dict.fromkeys(Meter, Rate(nanos)))
     whole = sum(getattr(usage, meter) for meter in Meter if meter not in PARENTS)
     priced = cost(flat, usage, NOON)
@@ -454,7 +431,7 @@ def test_every_token_is_paid_for_once(usage: Usage, nanos: int) -> None:
 
 @given(usages())
 def test_the_total_is_the_sum_of_the_items(usage: Usage) -> None:
-    """Exactly: nothing is rounded on the way."""
+    """The sum is exact. Nothing is rounded in between."""
     mixed = RateCard({meter: Rate(index * 7 + 1) for index, meter in enumerate(Meter)})
     priced = cost(mixed, usage, NOON)
     assert sum(Fraction(item.amount) for item in priced.items) == Fraction(priced.total)

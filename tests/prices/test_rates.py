@@ -1,4 +1,4 @@
-"""Rates are exact, named with their unit, and refuse what is no price."""
+"""Rates are exact, are made with their unit, and refuse values that are no price."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_per_token_and_per_million_name_the_same_rate() -> None:
     ],
 )
 def test_units(amount: str, per: Per) -> None:
-    """2.50 dollars per million units, in every unit that lists are written in."""
+    """2.50 dollars per million units, in every unit that price lists use."""
     assert Rate(2_500_000_000) == Rate.of(amount, per)
 
 
@@ -54,8 +54,8 @@ def test_units_of_time() -> None:
     assert Rate(100_000_000_000) == Rate.of("0.36", Per.HOUR)
 
 
-def test_coins() -> None:
-    """25,000 ten-thousandths are 250 cents are 2.50 dollars."""
+def test_minor_units_of_the_currency() -> None:
+    """25,000 ten-thousandths, 250 cents and 2.50 dollars are the same amount."""
     assert Rate(2_500_000_000) == Rate.of("250", Per.MILLION, CurrencyUnit.CENT)
     assert Rate(2_500_000_000) == Rate.of(25_000, Per.MILLION, CurrencyUnit.TEN_THOUSANDTH)
 
@@ -71,12 +71,12 @@ def test_coins() -> None:
     ],
 )
 def test_the_last_digit_is_rounded_half_even(amount: str, nanos: int) -> None:
-    """A tie goes to the even neighbour, so that rounding many prices has no drift."""
+    """A tie is rounded to the even neighbour, so that rounding many prices has no drift."""
     assert Rate(nanos) == Rate.of(amount, Per.ONE)
 
 
 def test_a_repeating_decimal_is_rounded_once() -> None:
-    """A twelfth of a hundredth of a microdollar, as OpenRouter writes it."""
+    """A twelfth of 10⁻⁸ dollars, as OpenRouter writes it."""
     assert Rate(833_333) == Rate.of("0.0000000008333333333333333", Per.ONE)
 
 
@@ -89,14 +89,14 @@ def test_finer_than_the_finest_rate_is_refused(amount: str | Decimal) -> None:
 
 @pytest.mark.parametrize("amount", [0.18, 0.0, float("nan"), True, False])
 def test_floats_and_bools_are_refused(amount: float) -> None:
-    """A float has already lost the price, and True would be a dollar a token."""
+    """A float is no longer the exact price, and True would be a dollar per token."""
     with pytest.raises(TypeError, match="a price cannot be made from the"):
         Rate.of(amount, Per.ONE)  # type: ignore[arg-type]  # the case
 
 
 @pytest.mark.parametrize("amount", [2.5, True, "5", Decimal(5), None])
-def test_a_rate_itself_is_made_from_an_int(amount: object) -> None:
-    """`int` would cut 2.5 to 2."""
+def test_the_constructor_of_a_rate_takes_only_an_int(amount: object) -> None:
+    """`int` would truncate 2.5 to 2."""
     with pytest.raises(TypeError, match="a rate cannot be made from the"):
         Rate(amount)  # type: ignore[arg-type]  # the case
 
@@ -131,7 +131,7 @@ def test_a_rate_itself_is_made_from_an_int(amount: object) -> None:
     ],
 )
 def test_text_that_is_not_a_number_is_refused(amount: str) -> None:
-    """`Decimal` itself takes many of these."""
+    """`Decimal` itself accepts many of these."""
     with pytest.raises(ValueError, match=r"is not a number$|characters$"):
         Rate.of(amount, Per.MILLION)
 
@@ -153,20 +153,20 @@ def test_text_that_is_not_a_number_is_refused(amount: str) -> None:
     ],
 )
 def test_amounts_that_are_no_money_are_refused(amount: str | int | Decimal) -> None:
-    """Nor are they expanded, which would fill the memory."""
+    """They are not expanded either: that would fill the memory."""
     with pytest.raises(ValueError, match=r"is not a (plausible amount of money|finite number)$"):
         Rate.of(amount, Per.MILLION)
 
 
 def test_an_amount_below_zero_is_refused() -> None:
-    """-1 is how some lists say that a price varies. It is not a price."""
+    """Some lists use -1 for a price that varies. It is not a price."""
     for amount in ("-1", -1, Decimal("-0.5"), "-1e-20"):
         with pytest.raises(ValueError, match="is below zero"):
             Rate.of(amount, Per.ONE)
 
 
 def test_zero_is_zero_however_it_is_written() -> None:
-    """Whether it means free is for the provider's file to say."""
+    """Each provider's file decides whether a zero means free."""
     for amount in ("0", "0.000", "-0", "0e5", 0, Decimal("-0.0"), "0e-99999", Decimal("0E+999")):
         assert Rate(0) == Rate.of(amount, Per.ONE)
         assert "0" == str(Rate.of(amount, Per.ONE))
@@ -194,19 +194,19 @@ def test_bounds() -> None:
     ],
 )
 def test_text_is_plain(nanos: int, text: str) -> None:
-    """The currency per million, without an exponent and without trailing zeros."""
+    """The text is the currency per million, without an exponent and without trailing zeros."""
     assert text == str(Rate(nanos))
     assert Decimal(text) == Rate(nanos).per_million
 
 
 def test_repr_can_be_pasted() -> None:
-    """It is the expression that makes the rate."""
+    """It is an expression that creates the same rate."""
     assert "Rate(2_500_000_000)" == repr(Rate(2_500_000_000))
 
 
 @given(NANOS)
 def test_per_token_per_thousand_and_per_million_agree(nanos: int) -> None:
-    """The same number with its point moved is the same rate."""
+    """The same amount in another unit is the same rate."""
     assert Rate(nanos) == Rate.of(Decimal(f"{nanos}E-15"), Per.ONE)
     assert Rate(nanos) == Rate.of(Decimal(f"{nanos}E-12"), Per.THOUSAND)
     assert Rate(nanos) == Rate.of(f"{nanos}E-9", Per.MILLION)
@@ -214,27 +214,27 @@ def test_per_token_per_thousand_and_per_million_agree(nanos: int) -> None:
 
 @given(NANOS)
 def test_text_round_trip(nanos: int) -> None:
-    """What a rate is written as is read back as the same rate."""
+    """The text of a rate is read back as the same rate."""
     assert Rate(nanos) == Rate.of(str(Rate(nanos)), Per.MILLION)
 
 
 @given(NANOS)
 def test_pickle_round_trip(nanos: int) -> None:
-    """Rates cross processes."""
+    """Rates can be sent to another process."""
     copied = pickle.loads(pickle.dumps(Rate(nanos)))
     assert (Rate, nanos) == (type(copied), int(copied))
 
 
 @given(NANOS, NANOS)
 def test_rates_are_ordered_as_their_amounts(one: int, other: int) -> None:
-    """Comparing rates compares money."""
+    """Rates compare like the amounts of money."""
     assert (Rate(one) < Rate(other)) is (Rate(one).per_million < Rate(other).per_million)
     assert (Rate(one) == Rate(other)) is (str(Rate(one)) == str(Rate(other)))
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[-0-9eE._]{1,30}", fullmatch=True))
 def test_any_text_is_a_rate_or_a_value_error(text: str) -> None:
-    """And a rate of zero only from digits that are all zero."""
+    """Only a text whose digits are all zero gives a rate of zero."""
     try:
         rate = Rate.of(text, Per.ONE)
     except ValueError:
@@ -254,20 +254,20 @@ def test_any_text_is_a_rate_or_a_value_error(text: str) -> None:
     ],
 )
 def test_conditions_that_cannot_hold_are_refused(parts: dict[str, object], why: str) -> None:
-    """Rather than never match, or match by accident."""
+    """Such a condition would never match, or would match by accident."""
     with pytest.raises(ValueError, match=why):
         When(**parts)  # type: ignore[arg-type]  # each has one part
 
 
 def test_a_card_names_at_least_one_rate() -> None:
-    """A card without rates would be an unpriced model in disguise."""
-    for overrides in ((), (ConditionalRates(When(service_tier="batch"), {}),)):
+    """A model without rates is `Unpriced`, not a card without rates."""
+    for conditional in ((), (ConditionalRates(When(service_tier="batch"), {}),)):
         with pytest.raises(ValueError, match="a rate card names at least one rate"):
-            RateCard({}, overrides)
+            RateCard({}, conditional)
 
 
 def test_every_rate_of_a_card() -> None:
-    """The base rates with no condition, then the conditional ones, in the card's order."""
+    """The base rates without a condition, then the conditional rates, in the card's order."""
     batch = When(service_tier="batch")
     card = RateCard(
         {Meter.OUTPUT: Rate(2), Meter.INPUT: Rate(1)},
@@ -280,8 +280,8 @@ def test_every_rate_of_a_card() -> None:
     ] == card.every_rate()
 
 
-def test_why_a_model_has_no_price_reads_as_a_phrase() -> None:
-    """The note follows the reason, when there is one."""
+def test_the_reason_for_no_price_reads_as_a_phrase() -> None:
+    """The note, if there is one, follows the reason."""
     assert "varies: a router" == str(Unpriced(Why.VARIES, "a router"))
     assert "withdrawn" == str(Unpriced(Why.WITHDRAWN))
     assert "row 3: junk" == str(Unreadable("row 3: junk"))

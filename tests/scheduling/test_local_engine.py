@@ -1,4 +1,4 @@
-"""Readings taken in the background: the embedded service, by the real clock."""
+"""Readings in the background: the embedded service, with the real clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
 from fault_server import FaultServer, response
-from service import TWO, Told, service, settings_of, until
+from service import TWO, RecordingListener, service, settings_of, until
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def server() -> Iterator[DemoServer]:
 
 
 def within(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Run *work* to its end."""
+    """Run *work* and fail if it takes longer."""
 
     async def timed() -> None:
         async with asyncio.timeout(seconds):
@@ -49,31 +49,33 @@ def within(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 def test_the_first_reading_comes_after_the_delay_and_the_next_on_time(
     tmp_path: Path, server: DemoServer
 ) -> None:
-    """By the real clock: half a second, then every two."""
-    told = Told()
+    """After half a second, then every two."""
+    recorder = RecordingListener()
     settings = settings_of(tmp_path, server, first_delay_seconds=0.5, interval_hours=2 / 3600)
 
     async def work() -> None:
-        async with service(settings, told).lifespan():
-            await until(lambda: len(told.runs) == 3, 12)
+        async with service(settings, recorder).lifespan():
+            await until(lambda: len(recorder.runs) == 3, 12)
 
     within(15, work)
-    begun = time.time()
-    starts = [run.started_at.timestamp() for run in told.runs]
-    assert begun - starts[0] < 15
+    now = time.time()
+    starts = [run.started_at.timestamp() for run in recorder.runs]
+    assert now - starts[0] < 15
     gaps = [later - earlier for earlier, later in pairwise(starts)]
-    # A look every second: a slot is served up to one late.
+    # One poll every second: a slot is served up to a second late.
     assert all(0.9 <= gap <= 5 for gap in gaps), gaps
-    assert {"schedule"} == {run.started_by for run in told.runs}
+    assert {"schedule"} == {run.started_by for run in recorder.runs}
 
 
-def test_nothing_is_scheduled_where_the_settings_say_no(tmp_path: Path, server: DemoServer) -> None:
-    """What is triggered there is read all the same."""
-    told = Told()
+def test_nothing_is_scheduled_when_the_settings_disable_it(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """Triggered runs are read all the same."""
+    recorder = RecordingListener()
     settings = settings_of(tmp_path, server, enabled=False, first_delay_seconds=0)
 
     async def work() -> None:
-        pricing = service(settings, told)
+        pricing = service(settings, recorder)
         async with pricing.lifespan():
             assert pricing.status()["running"] is False
             run, _ = await pricing.trigger()
@@ -81,11 +83,11 @@ def test_nothing_is_scheduled_where_the_settings_say_no(tmp_path: Path, server: 
             await asyncio.sleep(1.2)
 
     within(20, work)
-    assert (["library"], []) == ([run.started_by for run in told.runs], told.broken)
+    assert (["library"], []) == ([run.started_by for run in recorder.runs], recorder.errors)
 
 
-def test_starting_takes_no_time_of_the_host(tmp_path: Path, server: DemoServer) -> None:
-    """The lifespan is entered before anything is asked of anybody."""
+def test_starting_does_not_delay_the_host(tmp_path: Path, server: DemoServer) -> None:
+    """The lifespan is entered before the first request to a provider."""
     server.fault("openrouter", Fault("hang"))
     settings = settings_of(tmp_path, server, first_delay_seconds=0, stop_seconds=0)
 
@@ -97,7 +99,7 @@ def test_starting_takes_no_time_of_the_host(tmp_path: Path, server: DemoServer) 
 
 
 def test_it_can_be_started_again_after_it_was_stopped(tmp_path: Path, server: DemoServer) -> None:
-    """As a host's tests do."""
+    """As in the tests of a host."""
     pricing = service(settings_of(tmp_path, server))
 
     async def once() -> None:
@@ -115,7 +117,7 @@ def test_it_can_be_started_again_after_it_was_stopped(tmp_path: Path, server: De
 def test_a_stop_before_the_start_and_a_second_stop_are_harmless(
     tmp_path: Path, server: DemoServer
 ) -> None:
-    """Whoever shuts down need not know how far it came."""
+    """A host can stop without knowing whether the start succeeded."""
 
     async def work() -> None:
         pricing = service(settings_of(tmp_path, server))
@@ -131,7 +133,7 @@ def test_a_stop_before_the_start_and_a_second_stop_are_harmless(
 
 
 def test_starting_and_stopping_leaves_no_task_behind(tmp_path: Path, server: DemoServer) -> None:
-    """However often, and whatever was going on."""
+    """Twenty times, stopped at different moments of a reading."""
 
     async def work() -> None:
         before = asyncio.all_tasks()
@@ -144,18 +146,20 @@ def test_starting_and_stopping_leaves_no_task_behind(tmp_path: Path, server: Dem
 
     within(60, work)
     with closing(sqlite3.connect(tmp_path / "prices.db")) as database:
-        left = "SELECT COUNT(*) FROM pricing_queue WHERE state = 'reading'"
-        assert (0,) == database.execute(left).fetchone()
+        unfinished = "SELECT COUNT(*) FROM pricing_queue WHERE state = 'reading'"
+        assert (0,) == database.execute(unfinished).fetchone()
 
 
 # Stopping
 
 
-def test_what_is_being_read_is_given_its_time(tmp_path: Path, server: DemoServer) -> None:
+def test_a_reading_in_progress_can_finish_within_the_grace_period(
+    tmp_path: Path, server: DemoServer
+) -> None:
     """A reading that ends within the limit counts."""
     server.fault("openrouter", Fault("latency", seconds=0.5))
-    told = Told()
-    pricing = service(settings_of(tmp_path, server, stop_seconds=10), told)
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server, stop_seconds=10), recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -163,17 +167,17 @@ def test_what_is_being_read_is_given_its_time(tmp_path: Path, server: DemoServer
             await until(lambda: len(server.requests) == 1)
 
     within(10, work)
-    assert [("read", None)] == [(reading.state, reading.error) for reading in told.readings]
+    assert [("read", None)] == [(reading.state, reading.error) for reading in recorder.readings]
 
 
 @pytest.mark.parametrize("kind", ["hang", "drip", "latency"])
-def test_what_does_not_end_is_cancelled_and_recorded_as_such(
+def test_a_reading_that_does_not_end_is_cancelled_and_recorded_as_such(
     tmp_path: Path, server: DemoServer, kind: str
 ) -> None:
-    """At the headers, in the body: the stop takes as long as it may and no longer."""
+    """While it waits for the headers or the body: the stop lasts no longer than allowed."""
     server.fault("openrouter", Fault(kind, seconds=60 if kind == "latency" else 0.5))  # type: ignore[arg-type]
-    told = Told()
-    pricing = service(settings_of(tmp_path, server, stop_seconds=0.3), told)
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server, stop_seconds=0.3), recorder)
     seconds = 0.0
 
     async def work() -> None:
@@ -181,8 +185,8 @@ def test_what_does_not_end_is_cancelled_and_recorded_as_such(
         async with pricing.lifespan():
             run, _ = await pricing.trigger(["openrouter"])
             await until(lambda: len(server.requests) == 1)
-            begun = time.monotonic()
-        seconds = time.monotonic() - begun
+            started = time.monotonic()
+        seconds = time.monotonic() - started
         with pricing:
             ended, (reading,) = pricing.store.run(run.id)
             assert (Outcome.FAILED, "cancelled") == (ended.outcome, reading.error_kind)
@@ -190,12 +194,12 @@ def test_what_does_not_end_is_cancelled_and_recorded_as_such(
 
     within(10, work)
     assert 0.3 <= seconds < 5
-    assert ["cancelled"] == [reading.state for reading in told.readings]
-    assert [Outcome.FAILED] == [run.outcome for run in told.runs]
+    assert ["cancelled"] == [reading.state for reading in recorder.readings]
+    assert [Outcome.FAILED] == [run.outcome for run in recorder.runs]
 
 
-def test_a_stop_while_a_large_answer_is_settled_elsewhere(tmp_path: Path) -> None:
-    """The other process is ended with it, and what it wrote so far does not count."""
+def test_a_stop_while_a_worker_processes_a_large_answer(tmp_path: Path) -> None:
+    """The worker is killed, and its unfinished transaction does not count."""
 
     async def work() -> None:
         body = catalogue(30_000)
@@ -206,7 +210,7 @@ def test_a_stop_while_a_large_answer_is_settled_elsewhere(tmp_path: Path) -> Non
             pricing = service(settings)
             async with pricing.lifespan():
                 run, _ = await pricing.trigger()
-                await provider.was_asked.wait()
+                await provider.request_received.wait()
                 await asyncio.sleep(0.6)
             with pricing:
                 ended, (reading,) = pricing.store.run(run.id)
@@ -217,8 +221,10 @@ def test_a_stop_while_a_large_answer_is_settled_elsewhere(tmp_path: Path) -> Non
     within(60, work)
 
 
-def test_a_stop_while_another_process_has_the_database(tmp_path: Path, server: DemoServer) -> None:
-    """What was read waits for the lock as long as any writer, and then counts or is cancelled."""
+def test_a_stop_while_another_process_has_the_database_locked(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """The reading waits for the lock like any writer, and then is stored or cancelled."""
     server.fault("openrouter", Fault("latency", seconds=0.3))
     pricing = service(settings_of(tmp_path, server, stop_seconds=0.2))
 
@@ -245,10 +251,10 @@ def test_a_stop_while_another_process_has_the_database(tmp_path: Path, server: D
 
 
 def test_ten_triggers_back_to_back_are_two_runs_at_most(tmp_path: Path, server: DemoServer) -> None:
-    """Ten answers, each a run that ends."""
+    """All ten callers get a run that ends."""
     server.fault("openrouter", Fault("latency", seconds=0.3))
-    told = Told()
-    pricing = service(settings_of(tmp_path, server), told)
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server), recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -259,22 +265,22 @@ def test_ten_triggers_back_to_back_are_two_runs_at_most(tmp_path: Path, server: 
                 await asyncio.sleep(0.02)
             ended = [(await pricing.wait(run_id, 20))[0].outcome for run_id in runs]
         assert [Outcome.SUCCESS] * 10 == ended
-        assert 2 == len(set(runs)) == len(told.runs)
+        assert 2 == len(set(runs)) == len(recorder.runs)
 
     within(30, work)
 
 
 def test_a_wait_ends_when_its_time_is_up(tmp_path: Path, server: DemoServer) -> None:
-    """With the run as it is by then."""
+    """It returns the run as it is then."""
     server.fault("openrouter", Fault("latency", seconds=1))
     pricing = service(settings_of(tmp_path, server))
 
     async def work() -> None:
         async with pricing.lifespan():
             run, _ = await pricing.trigger(["openrouter", "novita"])
-            begun = time.monotonic()
+            started = time.monotonic()
             waited, _ = await pricing.wait(run.id, 0.2)
-            assert (None, True) == (waited.finished_at, time.monotonic() - begun < 1)
+            assert (None, True) == (waited.finished_at, time.monotonic() - started < 1)
             ended, readings = await pricing.wait(run.id, 10)
             assert (Outcome.SUCCESS, 2) == (ended.outcome, len(readings))
             with pytest.raises(UnknownName, match="no such run"):
@@ -283,12 +289,12 @@ def test_a_wait_ends_when_its_time_is_up(tmp_path: Path, server: DemoServer) -> 
     within(20, work)
 
 
-def test_a_run_that_is_cancelled_ends_within_moments(tmp_path: Path, server: DemoServer) -> None:
-    """The reading that goes on is left off, the one that waits is never begun."""
+def test_a_cancelled_run_ends_within_seconds(tmp_path: Path, server: DemoServer) -> None:
+    """The reading in progress is cancelled, the queued one is never started."""
     for provider in TWO:
         server.fault(provider, Fault("hang"))
-    told = Told()
-    pricing = service(settings_of(tmp_path, server, at_once=1), told)
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server, at_once=1), recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -301,14 +307,14 @@ def test_a_run_that_is_cancelled_ends_within_moments(tmp_path: Path, server: Dem
 
     within(20, work)
     assert 1 == len(server.requests)
-    assert (2, 1) == (len(told.readings), len(told.runs))
+    assert (2, 1) == (len(recorder.readings), len(recorder.runs))
 
 
-def test_one_provider_that_hangs_holds_up_no_other(tmp_path: Path, server: DemoServer) -> None:
+def test_a_provider_that_hangs_delays_no_other(tmp_path: Path, server: DemoServer) -> None:
     """The others of its run are read at once."""
     server.fault("openrouter", Fault("hang"))
-    told = Told()
-    pricing = service(settings_of(tmp_path, server, deadline_seconds=1), told)
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server, deadline_seconds=1), recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
@@ -317,15 +323,15 @@ def test_one_provider_that_hangs_holds_up_no_other(tmp_path: Path, server: DemoS
             assert Outcome.PARTIAL is ended.outcome
 
     within(20, work)
-    assert ["novita", "openrouter"] == [reading.provider for reading in told.readings]
+    assert ["novita", "openrouter"] == [reading.provider for reading in recorder.readings]
 
 
-def test_a_command_beside_a_service_takes_its_own_readings(
+def test_a_command_next_to_a_service_runs_its_own_readings(
     tmp_path: Path, server: DemoServer
 ) -> None:
-    """The service leads, and leaves them to it; what the service is reading is waited for."""
-    told = Told()
-    service_side = service(settings_of(tmp_path, server), told)
+    """The service leads but does not claim them; the command waits for the service's reading."""
+    recorder = RecordingListener()
+    service_side = service(settings_of(tmp_path, server), recorder)
     command = service(settings_of(tmp_path, server))
 
     async def work() -> None:
@@ -341,14 +347,14 @@ def test_a_command_beside_a_service_takes_its_own_readings(
         assert Outcome.SUCCESS is finished.outcome
 
     within(20, work)
-    first, *_ = told.readings
+    first, *_ = recorder.readings
     assert ("openrouter", "read") == (first.provider, first.state)
 
 
-def test_recorded_answers_wait_until_nobody_reads_the_provider(
+def test_recorded_answers_wait_for_a_reading_of_the_provider_to_end(
     tmp_path: Path, server: DemoServer
 ) -> None:
-    """They are not asked for by anybody else, and all of them are one run."""
+    """No other process reads them, and all of them are one run."""
     service_side = service(settings_of(tmp_path, server))
     command = service(settings_of(tmp_path, server))
     server.fault("openrouter", Fault("latency", seconds=0.5, times=1))
@@ -358,18 +364,18 @@ def test_recorded_answers_wait_until_nobody_reads_the_provider(
             await service_side.trigger(["openrouter"])
             await until(lambda: server.requests)
             with command:
-                asked = [RecordedAnswer(catalogue(3)), RecordedAnswer(catalogue(4))]
-                finished = await command.replay("openrouter", asked)
+                answers = [RecordedAnswer(catalogue(3)), RecordedAnswer(catalogue(4))]
+                finished = await command.replay("openrouter", answers)
         assert [3, 4] == [results.reading.listings["priced"] for results in finished.results]
 
     within(20, work)
     assert 1 == len(server.requests)
 
 
-# What goes wrong
+# Failures
 
 
-class _Careless(Listener):
+class _FailingListener(Listener):
     def on_reading(self, reading: Reading, error: Exception | None) -> None:
         raise ZeroDivisionError(f"{reading.provider}, {error}")
 
@@ -377,37 +383,39 @@ class _Careless(Listener):
 def test_a_listener_that_fails_stops_neither_the_others_nor_the_service(
     tmp_path: Path, server: DemoServer
 ) -> None:
-    """It is told of, as what it is."""
-    told = Told()
-    pricing = service(settings_of(tmp_path, server), _Careless(), told)
+    """Its error is reported under its class name."""
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server), _FailingListener(), recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
             for _ in range(2):
                 run, _ = await pricing.trigger(["openrouter"])
                 await pricing.wait(run.id, 10)
-            await until(lambda: len(told.readings) == 2)
+            await until(lambda: len(recorder.readings) == 2)
 
     within(20, work)
-    assert {("_Careless", ZeroDivisionError)} == {(name, type(e)) for name, e in told.broken}
+    assert {("_FailingListener", ZeroDivisionError)} == {
+        (name, type(e)) for name, e in recorder.errors
+    }
 
 
 def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: DemoServer) -> None:
-    """It is told once, nothing is lost, and the next look goes on."""
-    told = Told()
+    """The error is reported once, nothing is lost, and the next poll works."""
+    recorder = RecordingListener()
     settings = settings_of(tmp_path, server, first_delay_seconds=0, lease_seconds=1)
-    pricing = service(settings, told)
+    pricing = service(settings, recorder)
 
     async def work() -> None:
         async with pricing.lifespan():
-            await until(lambda: len(told.runs) == 1)
+            await until(lambda: len(recorder.runs) == 1)
             before = pricing.prices()
             with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
                 other.execute("ALTER TABLE pricing_leases RENAME TO pricing_away")
-                await until(lambda: told.broken)
+                await until(lambda: recorder.errors)
                 await asyncio.sleep(2.2)
                 other.execute("ALTER TABLE pricing_away RENAME TO pricing_leases")
-            assert [StoreError] == [type(error) for _, error in told.broken]
+            assert [StoreError] == [type(error) for _, error in recorder.errors]
             run, _ = await pricing.trigger()
             ended, _ = await pricing.wait(run.id, 15)
             assert (Outcome.SUCCESS, before) == (ended.outcome, pricing.prices())
@@ -415,18 +423,18 @@ def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: DemoSe
     within(40, work)
 
 
-def test_a_bug_in_one_provider_spoils_no_other(
+def test_a_bug_in_one_provider_does_not_affect_the_others(
     tmp_path: Path, server: DemoServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is a failed reading with a traceback in the log, and no secret in its message."""
-    told = Told()
-    pricing = service(settings_of(tmp_path, server), told)
-    find = pricing.access.credentials
+    """The reading fails with a traceback in the log and without the secret in its message."""
+    recorder = RecordingListener()
+    pricing = service(settings_of(tmp_path, server), recorder)
+    real = pricing.access.credentials
 
     def broken(provider: object) -> object:
         if getattr(provider, "id", "") == "openrouter":
             raise ZeroDivisionError("a secret perhaps")
-        return find(provider)  # type: ignore[arg-type]
+        return real(provider)  # type: ignore[arg-type]
 
     pricing.access.credentials = broken  # type: ignore[assignment, method-assign]
 
@@ -444,8 +452,8 @@ def test_a_bug_in_one_provider_spoils_no_other(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
-    """The host learns it when it starts, not hours later."""
+def test_a_database_that_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
+    """The host gets the error when it starts, not hours later."""
 
     async def work() -> None:
         with pytest.raises(SettingsError, match="sqlite:///"):
@@ -455,9 +463,8 @@ def test_what_cannot_be_opened_fails_at_the_start(tmp_path: Path) -> None:
     within(5, work)
 
 
-def test_a_provider_that_there_is_not_fails_at_the_start(tmp_path: Path) -> None:
-    """Else the schedule would be short of one without a word."""
-
+def test_an_unknown_provider_fails_at_the_start(tmp_path: Path) -> None:
+    """Otherwise the schedule would silently lack a provider."""
     pricing = PricingSync(settings_of(tmp_path, None, ["opnrouter"]))
 
     async def work() -> None:
@@ -470,21 +477,21 @@ def test_a_provider_that_there_is_not_fails_at_the_start(tmp_path: Path) -> None
         pricing.prices()
 
 
-def test_the_runs_of_one_listener_are_told_once(tmp_path: Path, server: DemoServer) -> None:
-    """With every reading, by whoever ended the last."""
-    told: list[tuple[Run, int]] = []
+def test_a_listener_is_notified_once_of_a_run(tmp_path: Path, server: DemoServer) -> None:
+    """With all readings of the run."""
+    events: list[tuple[Run, int]] = []
 
-    class Listening(Listener):
+    class RunListener(Listener):
         def on_run(self, run: Run, readings: object) -> None:
-            told.append((run, len(readings)))  # type: ignore[arg-type]
+            events.append((run, len(readings)))  # type: ignore[arg-type]
 
-    pricing = service(settings_of(tmp_path, server), Listening())
+    pricing = service(settings_of(tmp_path, server), RunListener())
 
     async def work() -> None:
         async with pricing.lifespan():
             run, _ = await pricing.trigger()
             await pricing.wait(run.id, 10)
-            await until(lambda: told)
+            await until(lambda: events)
 
     within(20, work)
-    assert [2] == [count for _, count in told]
+    assert [2] == [count for _, count in events]

@@ -1,4 +1,4 @@
-"""Several processes on one database: one of them schedules, and what dies is taken over."""
+"""Several processes on one database: one leads, and the claims of a dead process expire."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pricing_sync.store import Store, open_store
 
 _TESTS = str(Path(__file__).parents[1])
 
-# Ticks by a clock of ours: all processes have the same second, and race in it.
+# Ticks with a simulated clock: all processes have the same second, and race in it.
 _TICKING = """
 import sys
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ with open_store(settings.database) as store:
         print(len(clock.read), flush=True)
 """
 
-# A service as it is embedded; says who leads, once a quarter of a second, until it is killed.
+# An embedded service; prints every quarter of a second whether it leads, until it is killed.
 _SERVING = """
 import asyncio, json, sys
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_four_processes_make_one_run_of_each_slot(tmp_path: Path) -> None:
             read = sum(int(lines(one, 1)[0]) for one in four)
     with opened(tmp_path) as store:
         runs = store.runs(1000)
-        # What is begun in the last tick by one may be after the turn of the others.
+        # A run that one process starts in the last tick may be too late for the others to claim.
         assert 49 <= len(runs) <= 50
         assert {1} == set(Counter(run.started_at for run, _ in runs).values())
         assert read == sum(len(readings) for _, readings in runs)
@@ -113,20 +113,20 @@ def test_four_processes_make_one_run_of_each_slot(tmp_path: Path) -> None:
 
 
 def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
-    """Within its lease; what it was reading does not stay in progress."""
+    """After its lease at most; its readings do not stay in progress."""
     with opened(tmp_path), DemoServer() as server, ExitStack() as stack:
         url = server.base_url("openrouter")
         four = [stack.enter_context(process(_SERVING, str(tmp_path), url)) for _ in range(4)]
-        _leads(four)
+        _find_leader(four)
         server.fault("openrouter", Fault("hang"))
-        leader = _leads(four)
-        _wait_for_reading(tmp_path)
+        leader = _find_leader(four)
+        _wait_until_reading(tmp_path)
         leader.send_signal(signal.SIGKILL)
         leader.wait()
         killed = time.monotonic()
         server.clear("openrouter")
         rest = [one for one in four if one is not leader]
-        assert _leads(rest) in rest
+        assert _find_leader(rest) in rest
         assert time.monotonic() - killed < 6
         with opened(tmp_path) as store:
             _until_read_again(store)
@@ -139,28 +139,28 @@ def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
             assert len(starts) == len(set(starts))
 
 
-def _leads(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    """The only one that says that it leads; waits until there is one."""
+def _find_leader(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    """The process that leads; waits until there is one."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for one in processes:
             if json.loads(lines(one, 1)[0]):
                 return one
-    pytest.fail("nobody leads")
+    pytest.fail("no process leads")
 
 
-def _wait_for_reading(folder: Path) -> None:
+def _wait_until_reading(folder: Path) -> None:
     with opened(folder) as store:
         deadline = time.monotonic() + 10
         while not [item for item in store.queue.active() if item.state == "reading"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        # Longer than any reading that ends by itself.
+        # Longer than a reading that does not hang.
         time.sleep(0.3)
 
 
 def _until_read_again(store: Store) -> None:
-    """Until something was read after what was given up."""
+    """Wait until a provider was read after a reading was abandoned."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         found = [reading for _, readings in store.runs(50) for reading in readings]
@@ -171,12 +171,12 @@ def _until_read_again(store: Store) -> None:
 
 
 def test_a_frozen_process_that_wakes_does_not_store_what_it_read(tmp_path: Path) -> None:
-    """Stopped in the middle of a reading for longer than its lease, it finds that it is over."""
+    """It is stopped during a reading for longer than its lease. Its claim has expired."""
     with opened(tmp_path) as store, DemoServer() as server:
         url = server.base_url("openrouter")
         with process(_SERVING, str(tmp_path), url) as frozen:
             server.fault("openrouter", Fault("latency", seconds=0.6))
-            _wait_for_reading(tmp_path)
+            _wait_until_reading(tmp_path)
             os.kill(frozen.pid, signal.SIGSTOP)
             (reading,) = [item for item in store.queue.active() if item.state == "reading"]
             with process(_SERVING, str(tmp_path), url):

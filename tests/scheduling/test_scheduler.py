@@ -1,4 +1,4 @@
-"""What is due, who asked for it, and what follows from how a reading ends; by a clock of ours."""
+"""The schedule, triggers, claims, leadership and counters, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 class Clockwork:
-    """A scheduler, a clock that moves when it is told to, and providers that answer at once."""
+    """A scheduler with a simulated clock, and providers that answer at once."""
 
     def __init__(self, settings: Settings, store: Store, at: datetime = START) -> None:
         self.now = at
@@ -34,11 +34,11 @@ class Clockwork:
         self.scheduler = Scheduler(settings, store, find, at)
         #: When each provider was read.
         self.read: list[tuple[str, datetime]] = []
-        #: Providers that fail, and with what.
+        #: Providers that fail, with their error.
         self.failing: dict[str, Exception] = {}
 
     def pass_time(self, span: timedelta, step: timedelta = SECOND) -> None:
-        """Tick, and take whatever may be taken, once a *step*."""
+        """Move the clock; once a *step*, tick and run every reading that can be claimed."""
         end = self.now + span
         while self.now < end:
             self.now += step
@@ -47,7 +47,7 @@ class Clockwork:
                 self.read_once(claim)
 
     def read_once(self, claim: Claim) -> bool:
-        """End a claimed reading as its provider is; whether the run has ended with it."""
+        """Store a claimed reading, failed or read; returns whether the run ended with it."""
         error = self.failing.get(claim.provider)
         reading = Reading(
             id=f"{claim.run_id}-{claim.provider}",
@@ -64,18 +64,18 @@ class Clockwork:
             error=str(error) if error else None,
         )
         self.read.append((claim.provider, self.now))
-        ending = FinishClaim(claim, self.settings.plan(claim.provider), jitter=1)
+        finish = FinishClaim(claim, self.settings.plan(claim.provider), jitter=1)
         with self.store.transaction():
             self.store.add_reading(reading)
-            return ending(self.store, reading, error)
+            return finish(self.store, reading, error)
 
     def restart(self) -> None:
-        """The process dies without a word, and another one starts a lease later."""
+        """The process dies suddenly, and another one starts when its lease has ended."""
         self.now += timedelta(seconds=self.settings.lease_seconds)
         self.scheduler = Scheduler(self.settings, self.store, find, self.now)
 
     def times(self, provider: str = "openrouter") -> list[timedelta]:
-        """When a provider was read, from the start."""
+        """When a provider was read, as time since the start."""
         return [at - START for name, at in self.read if name == provider]
 
 
@@ -88,8 +88,8 @@ def clockwork(folder: Path, **more: Any) -> Iterator[Clockwork]:
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Iterator[Clockwork]:
-    with clockwork(tmp_path) as made:
-        yield made
+    with clockwork(tmp_path) as running:
+        yield running
 
 
 # The schedule
@@ -98,7 +98,7 @@ def clock(tmp_path: Path) -> Iterator[Clockwork]:
 def test_the_first_reading_is_30_s_after_the_start_and_the_next_an_interval_later(
     clock: Clockwork,
 ) -> None:
-    """As the reference had it, for every provider, in one run each time."""
+    """As in the reference: every provider, in one run each time."""
     clock.pass_time(timedelta(seconds=40))
     clock.pass_time(timedelta(hours=12, minutes=1), step=timedelta(seconds=10))
     expected = [
@@ -110,38 +110,38 @@ def test_the_first_reading_is_30_s_after_the_start_and_the_next_an_interval_late
     assert 3 == len(clock.store.runs(100))
 
 
-def test_nothing_is_read_while_no_time_passes(clock: Clockwork) -> None:
-    """The first look plans; it starts nothing."""
+def test_the_first_tick_plans_and_starts_nothing(clock: Clockwork) -> None:
+    """It saves the due times; no provider is due yet."""
     clock.scheduler.tick(clock.now)
     assert [] == clock.scheduler.claim(clock.now, most=10, runs=None)
     assert {"openrouter", "novita"} == clock.store.queue.due_times().keys()
 
 
 def test_a_missed_slot_is_served_once(clock: Clockwork) -> None:
-    """Asleep for three days, it reads once and goes on."""
+    """After three days without a tick, a provider is read once, and then on schedule."""
     clock.pass_time(timedelta(seconds=40))
     clock.now += timedelta(days=3)
     clock.pass_time(timedelta(seconds=10))
     assert 2 == len(clock.times())
 
 
-def test_a_clock_that_goes_back_serves_no_slot_twice(clock: Clockwork) -> None:
-    """Not in the repeated hour, and not at its end."""
+def test_no_slot_is_served_twice_after_the_clock_was_set_back(clock: Clockwork) -> None:
+    """Neither during the repeated hour nor at its end."""
     clock.pass_time(timedelta(seconds=40))
     clock.now -= HOUR
     clock.pass_time(timedelta(hours=2), step=timedelta(seconds=10))
     assert 1 == len(clock.times())
 
 
-def test_a_clock_that_goes_back_leaves_the_leader_in_its_place(clock: Clockwork) -> None:
-    """Its lease ends in a future that is now far away; it goes on all the same."""
+def test_the_leader_keeps_leading_after_the_clock_was_set_back(clock: Clockwork) -> None:
+    """Its lease now ends far in the future; it still leads."""
     clock.pass_time(timedelta(seconds=40))
     clock.now -= timedelta(days=2)
     assert clock.scheduler.tick(clock.now)
 
 
 def test_a_restart_does_not_hammer_the_providers(clock: Clockwork) -> None:
-    """Read two minutes ago is read recently enough; read an hour ago is not."""
+    """A reading of two minutes ago is recent enough; one of an hour ago is not."""
     clock.pass_time(timedelta(seconds=40))
     clock.restart()
     clock.pass_time(timedelta(minutes=10))
@@ -152,11 +152,11 @@ def test_a_restart_does_not_hammer_the_providers(clock: Clockwork) -> None:
     assert 2 == len(clock.times())
 
 
-def test_a_process_that_dies_of_a_reading_over_and_over_does_not_hammer(tmp_path: Path) -> None:
-    """Started again at once, a hundred times: the waits grow to a quarter of an hour."""
+def test_a_process_that_dies_in_every_reading_does_not_hammer_the_provider(tmp_path: Path) -> None:
+    """It restarts at once, a hundred times: the waits grow to a quarter of an hour."""
     steady = RetrySettings(jitter=0)
     with clockwork(tmp_path, providers=["openrouter"], retry=steady) as clock:
-        begun = []
+        started = []
         for _ in range(100):
             clock.restart()
             for _ in range(40):
@@ -164,16 +164,16 @@ def test_a_process_that_dies_of_a_reading_over_and_over_does_not_hammer(tmp_path
                 clock.scheduler.tick(clock.now)
                 clock.scheduler.expire(clock.now)
                 if clock.scheduler.claim(clock.now, most=10, runs=None):
-                    begun.append(clock.now)
+                    started.append(clock.now)
                     break
-    gaps = [(later - earlier) / SECOND for earlier, later in pairwise(begun)]
+    gaps = [(later - earlier) / SECOND for earlier, later in pairwise(started)]
     assert len(gaps) > 6
     least = [60, 120, 240, 480, *[900] * (len(gaps) - 4)]
     assert all(gap >= floor for gap, floor in zip(gaps, least, strict=True)), gaps
 
 
 def test_a_failed_reading_is_tried_again_with_growing_waits(tmp_path: Path) -> None:
-    """One minute, two, four …, an hour at most; eight times, then at the next slot."""
+    """After 1, 2, 4 … minutes, at most an hour; eight times, then at the next slot."""
     with clockwork(tmp_path, providers=["openrouter"]) as clock:
         clock.failing["openrouter"] = TransportError("openrouter", "connection", "refused")
         clock.pass_time(timedelta(hours=13), step=timedelta(seconds=10))
@@ -195,8 +195,8 @@ def test_a_success_ends_the_retries(clock: Clockwork) -> None:
     assert (0, None, 2) == (due.failures, due.retry_at, len(clock.times()))
 
 
-def test_who_asks_to_be_left_alone_is_left_alone(clock: Clockwork) -> None:
-    """Retry-After of a day goes before the retries, and before the regular slots."""
+def test_retry_after_delays_retries_and_regular_slots(clock: Clockwork) -> None:
+    """With a Retry-After of one day, the provider is read once in that day."""
     wait = 86_400
     clock.failing["openrouter"] = TransportError("openrouter", "status 429", "slow", wait)
     clock.pass_time(timedelta(seconds=40))
@@ -207,7 +207,7 @@ def test_who_asks_to_be_left_alone_is_left_alone(clock: Clockwork) -> None:
 
 
 def test_each_provider_has_its_own_plan(tmp_path: Path) -> None:
-    """An interval for one, a clock time in a zone for the other."""
+    """One has an interval, the other a cron time in a time zone."""
     tables = {
         "openrouter": {"every": "1h"},
         "novita": {"cron": "30 3 * * *", "time_zone": "Asia/Tokyo"},
@@ -221,7 +221,7 @@ def test_each_provider_has_its_own_plan(tmp_path: Path) -> None:
 
 
 def test_a_window_holds_for_the_first_reading_and_the_retries(tmp_path: Path) -> None:
-    """Started at noon, it waits until ten in the evening."""
+    """It starts at noon, and its first reading is at ten in the evening."""
     with clockwork(tmp_path, window="22:00-06:00", providers=["openrouter"]) as clock:
         clock.failing["openrouter"] = TransportError("openrouter", "connection", "refused")
         clock.pass_time(timedelta(hours=30), step=timedelta(minutes=1))
@@ -230,7 +230,7 @@ def test_a_window_holds_for_the_first_reading_and_the_retries(tmp_path: Path) ->
 
 
 def test_a_changed_plan_takes_effect_and_a_removed_provider_is_forgotten(tmp_path: Path) -> None:
-    """At the next start, without anything left of the old one."""
+    """At the next start. Nothing of the old plan remains."""
     with clockwork(tmp_path) as clock:
         clock.pass_time(timedelta(seconds=40))
         before = clock.store.queue.due_times()
@@ -243,7 +243,7 @@ def test_a_changed_plan_takes_effect_and_a_removed_provider_is_forgotten(tmp_pat
 
 
 def test_dry_run_by_setting_reads_and_changes_nothing(tmp_path: Path) -> None:
-    """For all, the runs say so."""
+    """The scheduled run and all its readings are dry."""
     with clockwork(tmp_path, dry_run=True) as clock:
         clock.pass_time(timedelta(seconds=40))
         ((run, readings),) = clock.store.runs(5)
@@ -255,7 +255,7 @@ def test_dry_run_by_setting_reads_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_higher_priority_is_claimed_first(tmp_path: Path) -> None:
-    """And what a person asks for before anything of the schedule."""
+    """And a person's trigger before all scheduled readings."""
     names = ["openrouter", "novita", "deepinfra"]
     with clockwork(tmp_path, providers=names, tables={"novita": {"priority": 5}}) as clock:
         clock.now += timedelta(seconds=31)
@@ -274,36 +274,36 @@ def test_the_higher_priority_is_claimed_first(tmp_path: Path) -> None:
 
 
 def test_identical_triggers_are_one_run_until_it_begins(clock: Clockwork) -> None:
-    """Ten at once are one; the eleventh, while that is being read, is another."""
-    ask = clock.scheduler.trigger
-    found = [ask(TWO, started_by=f"person {n}", now=clock.now) for n in range(10)]
-    assert 1 == len({run.id for run, _ in found})
-    assert [False] + [True] * 9 == [merged for _, merged in found]
+    """Ten triggers are one run; the eleventh, while that is being read, is another."""
+    trigger = clock.scheduler.trigger
+    triggered = [trigger(TWO, started_by=f"person {n}", now=clock.now) for n in range(10)]
+    assert 1 == len({run.id for run, _ in triggered})
+    assert [False] + [True] * 9 == [merged for _, merged in triggered]
     assert 2 == len(clock.scheduler.claim(clock.now, most=10, runs=None))
-    later, merged = ask(reversed(TWO), started_by="late", now=clock.now)
-    assert (True, False) == (later.id != found[0][0].id, merged)
+    later, merged = trigger(reversed(TWO), started_by="late", now=clock.now)
+    assert (True, False) == (later.id != triggered[0][0].id, merged)
 
 
 def test_other_triggers_are_other_runs(clock: Clockwork) -> None:
-    """Of other providers, or dry."""
-    ask = clock.scheduler.trigger
+    """A trigger of other providers, or a dry one, is not merged."""
+    trigger = clock.scheduler.trigger
     runs = [
-        ask(TWO, started_by="a", now=clock.now),
-        ask(["openrouter"], started_by="b", now=clock.now),
-        ask(TWO, started_by="c", dry_run=True, now=clock.now),
+        trigger(TWO, started_by="a", now=clock.now),
+        trigger(["openrouter"], started_by="b", now=clock.now),
+        trigger(TWO, started_by="c", dry_run=True, now=clock.now),
     ]
     assert 3 == len({run.id for run, _ in runs})
 
 
-def test_a_trigger_of_nobody_known_is_refused(clock: Clockwork) -> None:
-    """And nothing of it is queued."""
+def test_a_trigger_of_an_unknown_provider_is_refused(clock: Clockwork) -> None:
+    """None of its providers is queued."""
     with pytest.raises(UnknownName, match="opnrouter"):
         clock.scheduler.trigger(["openrouter", "opnrouter"], started_by="test")
     assert [] == clock.store.runs(5)
 
 
 def test_no_provider_is_read_twice_at_once(clock: Clockwork) -> None:
-    """Whatever started it: the second waits for the first."""
+    """The second reading waits for the first, whatever started them."""
     clock.scheduler.trigger(["openrouter"], started_by="a", now=clock.now)
     (first,) = clock.scheduler.claim(clock.now, most=10, runs=None)
     clock.scheduler.trigger(["openrouter"], started_by="b", now=clock.now)
@@ -313,8 +313,8 @@ def test_no_provider_is_read_twice_at_once(clock: Clockwork) -> None:
     assert first.run_id != second.run_id
 
 
-def test_a_slot_is_served_by_what_is_wanted_already(clock: Clockwork) -> None:
-    """A manual run that waits when the slot comes is that slot's; a dry one is not."""
+def test_a_slot_is_served_by_a_run_that_is_queued_already(clock: Clockwork) -> None:
+    """A manual run that is queued at the slot serves it; a dry run does not."""
     clock.scheduler.trigger(["openrouter"], started_by="person", now=clock.now)
     clock.scheduler.trigger(["novita"], started_by="person", dry_run=True, now=clock.now)
     clock.scheduler.tick(clock.now)
@@ -324,11 +324,11 @@ def test_a_slot_is_served_by_what_is_wanted_already(clock: Clockwork) -> None:
     assert [("novita",)] == [run.providers for run in by_schedule]
 
 
-# Ends
+# How readings and runs end
 
 
 def test_the_outcome_follows_from_the_readings(clock: Clockwork) -> None:
-    """All failed is failed, some failed is partial, and only none failed is a success."""
+    """Failed if all readings failed, partial if some did, success only if none did."""
     broken = TransportError("x", "connection", "refused")
     outcomes = []
     for failing in ((), ("openrouter",), TWO):
@@ -340,8 +340,8 @@ def test_the_outcome_follows_from_the_readings(clock: Clockwork) -> None:
     assert [Outcome.SUCCESS, Outcome.PARTIAL, Outcome.FAILED] == outcomes
 
 
-def test_who_was_given_up_for_dead_cannot_store_its_reading(clock: Clockwork) -> None:
-    """The process was frozen, not dead. What it read is refused; the run has ended without it."""
+def test_a_process_with_an_expired_claim_cannot_store_its_reading(clock: Clockwork) -> None:
+    """The process was frozen, not dead. Its reading is refused; the run has ended already."""
     clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=10, runs=None)
     other = Scheduler(clock.settings, clock.store, find, clock.now)
@@ -353,8 +353,8 @@ def test_who_was_given_up_for_dead_cannot_store_its_reading(clock: Clockwork) ->
     assert Outcome.FAILED is clock.store.queue.run(claim.run_id).outcome
 
 
-def test_who_says_that_it_is_alive_is_not_given_up(clock: Clockwork) -> None:
-    """However long its reading takes."""
+def test_a_claim_whose_lease_is_renewed_does_not_expire(clock: Clockwork) -> None:
+    """However long the reading lasts."""
     clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
     claims = clock.scheduler.claim(clock.now, most=10, runs=None)
     for _ in range(20):
@@ -364,28 +364,30 @@ def test_who_says_that_it_is_alive_is_not_given_up(clock: Clockwork) -> None:
     assert clock.read_once(claims[0])
 
 
-def test_a_lease_from_before_the_clock_went_back_does_not_hold_for_ever(clock: Clockwork) -> None:
-    """A dead process cannot be alive until next year."""
+def test_a_lease_from_before_the_clock_was_set_back_expires(clock: Clockwork) -> None:
+    """A lease that ends too far in the future counts as ended."""
     clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
     clock.scheduler.claim(clock.now + timedelta(days=300), most=10, runs=None)
     assert 1 == len(clock.scheduler.expire(clock.now))
 
 
-def test_cancelling_ends_what_waits_and_asks_for_the_end_of_what_goes_on(clock: Clockwork) -> None:
-    """What waited has a reading that says so; the run ends with the last."""
+def test_cancelling_a_run_ends_queued_readings_and_requests_the_end_of_others(
+    clock: Clockwork,
+) -> None:
+    """A queued provider gets a cancelled reading; the run ends with the last reading."""
     run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)
-    ((waited, finished_run),) = clock.scheduler.cancel(run.id, clock.now)
-    assert ("cancelled", "cancelled", False) == (waited.error_kind, waited.state, finished_run)
+    ((dequeued, finished_run),) = clock.scheduler.cancel(run.id, clock.now)
+    assert ("cancelled", "cancelled", False) == (dequeued.error_kind, dequeued.state, finished_run)
     assert [claim] == clock.scheduler.cancelled([claim])
-    assert [waited] == clock.store.run(run.id)[1]
-    given_up = clock.scheduler.fail(claim, "cancelled", "left off", clock.now)
-    assert given_up is not None
-    assert (True, Outcome.FAILED) == (given_up[1], clock.store.queue.run(run.id).outcome)
+    assert [dequeued] == clock.store.run(run.id)[1]
+    failed = clock.scheduler.fail(claim, "cancelled", "left off", clock.now)
+    assert failed is not None
+    assert (True, Outcome.FAILED) == (failed[1], clock.store.queue.run(run.id).outcome)
 
 
-def test_what_was_cancelled_is_no_failure_of_the_provider(clock: Clockwork) -> None:
-    """It is due when it was due."""
+def test_a_cancelled_reading_is_no_failure_of_the_provider(clock: Clockwork) -> None:
+    """Its due time stays the same."""
     clock.scheduler.tick(clock.now)
     before = clock.store.queue.due_times()
     run, _ = clock.scheduler.trigger(TWO, started_by="test", now=clock.now)
@@ -393,8 +395,8 @@ def test_what_was_cancelled_is_no_failure_of_the_provider(clock: Clockwork) -> N
     assert before == clock.store.queue.due_times()
 
 
-def test_cancelling_what_has_ended_changes_nothing(clock: Clockwork) -> None:
-    """Neither its outcome nor its end."""
+def test_cancelling_a_finished_run_changes_nothing(clock: Clockwork) -> None:
+    """Neither its outcome nor its end time."""
     run, _ = clock.scheduler.trigger(["novita"], started_by="test", now=clock.now)
     clock.read_once(clock.scheduler.claim(clock.now, most=1, runs=None)[0])
     ended = clock.store.run(run.id)
@@ -402,11 +404,11 @@ def test_cancelling_what_has_ended_changes_nothing(clock: Clockwork) -> None:
     assert ended == clock.store.run(run.id)
 
 
-# Leading
+# Leadership
 
 
-def test_one_leads_until_its_lease_ends(clock: Clockwork) -> None:
-    """The other takes over then, and the first one notices."""
+def test_one_process_leads_until_its_lease_ends(clock: Clockwork) -> None:
+    """Then the other process leads, and the first one does not."""
     other = Scheduler(clock.settings, clock.store, find, clock.now)
     assert (True, False) == (clock.scheduler.tick(clock.now), other.tick(clock.now))
     later = clock.now + timedelta(seconds=16)
@@ -416,16 +418,16 @@ def test_one_leads_until_its_lease_ends(clock: Clockwork) -> None:
     assert (other.owner, 2) == (leader.owner, leader.term)
 
 
-def test_who_resigns_is_followed_at_once(clock: Clockwork) -> None:
-    """A rolling restart loses no time."""
+def test_released_leadership_is_taken_over_at_once(clock: Clockwork) -> None:
+    """A rolling restart does not wait for the lease to end."""
     other = Scheduler(clock.settings, clock.store, find, clock.now)
     clock.scheduler.tick(clock.now)
     clock.scheduler.release_leadership(clock.now)
     assert other.tick(clock.now)
 
 
-def test_who_takes_over_goes_on_with_the_schedule(clock: Clockwork) -> None:
-    """A follower that has been waiting for hours does not begin anew."""
+def test_a_new_leader_continues_the_schedule(clock: Clockwork) -> None:
+    """A process that was a follower for hours does not restart the intervals."""
     follower = Scheduler(clock.settings, clock.store, find, clock.now)
     clock.pass_time(timedelta(seconds=40))
     clock.pass_time(timedelta(hours=5), step=timedelta(minutes=1))
@@ -440,7 +442,7 @@ def test_who_takes_over_goes_on_with_the_schedule(clock: Clockwork) -> None:
 
 
 def test_counters_survive_a_restart(tmp_path: Path) -> None:
-    """They are kept where the events are."""
+    """They are stored in the database."""
     with clockwork(tmp_path) as clock:
         clock.failing["novita"] = TransportError("novita", "connection", "refused")
         clock.pass_time(timedelta(seconds=40))
@@ -453,7 +455,7 @@ def test_counters_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_counts_no_models(clock: Clockwork) -> None:
-    """It updated none."""
+    """It updated no model."""
     clock.scheduler.trigger(TWO, started_by="test", dry_run=True, now=clock.now)
     for claim in clock.scheduler.claim(clock.now, most=10, runs=None):
         clock.read_once(claim)
@@ -461,7 +463,7 @@ def test_a_dry_run_counts_no_models(clock: Clockwork) -> None:
 
 
 def test_the_status_has_the_shape_of_the_reference(clock: Clockwork) -> None:
-    """Its keys, its spelling of an instant, and the age in whole seconds."""
+    """The same keys, the same format of instants, and the age in whole seconds."""
     clock.pass_time(timedelta(seconds=40))
     status = clock.scheduler.status(clock.now + timedelta(seconds=100))
     assert (True, 6, list(TWO)) == (
@@ -476,7 +478,7 @@ def test_the_status_has_the_shape_of_the_reference(clock: Clockwork) -> None:
 
 
 def test_the_status_is_right_after_a_restart(tmp_path: Path) -> None:
-    """It is read from the database, not remembered."""
+    """It is read from the database, not from memory."""
     with clockwork(tmp_path) as clock:
         clock.pass_time(timedelta(seconds=40))
         before = clock.scheduler.status(clock.now)
@@ -486,8 +488,8 @@ def test_the_status_is_right_after_a_restart(tmp_path: Path) -> None:
         assert before["next_syncs"] == after["next_syncs"]
 
 
-def test_a_provider_that_is_not_scheduled_is_not_due_because_it_failed(clock: Clockwork) -> None:
-    """Who asked for it asks again."""
+def test_a_failed_provider_outside_the_schedule_is_not_retried(clock: Clockwork) -> None:
+    """Only the caller can trigger it again."""
     clock.scheduler.tick(clock.now)
     clock.scheduler.trigger(["chutes"], started_by="test", now=clock.now)
     (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)

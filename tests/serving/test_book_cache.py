@@ -1,4 +1,4 @@
-"""The price book of a database: whole, soon up to date, and there when the database is not."""
+"""The price book cache: complete books, soon up to date, available while the database is not."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
 
 
 @pytest.fixture
-def always_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is asked each time whether anything has changed."""
+def no_refresh_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call queries the revision."""
     monkeypatch.setattr(book_cache, "REFRESH_SECONDS", 0.0)
 
 
@@ -61,42 +61,45 @@ def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> None
 
 
 def override(app: PricingSync) -> None:
-    """Two dollars per million tokens into the model."""
+    """Set the input rate of the model to two dollars per million."""
     rates = {Meter.INPUT: Rate.of(2, Per.MILLION)}
     app.set_override("openrouter", MODEL, rates, author="me", reason="test")
 
 
 def total(book: PriceBook) -> Decimal:
-    """What a million tokens into the model cost."""
+    """The cost of a million input tokens of the model."""
     return book.cost("openrouter", MODEL, MILLION).total
 
 
 def served(app: PricingSync) -> tuple[Decimal, str]:
-    """What they cost now, and whether that was known to hold just now."""
+    """The cost of a million input tokens now, and whether the book is stale."""
     cost = app.cost("openrouter", MODEL, MILLION).total
     return cost, "fresh" if app.stale_since is None else "stale"
 
 
-# What the store says
+# The book and the revision of the store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with opened(tmp_path) as store:
+    with new_store(tmp_path) as store:
         yield store
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Store]:
+def new_store(folder: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield store
 
 
-def read(
+def save_reading(
     store: Store, at: datetime, listing: Listing | None, *reasons: str, number: int = 0
 ) -> None:
-    """A reading in which acme lists the model m so, or not at all; with *reasons* it waits."""
+    """Save a reading in which acme lists *listing* for the model m, or does not list m.
+
+    With *reasons* the change is held.
+    """
     answer = Answer({} if listing is None else {"m": listing})
     with store.transaction():
         stored = store.known_models("acme")
@@ -115,7 +118,7 @@ def read(
         store.save_reading(reading, decision)
 
 
-def set_rate(store: Store, rate: int, since: datetime, until: datetime | None = None) -> None:
+def set_override(store: Store, rate: int, since: datetime, until: datetime | None = None) -> None:
     store.set_overrides(
         "acme",
         "m",
@@ -129,27 +132,27 @@ def set_rate(store: Store, rate: int, since: datetime, until: datetime | None = 
     )
 
 
-def end_rates(store: Store, at: datetime) -> None:
+def end_overrides(store: Store, at: datetime) -> None:
     store.end_overrides("acme", "m", tuple(Meter), at, at)
 
 
-def what_counts(store: Store) -> tuple[object, object]:
+def all_rows(store: Store) -> tuple[object, object]:
     """Every row of the ledger and of the overrides."""
     ledger = store._connection.fetch_all("SELECT * FROM pricing_ledger ORDER BY rowid", {})
     return ledger, store._connection.fetch_all("SELECT * FROM pricing_overrides ORDER BY rowid", {})
 
 
 def test_a_new_database_has_a_revision_and_an_empty_book(store: Store) -> None:
-    """Nothing was read yet. That is no error."""
+    """A database without readings is no error."""
     assert ("0", "0", []) == (store.revision(), store.book().revision, list(store.book()))
 
 
 def test_a_card_that_ends_when_it_began_is_a_new_revision(store: Store) -> None:
-    """Its row ends and no other is added: the newest time in the ledger does not tell."""
-    read(store, DAY, CHEAP)
-    read(store, DAY, None, number=1)
+    """Its row ends and no row is added, so the newest instant in the ledger stays the same."""
+    save_reading(store, DAY, CHEAP)
+    save_reading(store, DAY, None, number=1)
     before, newest = store.revision(), _newest(store)
-    read(store, DAY, None, number=2)
+    save_reading(store, DAY, None, number=2)
     assert newest == _newest(store)
     assert before != store.revision()
     assert [] == list(store.book())
@@ -160,10 +163,10 @@ def _newest(store: Store) -> object:
 
 
 def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
-    """What waits, and what is rejected, is none."""
-    read(store, DAY, CHEAP)
+    """A held change is not."""
+    save_reading(store, DAY, CHEAP)
     before = store.revision()
-    read(store, DAY + HOUR, DEAR, "moves")
+    save_reading(store, DAY + HOUR, DEAR, "moves")
     (item,) = store.review.held("acme")
     assert (before, CHEAP) == (store.revision(), store.book().price("acme", "m").listing)
     pin = PinnedChange(item.id, CHEAP, DEAR)
@@ -175,64 +178,66 @@ def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
 
 Step: TypeAlias = Callable[[Store, datetime, int], None]
 _STEPS: Mapping[str, Step] = {
-    "cheap": lambda store, at, number: read(store, at, CHEAP, number=number),
-    "dear": lambda store, at, number: read(store, at, DEAR, number=number),
-    "varies": lambda store, at, number: read(store, at, Unpriced(Why.VARIES), number=number),
-    "gone": lambda store, at, number: read(store, at, None, number=number),
-    "set": lambda store, at, number: set_rate(store, number, at + HOUR, at + 3 * HOUR),
-    "set at once": lambda store, at, number: set_rate(store, number, at),
-    "end": lambda store, at, _: end_rates(store, at),
+    "cheap": lambda store, at, number: save_reading(store, at, CHEAP, number=number),
+    "dear": lambda store, at, number: save_reading(store, at, DEAR, number=number),
+    "varies": lambda store, at, number: save_reading(
+        store, at, Unpriced(Why.VARIES), number=number
+    ),
+    "gone": lambda store, at, number: save_reading(store, at, None, number=number),
+    "set": lambda store, at, number: set_override(store, number, at + HOUR, at + 3 * HOUR),
+    "set at once": lambda store, at, number: set_override(store, number, at),
+    "end": lambda store, at, _: end_overrides(store, at),
 }
 steps = st.sampled_from(sorted(_STEPS))
 hours = st.integers(0, 5).map(lambda n: DAY + n * HOUR)
 
 
 @settings(max_examples=40, deadline=None)
-@given(taken=st.lists(st.tuples(steps, hours), max_size=8))
-def test_what_counts_never_changes_under_one_revision(
-    tmp_path_factory: pytest.TempPathFactory, taken: Sequence[tuple[str, datetime]]
+@given(steps_at=st.lists(st.tuples(steps, hours), max_size=8))
+def test_one_revision_never_has_two_contents(
+    tmp_path_factory: pytest.TempPathFactory, steps_at: Sequence[tuple[str, datetime]]
 ) -> None:
-    """Whatever is done, and although the clock is set back; and no revision comes twice."""
-    with opened(tmp_path_factory.mktemp("revisions")) as store:
-        found = {store.revision(): what_counts(store)}
-        for number, (step, at) in enumerate(taken):
+    """After any steps, also when the clock is set back. No revision is used again."""
+    with new_store(tmp_path_factory.mktemp("revisions")) as store:
+        found = {store.revision(): all_rows(store)}
+        for number, (step, at) in enumerate(steps_at):
             _STEPS[step](store, at + timedelta(microseconds=number), number)
-            counts = what_counts(store)
-            assert counts == found.setdefault(store.revision(), counts)
+            rows = all_rows(store)
+            assert rows == found.setdefault(store.revision(), rows)
 
 
 @settings(max_examples=40, deadline=None)
-@given(taken=st.lists(steps, max_size=8), asked=st.lists(hours, min_size=1, max_size=5))
-def test_the_book_says_what_the_ledger_says(
-    tmp_path_factory: pytest.TempPathFactory, taken: Sequence[str], asked: Sequence[datetime]
+@given(names=st.lists(steps, max_size=8), instants=st.lists(hours, min_size=1, max_size=5))
+def test_the_book_and_the_ledger_give_the_same_price(
+    tmp_path_factory: pytest.TempPathFactory, names: Sequence[str], instants: Sequence[datetime]
 ) -> None:
-    """At every instant since the card in force began, overrides that have ended included."""
-    with opened(tmp_path_factory.mktemp("book")) as store:
-        for number, step in enumerate(taken):
+    """At every instant since the card in force began, also with overrides that have ended."""
+    with new_store(tmp_path_factory.mktemp("book")) as store:
+        for number, step in enumerate(names):
             _STEPS[step](store, DAY + number * HOUR / 2, number)
         book = store.book()
         for card in store.statements("acme", "m"):
-            for at in asked:
+            for at in instants:
                 if at >= card.since:
                     (expected,) = prices(store.statements(at=at), store.overrides(at=at))
                     assert expected == book.find("acme", "m", at)
 
 
-def test_a_snapshot_is_of_one_moment(store: Store, tmp_path: Path) -> None:
-    """What another process commits meanwhile is seen by who asks after it."""
-    read(store, DAY, CHEAP)
+def test_a_snapshot_does_not_see_later_commits(store: Store, tmp_path: Path) -> None:
+    """A commit by another process is visible after the snapshot, not within it."""
+    save_reading(store, DAY, CHEAP)
     with open_store(f"sqlite:///{tmp_path / 'prices.db'}") as other:
         with store.snapshot():
             before = store.revision()
-            read(other, DAY + HOUR, DEAR)
+            save_reading(other, DAY + HOUR, DEAR)
             assert [CHEAP] == [card.listing for card in store.statements()]
             assert before == store.revision()
         assert [DEAR] == [card.listing for card in store.statements()]
 
 
-def test_a_snapshot_inside_a_transaction_has_what_it_wrote(store: Store) -> None:
-    """Nobody reads what was before their own words."""
-    read(store, DAY, CHEAP)
+def test_a_snapshot_inside_a_transaction_sees_its_writes(store: Store) -> None:
+    """The writes of the transaction are visible before the commit."""
+    save_reading(store, DAY, CHEAP)
     with store.transaction():
         store._connection.execute(
             "UPDATE pricing_ledger SET input = 3000000000, output = 15000000000", {}
@@ -241,19 +246,19 @@ def test_a_snapshot_inside_a_transaction_has_what_it_wrote(store: Store) -> None
             assert [DEAR] == [card.listing for card in store.statements()]
 
 
-def test_a_row_that_somebody_spoilt_is_no_book(store: Store) -> None:
-    """A price that is left out would be a model that is not sold."""
-    read(store, DAY, CHEAP)
+def test_a_corrupt_ledger_row_is_an_error(store: Store) -> None:
+    """The book is not read without the row: then the model would seem unknown."""
+    save_reading(store, DAY, CHEAP)
     store._connection.execute("UPDATE pricing_ledger SET since = 'yesterday'", {})
     with pytest.raises(StoreError, match=r"database: the price book: .*yesterday"):
         store.book()
 
 
-# What a process answers from
+# The book of a process
 
 
-def test_what_is_overridden_here_counts_at_once(app: PricingSync) -> None:
-    """Although the database would not be asked again for a second."""
+def test_an_override_set_by_this_process_is_in_force_at_once(app: PricingSync) -> None:
+    """It does not wait for the next regular query of the revision."""
     read_once(app, catalogue(3))
     assert Decimal("2.5") == total(app.book())
     override(app)
@@ -262,8 +267,8 @@ def test_what_is_overridden_here_counts_at_once(app: PricingSync) -> None:
     assert Decimal("2.5") == total(app.book())
 
 
-def test_what_is_written_to_the_store_counts_when_the_book_is_forgotten(app: PricingSync) -> None:
-    """As after a held change was accepted."""
+def test_a_change_in_the_store_is_in_the_book_after_a_refresh(app: PricingSync) -> None:
+    """For example after a held change was accepted."""
     read_once(app, catalogue(3))
     before = app.book()
     read_once(app, catalogue(3, "0.000003"))
@@ -272,8 +277,8 @@ def test_what_is_written_to_the_store_counts_when_the_book_is_forgotten(app: Pri
     assert Decimal(3) == total(app.book())
 
 
-def test_a_book_that_still_holds_is_kept(app: PricingSync) -> None:
-    """Nothing is read again for a reading that changed no price."""
+def test_a_refresh_without_a_change_keeps_the_book(app: PricingSync) -> None:
+    """A reading that changed no price causes no new book."""
     read_once(app, catalogue(3))
     before = app.book()
     read_once(app, catalogue(3) + b" ")
@@ -281,9 +286,9 @@ def test_a_book_that_still_holds_is_kept(app: PricingSync) -> None:
     assert before is app.book()
 
 
-@pytest.mark.usefixtures("always_asking")
-def test_nobody_waits_for_a_book_that_another_thread_reads(app: PricingSync) -> None:
-    """They go on with the old one. The reader is kept from the database here, by a snapshot."""
+@pytest.mark.usefixtures("no_refresh_interval")
+def test_threads_do_not_wait_while_another_thread_reads_a_book(app: PricingSync) -> None:
+    """They use the old book. The snapshot here blocks the reading thread."""
     read_once(app, catalogue(3))
     before = app.book()
     override(app)
@@ -302,45 +307,48 @@ READINGS = 200
 MODELS = 8
 
 
-def numbered(number: int) -> bytes:
-    """A list in which every price ends in the number of the list."""
+def numbered_list(number: int) -> bytes:
+    """A price list in which every price ends in the number of the list."""
     price = f"0.0000025{number:06}"
     return openrouter({f"maker/model-{n}": priced(price) for n in range(MODELS)})
 
 
-def numbers(book: PriceBook) -> list[int]:
-    """Of the list that each price is from."""
+def list_numbers(book: PriceBook) -> list[int]:
+    """The number of the list that each price of the book is from."""
     cards = [price.listing for price in book if isinstance(price.listing, RateCard)]
     return [(card.rates[Meter.INPUT] - 2_500_000_000) // 100 for card in cards]
 
 
-@pytest.mark.usefixtures("always_asking")
+@pytest.mark.usefixtures("no_refresh_interval")
 def test_every_book_is_one_committed_reading(app: PricingSync) -> None:
-    """Each reading changes every price while four threads ask. Every book has every model, all at
-    the prices of one reading, and nobody gets an older one after a newer one."""
-    read_once(app, numbered(0))
-    over, found = threading.Event(), [list[PriceBook]() for _ in range(4)]
-    threads = [threading.Thread(target=_ask, args=(app, books, over)) for books in found]
+    """Each reading changes every price while four threads get books.
+
+    Every book has every model, all at the prices of one reading. No thread gets an older book
+    after a newer one.
+    """
+    read_once(app, numbered_list(0))
+    stop, found = threading.Event(), [list[PriceBook]() for _ in range(4)]
+    threads = [threading.Thread(target=_collect_books, args=(app, books, stop)) for books in found]
     for thread in threads:
         thread.start()
     try:
-        lists = [RecordedAnswer(numbered(number)) for number in range(1, READINGS)]
+        lists = [RecordedAnswer(numbered_list(number)) for number in range(1, READINGS)]
         asyncio.run(app.replay("openrouter", lists))
     finally:
-        over.set()
+        stop.set()
         for thread in threads:
             thread.join()
     for books in found:
-        read = [numbers(book) for book in books]
-        assert all([of_book[0]] * MODELS == of_book for of_book in read)
-        assert sorted(read) == read
+        lists_of_books = [list_numbers(book) for book in books]
+        assert all([numbers[0]] * MODELS == numbers for numbers in lists_of_books)
+        assert sorted(lists_of_books) == lists_of_books
     assert len({book.revision for books in found for book in books}) > 20
-    assert [READINGS - 1] * MODELS == numbers(app.book())
+    assert [READINGS - 1] * MODELS == list_numbers(app.book())
 
 
-def _ask(app: PricingSync, books: list[PriceBook], over: threading.Event) -> None:
-    """Note every book that is not the one before."""
-    while not over.wait(0.001):
+def _collect_books(app: PricingSync, books: list[PriceBook], stop: threading.Event) -> None:
+    """Append every book that differs from the previous one."""
+    while not stop.wait(0.001):
         book = app.book()
         if not books or book is not books[-1]:
             books.append(book)
@@ -371,18 +379,20 @@ with PricingSync(Settings(database=sys.argv[1])) as app:
 def test_three_processes_see_a_corrected_price_within_the_bound(
     app: PricingSync, tmp_path: Path
 ) -> None:
-    """One corrects it and has it at once. The others have it a second later at most, and the time
-    that it takes to read."""
+    """The process that corrects the price has it at once.
+
+    The other two have it after `REFRESH_SECONDS` plus the time to read a book at most.
+    """
     read_once(app, catalogue(3))
     program = [sys.executable, "-c", _WORKER, f"sqlite:///{tmp_path / 'prices.db'}"]
     with ExitStack() as stack:
         workers = [stack.enter_context(_piped(program)) for _ in range(3)]
         assert ["2.5\n"] * 3 == [worker.stdout.readline() for worker in workers if worker.stdout]
         began = time.monotonic()
-        told = ["correct it\n", "look\n", "look\n"]
+        commands = ["correct it\n", "look\n", "look\n"]
         seen = [
-            float(worker.communicate(word, timeout=30)[0]) - began
-            for worker, word in zip(workers, told, strict=True)
+            float(worker.communicate(command, timeout=30)[0]) - began
+            for worker, command in zip(workers, commands, strict=True)
         ]
     assert max(seen) < REFRESH_SECONDS + 1
 
@@ -400,29 +410,29 @@ def _piped(program: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 # While the database cannot be read
 
 
-@pytest.mark.usefixtures("always_asking")
+@pytest.mark.usefixtures("no_refresh_interval")
 def test_the_last_book_serves_while_the_database_cannot_be_read(
     app: PricingSync, tmp_path: Path
 ) -> None:
-    """It says so, and what came meanwhile counts as soon as the database is back."""
+    """It is marked as stale. Changes are in force as soon as the database can be read again."""
     read_once(app, catalogue(3))
     began = datetime.now(UTC)
     assert (Decimal("2.5"), "fresh") == served(app)
-    held = datetime.now(UTC)
+    before_failure = datetime.now(UTC)
     other = sqlite3.connect(tmp_path / "prices.db")
     other.execute("ALTER TABLE pricing_counters RENAME TO elsewhere")
     assert [(Decimal("2.5"), "stale")] * 2 == [served(app), served(app)]
     assert app.stale_since is not None
-    assert began <= app.stale_since <= held
+    assert began <= app.stale_since <= before_failure
     other.execute("ALTER TABLE elsewhere RENAME TO pricing_counters")
     other.close()
     override(app)
     assert (Decimal(2), "fresh") == served(app)
 
 
-@pytest.mark.usefixtures("always_asking")
-def test_the_last_book_serves_while_the_file_is_spoilt(app: PricingSync, tmp_path: Path) -> None:
-    """The disk gives other bytes. What SQLite remembers of the right ones is dropped here."""
+@pytest.mark.usefixtures("no_refresh_interval")
+def test_the_last_book_serves_while_the_file_is_corrupt(app: PricingSync, tmp_path: Path) -> None:
+    """The file has other bytes, and SQLite's cache of the right bytes is empty."""
     read_once(app, catalogue(3))
     assert (Decimal("2.5"), "fresh") == served(app)
     path = tmp_path / "prices.db"
@@ -435,9 +445,9 @@ def test_the_last_book_serves_while_the_file_is_spoilt(app: PricingSync, tmp_pat
     assert (Decimal("2.5"), "stale") == served(app)
 
 
-@pytest.mark.usefixtures("always_asking")
-def test_who_writes_for_long_keeps_nobody_from_the_book(app: PricingSync, tmp_path: Path) -> None:
-    """Another process holds the write lock. What was committed before is read, and not stale."""
+@pytest.mark.usefixtures("no_refresh_interval")
+def test_a_long_write_does_not_block_the_book(app: PricingSync, tmp_path: Path) -> None:
+    """Another process has the write lock. The committed prices are read, and are not stale."""
     read_once(app, catalogue(3))
     override(app)
     app._parts.book_cache.last = None
@@ -448,8 +458,8 @@ def test_who_writes_for_long_keeps_nobody_from_the_book(app: PricingSync, tmp_pa
     other.close()
 
 
-def test_without_any_book_the_failure_is_told(app: PricingSync, tmp_path: Path) -> None:
-    """Nothing is made up in its place."""
+def test_without_any_book_the_error_is_raised(app: PricingSync, tmp_path: Path) -> None:
+    """An empty book is no substitute."""
     with sqlite3.connect(tmp_path / "prices.db") as other:
         other.execute("ALTER TABLE pricing_ledger RENAME TO elsewhere")
     other.close()
@@ -457,11 +467,11 @@ def test_without_any_book_the_failure_is_told(app: PricingSync, tmp_path: Path) 
         app.book()
 
 
-# What usages cost
+# The cost of usages
 
 
-def test_a_past_usage_costs_what_counted_then(app: PricingSync) -> None:
-    """Now is by the book, then by the ledger."""
+def test_a_past_usage_has_the_price_of_its_time(app: PricingSync) -> None:
+    """The present price is from the book, a past price from the ledger."""
     read_once(app, catalogue(3), DAY)
     read_once(app, catalogue(3, "0.000003"), DAY + HOUR)
     assert [Decimal("2.5"), Decimal(3), Decimal(3)] == [
@@ -469,18 +479,18 @@ def test_a_past_usage_costs_what_counted_then(app: PricingSync) -> None:
     ]
 
 
-def test_what_has_no_price_is_counted_by_its_reason(app: PricingSync) -> None:
-    """In this process, now and then; what has one is not counted."""
+def test_costs_without_a_price_are_counted_by_reason(app: PricingSync) -> None:
+    """For the present and for the past. A cost with a price is not counted."""
     read_once(app, openrouter({MODEL: priced(), "varies": priced("-1", "-1")}), DAY)
-    asked: list[tuple[str, Usage, datetime | None]] = [
-        ("unheard-of", MILLION, None),
+    without_price: list[tuple[str, Usage, datetime | None]] = [
+        ("unknown", MILLION, None),
         (MODEL, MILLION, DAY - HOUR),
         ("varies", MILLION, None),
         (MODEL, Usage(image=1), None),
         (MODEL, Usage(image=1), DAY),
         (MODEL, Usage(page=1), DAY),
     ]
-    for model, usage, at in asked:
+    for model, usage, at in without_price:
         with pytest.raises(NoPrice, match=f"openrouter: {model}: "):
             app.cost("openrouter", model, usage, at)
     app.cost("openrouter", MODEL, MILLION)

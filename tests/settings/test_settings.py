@@ -1,4 +1,4 @@
-"""Settings: what is read from where, what wins, and what is refused in which words."""
+"""Settings: their origins, their precedence, and the messages for invalid values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.settings import Settings, duration, load_settings, origins, show_duration
 from pricing_sync.timetable import Plan, Retry, Window
 
-#: Write variables and a file, as an operator would.
+#: Sets variables and writes the file, like an operator.
 Write: TypeAlias = Callable[..., None]
 
 TOKEN = "canary-0815-canary-0815"
@@ -24,7 +24,7 @@ TOKEN = "canary-0815-canary-0815"
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """An empty folder and no variable of ours; then what is written."""
+    """Starts with an empty folder and none of our variables."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("PRICING_SYNC_")]:
         monkeypatch.delenv(name)
@@ -40,19 +40,19 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return write
 
 
-def refusal() -> str:
-    """What is said of the settings as they are written."""
+def load_error() -> str:
+    """The message of the error that the settings give."""
     with pytest.raises(SettingsError) as raised:
         load_settings()
     return str(raised.value)
 
 
-# What is read
+# Values
 
 
 @pytest.mark.usefixtures("write")
-def test_nothing_written_is_the_reference() -> None:
-    """The four providers every six hours, switched on, the first time after half a minute."""
+def test_the_defaults_are_those_of_the_reference() -> None:
+    """Four providers, every six hours, enabled, with a first reading after 30 seconds."""
     settings = load_settings()
     assert settings.enabled
     assert 6 == settings.interval_hours
@@ -63,15 +63,15 @@ def test_nothing_written_is_the_reference() -> None:
 
 
 @pytest.mark.parametrize("text", ["true", "1", "yes", "on", "TRUE", "Yes", " true "])
-def test_words_for_on(write: Write, text: str) -> None:
-    """Any case."""
+def test_texts_that_enable(write: Write, text: str) -> None:
+    """In any case, with or without blanks."""
     write({"PRICING_SYNC_ENABLED": text}, "enabled = false")
     assert load_settings().enabled
 
 
 @pytest.mark.parametrize("text", ["false", "0", "no", "off", "FALSE", "Off"])
-def test_words_for_off(write: Write, text: str) -> None:
-    """Any case."""
+def test_texts_that_disable(write: Write, text: str) -> None:
+    """In any case, with or without blanks."""
     write({"PRICING_SYNC_ENABLED": text})
     assert not load_settings().enabled
 
@@ -79,20 +79,22 @@ def test_words_for_off(write: Write, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"), [("6", "6"), ("6.0", "6"), ("0.5", "0.5"), ("8760", "8760"), ("24", "24")]
 )
-def test_an_interval_is_shown_as_it_was_meant(write: Write, text: str, shown: str) -> None:
-    """A whole number of hours stays one: status shows 6, not 6.0."""
+def test_a_whole_number_of_hours_is_shown_without_decimals(
+    write: Write, text: str, shown: str
+) -> None:
+    """The status shows 6, not 6.0."""
     write({"PRICING_SYNC_INTERVAL_HOURS": text})
     assert shown == str(load_settings().interval_hours)
 
 
-def test_names_are_folded(write: Write) -> None:
-    """Blanks around names, empty names and repeated ones do not count."""
+def test_blank_and_repeated_names_are_dropped(write: Write) -> None:
+    """Blanks around names are removed; empty and repeated names are ignored."""
     write({"PRICING_SYNC_PROVIDERS": " together, openrouter ,,together, "})
     assert ("together", "openrouter") == load_settings().providers
 
 
-def test_the_environment_wins_part_by_part(write: Write) -> None:
-    """What a variable does not name stays as the file says."""
+def test_the_environment_wins_value_by_value(write: Write) -> None:
+    """The file gives the values that no variable sets."""
     write(
         {"PRICING_SYNC_RETRY__INITIAL": "10s", "PRICING_SYNC_PROVIDER__TOGETHER__EVERY": "30m"},
         '[retry]\ninitial = "20s"\nattempts = 3\n'
@@ -108,8 +110,8 @@ def test_the_environment_wins_part_by_part(write: Write) -> None:
     ) == settings.plan("together")
 
 
-def test_a_plan_is_the_general_one_with_the_providers_own_parts(write: Write) -> None:
-    """Parts of the general plan can be taken back, not only replaced."""
+def test_a_provider_table_replaces_parts_of_the_general_plan(write: Write) -> None:
+    """It can also undo parts of the general plan, such as the window."""
     write(
         toml='time_zone = "Asia/Kolkata"\nwindow = "22:00-06:00"\njitter = "5m"\ndry_run = true\n'
         '[provider.together]\ncron = "15 9 * * 1-5"\ntime_zone = "Europe/Berlin"\n'
@@ -122,12 +124,12 @@ def test_a_plan_is_the_general_one_with_the_providers_own_parts(write: Write) ->
     )
     assert general == settings.plan("openrouter")
     all_day = Window(opens=time(0), closes=time(0))
-    own = Plan(cron="15 9 * * 1-5", time_zone="Europe/Berlin", window=all_day)
-    assert own == settings.plan("together")
+    specific = Plan(cron="15 9 * * 1-5", time_zone="Europe/Berlin", window=all_day)
+    assert specific == settings.plan("together")
 
 
-def test_a_blank_window_takes_the_files_away(write: Write) -> None:
-    """A variable can say that there is none."""
+def test_a_blank_variable_removes_the_window_of_the_file(write: Write) -> None:
+    """An empty text means that there is no window."""
     write({"PRICING_SYNC_WINDOW": ""}, 'window = "22:00-06:00"')
     assert load_settings().window is None
 
@@ -142,8 +144,8 @@ def test_a_blank_window_takes_the_files_away(write: Write) -> None:
         ("NEW_COMER", "new-comer"),
     ],
 )
-def test_a_variable_finds_its_provider(write: Write, variable: str, provider: str) -> None:
-    """By the ids that are known here, in the catalog, in the file or in the list."""
+def test_a_variable_is_matched_to_its_provider(write: Write, variable: str, provider: str) -> None:
+    """By the ids that are built in, in the catalog, in the file or in the list."""
     write(
         {
             f"PRICING_SYNC_PROVIDER__{variable}__EVERY": "30m",
@@ -155,7 +157,7 @@ def test_a_variable_finds_its_provider(write: Write, variable: str, provider: st
 
 
 def test_thresholds_and_whole_tables_are_json(write: Write) -> None:
-    """A threshold is a number, and stays one on its way through the environment."""
+    """A threshold in a variable is still a number."""
     write(
         {
             "PRICING_SYNC_GATE__BAND_UP": "3",
@@ -172,16 +174,16 @@ def test_thresholds_and_whole_tables_are_json(write: Write) -> None:
     assert Retry(attempts=4, factor=3) == settings.plan("openrouter").retry
 
 
-def test_what_is_given_wins(write: Write) -> None:
-    """The command line over the environment over the file; None is not given."""
+def test_an_option_wins_over_the_environment_and_the_file(write: Write) -> None:
+    """The command line wins over the environment, which wins over the file. None is no value."""
     write({"PRICING_SYNC_DATABASE": "sqlite:///variable.db"}, "port = 1")
     assert "sqlite:///variable.db" == load_settings(database=None).database
     settings = load_settings(database="sqlite:///option.db")
     assert ("sqlite:///option.db", 1) == (settings.database, settings.port)
 
 
-def test_what_kubernetes_sets_is_not_ours(write: Write) -> None:
-    """A service named pricing-sync puts its address into every container of its namespace."""
+def test_variables_from_kubernetes_are_ignored(write: Write) -> None:
+    """Kubernetes sets the address of a service named pricing-sync in every container."""
     write(
         {
             "PRICING_SYNC_SERVICE_HOST": "10.0.0.1",
@@ -200,7 +202,7 @@ def test_what_kubernetes_sets_is_not_ours(write: Write) -> None:
 
 
 def test_secrets_come_from_their_variables(write: Write) -> None:
-    """And are not shown by anything that shows the settings."""
+    """No text form of the settings shows them."""
     dsn = "https://canary-0815@o1.ingest.sentry.io/42"
     write(
         {"ADMIN_TOKEN": TOKEN, "PRICING_SYNC_READ_TOKEN": f"read-{TOKEN}", "SENTRY_DSN": dsn},
@@ -217,7 +219,7 @@ def test_secrets_come_from_their_variables(write: Write) -> None:
 
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_blank_secret_is_not_set(write: Write, blank: str) -> None:
-    """As a compose file passes on what nobody set."""
+    """A compose file passes an unset variable as an empty text."""
     write({"ADMIN_TOKEN": blank, "PRICING_SYNC_READ_TOKEN": blank, "SENTRY_DSN": blank})
     settings = load_settings()
     assert None is settings.admin_token is settings.read_token is settings.sentry_dsn
@@ -229,30 +231,30 @@ def test_a_blank_secret_is_not_set(write: Write, blank: str) -> None:
 )
 @pytest.mark.parametrize("variable", ["ADMIN_TOKEN", "PRICING_SYNC_READ_TOKEN"])
 def test_a_weak_token_is_refused(write: Write, variable: str, token: str) -> None:
-    """Too short, or nothing that a header can carry. The message does not show it."""
+    """It is too short, or a header cannot contain it. The message does not show it."""
     write({variable: token})
-    said = f"{variable}: expected 16 or more printable ASCII characters, no spaces"
-    assert said == refusal()
+    message = f"{variable}: expected 16 or more printable ASCII characters, no spaces"
+    assert message == load_error()
 
 
 def test_a_refused_secret_is_not_shown_to_an_embedder(write: Write) -> None:
-    """Who builds the settings without `load_settings` gets the library's own words."""
+    """Without `load_settings`, the error is pydantic's, and does not contain the secret either."""
     write({"ADMIN_TOKEN": "canary-15-chars"})
     with pytest.raises(ValueError, match="16 or more") as raised:
         Settings()
     assert "canary" not in str(raised.value)
 
 
-def test_a_dsn_that_is_none_is_refused(write: Write) -> None:
-    """Without showing it: it may be the token."""
+def test_an_invalid_dsn_is_refused(write: Write) -> None:
+    """The message does not show it: it may be the token."""
     write({"SENTRY_DSN": TOKEN})
-    assert "SENTRY_DSN: expected a DSN such as https://KEY@HOST/PROJECT" == refusal()
+    assert "SENTRY_DSN: expected a DSN such as https://KEY@HOST/PROJECT" == load_error()
 
 
-def test_two_doors_have_two_keys(write: Write) -> None:
-    """Who may only read must not hold what lets them in everywhere."""
+def test_equal_tokens_are_refused(write: Write) -> None:
+    """The token for reading must not give access to everything."""
     write({"ADMIN_TOKEN": TOKEN, "PRICING_SYNC_READ_TOKEN": TOKEN})
-    assert "PRICING_SYNC_READ_TOKEN: expected another than ADMIN_TOKEN" == refusal()
+    assert "PRICING_SYNC_READ_TOKEN: expected another than ADMIN_TOKEN" == load_error()
 
 
 @pytest.mark.parametrize(
@@ -264,14 +266,14 @@ def test_two_doors_have_two_keys(write: Write) -> None:
     ],
 )
 def test_a_secret_in_the_file_is_refused(write: Write, key: str, variable: str) -> None:
-    """The file is made to be shown around."""
+    """People share the file."""
     write(toml=f'{key} = "{TOKEN}"')
-    said = f"pricing-sync.toml: {key}: not read from here, but from the variable {variable}"
-    assert said == refusal()
+    message = f"pricing-sync.toml: {key}: not read from here, but from the variable {variable}"
+    assert message == load_error()
     assert None is getattr(Settings(), key)
 
 
-# What is refused
+# Invalid values
 
 
 @pytest.mark.parametrize(
@@ -322,18 +324,16 @@ def test_a_secret_in_the_file_is_refused(write: Write, key: str, variable: str) 
         ("PROVIDER__TOGETHER__GATE__BAND_UP", "1", "1 is not a factor above 1"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named(
-    write: Write, name: str, value: str, why: str
-) -> None:
-    """By its name, with what was expected, and once."""
+def test_an_invalid_variable_is_named(write: Write, name: str, value: str, why: str) -> None:
+    """The message gives its name once, and what was expected."""
     write({f"PRICING_SYNC_{name}": value})
-    said = refusal()
-    assert said.startswith(f"PRICING_SYNC_{name}: {why}"), said
-    assert 1 == said.count("PRICING_SYNC_")
+    message = load_error()
+    assert message.startswith(f"PRICING_SYNC_{name}: {why}"), message
+    assert 1 == message.count("PRICING_SYNC_")
 
 
 @pytest.mark.parametrize(
-    ("toml", "says"),
+    ("toml", "message"),
     [
         ("port = true", "port: expected something else than true or false"),
         ("[retry]\nattempts = true", "retry.attempts: expected something else than true or false"),
@@ -349,20 +349,20 @@ def test_a_variable_that_cannot_be_used_is_named(
         ("port = [", ""),
     ],
 )
-def test_a_key_that_cannot_be_used_is_named(write: Write, toml: str, says: str) -> None:
-    """By the file and its place there."""
+def test_an_invalid_key_is_named(write: Write, toml: str, message: str) -> None:
+    """The message gives the file and the path of the key."""
     write(toml=toml)
-    assert refusal().startswith(f"pricing-sync.toml: {says}")
+    assert load_error().startswith(f"pricing-sync.toml: {message}")
 
 
 def test_every_together_with_cron_is_refused(write: Write) -> None:
-    """Wherever the two stand; both places are named."""
+    """The message names the origins of both."""
     write(
         {"PRICING_SYNC_PROVIDER__TOGETHER__CRON": "0 3 * * *"}, '[provider.together]\nevery = "6h"'
     )
     assert (
         "pricing-sync.toml: provider.together.every, PRICING_SYNC_PROVIDER__TOGETHER__CRON:"
-        " expected either every or cron, not both" == refusal()
+        " expected either every or cron, not both" == load_error()
     )
 
 
@@ -378,15 +378,15 @@ def test_every_together_with_cron_is_refused(write: Write) -> None:
     ],
 )
 def test_a_misspelt_variable_is_refused(write: Write, variable: str, hint: str) -> None:
-    """It would be a setting that silently has no effect. Its value may be a secret."""
+    """It would have no effect. The message does not show its value, which may be a secret."""
     write({variable: TOKEN})
-    said = refusal()
-    assert said.startswith(f"{variable}: no such variable{hint}"), said
-    assert TOKEN not in said
+    message = load_error()
+    assert message.startswith(f"{variable}: no such variable{hint}"), message
+    assert TOKEN not in message
 
 
-def test_all_problems_are_said_at_once(write: Write) -> None:
-    """Nobody should have to start a service five times."""
+def test_all_problems_are_reported_at_once(write: Write) -> None:
+    """An operator can correct all of them before the next start."""
     write(
         {"PRICING_SYNC_PORT": "x", "PRICING_SYNC_PROT": "1", "ADMIN_TOKEN": "short"},
         'lease_seconds = 0\nadmin_token = "x"\nintervall = 1',
@@ -398,23 +398,23 @@ def test_all_problems_are_said_at_once(write: Write) -> None:
         "pricing-sync.toml: no such setting: intervall",
         "PRICING_SYNC_PORT: should be a valid integer, unable to parse string as an integer",
         "ADMIN_TOKEN: expected 16 or more printable ASCII characters, no spaces",
-    } == set(refusal().split("; "))
+    } == set(load_error().split("; "))
 
 
-def test_what_is_wrong_for_every_provider_is_said_once(write: Write) -> None:
-    """Not once for each table that inherits it."""
+def test_a_problem_of_every_provider_is_reported_once(write: Write) -> None:
+    """It is not repeated for each table that inherits the value."""
     write(
         {"PRICING_SYNC_JITTER": "7h"},
         "[provider.together]\npriority = 1\n[provider.nearai]\npriority = 2",
     )
-    assert "PRICING_SYNC_JITTER: 7:00:00 is not below every 6:00:00" == refusal()
+    assert "PRICING_SYNC_JITTER: 7:00:00 is not below every 6:00:00" == load_error()
 
 
-# Where values come from
+# Origins
 
 
 def test_the_origin_of_each_value_is_known(write: Write) -> None:
-    """What is not named is at its default."""
+    """Settings at their default are not listed."""
     write(
         {
             "PRICING_SYNC_PORT": "81",
@@ -467,21 +467,21 @@ def test_a_duration_is_read(written: object, seconds: int) -> None:
         *(1.5, -1, True, None, [], {}, timedelta(-1)),
     ],
 )
-def test_anything_else_is_no_duration(written: object) -> None:
-    """What was expected is said."""
+def test_an_invalid_duration_is_refused(written: object) -> None:
+    """The message says what was expected."""
     with pytest.raises(ValueError, match=r"^expected a duration such as 90s, 15m, 6h, 1d or 1h30m"):
         duration(written)
 
 
 @given(st.integers(0, 10**9).map(lambda seconds: timedelta(seconds=seconds)))
-def test_a_duration_is_shown_as_it_is_read(span: timedelta) -> None:
-    """Whole seconds, there and back."""
+def test_a_shown_duration_can_be_read_back(span: timedelta) -> None:
+    """For any whole number of seconds."""
     assert span == duration(show_duration(span))
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9dhms]{1,9}"))
-def test_no_text_breaks_a_duration(text: str) -> None:
-    """It is one that can be added to a date, or it is refused."""
+def test_any_text_is_a_valid_duration_or_refused(text: str) -> None:
+    """A valid duration is small enough to be added to a date."""
     try:
         span = duration(text)
     except ValueError:

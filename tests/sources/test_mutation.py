@@ -1,12 +1,12 @@
-"""Whatever stands in an answer where a price should, no price comes out that was not in it.
+"""A broken answer never gives a price that was not in the intact answer.
 
 Every recorded answer, and a built one of every provider, is broken in one place at a time: each
-key at each depth is deleted, renamed, and replaced by things that are no price. Three properties:
+key at each depth is deleted, renamed, and replaced by values that are no price. Three properties:
 
-1.  Nothing but a `PricingSyncError` is raised.
-2.  Every rate that comes out is one that the sound answer gave for that model, meter and
-    condition. Rates may be missing; none may be new, and none may apply to more requests.
-3.  What is broken in one row leaves the row beside it as it was.
+1.  Only a `PricingSyncError` is raised.
+2.  Every decoded rate is also in the intact answer, for the same model, meter and condition. Rates
+    may be missing; no rate may be new, and none may apply to more requests.
+3.  A broken row does not change the listing of the other row.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Statement: TypeAlias = tuple[When | None, Meter, Rate, str]
 
 
 class Literal(str):
-    """JSON text that is written as it is: a number keeps its digits, and junk stays junk."""
+    """JSON text that is written unchanged: a number keeps its digits, and junk stays junk."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ MUTATIONS = [
     Mutation("in a list", lambda old: [old]),
     Mutation("in an object", lambda old: {"x": old}),
 ]
-# What a model may be called when the field that names it is replaced.
+# The ids that a model may have when its id field is replaced.
 NAMES = frozenset(json.loads(text) for text in TEXTS)
 SUFFIX = "_x"
 
@@ -73,7 +73,7 @@ def positions(node: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def mutated(node: Any, path: Path, mutation: Mutation) -> Any:
-    """A copy of *node* that is broken at *path*, and there only."""
+    """A copy of *node* that is broken only at *path*."""
     key, rest = path[0], path[1:]
     if rest:
         new = mutated(node[key], rest, mutation)
@@ -112,25 +112,26 @@ def at(node: Any, path: Path) -> Any:
 
 
 def with_rows(document: Any, where: Path, rows: Any) -> Any:
-    """The answer with these rows only, and saying that they are all."""
+    """The answer with these rows only, and with their number as its total."""
     if not where:
         return rows
     key, rest = where[0], where[1:]
     if isinstance(document, list):
         return [with_rows(document[int(key)], rest, rows)]
-    counted: dict[str, Any] = recount({**document, key: None}, Literal(str(len(rows))))
-    return {**counted, key: with_rows(document[key], rest, rows)}
+    head: dict[str, Any] = with_totals({**document, key: None}, Literal(str(len(rows))))
+    return {**head, key: with_rows(document[key], rest, rows)}
 
 
-def recount(node: Any, count: Literal) -> Any:
+def with_totals(node: Any, count: Literal) -> Any:
+    """A copy of *node* in which every total is *count*."""
     if not isinstance(node, dict):
         return node
     totals = ("total", "total_count", "total_items")
-    return {key: count if key in totals else recount(node[key], count) for key in node}
+    return {key: count if key in totals else with_totals(node[key], count) for key in node}
 
 
-def some(rows: Any) -> list[str | int]:
-    """The first, the middle and the last row, and two of those with conditional prices."""
+def sampled_keys(rows: Any) -> list[str | int]:
+    """The keys of the first, the middle and the last row, and of two with conditional prices."""
     keys = list(rows) if isinstance(rows, dict) else list(range(len(rows)))
     words = (
         "overrides",
@@ -148,26 +149,27 @@ def some(rows: Any) -> list[str | int]:
 
 
 class Pair(NamedTuple):
-    """A small answer of one row to break and, mostly, one to stand beside it."""
+    """A small answer with one row to break and, if the list has one, a second row."""
 
+    #: The answer with both rows, the answer with the second one only, and the path of the first.
     both: Any
-    beside: Any
+    second: Any
     row: Path
 
 
 def pairs(document: Any, where: Path) -> Iterator[Pair]:
     rows = at(document, where)
-    keys = some(rows)
+    keys = sampled_keys(rows)
 
-    def part(names: list[str | int]) -> Any:
+    def with_keys(names: list[str | int]) -> Any:
         if isinstance(rows, dict):
             return with_rows(document, where, {name: rows[name] for name in names})
         return with_rows(document, where, [rows[name] for name in names])
 
     for key in keys:
-        other = [name for name in keys if name != key][:1]
+        second = [name for name in keys if name != key][:1]
         first = key if isinstance(rows, dict) else 0
-        yield Pair(part([key, *other]), part(other), (*where, first))
+        yield Pair(with_keys([key, *second]), with_keys(second), (*where, first))
 
 
 def statements(answer: Answer) -> dict[str, set[Statement]]:
@@ -178,76 +180,80 @@ def statements(answer: Answer) -> dict[str, set[Statement]]:
     }
 
 
-def new_rates(sound: Answer, broken: Answer) -> dict[str, set[Statement]]:
-    """The statements of *broken* that *sound* does not make of the same model.
+def new_rates(intact: Answer, broken: Answer) -> dict[str, set[Statement]]:
+    """The statements in *broken* that are not in *intact* for the same model.
 
-    A model may have a new name, if that is what stands in its place now: it is then one that the
-    sound answer has under another.
+    If the mutation replaced a model's id, its statements must be those of any one model of the
+    intact answer.
     """
-    before, after = statements(sound), statements(broken)
+    before, after = statements(intact), statements(broken)
     found = {}
-    for model, said in after.items():
+    for model, stated in after.items():
         renamed = model in NAMES or model.endswith(SUFFIX)
         known = before.values() if renamed and model not in before else [before.get(model, set())]
-        if not any(said <= one for one in known):
-            found[model] = said.difference(*known)
+        if not any(stated <= one for one in known):
+            found[model] = stated.difference(*known)
     return found
 
 
-def holes(provider: Provider, pair: Pair) -> Iterator[str]:
-    """Where a broken answer says what it should not."""
+def violations(provider: Provider, pair: Pair) -> Iterator[str]:
+    """The mutations for which one of the properties does not hold."""
 
     def read(node: Any) -> Answer:
         return read_answer(provider, [write(node).encode()])
 
-    sound = read(pair.both)
+    intact = read(pair.both)
     depth = len(pair.row)
-    others = read(pair.beside).listings if at(pair.beside, pair.row[:-1]) else {}
-    beside = {model: said for model, said in others.items() if said == sound.listings[model]}
+    others = read(pair.second).listings if at(pair.second, pair.row[:-1]) else {}
+    unaffected = {
+        model: listing for model, listing in others.items() if listing == intact.listings[model]
+    }
     for path in positions(pair.both):
         inside = path[:depth] == pair.row
         if len(path) >= depth and not inside and path[: depth - 1] == pair.row[:-1]:
-            continue  # the row beside it
+            continue  # the second row
         for mutation in MUTATIONS:
             where = f"{provider.id}: {'.'.join(map(str, path))} {mutation.name}"
             try:
                 broken = read(mutated(pair.both, path, mutation))
             except PricingSyncError as error:
-                # NaN is not JSON, and a list that has lost a row is no longer complete.
+                # NaN is not JSON, and a list without one of its rows is no longer complete.
                 if inside and path != pair.row and mutation.name != "NaN":
-                    yield f"{where}: spoils the whole answer: {error}"
+                    yield f"{where}: the whole answer fails: {error}"
                 continue
             except Exception as error:
                 error.add_note(where)
                 raise
-            if found := new_rates(sound, broken):
+            if found := new_rates(intact, broken):
                 yield f"{where}: new rates {found}"
-            if inside and any(broken.listings.get(model) != said for model, said in beside.items()):
-                yield f"{where}: changes the row beside it"
+            if inside and any(
+                broken.listings.get(model) != listing for model, listing in unaffected.items()
+            ):
+                yield f"{where}: changes the second row"
 
 
 def check(sample: Sample) -> None:
     provider, document = provider_of(sample), sample.part(parse(sample.body()))
     found = [
-        hole
+        violation
         for pair in pairs(document, sample.rows)
-        for hole in holes(provider, pair)
-        if not any(part in hole for part in sample.accepted)
+        for violation in violations(provider, pair)
+        if not any(part in violation for part in sample.accepted)
     ]
-    assert not found, f"{len(found)} holes:\n" + "\n".join(found[:40])
+    assert not found, f"{len(found)} violations:\n" + "\n".join(found[:40])
 
 
 def test_every_provider_has_a_built_answer() -> None:
-    """A new provider is not tested by this file until it is given one."""
+    """Without one, this file does not test a new provider."""
     assert built_in().keys() <= {sample.provider for sample in BUILT}
 
 
 @pytest.mark.parametrize("sample", BUILT, ids=str)
-def test_a_built_answer_names_prices(sample: Sample) -> None:
-    """Else there would be nothing in it to break."""
+def test_a_built_answer_has_prices(sample: Sample) -> None:
+    """Without prices there is nothing to break in it."""
     answer = read_answer(provider_of(sample), [sample.body()])
     assert statements(answer)
-    assert not [said for said in answer.listings.values() if isinstance(said, Unreadable)]
+    assert not [found for found in answer.listings.values() if isinstance(found, Unreadable)]
 
 
 class Row(Struct):
@@ -260,7 +266,7 @@ class Rows(Struct):
 
 
 def careless(row: Row, _ignored: object) -> RateCard:
-    """Reads as nobody should: what is missing costs nothing, what Python takes is a number."""
+    """A bad decoder: a missing price is zero, and whatever `float` accepts is a number."""
     try:
         rate = Rate.of(str(float((row.pricing or {}).get("in") or 0)), Per.ONE)
     except (TypeError, ValueError):
@@ -268,8 +274,8 @@ def careless(row: Row, _ignored: object) -> RateCard:
     return RateCard({Meter.INPUT: rate})
 
 
-def test_a_careless_reader_is_found_out() -> None:
-    """The properties are able to fail."""
+def test_a_careless_decoder_is_detected() -> None:
+    """The test of the properties can fail."""
     acme = Provider(
         id="acme",
         name="Acme",
@@ -278,14 +284,14 @@ def test_a_careless_reader_is_found_out() -> None:
     )
     rows = [{"id": name, "pricing": {"in": "0.5"}} for name in "ab"]
     [pair, _] = pairs({"data": rows}, ("data",))
-    found = "\n".join(holes(acme, pair))
+    found = "\n".join(violations(acme, pair))
     for how in ("deleted", "renamed", '"1_000"', '"１２"', '"NaN"', "true", "null", "in a list"):
         assert f"acme: data.0.pricing.in {how}: new rates" in found
     assert "acme: data.0.pricing deleted: new rates" in found
 
 
-def test_a_reader_that_raises_is_found_out() -> None:
-    """An error that is not ours comes through, with the place that was broken."""
+def test_a_decoder_that_raises_another_error_is_detected() -> None:
+    """The error is raised again, with a note that names the mutation."""
     acme = Provider(
         id="acme",
         name="Acme",
@@ -294,18 +300,18 @@ def test_a_reader_that_raises_is_found_out() -> None:
     )
     [pair, _] = pairs([{"id": "a"}, {"id": "b"}], ())
     with pytest.raises(TypeError) as raised:
-        list(holes(acme, pair))
+        list(violations(acme, pair))
     assert raised.value.__notes__ == ['acme: 0 ""']
 
 
 @pytest.mark.parametrize("sample", BUILT, ids=str)
-def test_a_broken_built_answer_names_no_new_price(sample: Sample) -> None:
+def test_a_broken_built_answer_has_no_new_price(sample: Sample) -> None:
     """The three properties, on a small answer with every kind of price the provider has."""
     check(sample)
 
 
 @needs_samples
 @pytest.mark.parametrize("sample", RECORDED, ids=str)
-def test_a_broken_recorded_answer_names_no_new_price(sample: Sample) -> None:
-    """The three properties, on rows as providers wrote them."""
+def test_a_broken_recorded_answer_has_no_new_price(sample: Sample) -> None:
+    """The three properties, on rows of real answers."""
     check(sample)

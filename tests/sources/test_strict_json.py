@@ -1,4 +1,4 @@
-"""Reading price lists strictly: what is a number, what is a row, what is a whole answer."""
+"""Strict decoding of price lists: numbers, rows and whole answers."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def test_numbers_are_exact(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("text", NOT_NUMBERS)
-def test_what_is_no_number_is_refused(text: str) -> None:
-    """General parsers take many of these. The error says where, and shows one short line."""
+def test_text_that_is_not_a_number_is_refused(text: str) -> None:
+    """General parsers accept many of these. The error names the field and is one short line."""
     for read in (number, whole):
         with pytest.raises(BadAmount, match=r"^price: .{0,80} is not a number$"):
             read(raw(text), "price")
@@ -121,66 +121,66 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1e400", "1e-400", "1e999999999", '"-1e61"'])
-def test_numbers_beyond_all_money_are_refused(text: str) -> None:
-    """They are not expanded either."""
+def test_numbers_of_implausible_size_are_refused(text: str) -> None:
+    """They are refused before their digits are expanded in memory."""
     with pytest.raises(BadAmount, match=r"^price: "):
         number(raw(text), "price")
     with pytest.raises(BadAmount, match=r"^price: "):
         rate(raw(text), "price", Per.ONE)
 
 
-def test_absent_and_null_name_no_price() -> None:
-    """Neither is zero."""
-    for nothing in (ABSENT, raw("null")):
-        assert not is_named(nothing)
-        assert number(nothing, "price") is None
-        assert whole(nothing, "price") is None
-        assert rate(nothing, "price", Per.ONE) is None
+def test_absent_and_null_are_no_price() -> None:
+    """Neither of them is zero."""
+    for missing in (ABSENT, raw("null")):
+        assert not is_named(missing)
+        assert number(missing, "price") is None
+        assert whole(missing, "price") is None
+        assert rate(missing, "price", Per.ONE) is None
     assert is_named(raw("0"))
     assert Rate(0) == rate(raw("0"), "price", Per.ONE)
 
 
 def test_the_word_null_in_a_string_is_not_null() -> None:
-    """It is a price that nobody can read."""
+    """It is a price that cannot be read."""
     with pytest.raises(BadAmount, match=r'^price: "null" is not a number$'):
         rate(raw('"null"'), "price", Per.ONE)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("0", 0), ('"32000"', 32_000), ("2e5", 200_000)])
 def test_counts(text: str, expected: int) -> None:
-    """Whole, in whichever way JSON writes them."""
+    """A whole number, bare, in a string or with an exponent."""
     assert expected == whole(raw(text), "limit")
 
 
 @pytest.mark.parametrize("text", ["1.5", "-1", "1000000000001", "1e15", '"0.1"'])
-def test_what_is_no_count_is_refused(text: str) -> None:
-    """A threshold of half a token, or of a thousand trillion, is a misreading."""
+def test_a_number_that_is_not_a_count_is_refused(text: str) -> None:
+    """A threshold of half a token, or of a thousand trillion, is an error."""
     with pytest.raises(BadAmount, match=r"^limit: .* is not a count$"):
         whole(raw(text), "limit")
 
 
 def test_a_rate_needs_its_unit() -> None:
-    """The same digits are three different prices."""
+    """The same digits are three different prices in three units."""
     assert Rate(2_500_000_000) == rate(raw("2.5"), "price", Per.MILLION)
     assert Rate(2_500_000_000_000) == rate(raw('"2.5"'), "price", Per.THOUSAND)
     assert Rate(25_000_000) == rate(raw("2.5"), "price", Per.MILLION, CurrencyUnit.CENT)
 
 
 def test_a_rate_below_zero_is_refused() -> None:
-    """What -1 means is for the provider's file to say, before it asks for a rate."""
+    """The provider's file interprets -1 before it decodes a rate."""
     with pytest.raises(BadAmount, match=r"^price: -1 is below zero$"):
         rate(raw('"-1"'), "price", Per.ONE)
 
 
-def test_a_rate_that_would_vanish_is_refused() -> None:
-    """Rounding a price to zero would make it free."""
+def test_a_rate_that_would_round_to_zero_is_refused() -> None:
+    """A price that is rounded to zero would be free."""
     with pytest.raises(BadAmount, match=r"^price: 1e-16 is finer than"):
         rate(raw("1e-16"), "price", Per.ONE)
 
 
 @given(st.text())
 def test_any_text_is_a_json_number_or_refused(text: str) -> None:
-    """What is read from a string is what JSON would read without its quotes."""
+    """A string is read as the JSON number that it would be without its quotes."""
     field = Raw(b'"' + text.encode("utf-8", "replace") + b'"')
     try:
         value = number(field, "price")
@@ -191,8 +191,8 @@ def test_any_text_is_a_json_number_or_refused(text: str) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value=1000, places=12))
-def test_digits_survive(amount: Decimal) -> None:
-    """Twelve decimals per million are far from the edge of the exact."""
+def test_all_digits_are_kept(amount: Decimal) -> None:
+    """Twelve decimals are fewer than a rate can hold exactly."""
     text = f"{amount:f}"
     assert amount == number(raw(text), "price")
     assert rate(raw(text), "price", Per.ONE) == rate(raw(f'"{text}"'), "price", Per.ONE)
@@ -200,7 +200,7 @@ def test_digits_survive(amount: Decimal) -> None:
 
 @given(st.floats())
 def test_floats_are_read_as_they_are_written(amount: float) -> None:
-    """NaN and the infinities are refused; the rest is its own shortest text."""
+    """NaN and the infinities are refused; any other float is read as its shortest text."""
     text = json.dumps(amount)
     try:
         value = number(raw(text), "price")
@@ -211,7 +211,7 @@ def test_floats_are_read_as_they_are_written(amount: float) -> None:
 
 
 def test_rates_of_an_object() -> None:
-    """Known fields with their units, zeros included; null names nothing."""
+    """Known fields are read in their units, zeros included; null is no rate."""
     ignored: Counter[str] = Counter()
     prices = {"in": raw('"2.5"'), "out": raw("0"), "note": raw('"any"'), "prompt": raw("null")}
     assert {Meter.INPUT: Rate(2_500_000_000), Meter.OUTPUT: Rate(0)} == rates(
@@ -220,21 +220,21 @@ def test_rates_of_an_object() -> None:
     assert Counter() == ignored
 
 
-def test_two_fields_may_name_one_rate() -> None:
-    """Some lists say it per token and per million in one object."""
+def test_two_fields_may_state_the_same_rate() -> None:
+    """Some lists state it per token and per million in one object."""
     prices = {"prompt": raw('"0.000003"'), "in": raw("3")}
     assert {Meter.INPUT: Rate(3_000_000_000)} == rates(prices, FIELDS, Counter())
 
 
 def test_two_fields_that_disagree_are_refused() -> None:
-    """A unit has changed, and nobody can say which."""
+    """One of the two units has changed, and it is unknown which one."""
     prices = {"prompt": raw('"0.000003"'), "in": raw("0.003")}
     with pytest.raises(BadAmount, match=r"^pricing\.in: 0\.003 per million, and elsewhere another"):
         rates(prices, FIELDS, Counter())
 
 
 def test_unknown_keys_are_counted() -> None:
-    """A new meter must not pass unseen; a null one is no meter."""
+    """A new meter must be noticed; a null field is no meter."""
     ignored = Counter({"pricing.video": 1})
     prices = {"in": raw("1"), "video": raw("{}"), "smell": raw("null")}
     rates(prices, FIELDS, ignored)
@@ -243,7 +243,7 @@ def test_unknown_keys_are_counted() -> None:
 
 
 def test_without_zeros() -> None:
-    """For sources whose zero means that nothing is quoted."""
+    """For sources whose zero means that there is no price."""
     assert {Meter.INPUT: Rate(1)} == without_zeros({Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(0)})
 
 
@@ -297,18 +297,18 @@ ONE_DOLLAR = RateCard({Meter.INPUT: Rate(1_000_000_000)})
     ],
 )
 def test_a_broken_envelope_is_malformed(body: bytes) -> None:
-    """An error of the whole answer: where, why, and little of the body."""
+    """The error is of the whole answer and shows only a short part of the body."""
     with pytest.raises(Malformed, match=r"^body: ") as raised:
         envelope(body, Envelope)
     assert ("body", True) == (raised.value.where, len(str(raised.value)) < 300)
 
 
 def test_rows_fail_one_at_a_time() -> None:
-    """A bad amount, a bad shape and a bad name spoil only their own row."""
+    """A bad amount, a wrong type and a bad model id make only their own row unreadable."""
     answer = rows(
         {"modelId": "a/good", "price": "1"},
         {"modelId": "a/bad", "price": True},
-        {"modelId": "a/quiet"},
+        {"modelId": "a/unpriced"},
         {"modelId": 5},
         "text",
         {"modelId": "a/last", "price": 1},
@@ -316,7 +316,7 @@ def test_rows_fail_one_at_a_time() -> None:
     assert [
         ("a/good", ONE_DOLLAR),
         ("a/bad", Unreadable("price: true is not a number")),
-        ("a/quiet", Unpriced(Why.NOT_PUBLISHED)),
+        ("a/unpriced", Unpriced(Why.NOT_PUBLISHED)),
         ("a/last", ONE_DOLLAR),
     ] == [pair for pair in answer.rows if pair[0] is not None]
     assert ["row 3: ", "row 4: "] == [
@@ -330,8 +330,8 @@ class Sized(Struct):
     size: int
 
 
-def test_a_row_of_the_wrong_shape_keeps_its_name() -> None:
-    """So that the model is known to be listed, and its stored price stands."""
+def test_a_row_of_the_wrong_type_keeps_its_model_id() -> None:
+    """The model then counts as listed, and its stored price stays in force."""
     answer = read_rows([raw('{"id":"a/b","size":"large"}')], Sized, lambda *_: ONE_DOLLAR)
     assert [("a/b", Unreadable)] == [(model, type(entry)) for model, entry in answer.rows]
 
@@ -360,8 +360,8 @@ def test_a_row_of_the_wrong_shape_keeps_its_name() -> None:
         "a" * 201,
     ],
 )
-def test_names_that_could_hurt_are_no_model_ids(model: str) -> None:
-    """The row is kept, without a name."""
+def test_unsafe_names_are_not_model_ids(model: str) -> None:
+    """The row is kept without a model id."""
     assert not is_model_id(model)
     answer = rows({"modelId": model, "price": 1})
     assert [None] == [name for name, _ in answer.rows]
@@ -380,7 +380,7 @@ def test_names_that_are_model_ids(model: str) -> None:
 
 @given(st.text(max_size=250))
 def test_a_model_id_is_printable_ascii(model: str) -> None:
-    """Whatever passes can be put on a line of a log."""
+    """Any accepted model id is safe on a line of a log."""
     if is_model_id(model):
         assert model.isascii()
         assert model.isprintable()
@@ -389,7 +389,7 @@ def test_a_model_id_is_printable_ascii(model: str) -> None:
 
 
 def test_guard_catches_bad_amounts_only() -> None:
-    """A mistake in our own code is not a price that cannot be read."""
+    """A KeyError is an error in our own code, not an unreadable price."""
 
     def broken(row: Row, ignored: Counter[str]) -> Listing:
         raise KeyError(row.id, ignored)
@@ -399,7 +399,7 @@ def test_guard_catches_bad_amounts_only() -> None:
 
 
 def test_merge_joins_pages() -> None:
-    """The rows of all pages, and the ignored keys summed."""
+    """The result has the rows of all pages, and the sum of their ignored keys."""
     first = rows({"modelId": "a", "price": 1}, {"modelId": ""})
     second = rows({"modelId": "b"})
     assert (
@@ -409,14 +409,14 @@ def test_merge_joins_pages() -> None:
     ) == merge([first, second])
 
 
-def test_a_model_listed_twice_in_the_same_words_is_one_listing() -> None:
-    """1 and 1.0 are the same words here: the same rate."""
+def test_a_model_listed_twice_with_the_same_rates_is_one_listing() -> None:
+    """1 and 1.0 are the same rate."""
     twice = rows({"modelId": "a", "price": 1}, {"modelId": "a", "price": "1.0"})
     assert {"a": ONE_DOLLAR} == merge([twice])[0]
 
 
 def test_a_model_listed_twice_with_different_prices_is_unreadable() -> None:
-    """On one page or on two, and in either order; a third row does not settle it."""
+    """On one page or on two, in either order, and also after a third row."""
     one, two = {"modelId": "a", "price": 1}, {"modelId": "a", "price": 2}
     expected = {"a": Unreadable("listed twice, with different prices")}
     assert expected == merge([rows(one, two)])[0]
@@ -432,13 +432,13 @@ def test_ids_that_differ_in_case_are_two_models() -> None:
 
 
 def test_fewer_rows_than_the_total_is_incomplete() -> None:
-    """A model that is missing from such an answer is not gone."""
+    """A model that is missing from such an answer has not vanished."""
     with pytest.raises(Incomplete, match=r"^body: 1 of 2 models$"):
         merge([page('{"models":[{"modelId":"a"}],"total":2}')])
 
 
-def test_totals_are_met_by_all_pages_together() -> None:
-    """Rows that cannot be read count too: they are listed. More than the total is no harm."""
+def test_the_total_counts_the_rows_of_all_pages() -> None:
+    """Unreadable rows count too, because they are listed. More rows than the total are allowed."""
     first = page('{"models":[{"modelId":"a"},{"modelId":""}],"total":3}')
     second = page('{"models":[{"modelId":"b"}],"total":3}')
     third = page('{"models":[{"modelId":"c"}]}')
@@ -459,23 +459,23 @@ def test_totals_are_met_by_all_pages_together() -> None:
     ],
 )
 def test_shortened_text_is_safe_on_one_line(text: bytes, expected: str) -> None:
-    """Nothing a provider sends can forge a line of a log or move the cursor."""
+    """A provider's text can neither forge a line of a log nor move the cursor."""
     assert expected == shorten(text)
 
 
-class Shop(Struct, rename={"id": "modelId"}):
+class KeyedRow(Struct, rename={"id": "modelId"}):
     id: str
     prices: dict[str, Raw] | None = None
     flat: Raw = ABSENT
     note: str = ""
 
 
-def shop(text: str) -> Listing:
-    """The listing of one row, of which only what the row is matters."""
-    found = read_rows([Raw(text.encode())], Shop, lambda *_: Unpriced(Why.NOT_PUBLISHED))
-    ((model, said),) = found.rows
+def read_row(text: str) -> Listing:
+    """The listing of one row: unpriced, or unreadable if the row itself is wrong."""
+    page = read_rows([Raw(text.encode())], KeyedRow, lambda *_: Unpriced(Why.NOT_PUBLISHED))
+    ((model, listing),) = page.rows
     assert "a" == model
-    return said
+    return listing
 
 
 @pytest.mark.parametrize(
@@ -495,11 +495,11 @@ def shop(text: str) -> Listing:
         '{"modelId":"a","flat":[{"in":1,"in":2}]}',
     ],
 )
-def test_a_price_key_that_is_named_twice_spoils_the_row(row: str) -> None:
-    """The parser keeps the last without a word; nobody knows which was meant."""
-    said = shop(row)
-    assert isinstance(said, Unreadable)
-    assert "named twice" in said.why
+def test_a_price_key_that_is_named_twice_makes_the_row_unreadable(row: str) -> None:
+    """The parser silently keeps the last value, which may be the wrong one."""
+    listing = read_row(row)
+    assert isinstance(listing, Unreadable)
+    assert "named twice" in listing.why
 
 
 @pytest.mark.parametrize(
@@ -516,18 +516,18 @@ def test_a_price_key_that_is_named_twice_spoils_the_row(row: str) -> None:
         '{"modelId":"a","note":"é","flat":[1,2]}',
     ],
 )
-def test_the_same_word_in_two_places_is_no_repeated_key(row: str) -> None:
-    """Objects inside objects have keys of their own, and texts may say anything."""
-    assert Unpriced(Why.NOT_PUBLISHED) == shop(row)
+def test_the_same_text_in_two_places_is_no_repeated_key(row: str) -> None:
+    """A nested object has its own keys, and a string may contain any text."""
+    assert Unpriced(Why.NOT_PUBLISHED) == read_row(row)
 
 
-def test_an_object_read_by_itself_names_each_key_once() -> None:
-    """Tables within a row, and rows whose model is the key."""
+def test_a_repeated_key_in_a_nested_object_or_a_keyed_row_is_refused() -> None:
+    """In objects inside a row, and in rows whose key is the model id."""
     with pytest.raises(BadAmount, match=r"^tier: in is named twice$"):
         nested(Raw(b'{"in":1,"in":2}'), dict[str, Raw], "tier")
     page = read_keyed(
         {"a": Raw(b'{"modelId":"a","prices":{"in":1,"in":2}}')},
-        Shop,
+        KeyedRow,
         lambda *_: Unpriced(Why.NOT_PUBLISHED),
     )
     assert [("a", Unreadable("row: in is named twice"))] == page.rows
@@ -537,8 +537,8 @@ class Priced(Struct):
     rate: int
 
 
-def test_a_decoder_that_builds_a_card_without_rates_spoils_that_row_alone() -> None:
-    """An author of a provider forgot that a model may name no price at all."""
+def test_a_card_without_rates_makes_only_its_row_unreadable() -> None:
+    """A provider's decoder may forget that a model can have no price at all."""
 
     def listing(row: Priced, _: Counter[str]) -> Listing:
         return RateCard({Meter.INPUT: Rate(row.rate)} if row.rate else {})

@@ -1,4 +1,4 @@
-"""The schema, however old the database is that it began as."""
+"""The migrations of the schema, and its views."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def schema(path: Path) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("version", [version for version, _ in migrations()])
 def test_every_older_version_migrates_to_the_fresh_schema(tmp_path: Path, version: int) -> None:
-    """Whether the tables were made at once or in steps, they are the same."""
+    """A migrated database and a new one have the same tables, indexes and views."""
     with open_store(f"sqlite:///{tmp_path / 'fresh.db'}", create=True):
         pass
     with connect(f"sqlite:///{tmp_path / 'old.db'}", create=True) as old:
@@ -35,20 +35,20 @@ def test_every_older_version_migrates_to_the_fresh_schema(tmp_path: Path, versio
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    """So that the newest number says which ones there are."""
+    """The newest number is also their count."""
     numbers = [version for version, _ in migrations()]
     assert list(range(1, len(numbers) + 1)) == numbers
 
 
 def test_migrating_again_does_nothing(tmp_path: Path) -> None:
-    """It can be run at every start."""
+    """It can run at every start."""
     with connect(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as store:
         assert [version for version, _ in migrations()] == store.migrate()
         assert [] == store.migrate()
 
 
-def test_a_change_that_the_old_rule_held_names_the_new_one(tmp_path: Path) -> None:
-    """The rule `company` became `neighbours`; other words of a reason stay."""
+def test_migration_5_renames_the_rule_in_held_changes(tmp_path: Path) -> None:
+    """The rule `company` became `neighbours`. The rest of each reason does not change."""
     path = tmp_path / "prices.db"
     with connect(f"sqlite:///{path}", create=True) as store:
         store.migrate(upto=4)
@@ -74,7 +74,7 @@ def test_a_change_that_the_old_rule_held_names_the_new_one(tmp_path: Path) -> No
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """An old program does not guess what a newer one wrote."""
+    """An old program cannot know the schema of a newer one."""
     path = tmp_path / "prices.db"
     with open_store(f"sqlite:///{path}", create=True):
         pass
@@ -85,16 +85,16 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         open_store(f"sqlite:///{path}", create=True)
 
 
-def test_a_database_without_our_tables_asks_to_be_migrated(tmp_path: Path) -> None:
-    """Reading does not write tables into somebody's file."""
+def test_a_database_without_our_tables_must_be_migrated_first(tmp_path: Path) -> None:
+    """Opening it for reading adds no tables to the file."""
     path = tmp_path / "prices.db"
     sqlite3.connect(path).close()
     with pytest.raises(StoreError, match="pricing-sync migrate"):
         open_store(f"sqlite:///{path}")
 
 
-def test_the_views_show_exact_decimals_and_leave_the_unknown_empty(tmp_path: Path) -> None:
-    """People who query in SQL get the price per token, overrides included, and never a zero."""
+def test_the_views_show_exact_decimals_and_null_for_unknown_prices(tmp_path: Path) -> None:
+    """They show the price per token, with overrides. An unknown price is never a zero."""
     path = tmp_path / "prices.db"
     with open_store(f"sqlite:///{path}", create=True):
         pass

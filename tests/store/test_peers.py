@@ -1,4 +1,4 @@
-"""The table of peers: whose word counts, and what a broken catalog leaves."""
+"""The peer table: which prices are quotes, and how catalogs are replaced."""
 
 from __future__ import annotations
 
@@ -41,20 +41,22 @@ def card(into: str, out: str, **more: str) -> RateCard:
 
 
 def rows(catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> list[CatalogPrice]:
-    made = [catalog_price(catalog, provider, model, c) for (provider, model), c in cards.items()]
-    return [row for row in made if row is not None]
+    prices = [catalog_price(catalog, provider, model, c) for (provider, model), c in cards.items()]
+    return [price for price in prices if price is not None]
 
 
 def read(catalog: str, at: datetime = DAY, **more: Any) -> CatalogRead:
     return CatalogRead(catalog=catalog, at=at, status=ReadStatus.READ, decoder="1", **more)
 
 
-def tell(table: PeerTable, catalog: str, cards: Mapping[tuple[str, str], RateCard]) -> None:
+def store_catalog(
+    table: PeerTable, catalog: str, cards: Mapping[tuple[str, str], RateCard]
+) -> None:
     table.replace(read(catalog), rows(catalog, cards))
 
 
-def sell(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
-    """Put cards of a provider into the ledger, as a reading of its own list does."""
+def store_cards(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
+    """Put cards of a provider into the ledger, as a reading does."""
     reading = Reading(
         id=f"reading-{provider}",
         run_id="run",
@@ -73,12 +75,12 @@ def sell(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
         store.save_reading(reading, ChangePlan(apply=changes, seen=dict.fromkeys(cards)))
 
 
-def told(quotes: list[Quote]) -> set[tuple[str, str, str]]:
+def quoted(quotes: list[Quote]) -> set[tuple[str, str, str]]:
     return {(q.lineage, q.source, str(q.card.rates[Meter.INPUT])) for q in quotes}
 
 
-def test_what_is_stored_of_a_card_is_its_base_rates_of_text() -> None:
-    """Conditions, other meters and zeros are no part of what is compared."""
+def test_only_the_base_rates_of_text_are_stored() -> None:
+    """Conditional rates, other meters and zeros are not compared."""
     full = RateCard(
         {
             **card("2.5", "10", cache_read="0.25", cache_write="0").rates,
@@ -108,15 +110,17 @@ def test_what_is_stored_of_a_card_is_its_base_rates_of_text() -> None:
         ("maker/a", RateCard({Meter.CACHE_READ: Rate.of("1", Per.MILLION)})),
     ],
 )
-def test_what_can_be_nobodys_peer_is_no_row(model: str, listed: RateCard) -> None:
-    """A free variant, a free card, a card without a price of text."""
+def test_a_listing_that_cannot_be_a_peer_gives_no_row(model: str, listed: RateCard) -> None:
+    """It is a free variant, a free card, or a card without a text price."""
     assert catalog_price("models.dev", "acme", model, listed) is None
 
 
 def test_peers_come_from_the_catalogs_and_from_the_ledger(store: Store, table: PeerTable) -> None:
-    """Under the names that sellers have here, rates as they were told."""
-    tell(table, "models.dev", {("novita-ai", "zai/glm-5.2"): card("1.1", "4", cache_read="0.2")})
-    sell(store, "fireworks", {"accounts/fireworks/models/glm-5p2": card("1.4", "4.4")})
+    """Sellers have the names that this program uses, and rates are exactly as listed."""
+    store_catalog(
+        table, "models.dev", {("novita-ai", "zai/glm-5.2"): card("1.1", "4", cache_read="0.2")}
+    )
+    store_cards(store, "fireworks", {"accounts/fireworks/models/glm-5p2": card("1.4", "4.4")})
     assert {
         "z-ai/glm-5.2": [
             Quote("fireworks", "ledger", card("1.4", "4.4")),
@@ -125,77 +129,85 @@ def test_peers_come_from_the_catalogs_and_from_the_ledger(store: Store, table: P
     } == table.quotes("openrouter", ["z-ai/glm-5.2", "z-ai/glm-5", "openrouter/auto"])
 
 
-def test_a_providers_own_word_is_not_its_peer(store: Store, table: PeerTable) -> None:
-    """Whoever repeats it, and under whatever name."""
-    tell(table, "models.dev", {("novita-ai", "glm-5.2"): card("1", "4")})
-    tell(table, "litellm", {("novita", "novita/glm-5.2"): card("2", "4")})
-    tell(table, "genai-prices", {("huggingface_novita", "zai/GLM-5.2"): card("3", "4")})
-    sell(store, "novita", {"zai/glm-5.2": card("4", "4")})
+def test_a_provider_is_not_its_own_peer(store: Store, table: PeerTable) -> None:
+    """Not even when catalogs list its prices under other names."""
+    store_catalog(table, "models.dev", {("novita-ai", "glm-5.2"): card("1", "4")})
+    store_catalog(table, "litellm", {("novita", "novita/glm-5.2"): card("2", "4")})
+    store_catalog(table, "genai-prices", {("huggingface_novita", "zai/GLM-5.2"): card("3", "4")})
+    store_cards(store, "novita", {"zai/glm-5.2": card("4", "4")})
     assert {} == table.quotes("novita", ["zai/glm-5.2"])
     assert {} == table.quotes("novita-ai", ["zai/glm-5.2"])
 
 
 def test_a_lineage_counts_once(table: PeerTable) -> None:
-    """Three catalogs that repeat one seller are one peer; at its median they outvote a typo."""
-    tell(table, "models.dev", {("togetherai", "glm-5.2"): card("1", "4")})
-    tell(table, "litellm", {("together_ai", "glm-5.2"): card("10", "40")})
-    tell(table, "genai-prices", {("together", "glm-5.2"): card("1.2", "4")})
+    """Three catalogs that list one seller are one peer. Its median ignores a typo."""
+    store_catalog(table, "models.dev", {("togetherai", "glm-5.2"): card("1", "4")})
+    store_catalog(table, "litellm", {("together_ai", "glm-5.2"): card("10", "40")})
+    store_catalog(table, "genai-prices", {("together", "glm-5.2"): card("1.2", "4")})
     found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
     assert {
         ("together", "models.dev", "1"),
         ("together", "litellm", "10"),
         ("together", "genai-prices", "1.2"),
-    } == told(found)
+    } == quoted(found)
     spread = table.peers("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"][Meter.INPUT]
     assert (1, "1.2") == (spread.count, str(spread.median))
 
 
-def test_a_word_repeated_to_the_digit_is_given_once(table: PeerTable) -> None:
-    """The first catalog that has it is its source."""
+def test_equal_prices_of_one_seller_are_one_quote(table: PeerTable) -> None:
+    """Its source is the first catalog that has the price."""
     for catalog, provider in (("litellm", "together_ai"), ("models.dev", "togetherai")):
-        tell(table, catalog, {(provider, "glm-5.2"): card("1", "4")})
+        store_catalog(table, catalog, {(provider, "glm-5.2"): card("1", "4")})
     found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
-    assert {("together", "litellm", "1")} == told(found)
+    assert {("together", "litellm", "1")} == quoted(found)
 
 
-def test_a_seller_in_the_ledger_speaks_for_itself(store: Store, table: PeerTable) -> None:
-    """Its own list, which the gate has judged, silences what catalogs say of it; not of others."""
-    tell(
+def test_a_card_in_the_ledger_replaces_the_catalog_prices_of_its_seller(
+    store: Store, table: PeerTable
+) -> None:
+    """The gate has judged the card. The catalog prices of other sellers stay."""
+    store_catalog(
         table,
         "models.dev",
         {("togetherai", "glm-5.2"): card("9", "9"), ("zai", "glm-5.2"): card("1.5", "4")},
     )
-    sell(store, "together", {"zai-org/GLM-5.2": card("1", "4"), "zai-org/GLM-5": card("7", "7")})
+    store_cards(
+        store, "together", {"zai-org/GLM-5.2": card("1", "4"), "zai-org/GLM-5": card("7", "7")}
+    )
     found = table.quotes("openrouter", ["z-ai/glm-5.2"])["z-ai/glm-5.2"]
-    assert {("together", "ledger", "1"), ("zai", "models.dev", "1.5")} == told(found)
+    assert {("together", "ledger", "1"), ("zai", "models.dev", "1.5")} == quoted(found)
 
 
 def test_a_zero_of_another_provider_is_not_a_price(store: Store, table: PeerTable) -> None:
-    """Nor does it spoil the rates beside it, as a rate out of bounds would."""
-    sell(store, "together", {"glm-5.2": card("1", "4", cache_write="0"), "glm-5": card("0", "0")})
+    """The other rates of its card are still quoted, unlike those beside a rate out of bounds."""
+    store_cards(
+        store, "together", {"glm-5.2": card("1", "4", cache_write="0"), "glm-5": card("0", "0")}
+    )
     found = table.quotes("openrouter", ["glm-5.2", "glm-5"])
     assert {"glm-5.2": [Quote("together", "ledger", card("1", "4"))]} == found
     assert "1" == str(table.peers("openrouter", ["glm-5.2"])["glm-5.2"][Meter.INPUT].median)
 
 
 def test_a_catalog_is_replaced_as_a_whole(table: PeerTable) -> None:
-    """What it no longer lists is gone, and other catalogs stay."""
-    tell(table, "models.dev", {("a", "one"): card("1", "2"), ("a", "two"): card("1", "2")})
-    tell(table, "litellm", {("b", "one"): card("3", "4")})
+    """Models that it does not list any more are deleted. Other catalogs do not change."""
+    store_catalog(table, "models.dev", {("a", "one"): card("1", "2"), ("a", "two"): card("1", "2")})
+    store_catalog(table, "litellm", {("b", "one"): card("3", "4")})
     later = read("models.dev", DAY + timedelta(days=1), etag='"e"', digest="d", unreadable=3)
     written = table.replace(later, rows("models.dev", {("a", "two"): card("5", "6")}))
     assert {"one": {("b", "litellm", "3")}, "two": {("a", "models.dev", "5")}} == {
-        model: told(quotes) for model, quotes in table.quotes("c", ["one", "two"]).items()
+        model: quoted(quotes) for model, quotes in table.quotes("c", ["one", "two"]).items()
     }
     assert 1 == written.models
     assert written == table.last_read("models.dev")
 
 
 @pytest.mark.parametrize("left", [0, 4])
-def test_a_shrunken_catalog_leaves_the_last_good_rows(table: PeerTable, left: int) -> None:
-    """Fewer than half of the last good read is a broken file until a person says otherwise."""
+def test_a_shrunken_catalog_is_refused_and_the_last_rows_are_kept(
+    table: PeerTable, left: int
+) -> None:
+    """Fewer than half of the last good read means a broken file, unless a person accepts it."""
     full = {("a", f"m{n}"): card("1", "2") for n in range(10)}
-    tell(table, "models.dev", full)
+    store_catalog(table, "models.dev", full)
     fewer = rows("models.dev", dict(list(full.items())[:left]))
     later = read("models.dev", DAY + timedelta(days=1))
     with pytest.raises(IncompleteAnswer, match=f"{left} models, 10 the last time"):
@@ -204,22 +216,23 @@ def test_a_shrunken_catalog_leaves_the_last_good_rows(table: PeerTable, left: in
     assert DAY == getattr(table.last_read("models.dev"), "at", None)
 
 
-def test_a_catalog_may_lose_half_and_more_with_a_persons_word(table: PeerTable) -> None:
-    """Half passes by itself; less when it is said; nothing at all never."""
+def test_accept_fewer_allows_a_much_smaller_catalog(table: PeerTable) -> None:
+    """Half passes without it, less only with it, and an empty catalog never."""
     full = {("a", f"m{n}"): card("1", "2") for n in range(10)}
-    tell(table, "models.dev", full)
-    for days, left, said in ((1, 5, False), (2, 1, True)):
+    store_catalog(table, "models.dev", full)
+    for days, left, accept_fewer in ((1, 5, False), (2, 1, True)):
         some = rows("models.dev", dict(list(full.items())[:left]))
-        table.replace(read("models.dev", DAY + timedelta(days=days)), some, accept_fewer=said)
+        later = read("models.dev", DAY + timedelta(days=days))
+        table.replace(later, some, accept_fewer=accept_fewer)
     assert 1 == getattr(table.last_read("models.dev"), "models", None)
     with pytest.raises(IncompleteAnswer):
         table.replace(read("models.dev", DAY + timedelta(days=3)), [], accept_fewer=True)
 
 
 def test_a_failed_read_is_the_last_but_not_the_last_good_one(table: PeerTable) -> None:
-    """What counts as the catalog's state, and what is told of the last attempt, are two things."""
+    """The catalog's state is from the last good read; the last attempt is stored besides."""
     assert table.last_read("litellm") is None
-    tell(table, "litellm", {("a", "m"): card("1", "2")})
+    store_catalog(table, "litellm", {("a", "m"): card("1", "2")})
     failed = CatalogRead(
         catalog="litellm",
         at=DAY + timedelta(hours=1),
@@ -233,7 +246,7 @@ def test_a_failed_read_is_the_last_but_not_the_last_good_one(table: PeerTable) -
 
 
 def test_the_number_of_statements_does_not_depend_on_the_models(store: Store) -> None:
-    """Four to replace a catalog and two to ask, for ten models and for two thousand."""
+    """Four to replace a catalog and two to find quotes, for 10 models and for 2,000."""
     for days, count in enumerate((10, 2000)):
         counter = Counting(store._connection)
         table = PeerTable(counter)

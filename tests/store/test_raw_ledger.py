@@ -1,4 +1,4 @@
-"""Rows planted in the database by hand, of which the usual readers know nothing."""
+"""The audit's reader, on rows that were inserted without this program."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _OVERRIDE: dict[str, object] = {
 }
 
 
-def plant(file: Path, **different: object) -> None:
-    """A card as somebody with a console would type it, whatever the checks say."""
+def insert_card(file: Path, **different: object) -> None:
+    """Insert a card like a person with an SQL console, past the check constraints."""
     _insert(file, "pricing_ledger", _CARD | different)
 
 
-def plant_override(file: Path, **different: object) -> None:
+def insert_override(file: Path, **different: object) -> None:
     _insert(file, "pricing_overrides", _OVERRIDE | different)
 
 
@@ -76,9 +76,9 @@ def _insert(file: Path, table: str, row: dict[str, object]) -> None:
         connection.commit()
 
 
-def test_a_card_that_is_as_written_is_read_as_usual(store: Store, file: Path) -> None:
-    """The tolerant reader tells what the usual one does."""
-    plant(file)
+def test_a_valid_card_is_read_as_in_the_store(store: Store, file: Path) -> None:
+    """Both readers give the same statement."""
+    insert_card(file)
     (found,) = raw_cards(store._connection)
     assert isinstance(found, Statement)
     assert RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION)}) == found.listing
@@ -104,12 +104,12 @@ def test_a_card_that_is_as_written_is_read_as_usual(store: Store, file: Path) ->
         ("recorded_at", 5),
     ],
 )
-def test_a_value_that_cannot_be_read_is_told_with_its_column(
+def test_an_unreadable_value_is_reported_with_its_column(
     store: Store, file: Path, column: str, value: object
 ) -> None:
-    """And the row beside it is read."""
-    plant(file, **{column: value})
-    plant(file, card_id="good", model="n")
+    """The other row is still read."""
+    insert_card(file, **{column: value})
+    insert_card(file, card_id="good", model="n")
     bad, good = raw_cards(store._connection)
     assert isinstance(bad, Unloadable)
     assert ("acme", "m", column) == (bad.provider, bad.model, bad.column)
@@ -118,17 +118,17 @@ def test_a_value_that_cannot_be_read_is_told_with_its_column(
     assert isinstance(good, Statement)
 
 
-def test_a_reason_that_nobody_knows(store: Store, file: Path) -> None:
-    """A model without a price says why, in one of our words."""
-    plant(file, currency=None, input=None, unpriced="dunno")
+def test_an_unknown_reason_for_no_price(store: Store, file: Path) -> None:
+    """A card without a price has one of the known reasons."""
+    insert_card(file, currency=None, input=None, unpriced="dunno")
     (found,) = raw_cards(store._connection)
     assert isinstance(found, Unloadable)
     assert ("unpriced", "'dunno'") == (found.column, found.why[:7])
 
 
 def test_a_card_without_any_rate(store: Store, file: Path) -> None:
-    """No one column is to blame."""
-    plant(file, input=None)
+    """No single column is invalid."""
+    insert_card(file, input=None)
     (found,) = raw_cards(store._connection)
     assert Unloadable("acme", "m", None, "a rate card names at least one rate") == found
 
@@ -139,18 +139,18 @@ def test_a_card_without_any_rate(store: Store, file: Path) -> None:
 def test_an_override_that_cannot_be_read(
     store: Store, file: Path, column: str, value: object
 ) -> None:
-    """It would count, if anything could read it."""
-    plant_override(file, **{column: value})
+    """It is reported as an override."""
+    insert_override(file, **{column: value})
     (found,) = raw_overrides(store._connection, at=AT)
     assert isinstance(found, Unloadable)
     assert (column, True) == (found.column, found.is_override)
 
 
 def test_overrides_in_force(store: Store, file: Path) -> None:
-    """Those to come and those that have ended count for nothing."""
-    plant_override(file, id="ended", since="2026-07-01T00:00:00.000000Z", until=DAY)
-    plant_override(file, id="to come", since=NEXT)
-    plant_override(file, id="in force")
+    """Overrides that begin later or have ended are left out."""
+    insert_override(file, id="ended", since="2026-07-01T00:00:00.000000Z", until=DAY)
+    insert_override(file, id="later", since=NEXT)
+    insert_override(file, id="in force")
     (found,) = raw_overrides(store._connection, "acme", at=AT)
     assert isinstance(found, MeterOverride)
     assert "in force" == found.id
@@ -161,20 +161,20 @@ def test_overrides_in_force(store: Store, file: Path) -> None:
     ("until", "expected"),
     [(None, [("m", None)]), (NEXT, []), ("2026-07-19T00:00:00.000000Z", [("m", "2026-07-19")])],
 )
-def test_rows_that_are_true_at_once(
+def test_overlapping_cards_are_found(
     store: Store, file: Path, until: str | None, expected: list[tuple[str, str | None]]
 ) -> None:
-    """Open or closed: the next one begins before the first has ended. Touching is no overlap."""
-    plant(file, until=until)
-    plant(file, card_id="next", since=NEXT)
-    plant(file, card_id="other", model="n")
+    """The next card begins before the first ends, if it ends. Adjacent cards do not overlap."""
+    insert_card(file, until=until)
+    insert_card(file, card_id="next", since=NEXT)
+    insert_card(file, card_id="other", model="n")
     found = overlaps(store._connection)
     assert expected == [(item.model, item.until and item.until[:10]) for item in found]
 
 
-def test_superseded_rows_overlap_as_they_like(store: Store, file: Path) -> None:
-    """What was once believed is not believed any more."""
-    plant(file, superseded_at=NEXT)
-    plant(file, card_id="next", since=NEXT)
+def test_superseded_cards_do_not_overlap(store: Store, file: Path) -> None:
+    """A superseded row does not count any more."""
+    insert_card(file, superseded_at=NEXT)
+    insert_card(file, card_id="next", since=NEXT)
     assert [] == overlaps(store._connection)
     assert 1 == len(raw_cards(store._connection)) == len(raw_history(store._connection))

@@ -1,4 +1,4 @@
-"""What a person decides about held changes, and what the ledger then says of both clocks."""
+"""Decisions of people about held changes, their effect on the ledger, and announcements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ from pricing_sync.store.review import HeldChange, PinnedChange, Review, State
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
-#: When the person decides, and just before.
+#: The time of the decision, and 1 µs earlier.
 NOW = DAY + timedelta(days=5)
 BEFORE = NOW - timedelta(microseconds=1)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
@@ -63,21 +63,21 @@ def _open(folder: Path) -> Store:
 def read_once(
     store: Store, listings: dict[str, Listing], at: datetime, hold: Collection[str] = ()
 ) -> ChangePlan:
-    """One reading of acme, by the steps of a real one, with a gate that holds what it is told."""
+    """One reading of acme, with the steps of a real one and a gate that holds the models *hold*."""
     answer = Answer(listings)
     with store.transaction():
         stored = store.known_models("acme")
         changes = diff(stored, answer)
-        decision = plan_changes(
+        plan = plan_changes(
             changes,
             {change.model: ("band: input: far",) for change in changes if change.model in hold},
             stored,
             answer,
             open_held={item.change.model: item.change for item in store.review.held("acme")},
-            rejected=[change for said in store.review.rejected("acme").values() for change in said],
+            rejected=list(chain.from_iterable(store.review.rejected("acme").values())),
         )
-        store.save_reading(reading(at), decision)
-    return decision
+        store.save_reading(reading(at), plan)
+    return plan
 
 
 def reading(at: datetime) -> Reading:
@@ -99,23 +99,23 @@ def reading(at: datetime) -> Reading:
 def accept(
     review: Review, item: HeldChange, *, now: datetime = NOW, author: str = "ann"
 ) -> HeldChange:
-    pins, reason = [PinnedChange.of(item)], "the page says so"
-    (decided,) = review.decide(State.ACCEPTED, pins, author=author, reason=reason, now=now)
+    pinned, reason = [PinnedChange.of(item)], "the page says so"
+    (decided,) = review.decide(State.ACCEPTED, pinned, author=author, reason=reason, now=now)
     return decided
 
 
 def reject(review: Review, item: HeldChange, *, now: datetime = NOW) -> HeldChange:
-    pins = [PinnedChange.of(item)]
-    (decided,) = review.decide(State.REJECTED, pins, author="ann", reason="a slip", now=now)
+    pinned = [PinnedChange.of(item)]
+    (decided,) = review.decide(State.REJECTED, pinned, author="ann", reason="a slip", now=now)
     return decided
 
 
-def shown(items: list[HeldChange]) -> list[PinnedChange]:
+def pins(items: list[HeldChange]) -> list[PinnedChange]:
     return [PinnedChange.of(item) for item in items]
 
 
 def held_change(store: Store, review: Review) -> HeldChange:
-    """CHEAP on the first day; DEAR since the second, held, and still so on the third."""
+    """CHEAP on the first day; DEAR on the second, held, and DEAR again on the third."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": DEAR}, NEXT, hold="m")
     read_once(store, {"m": DEAR}, AFTER, hold="m")
@@ -131,8 +131,10 @@ def actions(review: Review) -> list[str]:
     return [entry.action for entry in review.audit_log(100)]
 
 
-def test_an_item_names_the_reading_it_was_first_seen_in(store: Store, review: Review) -> None:
-    """With the address, the bytes and the size of that answer."""
+def test_a_held_change_names_the_reading_that_first_contained_it(
+    store: Store, review: Review
+) -> None:
+    """With the URL, the digest and the number of models of its answer."""
     item = held_change(store, review)
     assert (NEXT, reading(NEXT).id, reading(NEXT).digest, "https://acme.test/prices", 9) == (
         item.since,
@@ -150,7 +152,7 @@ def test_an_item_names_the_reading_it_was_first_seen_in(store: Store, review: Re
 def test_an_accepted_price_is_true_since_first_seen_and_known_since_accepted(
     store: Store, review: Review
 ) -> None:
-    """What was billed in between stays explicable: it was right by what was known then."""
+    """A bill from before the acceptance can be explained: it used the card known then."""
     accept(review, held_change(store, review))
     just_before = NEXT - timedelta(microseconds=1)
     assert {"m": CHEAP} == in_force(store, just_before)
@@ -160,10 +162,10 @@ def test_an_accepted_price_is_true_since_first_seen_and_known_since_accepted(
     assert {"m": DEAR} == in_force(store, NEXT, known_at=NOW)
 
 
-def test_an_accepted_card_leads_to_the_reading_that_first_said_so(
+def test_an_accepted_card_names_the_reading_that_first_contained_it(
     store: Store, review: Review
 ) -> None:
-    """The old card is closed under its own id, the new one has its evidence."""
+    """The old card ends and keeps its id. The new card has its own evidence."""
     item = held_change(store, review)
     (opened,) = store.history("acme", "m")
     accept(review, item)
@@ -179,8 +181,10 @@ def test_an_accepted_card_leads_to_the_reading_that_first_said_so(
     assert new.card_id != old.card_id
 
 
-def test_an_accepted_change_is_decided_told_and_audited(store: Store, review: Review) -> None:
-    """Who, when, why and what; and once only."""
+def test_an_accepted_change_gets_a_decision_an_event_and_an_audit_entry(
+    store: Store, review: Review
+) -> None:
+    """Each of them once, with the author, the time, the reason and the change."""
     item = held_change(store, review)
     decided = accept(review, item)
     assert [] == review.held("acme")
@@ -213,15 +217,15 @@ def test_an_accepted_change_is_decided_told_and_audited(store: Store, review: Re
     )
 
 
-def test_what_was_accepted_is_no_change_any_more(store: Store, review: Review) -> None:
-    """The provider's next answer agrees with the ledger."""
+def test_an_accepted_price_is_no_change_in_the_next_reading(store: Store, review: Review) -> None:
+    """The next answer is equal to the ledger."""
     accept(review, held_change(store, review))
-    decision = read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
-    assert {} == {kind: count for kind, count in decision.counts().items() if count}
+    plan = read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
+    assert {} == {kind: count for kind, count in plan.counts().items() if count}
 
 
 def test_an_accepted_new_model_opens_a_card(store: Store, review: Review) -> None:
-    """Since it was first listed."""
+    """The card begins when the model was first listed."""
     read_once(store, {"m": CHEAP}, DAY, hold="m")
     assert {} == in_force(store, DAY)
     (item,) = review.held()
@@ -231,10 +235,10 @@ def test_an_accepted_new_model_opens_a_card(store: Store, review: Review) -> Non
     assert [(DAY, None)] == [(s.since, s.until) for s in store.history("acme", "m")]
 
 
-def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missed(
+def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missing(
     store: Store, review: Review
 ) -> None:
-    """The person is the second witness of what the first answer without it said."""
+    """The acceptance replaces the second reading without the model."""
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, NEXT, hold="m")
     read_once(store, {"n": CHEAP}, AFTER, hold="m")
@@ -249,7 +253,7 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missed(
 
 
 def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> None:
-    """Between retirement and return no price was true."""
+    """No price was true between retirement and return."""
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     for day in (1, 2):
         read_once(store, {"n": CHEAP}, DAY + timedelta(days=day))
@@ -267,7 +271,7 @@ def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> N
 def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
     store: Store, review: Review
 ) -> None:
-    """It was missing once and never retired: nothing ended, so nothing begins."""
+    """It was missing once and never retired, so its card never ended."""
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, NEXT)
     read_once(store, {"m": CHEAP, "n": CHEAP}, AFTER, hold="m")
@@ -280,7 +284,7 @@ def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
 
 
 def test_an_accepted_withdrawal_stores_that_there_is_no_price(store: Store, review: Review) -> None:
-    """No price known, and the reason; not zero and not the old one."""
+    """The new listing has a reason and no price: neither zero nor the old one."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": NO_PRICE}, NEXT, hold="m")
     accept(review, review.held()[0])
@@ -288,8 +292,10 @@ def test_an_accepted_withdrawal_stores_that_there_is_no_price(store: Store, revi
     assert NO_PRICE == store.known_models("acme")["m"].listing
 
 
-def test_knowledge_never_runs_backwards_when_a_person_accepts(store: Store, review: Review) -> None:
-    """Though the machine's clock went back by a year."""
+def test_recorded_at_never_decreases_when_a_change_is_accepted(
+    store: Store, review: Review
+) -> None:
+    """Not even when the machine's clock is set back by a year."""
     item = held_change(store, review)
     accept(review, item, now=DAY - timedelta(days=365))
     everything = store.history("acme", "m", everything=True)
@@ -307,7 +313,7 @@ def test_knowledge_never_runs_backwards_when_a_person_accepts(store: Store, revi
 def test_accepting_is_pinned_to_the_exact_values(
     store: Store, review: Review, old: Known | None, new: Known | None
 ) -> None:
-    """Whoever looked at other values has not judged these."""
+    """A person who saw other values has not decided about these."""
     item = held_change(store, review)
     with pytest.raises(StaleHeldChange, match="not the change that was expected"):
         review.decide(
@@ -317,10 +323,10 @@ def test_accepting_is_pinned_to_the_exact_values(
     assert [item] == review.held()
 
 
-def test_a_rate_that_differs_by_the_smallest_step_is_another_one(
+def test_a_pin_with_the_smallest_difference_of_a_rate_is_refused(
     store: Store, review: Review
 ) -> None:
-    """10⁻¹⁵ of a dollar per token."""
+    """The difference is 10⁻¹⁵ of a dollar per token."""
     item = held_change(store, review)
     nearly = RateCard({Meter.INPUT: Rate(3_000_000_001), Meter.OUTPUT: Rate.of(15, Per.MILLION)})
     with pytest.raises(StaleHeldChange):
@@ -333,8 +339,8 @@ def test_a_rate_that_differs_by_the_smallest_step_is_another_one(
         )
 
 
-def test_what_the_provider_has_changed_meanwhile_is_refused(store: Store, review: Review) -> None:
-    """The item that was looked at lapsed, and its successor has another id."""
+def test_a_change_that_lapsed_meanwhile_is_refused(store: Store, review: Review) -> None:
+    """The new change of the model is another item, with its own id."""
     item = held_change(store, review)
     other = RateCard({Meter.INPUT: Rate.of(4, Per.MILLION)})
     read_once(store, {"m": other}, DAY + timedelta(days=3), hold="m")
@@ -343,8 +349,10 @@ def test_what_the_provider_has_changed_meanwhile_is_refused(store: Store, review
     assert {"m": CHEAP} == in_force(store, NOW)
 
 
-def test_a_card_that_has_changed_meanwhile_is_refused(store: Store, review: Review) -> None:
-    """The item is open, and yet the card in force is not the one it was judged against."""
+def test_a_change_is_refused_when_the_card_in_force_has_changed(
+    store: Store, review: Review
+) -> None:
+    """The item is open, but it was held against another card."""
     item = held_change(store, review)
     other = RateCard({Meter.INPUT: Rate.of(4, Per.MILLION)})
     with store.transaction():
@@ -355,10 +363,10 @@ def test_a_card_that_has_changed_meanwhile_is_refused(store: Store, review: Revi
     assert {"m": other} == in_force(store, NOW)
 
 
-def test_a_card_that_began_after_the_change_was_seen_is_refused(
+def test_a_change_is_refused_when_the_card_in_force_began_after_it(
     store: Store, review: Review
 ) -> None:
-    """The same price, but another card: it cannot be cut short before it began."""
+    """It is another card at the same price. It cannot end before it began."""
     item = held_change(store, review)
     with store.transaction():
         store.save_reading(
@@ -369,8 +377,8 @@ def test_a_card_that_began_after_the_change_was_seen_is_refused(
         accept(review, item)
 
 
-def test_what_is_decided_is_not_decided_again(store: Store, review: Review) -> None:
-    """Neither way."""
+def test_a_decided_change_cannot_be_decided_again(store: Store, review: Review) -> None:
+    """It can neither be accepted nor rejected."""
     item = held_change(store, review)
     reject(review, item)
     with pytest.raises(StaleHeldChange, match="rejected by ann already"):
@@ -380,24 +388,24 @@ def test_what_is_decided_is_not_decided_again(store: Store, review: Review) -> N
     assert {"m": CHEAP} == in_force(store, NOW)
 
 
-def test_of_two_who_accept_at_once_one_is_refused(
+def test_one_of_two_simultaneous_acceptances_is_refused(
     tmp_path: Path, store: Store, review: Review
 ) -> None:
-    """On two connections; the ledger is amended once."""
+    """On two connections. The ledger changes once."""
     item = held_change(store, review)
-    both = threading.Barrier(2)
+    barrier = threading.Barrier(2)
     outcomes: list[str] = []
 
-    def decide_too(author: str) -> None:
+    def accept_as(author: str) -> None:
         with _open(tmp_path) as other:
-            both.wait()
+            barrier.wait()
             try:
                 accept(other.review, item, author=author)
                 outcomes.append("accepted")
             except StaleHeldChange:
                 outcomes.append("refused")
 
-    threads = [threading.Thread(target=decide_too, args=(name,)) for name in ("ann", "bob")]
+    threads = [threading.Thread(target=accept_as, args=(name,)) for name in ("ann", "bob")]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -408,7 +416,7 @@ def test_of_two_who_accept_at_once_one_is_refused(
 
 
 def test_a_refusal_is_audited(store: Store, review: Review) -> None:
-    """Who tried what and why not, though nothing else of the attempt remains."""
+    """The entry has the author, the attempted decision and the refusal. Nothing else is stored."""
     item = held_change(store, review)
     with pytest.raises(StaleHeldChange):
         review.decide(
@@ -432,10 +440,10 @@ def test_a_refusal_is_audited(store: Store, review: Review) -> None:
 
 
 @pytest.mark.parametrize(("author", "reason"), [("", "why"), ("ann", " ")])
-def test_nobody_decides_without_a_name_or_a_reason(
+def test_a_decision_without_an_author_or_a_reason_is_refused(
     store: Store, review: Review, author: str, reason: str
 ) -> None:
-    """And that is audited too."""
+    """The refusal is audited too."""
     item = held_change(store, review)
     with pytest.raises(SettingsError, match="an author and a reason"):
         review.decide(
@@ -449,8 +457,8 @@ def test_nobody_decides_without_a_name_or_a_reason(
     assert [item] == review.held()
 
 
-def test_an_id_that_nothing_has_is_refused(review: Review) -> None:
-    """And audited, though there is no model to name."""
+def test_an_unknown_id_is_refused(review: Review) -> None:
+    """The refusal is audited, without a model."""
     with pytest.raises(UnknownName, match="no such held change"):
         review.decide(
             State.ACCEPTED, [PinnedChange("nope", None, None)], author="ann", reason="x", now=NOW
@@ -461,15 +469,15 @@ def test_an_id_that_nothing_has_is_refused(review: Review) -> None:
 # Batches
 
 
-def test_a_batch_counts_as_a_whole(store: Store, review: Review) -> None:
-    """One transaction, one event, an audit entry each."""
+def test_a_batch_is_accepted_in_one_transaction(store: Store, review: Review) -> None:
+    """It adds one event, and an audit entry for each change."""
     read_once(store, {"a": CHEAP, "b": CHEAP, "c": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": NO_PRICE}, NEXT, hold="abc")
     events = len(store.pending_events())
     review.decide(
         State.ACCEPTED,
         provider="acme",
-        pinned=shown(review.held()),
+        pinned=pins(review.held()),
         author="ann",
         reason="all well",
         now=NOW,
@@ -481,28 +489,28 @@ def test_a_batch_counts_as_a_whole(store: Store, review: Review) -> None:
 
 
 def test_one_stale_item_refuses_the_whole_batch(store: Store, review: Review) -> None:
-    """What was looked at together is decided together."""
+    """All changes of a batch are accepted, or none."""
     read_once(store, {"a": CHEAP, "b": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": DEAR}, NEXT, hold="ab")
-    seen = shown(review.held())
+    pinned = pins(review.held())
     read_once(store, {"a": DEAR, "b": CHEAP}, AFTER, hold="ab")
     with pytest.raises(StaleHeldChange, match="acme: b: "):
         review.decide(
-            State.ACCEPTED, provider="acme", pinned=seen, author="ann", reason="all well", now=NOW
+            State.ACCEPTED, provider="acme", pinned=pinned, author="ann", reason="all well", now=NOW
         )
     assert {"a": CHEAP, "b": CHEAP} == in_force(store, NOW)
     assert ["a"] == [item.change.model for item in review.held()]
     assert ["accept_refused"] == actions(review)
 
 
-def test_a_batch_takes_only_its_own_provider(store: Store, review: Review) -> None:
-    """An id of another one is a mistake."""
+def test_a_batch_with_a_change_of_another_provider_is_refused(store: Store, review: Review) -> None:
+    """Such an id is a mistake."""
     item = held_change(store, review)
     with pytest.raises(UnknownName, match="other: "):
         review.decide(
             State.ACCEPTED,
             provider="other",
-            pinned=shown([item]),
+            pinned=pins([item]),
             author="ann",
             reason="x",
             now=NOW,
@@ -510,13 +518,13 @@ def test_a_batch_takes_only_its_own_provider(store: Store, review: Review) -> No
     assert [item] == review.held()
 
 
-def test_an_item_shown_twice_is_decided_once(store: Store, review: Review) -> None:
-    """And opens one card."""
+def test_a_change_pinned_twice_is_decided_once(store: Store, review: Review) -> None:
+    """It opens one card."""
     item = held_change(store, review)
     review.decide(
         State.ACCEPTED,
         provider="acme",
-        pinned=shown([item, item]),
+        pinned=pins([item, item]),
         author="ann",
         reason="x",
         now=NOW,
@@ -527,8 +535,8 @@ def test_an_item_shown_twice_is_decided_once(store: Store, review: Review) -> No
 # Rejecting
 
 
-def test_a_rejected_change_neither_counts_nor_waits_again(store: Store, review: Review) -> None:
-    """Exactly it; another one is judged afresh."""
+def test_a_rejected_change_is_neither_applied_nor_held_again(store: Store, review: Review) -> None:
+    """A different change of the model is held as usual."""
     item = held_change(store, review)
     reject(review, item)
     assert {"m": [Change("m", Kind.CHANGED, CHEAP, DEAR)]} == review.rejected("acme")
@@ -541,7 +549,7 @@ def test_a_rejected_change_neither_counts_nor_waits_again(store: Store, review: 
     assert ["reject"] == actions(review)
 
 
-# The two clocks, whatever happens
+# The ledger after any sequence of readings and decisions
 
 
 _listings = st.sampled_from([CHEAP, DEAR, NO_PRICE, Unreadable("x")])
@@ -563,7 +571,7 @@ _decisions = st.tuples(
 def test_no_two_cards_are_ever_true_and_known_at_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object, object]]
 ) -> None:
-    """Whatever providers list, the gate holds and people decide, by whichever clock."""
+    """For any listings, held changes and decisions, and with a wrong clock."""
     with _open(tmp_path_factory.mktemp("ledger")) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         review = store.review
@@ -582,7 +590,7 @@ def _decide(review: Review, step: str, number: int, now: datetime) -> None:
     items = review.held("acme")
     if step == "accept all":
         review.decide(
-            State.ACCEPTED, provider="acme", pinned=shown(items), author="ann", reason="x", now=now
+            State.ACCEPTED, provider="acme", pinned=pins(items), author="ann", reason="x", now=now
         )
         assert {} == {
             item.change.model: item
@@ -599,14 +607,16 @@ def _listing(review: Review, model: str) -> Known | None:
 
 def _assert_one_card_at_a_time(statements: list[Statement]) -> None:
     for one, other in combinations(statements, 2):
-        true_together = _meet((one.since, one.until), (other.since, other.until))
-        known_together = _meet(
+        true_together = _overlap((one.since, one.until), (other.since, other.until))
+        known_together = _overlap(
             (one.recorded_at, one.superseded_at), (other.recorded_at, other.superseded_at)
         )
         assert not (true_together and known_together), (one, other)
 
 
-def _meet(one: tuple[datetime, datetime | None], other: tuple[datetime, datetime | None]) -> bool:
+def _overlap(
+    one: tuple[datetime, datetime | None], other: tuple[datetime, datetime | None]
+) -> bool:
     return (other[1] is None or one[0] < other[1]) and (one[1] is None or other[0] < one[1])
 
 
@@ -623,8 +633,8 @@ ANNOUNCED = Announced(
 
 
 def announce(review: Review, move: Announced = ANNOUNCED) -> str:
-    made = review.announce("acme", move, author="ann", reason="their blog", now=DAY)
-    return made.id
+    added = review.announce("acme", move, author="ann", reason="their blog", now=DAY)
+    return added.id
 
 
 @pytest.mark.parametrize(
@@ -637,29 +647,29 @@ def announce(review: Review, move: Announced = ANNOUNCED) -> str:
         replace(ANNOUNCED, when=When(hours=(990, 30), weekdays=frozenset({6, 7}))),
     ],
 )
-def test_an_announcement_comes_back_as_it_was_made(review: Review, move: Announced) -> None:
-    """To the digit, with its condition; none is not zero."""
+def test_an_announcement_is_stored_exactly(review: Review, move: Announced) -> None:
+    """With its exact rates and its condition. No old rate is not a zero."""
     announce(review, move)
     assert (move,) == review.announced("acme", NEXT)
 
 
-def test_an_announcement_is_not_true_before_its_time(review: Review) -> None:
-    """Nor for another provider."""
+def test_an_announcement_does_not_apply_before_its_time(review: Review) -> None:
+    """It does not apply to another provider either."""
     announce(review)
     assert () == review.announced("acme", NEXT - timedelta(microseconds=1))
     assert (ANNOUNCED,) == review.announced("acme", NEXT)
     assert () == review.announced("other", NEXT)
 
 
-def test_an_announcement_passes_once(store: Store, review: Review) -> None:
-    """Then it is struck, with the reading that it let through, and may be made again."""
-    made = announce(review)
+def test_an_announcement_is_used_once(store: Store, review: Review) -> None:
+    """It then names the reading that used it. The same move can be announced again."""
+    announcement_id = announce(review)
     with store.transaction():
         review.consume("acme", [ANNOUNCED], "reading", AFTER)
     assert () == review.announced("acme", AFTER)
     assert [] == review.announcements("acme")
     (entry,) = review.announcements("acme", include_used=True)
-    assert (made, AFTER, "reading", False) == (
+    assert (announcement_id, AFTER, "reading", False) == (
         entry.id,
         entry.used_at,
         entry.used_by,
@@ -671,7 +681,7 @@ def test_an_announcement_passes_once(store: Store, review: Review) -> None:
 
 
 def test_a_reading_that_fails_uses_no_announcement(store: Store, review: Review) -> None:
-    """It is struck in the reading's transaction."""
+    """An announcement is marked as used in the reading's transaction."""
     announce(review)
     with pytest.raises(RuntimeError), store.transaction():
         review.consume("acme", [ANNOUNCED], "reading", AFTER)
@@ -679,8 +689,8 @@ def test_a_reading_that_fails_uses_no_announcement(store: Store, review: Review)
     assert (ANNOUNCED,) == review.announced("acme", AFTER)
 
 
-def test_only_what_came_true_is_struck(store: Store, review: Review) -> None:
-    """To the digit, and of that provider."""
+def test_only_the_exact_move_is_used(store: Store, review: Review) -> None:
+    """With its exact rates, and of its provider."""
     other = replace(ANNOUNCED, new=Rate.of(6, Per.MILLION))
     announce(review)
     announce(review, other)
@@ -690,30 +700,30 @@ def test_only_what_came_true_is_struck(store: Store, review: Review) -> None:
     assert (ANNOUNCED,) == review.announced("acme", AFTER)
 
 
-def test_an_announcement_can_be_taken_back_once(review: Review) -> None:
-    """And is not used afterwards."""
-    made = announce(review)
-    ended = review.end_announcement(made, author="ann", reason="postponed", now=AFTER)
+def test_an_announcement_can_be_ended_once(review: Review) -> None:
+    """It does not apply afterwards."""
+    announcement_id = announce(review)
+    ended = review.end_announcement(announcement_id, author="ann", reason="postponed", now=AFTER)
     assert AFTER == ended.ended_at
     assert () == review.announced("acme", AFTER)
     with pytest.raises(UnknownName, match="no announcement yet to come"):
-        review.end_announcement(made, author="ann", reason="again", now=AFTER)
+        review.end_announcement(announcement_id, author="ann", reason="again", now=AFTER)
     assert ["announce", "unannounce", "unannounce_refused"] == sorted(actions(review))
 
 
 @pytest.mark.parametrize(
-    ("move", "says"),
+    ("move", "message"),
     [
         (replace(ANNOUNCED, new=ANNOUNCED.old or Rate(0)), "nothing moves"),
         (replace(ANNOUNCED, not_before=AFTER), "announced already"),
     ],
 )
-def test_an_announcement_that_says_nothing_new_is_refused(
-    review: Review, move: Announced, says: str
+def test_an_announcement_without_a_new_move_is_refused(
+    review: Review, move: Announced, message: str
 ) -> None:
-    """Twice announced it would pass twice."""
+    """A move that is announced twice could be used twice."""
     announce(review)
-    with pytest.raises(SettingsError, match=says):
+    with pytest.raises(SettingsError, match=message):
         announce(review, move)
     assert ["announce", "announce_refused"] == sorted(actions(review))
     assert (ANNOUNCED,) == review.announced("acme", AFTER)
@@ -723,7 +733,7 @@ def test_an_announcement_that_says_nothing_new_is_refused(
 
 
 def test_the_audit_log_is_read_page_by_page_from_the_newest(store: Store, review: Review) -> None:
-    """The last id of a page is where the next one begins."""
+    """The next page begins after the last id of a page."""
     item = held_change(store, review)
     for day in range(3):
         with pytest.raises(PricingSyncError):

@@ -1,4 +1,4 @@
-"""What every database must do. Each test runs on each database there is."""
+"""The store: readings, the ledger, held changes, evidence and overrides."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def read_once(
     store: Store, listings: dict[str, Listing], at: datetime, *, nameless: int = 0
 ) -> ChangePlan:
-    """One reading of acme, by the same steps as a real one, without a gate."""
+    """One reading of acme, with the steps of a real one, but without a gate."""
     answer = Answer(listings, ("row 0: no id",) * nameless)
     with store.transaction():
         stored = store.known_models("acme")
-        decision = plan_changes(diff(stored, answer), {}, stored, answer, open_held=waiting(store))
-        store.save_reading(reading(at), decision)
-    return decision
+        plan = plan_changes(diff(stored, answer), {}, stored, answer, open_held=open_held(store))
+        store.save_reading(reading(at), plan)
+    return plan
 
 
-def waiting(store: Store) -> dict[str, Change]:
+def open_held(store: Store) -> dict[str, Change]:
     return {item.change.model: item.change for item in store.review.held("acme")}
 
 
@@ -96,30 +96,30 @@ def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> di
     "listing", [CHEAP, TIERED, Unpriced(Why.VARIES, "at -1"), RateCard({Meter.INPUT: Rate(0)})]
 )
 def test_a_listing_comes_back_as_it_was_stored(store: Store, listing: Known) -> None:
-    """Exactly, with its conditions, its currency and its zeros."""
+    """Exactly, with its conditional rates, its currency and its zeros."""
     read_once(store, {"m": listing}, DAY)
     assert listing == store.statements("acme", "m")[0].listing
     assert listing == store.known_models("acme")["m"].listing
 
 
 def test_a_changed_price_is_dated_on_both_clocks(store: Store) -> None:
-    """The old card was true until the reading, and was believed without an end until then."""
+    """The old card ends at the reading. Until then, it was known without an end."""
     later = DAY + timedelta(days=1)
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": DEAR}, later)
-    known = store.history("acme", "m")
+    history = store.history("acme", "m")
     assert [(CHEAP, DAY, later), (DEAR, later, None)] == [
-        (s.listing, s.since, s.until) for s in known
+        (s.listing, s.since, s.until) for s in history
     ]
-    believed = [s for s in store.history("acme", "m", everything=True) if s.superseded_at]
+    superseded = [s for s in store.history("acme", "m", everything=True) if s.superseded_at]
     assert [(CHEAP, DAY, None, DAY, later)] == [
-        (s.listing, s.since, s.until, s.recorded_at, s.superseded_at) for s in believed
+        (s.listing, s.since, s.until, s.recorded_at, s.superseded_at) for s in superseded
     ]
-    assert known[0].card_id == believed[0].card_id
+    assert history[0].card_id == superseded[0].card_id
 
 
-def test_as_of_and_as_known_are_different_questions(store: Store) -> None:
-    """At 14:02 we billed by what we knew at 14:02."""
+def test_a_card_depends_on_the_instant_and_on_what_was_known(store: Store) -> None:
+    """A bill of 14:02 used the card that was known at 14:02."""
     later = DAY + timedelta(days=1)
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": DEAR}, later)
@@ -130,7 +130,7 @@ def test_as_of_and_as_known_are_different_questions(store: Store) -> None:
 
 
 def test_a_model_is_retired_by_the_second_complete_reading_without_it(store: Store) -> None:
-    """Absence is weak evidence: once is a question, twice is an answer. The card is kept."""
+    """One reading without a model is weak evidence. The card stays in the history."""
     days = [DAY + timedelta(days=n) for n in range(5)]
     read_once(store, {"m": CHEAP, "n": CHEAP}, days[0])
     assert ["m"] == read_once(store, {"n": CHEAP}, days[1]).missing
@@ -144,8 +144,8 @@ def test_a_model_is_retired_by_the_second_complete_reading_without_it(store: Sto
     assert [] == read_once(store, {"n": CHEAP}, days[3]).retire
 
 
-def test_a_model_that_comes_back_in_time_never_left(store: Store) -> None:
-    """One reading without it leaves no trace in the ledger."""
+def test_a_model_that_was_missing_once_keeps_its_card(store: Store) -> None:
+    """One reading without it adds no row to the ledger."""
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, DAY + timedelta(days=1))
     assert ["m"] == read_once(store, {"m": CHEAP, "n": CHEAP}, DAY + timedelta(days=2)).back
@@ -156,27 +156,27 @@ def test_a_model_that_comes_back_in_time_never_left(store: Store) -> None:
 
 
 def test_a_retired_model_returns_with_a_new_card(store: Store) -> None:
-    """Between its retirement and its return no price was true, even at the same price as before."""
+    """No price was true between retirement and return, even when it returns at the same price."""
     for day, listings in enumerate([{"m": CHEAP, "n": CHEAP}, {"n": CHEAP}, {"n": CHEAP}]):
         read_once(store, dict(listings), DAY + timedelta(days=day))
     back = DAY + timedelta(days=3)
-    decision = read_once(store, {"m": CHEAP, "n": CHEAP}, back)
-    assert [Kind.RETURNED] == [change.kind for change in decision.apply]
+    plan = read_once(store, {"m": CHEAP, "n": CHEAP}, back)
+    assert [Kind.RETURNED] == [change.kind for change in plan.apply]
     assert [(DAY, DAY + timedelta(days=2)), (back, None)] == [
         (s.since, s.until) for s in store.history("acme", "m")
     ]
     assert {"n": CHEAP} == in_force(store, back - timedelta(seconds=1))
 
 
-def test_a_row_without_a_name_takes_the_meaning_out_of_absence(store: Store) -> None:
-    """It may be the very model that seems to be gone."""
+def test_no_model_is_missing_when_a_row_has_no_id(store: Store) -> None:
+    """The row may be the model that seems to be missing."""
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
-    decision = read_once(store, {"n": CHEAP}, DAY + timedelta(days=1), nameless=1)
-    assert [] == decision.missing
+    plan = read_once(store, {"n": CHEAP}, DAY + timedelta(days=1), nameless=1)
+    assert [] == plan.missing
 
 
 def test_an_unreadable_listing_leaves_the_price_in_force(store: Store) -> None:
-    """And says why, until it can be read again."""
+    """The reason is stored until the listing can be read again."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": Unreadable("pricing.prompt: true")}, DAY + timedelta(days=1))
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
@@ -185,55 +185,56 @@ def test_an_unreadable_listing_leaves_the_price_in_force(store: Store) -> None:
     assert None is store.model_states("acme")["acme", "m"].unreadable
 
 
-def test_a_held_change_waits_once_and_lapses_when_it_is_taken_back(store: Store) -> None:
-    """The same doubt on the next day is the same item, dated when it was first seen."""
+def test_a_repeated_change_is_held_once_and_lapses_when_it_is_withdrawn(store: Store) -> None:
+    """The same change on the next day is the same item, with the time of the first reading."""
     read_once(store, {"m": CHEAP}, DAY)
     for day in (1, 2):
-        _hold(store, {"m": DEAR}, DAY + timedelta(days=day))
-    waiting = store.review.held("acme")
+        hold_all(store, {"m": DEAR}, DAY + timedelta(days=day))
+    held = store.review.held("acme")
     assert [(DAY + timedelta(days=1), ("doubt",), CHEAP, DEAR)] == [
-        (item.since, item.reasons, item.change.old, item.change.new) for item in waiting
+        (item.since, item.reasons, item.change.old, item.change.new) for item in held
     ]
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=2))
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=3))
     assert [] == store.review.held()
 
 
-def _hold(store: Store, listings: dict[str, Listing], at: datetime) -> ChangePlan:
+def hold_all(store: Store, listings: dict[str, Listing], at: datetime) -> ChangePlan:
+    """One reading of acme, with a gate that holds every change."""
     answer = Answer(listings)
     with store.transaction():
         stored = store.known_models("acme")
         verdicts = dict.fromkeys(listings, ("doubt",))
-        decision = plan_changes(
-            diff(stored, answer), verdicts, stored, answer, open_held=waiting(store)
+        plan = plan_changes(
+            diff(stored, answer), verdicts, stored, answer, open_held=open_held(store)
         )
-        store.save_reading(reading(at), decision)
-    return decision
+        store.save_reading(reading(at), plan)
+    return plan
 
 
-def test_what_fails_inside_a_transaction_leaves_no_trace(store: Store) -> None:
-    """Neither the ledger, nor the reading, nor the events: all or nothing."""
+def test_a_failed_transaction_changes_nothing(store: Store) -> None:
+    """It adds no card, no reading and no event."""
     read_once(store, {"m": CHEAP}, DAY)
     events = store.pending_events()
     with pytest.raises(RuntimeError), store.transaction():
-        decision = ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
-        store.save_reading(reading(DAY + timedelta(days=1)), decision)
+        plan = ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
+        store.save_reading(reading(DAY + timedelta(days=1)), plan)
         raise RuntimeError
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
     assert DAY == store.last_reading("acme").at  # type: ignore[union-attr]
     assert events == store.pending_events()
 
 
-def test_what_changed_is_told_in_the_same_transaction(store: Store) -> None:
-    """One event for a reading that changed something, none for one that did not."""
+def test_a_changed_price_adds_an_event_in_the_same_transaction(store: Store) -> None:
+    """A reading with changes adds one event; a reading without changes adds none."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
     ((_, kind, payload),) = store.pending_events()
     assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
 
 
-def test_knowledge_never_runs_backwards(store: Store) -> None:
-    """When the machine's clock goes back, what is recorded next is still recorded later."""
+def test_recorded_at_never_decreases(store: Store) -> None:
+    """Not even when the machine's clock is set back."""
     read_once(store, {"m": CHEAP}, DAY)
     wrong_clock = reading(DAY + timedelta(days=1), finished_at=DAY - timedelta(days=9))
     with store.transaction():
@@ -244,7 +245,7 @@ def test_knowledge_never_runs_backwards(store: Store) -> None:
 
 
 def test_readings_and_runs_come_back_as_written(store: Store) -> None:
-    """With their counts, their errors, and the newest first."""
+    """With their counts and errors; the newest run comes first."""
     failed = reading(
         DAY, id="a", status=Status.FAILED, error_kind="transport", error="acme: request: timed out"
     )
@@ -268,7 +269,7 @@ def test_readings_and_runs_come_back_as_written(store: Store) -> None:
 
 
 def test_a_failed_or_dry_reading_is_not_the_last_one(store: Store) -> None:
-    """What the next one is compared with is the last one that counted."""
+    """The next reading is compared with the last one that was stored with its changes."""
     store.add_reading(reading(DAY, id="a"))
     store.add_reading(reading(DAY + timedelta(days=1), id="b", status=Status.FAILED))
     store.add_reading(reading(DAY + timedelta(days=2), id="c", dry_run=True))
@@ -278,8 +279,8 @@ def test_a_failed_or_dry_reading_is_not_the_last_one(store: Store) -> None:
     assert None is store.last_reading("nobody")
 
 
-def test_evidence_is_kept_once_and_forgotten_when_it_is_old(store: Store) -> None:
-    """Used again, it is young again."""
+def test_evidence_is_stored_once_and_deleted_when_it_is_old(store: Store) -> None:
+    """Its age counts from its last use."""
     store.keep_evidence("x", zlib.compress(b"bytes"), 5, DAY)
     store.keep_evidence("y", zlib.compress(b"other"), 5, DAY)
     store.use_evidence("x", DAY + timedelta(days=10))
@@ -289,7 +290,7 @@ def test_evidence_is_kept_once_and_forgotten_when_it_is_old(store: Store) -> Non
 
 
 def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
-    """Setting a meter again ends what was set before, from then on."""
+    """A new override of a meter ends the earlier one from then on."""
     read_once(store, {"m": CHEAP}, DAY)
     noon = DAY + timedelta(days=1)
     _override(store, {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)}, since=DAY, now=DAY)
@@ -352,7 +353,7 @@ cards = st.builds(
 def test_any_card_survives_a_round_trip_through_the_store(
     tmp_path_factory: pytest.TempPathFactory, card: RateCard
 ) -> None:
-    """Every meter, every condition, every rate that fits, to the last digit."""
+    """With any meters, conditions and rates in range, to the last digit."""
     folder = tmp_path_factory.mktemp("card")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
@@ -373,7 +374,7 @@ catalogues = st.dictionaries(st.sampled_from("abc"), listings, max_size=3)
 def test_a_ledger_never_has_two_cards_true_and_known_at_once(
     tmp_path_factory: pytest.TempPathFactory, days: list[dict[str, Listing]]
 ) -> None:
-    """Whatever the provider lists from day to day, at every instant and by every knowledge."""
+    """For any listings from day to day, at every instant, as known at every instant."""
     folder = tmp_path_factory.mktemp("ledger")
     with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
@@ -386,15 +387,15 @@ def test_a_ledger_never_has_two_cards_true_and_known_at_once(
                 assert sorted(set(found)) == found
 
 
-def test_a_store_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
-    """A misspelt name must not become an empty database."""
+def test_opening_for_reading_does_not_create_a_database(tmp_path: Path) -> None:
+    """A misspelt file name must not give an empty database."""
     with pytest.raises(StoreError, match="does not exist"):
         open_store(f"sqlite:///{tmp_path / 'prices.db'}")
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
-    """And is left alone."""
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """The file does not change."""
     path = tmp_path / "prices.db"
     path.write_text("not a database, but long enough to be taken for one" * 10)
     with pytest.raises(StoreError, match="not a database"):
@@ -403,15 +404,15 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "prices.db", "mysql://x/y", "sqlite:///", "postgresql://x"])
-def test_a_url_of_no_supported_database_is_refused(url: str) -> None:
-    """With the form that is."""
+def test_a_url_of_an_unsupported_database_is_refused(url: str) -> None:
+    """The message gives the supported form."""
     with pytest.raises(SettingsError, match="sqlite:///FILE"):
         open_store(url, create=True)
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_that_was_taken_away_is_noticed(tmp_path: Path, *, replaced: bool) -> None:
-    """Else everything would go on in a file without a name, and be gone with the process."""
+def test_a_removed_or_replaced_file_is_detected(tmp_path: Path, *, replaced: bool) -> None:
+    """Otherwise all rows would go to a deleted file and be lost when the process ends."""
     path = tmp_path / "prices.db"
     with open_store(f"sqlite:///{path}", create=True) as store:
         path.rename(tmp_path / "elsewhere.db")

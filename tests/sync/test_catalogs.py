@@ -1,4 +1,4 @@
-"""Reading the reference catalogs, from the bytes to the peers."""
+"""Reading the reference catalogs, from the bytes to the peer prices."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BODIES = {
 
 @dataclass
 class Scene:
-    """A database, and the catalogs as they are served."""
+    """A database, and a server of the catalogs."""
 
     server: CatalogServer
     table: PeerTable
@@ -94,7 +94,7 @@ def statuses(read: dict[str, CatalogRead]) -> dict[str, str]:
 
 
 def test_the_catalogs_are_read_and_their_sellers_counted_once(scene: Scene) -> None:
-    """Four sellers; Together is told by two catalogs, and OpenRouter is not its own peer."""
+    """Four sellers: Together is in two catalogs, and OpenRouter is not its own peer."""
     read = scene.read()
     assert {MODELS_DEV: "read", LITELLM: "read", GENAI_PRICES: "read"} == statuses(read)
     assert {MODELS_DEV: 3, LITELLM: 2, GENAI_PRICES: 1} == {
@@ -109,8 +109,8 @@ def test_the_catalogs_are_read_and_their_sellers_counted_once(scene: Scene) -> N
     )
 
 
-def test_a_catalog_is_not_asked_again_before_it_is_old(scene: Scene) -> None:
-    """Once a day, whoever asks how often."""
+def test_a_catalog_is_not_read_again_before_it_is_old(scene: Scene) -> None:
+    """Once a day at most."""
     scene.read()
     assert {} == scene.read(DAY + timedelta(hours=23))
     assert 3 == len(scene.server.answers)
@@ -118,7 +118,7 @@ def test_a_catalog_is_not_asked_again_before_it_is_old(scene: Scene) -> None:
 
 
 def test_the_same_bytes_are_not_decoded_again(scene: Scene) -> None:
-    """Asked with their validator. The prices of genai-prices are dated, so it is read anew."""
+    """Requests have an ETag. The prices of genai-prices are dated, so it is decoded again."""
     scene.read()
     again = scene.read(DAY + timedelta(days=1))
     assert {MODELS_DEV: "unchanged", LITELLM: "unchanged", GENAI_PRICES: "read"} == statuses(again)
@@ -127,8 +127,8 @@ def test_the_same_bytes_are_not_decoded_again(scene: Scene) -> None:
     assert {} == scene.read(DAY + timedelta(days=1, hours=23))
 
 
-def test_the_clock_set_back_does_not_stop_the_reading(scene: Scene) -> None:
-    """A read from the future is as good as none."""
+def test_a_clock_that_was_set_back_does_not_stop_the_reading(scene: Scene) -> None:
+    """A read that is dated in the future counts as none."""
     scene.read(DAY + timedelta(days=400))
     assert 3 == len(scene.read(DAY))
 
@@ -145,8 +145,10 @@ def test_the_clock_set_back_does_not_stop_the_reading(scene: Scene) -> None:
         models_dev({"acme": {"m": (1.0, 2.0)}}),
     ],
 )
-def test_a_broken_catalog_leaves_what_the_last_good_one_said(scene: Scene, broken: bytes) -> None:
-    """Cut off, another format, empty, or less than half of it left."""
+def test_a_broken_catalog_keeps_the_prices_of_the_last_good_read(
+    scene: Scene, broken: bytes
+) -> None:
+    """Truncated, in another format, empty, or with less than half of its models."""
     scene.read()
     scene.server.bodies[MODELS_DEV] = broken
     read = scene.read(DAY + timedelta(days=1))
@@ -158,7 +160,7 @@ def test_a_broken_catalog_leaves_what_the_last_good_one_said(scene: Scene, broke
 
 
 def test_a_failed_read_is_tried_again_after_an_hour(scene: Scene) -> None:
-    """And does not hold up the other catalogs."""
+    """And does not delay the other catalogs."""
     del scene.server.bodies[LITELLM]
     assert {MODELS_DEV: "read", LITELLM: "failed", GENAI_PRICES: "read"} == statuses(scene.read())
     assert {} == scene.read(DAY + timedelta(minutes=59))
@@ -166,8 +168,8 @@ def test_a_failed_read_is_tried_again_after_an_hour(scene: Scene) -> None:
     assert {LITELLM: "read"} == statuses(scene.read(DAY + timedelta(minutes=60)))
 
 
-def test_a_person_may_say_that_a_catalog_has_shrunk(scene: Scene) -> None:
-    """Then what is left of it counts."""
+def test_a_person_can_accept_that_a_catalog_has_shrunk(scene: Scene) -> None:
+    """Then the remaining models count."""
     scene.read()
     scene.server.bodies[MODELS_DEV] = models_dev({"acme": {"m": (1.0, 2.0)}})
     read = scene.read(DAY + timedelta(days=1), timedelta(), fewer=True)
@@ -176,22 +178,22 @@ def test_a_person_may_say_that_a_catalog_has_shrunk(scene: Scene) -> None:
 
 
 def test_a_poisoned_row_does_not_move_the_median(scene: Scene) -> None:
-    """A unit error of 1e5, as LiteLLM had for 337 days, is out of bounds and not believed."""
+    """A unit error of 1e5, as LiteLLM had for 337 days, is out of bounds and not a peer."""
     poisoned = {"together_ai": {"zai-org/GLM-5.2": (120_000.0, 420_000.0)}}
     scene.server.bodies[LITELLM] = litellm({**poisoned, "baseten": {"glm-5.2": (1.4, 4.4)}})
     scene.read()
     assert (4, "1.2") == (scene.peers()[Meter.INPUT].count, scene.median())
 
 
-def test_one_bad_row_spoils_no_other(scene: Scene) -> None:
+def test_one_bad_row_does_not_affect_the_others(scene: Scene) -> None:
     """It is counted as unreadable."""
     scene.server.bodies[LITELLM] = BODIES[LITELLM].replace(b"1.4e-06", b'"free"')
     read = scene.read()
     assert (1, 1) == (read[LITELLM].models, read[LITELLM].unreadable)
 
 
-def test_the_whole_map_is_read_as_provider_by_provider() -> None:
-    """In one pass, with the rows that name no provider apart."""
+def test_the_whole_map_gives_the_same_rows_as_provider_by_provider() -> None:
+    """In one pass; rows without a provider come separately."""
     prices = {"a": {"one": (1.0, 2.0), "two": (3.0, 4.0)}, "b": {"one": (5.0, 6.0)}}
     body = litellm(prices)[:-1] + b', "stray": {"mode": "chat"}}'
     pages = litellm_dialect.read_all(body)
@@ -203,7 +205,7 @@ def test_the_whole_map_is_read_as_provider_by_provider() -> None:
 
 
 def test_every_catalog_has_an_address_of_its_own() -> None:
-    """Encrypted, without a key."""
+    """HTTPS, without a key."""
     every = catalogs(DAY)
     assert {MODELS_DEV, LITELLM, GENAI_PRICES} == every.keys()
     assert 3 == len({provider.url for provider in every.values()})
@@ -219,7 +221,7 @@ RECORDED = {
 
 @pytest.fixture
 def recorded(scene: Scene) -> Scene:
-    """The catalogs as they were."""
+    """The scene with the recorded catalogs."""
     scene.server.bodies = {name: sample(path) for name, path in RECORDED.items()}
     return scene
 
@@ -231,7 +233,7 @@ def _openrouter() -> dict[str, RateCard]:
 
 @needs_samples
 def test_four_of_five_models_have_a_peer(recorded: Scene) -> None:
-    """OpenRouter's, in the recorded catalogs, most of them several."""
+    """Of OpenRouter's models, in the recorded catalogs; most of them have several peers."""
     read = recorded.read()
     cards = _openrouter()
     found = recorded.table.peers("openrouter", cards)
@@ -245,7 +247,7 @@ def test_four_of_five_models_have_a_peer(recorded: Scene) -> None:
 
 @needs_samples
 def test_peers_agree_with_what_openrouter_charged(recorded: Scene) -> None:
-    """A match by mistake would be far off: 95 in 100 rates are within five times the median."""
+    """A wrong match would differ a lot: 95 in 100 rates are within five times the median."""
     recorded.read()
     cards = _openrouter()
     near = [
@@ -261,7 +263,7 @@ def test_peers_agree_with_what_openrouter_charged(recorded: Scene) -> None:
 @needs_samples
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_truncated_recorded_catalog_changes_nothing(recorded: Scene, name: str) -> None:
-    """The last good read stands, to the row."""
+    """Every row of the last good read stays the same."""
     recorded.read()
     cards = _openrouter()
     before = recorded.table.quotes("openrouter", cards)
@@ -272,36 +274,36 @@ def test_a_truncated_recorded_catalog_changes_nothing(recorded: Scene, name: str
 
 
 def _service(scene: Scene, **more: float) -> dict[str, object]:
-    """Settings of a service whose only provider is not there."""
-    nobody = ProviderSettings(base_url="http://127.0.0.1:9")
-    tables = {**scene.settings.provider, "novita": nobody}
+    """Settings of a service whose only provider cannot be reached."""
+    unreachable = ProviderSettings(base_url="http://127.0.0.1:9")
+    tables = {**scene.settings.provider, "novita": unreachable}
     return {"providers": ("novita",), "attempts": 1, "provider": tables, **more}
 
 
 def test_the_service_reads_the_catalogs_that_are_due(scene: Scene) -> None:
-    """By itself, after the first delay, in a process of its own, and tells its listeners."""
+    """After the first delay, in a worker process; then it notifies the listeners."""
     settings = scene.settings.model_copy(update=_service(scene, first_delay_seconds=0.1))
-    told: list[CatalogRead] = []
+    notified: list[CatalogRead] = []
 
-    class Listening(Listener):
+    class CatalogListener(Listener):
         def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
-            told.extend(reads)
+            notified.extend(reads)
 
     async def work() -> None:
-        async with PricingSync(settings, listeners=[Listening()]).lifespan():
-            await until(lambda: told)
+        async with PricingSync(settings, listeners=[CatalogListener()]).lifespan():
+            await until(lambda: notified)
 
     asyncio.run(work())
     expected = {MODELS_DEV: "read", LITELLM: "read", GENAI_PRICES: "read"}
-    assert expected == statuses({read.catalog: read for read in told})
+    assert expected == statuses({read.catalog: read for read in notified})
     assert expected.keys() == scene.table.last_good_reads().keys()
     assert {} == scene.read(datetime.now(UTC))
 
 
-def test_where_the_settings_say_never_the_service_reads_no_catalog(scene: Scene) -> None:
-    """Nobody out there is asked."""
-    never = _service(scene, first_delay_seconds=0, reference_hours=0)
-    settings = scene.settings.model_copy(update=never)
+def test_the_service_reads_no_catalog_when_the_settings_disable_it(scene: Scene) -> None:
+    """No request is made."""
+    disabled = _service(scene, first_delay_seconds=0, reference_hours=0)
+    settings = scene.settings.model_copy(update=disabled)
 
     async def work() -> None:
         async with PricingSync(settings).lifespan():

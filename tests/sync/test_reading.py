@@ -56,14 +56,14 @@ def read_once(app: PricingSync, body: bytes, at: datetime | None = None) -> Read
     return replay(app, (body, at)).results[0]
 
 
-def take_alone(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
-    """A claimed reading by itself, without an engine that looks after it."""
+def read_without_engine(app: PricingSync, body: bytes, at: datetime) -> ReadingResult:
+    """Claim the provider and read it, without an engine."""
     scheduler = app._parts.runs.scheduler
-    begun = scheduler.start_local_run(
+    started = scheduler.start_local_run(
         ["openrouter"], started_by="test", dry_run=False, all_or_none=True
     )
-    assert begun is not None
-    (claim,) = begun[1]
+    assert started is not None
+    (claim,) = started[1]
     return asyncio.run(
         app._parts.runs._reader.read_recorded(claim, RecordedAnswer(body, at), last=True)
     )
@@ -75,26 +75,26 @@ def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None
 
 
 def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
-    """With where it came from and the bytes it was read from."""
+    """With its source and the bytes that it was decoded from."""
     body = openrouter({"maker/model": priced(input_cache_read="0.00000025")})
-    taken = read_once(app, body, DAY)
+    result = read_once(app, body, DAY)
     (statement,) = app.history("openrouter", "maker/model")
     assert {"input": "2.5", "output": "10", "cache_read": "0.25"} == write_rates(
         statement.listing.rates  # type: ignore[union-attr]
     )
     assert (DAY, None, "api") == (statement.since, statement.until, statement.source)
     assert body == app.store.evidence(statement.digest or "")
-    assert {"priced": 1, "unpriced": 0, "unreadable": 0, "nameless": 0} == taken.reading.listings
+    assert {"priced": 1, "unpriced": 0, "unreadable": 0, "nameless": 0} == result.reading.listings
 
 
 def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
-    """They were judged once; reading them again is free."""
+    """They were judged already."""
     body = catalogue(3)
     read_once(app, body, DAY)
     decoded: list[bytes] = []
     app._parts.runs._reader._access = _spying(app, decoded)
-    taken = read_once(app, body, NEXT)
-    assert Status.UNCHANGED is taken.reading.status
+    result = read_once(app, body, NEXT)
+    assert Status.UNCHANGED is result.reading.status
     assert [] == decoded
     read_once(app, catalogue(4), AFTER)
     assert [catalogue(4)] == decoded
@@ -117,12 +117,12 @@ def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
 
 
 def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
-    """The second complete answer without it is an answer, decoded or not."""
+    """The second complete answer without it counts, although it is not decoded."""
     read_once(app, catalogue(3), DAY)
     assert ["maker/model-2"] == read_once(app, catalogue(2), NEXT).plan.missing
-    taken = read_once(app, catalogue(2), AFTER)
-    assert Status.UNCHANGED is taken.reading.status
-    assert ["maker/model-2"] == taken.plan.retire
+    result = read_once(app, catalogue(2), AFTER)
+    assert Status.UNCHANGED is result.reading.status
+    assert ["maker/model-2"] == result.plan.retire
     assert AFTER == app.history("openrouter", "maker/model-2")[0].until
 
 
@@ -134,30 +134,30 @@ def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:
         ("0.0000000000025", "out_of_bounds"),
     ],
 )
-def test_a_price_that_cannot_be_true_never_counts(app: PricingSync, prompt: str, rule: str) -> None:
-    """Zero, a million times too much, a million times too little: it waits, the old one stands."""
+def test_a_price_that_cannot_be_true_is_held(app: PricingSync, prompt: str, rule: str) -> None:
+    """Zero, a million times too high, a million times too low: the old price stays in force."""
     read_once(app, openrouter({"maker/model:free": priced()}), DAY)
-    taken = read_once(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
-    (item,) = taken.plan.hold
+    result = read_once(app, openrouter({"maker/model:free": priced(prompt, prompt)}), NEXT)
+    (item,) = result.plan.hold
     assert rule in {reason.partition(":")[0] for reason in item.reasons}
     assert "2.5" == rate(app, "maker/model:free")
 
 
 def test_a_price_that_is_no_longer_published_is_not_zero(app: PricingSync) -> None:
-    """The last one stands, and somebody is told."""
+    """The last one stays in force, and the change is held."""
     read_once(app, openrouter({"maker/model": priced()}), DAY)
-    taken = read_once(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
-    (item,) = taken.plan.hold
+    result = read_once(app, openrouter({"maker/model": priced("-1", "-1")}), NEXT)
+    (item,) = result.plan.hold
     assert item.reasons[0].startswith("withdrawn: varies")
     assert "2.5" == rate(app, "maker/model")
 
 
 def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> None:
-    """Half an answer does. Nothing is marked missing, and what is listed counts."""
+    """No model is marked missing, and the listed models are updated."""
     read_once(app, catalogue(20), DAY)
     for at in (NEXT, AFTER):
-        taken = read_once(app, catalogue(10, "0.000003"), at)
-        assert [] == [*taken.plan.missing, *taken.plan.retire]
+        result = read_once(app, catalogue(10, "0.000003"), at)
+        assert [] == [*result.plan.missing, *result.plan.retire]
     assert ("3", "2.5") == (rate(app, "maker/model-0"), rate(app, "maker/model-19"))
     assert {("mass_vanish: 10 of 20 models",)} == {
         item.reasons for item in app.store.review.held("openrouter")
@@ -182,7 +182,7 @@ def test_half_a_catalogue_does_not_vanish_in_one_reading(app: PricingSync) -> No
 def test_an_answer_that_cannot_be_read_changes_nothing(
     app: PricingSync, body: bytes, kind: str
 ) -> None:
-    """It is a failed reading with its reason, and the prices stand."""
+    """The reading fails with a reason, and the prices stay the same."""
     read_once(app, catalogue(20), DAY)
     before = app.prices()
     finished = replay(app, (body, NEXT))
@@ -196,11 +196,13 @@ def test_an_answer_that_cannot_be_read_changes_nothing(
     assert before == app.prices()
 
 
-def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
-    """Thirty-nine of forty are stored; the fortieth says why not."""
+def test_one_bad_listing_does_not_affect_the_others(app: PricingSync) -> None:
+    """Thirty-nine of forty are stored; the fortieth is unreadable, with the reason."""
     models = {f"maker/model-{n}": priced() for n in range(39)}
-    taken = read_once(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
-    assert {"priced": 39, "unpriced": 0, "unreadable": 1, "nameless": 0} == (taken.reading.listings)
+    result = read_once(app, openrouter({**models, "maker/bad": priced("free")}), DAY)
+    assert {"priced": 39, "unpriced": 0, "unreadable": 1, "nameless": 0} == (
+        result.reading.listings
+    )
     ((state, why),) = app.models_without_card("openrouter")
     assert ("maker/bad", 'unreadable: pricing.prompt: "free" is not a number') == (
         state.model,
@@ -209,36 +211,36 @@ def test_one_bad_listing_spoils_no_other(app: PricingSync) -> None:
 
 
 def test_an_older_answer_never_replaces_a_newer_one(app: PricingSync) -> None:
-    """A cache that serves yesterday's list does not bring yesterday's prices back."""
+    """A cache that serves yesterday's list does not restore yesterday's prices."""
     read_once(app, catalogue(3, "0.000003"), NEXT)
-    taken = read_once(app, catalogue(3, "0.000002"), DAY)
-    assert "older" == taken.reading.error_kind
+    result = read_once(app, catalogue(3, "0.000002"), DAY)
+    assert "older" == result.reading.error_kind
     assert "3" == rate(app, "maker/model-0")
 
 
 def test_a_reading_that_was_overtaken_is_not_stored(app: PricingSync) -> None:
-    """The queue keeps readings apart. Should it fail, the slower one began from what is no longer
-    so, and is refused."""
+    """The queue allows one reading of a provider at a time. If two run all the same, the slower one
+    is refused, because it began from an older state."""
     first = read_once(app, catalogue(3), DAY)
 
     async def answer(body: bytes) -> Fetched:
         return Fetched("file:answer", (body,), None)
 
-    def taking(ask: Fetch, at: datetime) -> Coroutine[Any, Any, ReadingResult]:
+    def read(fetch: Fetch, at: datetime) -> Coroutine[Any, Any, ReadingResult]:
         run_id = first.reading.run_id
-        return read_provider(find("openrouter"), ask, app.store, run_id=run_id, observed_at=at)
+        return read_provider(find("openrouter"), fetch, app.store, run_id=run_id, observed_at=at)
 
     async def slow(_: str | None) -> Fetched:
-        await taking(lambda _: answer(catalogue(3, "0.000003")), AFTER)
+        await read(lambda _: answer(catalogue(3, "0.000003")), AFTER)
         return await answer(catalogue(3, "0.000002"))
 
-    taken = asyncio.run(taking(slow, NEXT))
-    assert "older" == taken.reading.error_kind
+    result = asyncio.run(read(slow, NEXT))
+    assert "older" == result.reading.error_kind
     assert "3" == rate(app, "maker/model-0")
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(app: PricingSync) -> None:
-    """Not the prices, not the models, not what the next reading is compared with."""
+def test_a_dry_run_reports_changes_and_stores_none(app: PricingSync) -> None:
+    """Neither the prices, nor the models, nor the state that the next reading is compared with."""
     read_once(app, catalogue(3), DAY)
     before, states = app.prices(), app.store.model_states()
     finished = replay(app, (catalogue(4, "0.000003"), NEXT), dry_run=True)
@@ -252,18 +254,20 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(app: PricingSync) 
 def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     app: PricingSync,
 ) -> None:
-    """Round trips are the cost of a reading, so their number is constant."""
+    """Each statement is a round trip, so their number must be constant."""
     statements: list[int] = []
     for number, count in enumerate((10, 1000)):
         read_once(app, catalogue(count), DAY + timedelta(days=2 * number))
         with counted(app.store) as counter:
-            take_alone(app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1))
+            read_without_engine(
+                app, catalogue(count, "0.000003"), DAY + timedelta(days=2 * number + 1)
+            )
         statements.append(counter.statements)
     assert statements[0] == statements[1]
 
 
 def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
-    """The reading is lost as a whole, and the store says why."""
+    """Nothing of the reading is stored, and the error gives the reason."""
     read_once(app, catalogue(3), DAY)
     before = app.prices()
     pages = app.store._connection.fetch_all("PRAGMA page_count", {})[0][0]
@@ -277,13 +281,13 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
 
 
 def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
-    """Wherever the database breaks during a reading, the ledger is as before or as after."""
+    """Wherever the database fails in a reading, all of the reading is stored or nothing."""
     read_once(app, catalogue(3), DAY)
     scheduler = app._parts.runs.scheduler
     real, before, n = app.store._connection, app.prices(), 0
     while app.prices() == before:
         with counted(app.store, most=n), contextlib.suppress(StoreError):
-            take_alone(app, catalogue(4, "0.000003"), NEXT)
+            read_without_engine(app, catalogue(4, "0.000003"), NEXT)
         scheduler.expire(datetime.now(UTC) + timedelta(minutes=1))
         n += 1
         events = real.fetch_all("SELECT COUNT(*) FROM pricing_outbox", {})
@@ -311,14 +315,14 @@ _KEYS = {
 
 @needs_samples
 def test_nine_recorded_days_are_stored_as_they_were_published(app: PricingSync) -> None:
-    """Every rate of every meter and override equals that day's payload, quantised to 10⁻¹⁵."""
+    """Every base and conditional rate equals that day's payload, quantised to 10⁻¹⁵."""
     for day in DAYS:
         body = sample(f"openrouter/{day}.json")
         at = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        taken = read_once(app, body, at)
+        result = read_once(app, body, at)
         held = {item.provider + item.change.model for item in app.store.review.held("openrouter")}
         rows = {row["id"]: row["pricing"] for row in json.loads(body, parse_float=Decimal)}
-        assert len(rows) == sum(taken.reading.listings.values())
+        assert len(rows) == sum(result.reading.listings.values())
         compared = 0
         for price in app.prices("openrouter"):
             listing = price.listing
@@ -355,7 +359,7 @@ def _stored(rates: Any) -> dict[str, Decimal]:
     return {meter.value: rate.per_million / 1_000_000 for meter, rate in rates.items()}
 
 
-# What a person decides about a reading.
+# Decisions of a person
 
 TENFOLD = openrouter({"maker/model": priced("0.000025", "0.0001")})
 
@@ -372,19 +376,19 @@ def reject_all(app: PricingSync) -> None:
         review.decide(State.REJECTED, pins, author="ann", reason="a slip", now=datetime.now(UTC))
 
 
-def test_what_was_rejected_neither_counts_nor_waits_again(app: PricingSync) -> None:
-    """Until the rejection is taken back: then the same bytes are judged afresh."""
+def test_a_rejected_change_is_neither_applied_nor_held_again(app: PricingSync) -> None:
+    """Until the rejection is reconsidered: then the same bytes are judged again."""
     hold_tenfold(app)
     reject_all(app)
-    decided: dict[str, Any] = {"author": "ann", "reason": "a slip", "now": datetime.now(UTC)}
     for body in (TENFOLD, TENFOLD + b"\n"):
         plan = read_once(app, body).plan
         assert [] == [*plan.apply, *plan.hold, *plan.still_held]
     assert "2.5" == rate(app, "maker/model")
-    decided["now"] = datetime.now(UTC)
-    app.store.review.reconsider("openrouter", "maker/model", **decided)
-    taken = read_once(app, TENFOLD + b"\n")
-    assert (Status.READ, 1) == (taken.reading.status, len(taken.plan.hold))
+    app.store.review.reconsider(
+        "openrouter", "maker/model", author="ann", reason="a slip", now=datetime.now(UTC)
+    )
+    result = read_once(app, TENFOLD + b"\n")
+    assert (Status.READ, 1) == (result.reading.status, len(result.plan.hold))
 
 
 def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
@@ -403,44 +407,43 @@ def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
     )
 
 
-def test_what_is_decided_while_an_answer_is_judged_counts(app: PricingSync) -> None:
-    """A person rejects the change after it was judged and before it was stored: it is not held
-    again."""
+def test_a_decision_during_judging_counts(app: PricingSync) -> None:
+    """A person rejects the change after judging and before storing: it is not held again."""
     hold_tenfold(app)
-    real = app.store.last_reported  # the last thing that is asked before anything is stored
+    real = app.store.last_reported  # the last query before the transaction
 
     def rejected_meanwhile(provider: str) -> datetime | None:
         reject_all(app)
         return real(provider)
 
     app.store.last_reported = rejected_meanwhile  # type: ignore[method-assign]
-    taken = read_once(app, TENFOLD + b"\n")
-    assert ([], []) == (list(taken.plan.hold), list(taken.plan.still_held))
+    result = read_once(app, TENFOLD + b"\n")
+    assert ([], []) == (list(result.plan.hold), list(result.plan.still_held))
     assert [] == app.store.review.held("openrouter")
 
 
-def test_an_announcement_lets_what_is_held_already_through(app: PricingSync) -> None:
-    """Though the bytes are those of the last time, which were judged without it. It passes once."""
+def test_an_announcement_releases_a_change_that_is_held_already(app: PricingSync) -> None:
+    """Although the bytes are the same as when it was held. The announcement is used once."""
     hold_tenfold(app)
     announce(app, Meter.INPUT, "2.5", "25")
     announce(app, Meter.OUTPUT, "10", "100")
-    taken = read_once(app, TENFOLD)
-    assert ["maker/model"] == list(taken.plan.released)
+    result = read_once(app, TENFOLD)
+    assert ["maker/model"] == list(result.plan.released)
     assert "25" == rate(app, "maker/model")
     assert [] == app.store.review.announcements("openrouter")
 
 
-def test_an_announcement_of_a_change_that_still_waits_is_not_used_up(app: PricingSync) -> None:
-    """One of two moves was announced; the other holds the change, so neither has come true."""
+def test_an_announcement_of_a_change_that_stays_held_is_not_consumed(app: PricingSync) -> None:
+    """One of two moves was announced; the other one holds the change, so neither is applied."""
     hold_tenfold(app)
     announce(app, Meter.INPUT, "2.5", "25")
-    taken = read_once(app, TENFOLD)
-    assert 1 == len(taken.plan.still_held)
+    result = read_once(app, TENFOLD)
+    assert 1 == len(result.plan.still_held)
     assert 1 == len(app.store.review.announcements("openrouter"))
 
 
 def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) -> None:
-    """Held from the first, gone, and back at a price that counts: one card, and no other."""
+    """Held at first, vanished, and back at a sound price: it has one card and no other."""
     both = {"maker/a": priced(), "maker/b": priced("2.5", "10")}
     alone = openrouter({"maker/a": priced()})
     days = [DAY + timedelta(days=n) for n in range(5)]
@@ -454,12 +457,12 @@ def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) 
     assert None is app.store.model_states()["openrouter", "maker/b"].retired_at
 
 
-def test_small_steps_are_recorded_and_told_only_when_they_add_up(app: PricingSync) -> None:
-    """Three steps of 0.2 %: each is dated, and the third is told, 0.6 % from what was told last."""
+def test_small_steps_are_recorded_and_notified_only_when_they_add_up(app: PricingSync) -> None:
+    """Three steps of 0.2 %: each has a date; the third is 0.6 % from the last notified price."""
     prices = ["0.0000025", "0.000002505", "0.00000251", "0.000002515"]
-    told = []
+    event_counts = []
     for number, price in enumerate(prices):
         read_once(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
-        told.append(len(app.store.pending_events()))
-    assert [1, 1, 1, 2] == told
+        event_counts.append(len(app.store.pending_events()))
+    assert [1, 1, 1, 2] == event_counts
     assert 4 == len(app.history("openrouter", "maker/model"))

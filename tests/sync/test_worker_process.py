@@ -1,4 +1,4 @@
-"""Large answers are settled in a process of their own, and it makes no difference."""
+"""Large answers are processed in a worker process, with the same results as in this one."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from pricing_sync.sync.worker_process import LARGE_BYTES
 
 from built import catalogue
 from fault_server import FaultServer, response
-from service import Told, settings_of, until
+from service import RecordingListener, settings_of, until
 
 LARGE = catalogue(13_000)
 
 
 def test_the_answers_of_these_tests_are_large() -> None:
-    """Else they would show nothing."""
+    """Otherwise the tests would start no worker."""
     assert len(LARGE) > LARGE_BYTES > len(catalogue(3))
 
 
 def read(
     folder: Path, *bodies: bytes, access: ProviderAccess | None = None
 ) -> tuple[list[Reading], list[Price], list[str]]:
-    """Each body read in turn by a service: the readings, the prices, and who decoded."""
-    shipped = Told()
+    """Read each body in turn with a service: the readings, the prices and the workers."""
+    recorder = RecordingListener()
 
     async def work() -> None:
         async with FaultServer(*(response(200, body) for body in bodies)) as provider:
             settings = settings_of(folder, None, ["openrouter"]).model_copy(
                 update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
             )
-            pricing = PricingSync(settings, access=access, listeners=[shipped])
+            pricing = PricingSync(settings, access=access, listeners=[recorder])
             async with pricing.lifespan():
                 for number in range(1, len(bodies) + 1):
                     run, _ = await pricing.trigger()
                     await pricing.wait(run.id, 30)
-                    await until(lambda n=number: len(shipped.readings) == n)
+                    await until(lambda n=number: len(recorder.readings) == n)
                 prices.extend(pricing.prices())
 
     prices: list[Price] = []
-    with programs() as started:
+    with started_programs() as started:
         asyncio.run(work())
-    return sorted(shipped.readings, key=lambda one: one.started_at), prices, started
+    return sorted(recorder.readings, key=lambda reading: reading.started_at), prices, started
 
 
 @contextmanager
-def programs() -> Iterator[list[str]]:
-    """The processes that are started meanwhile, by what they run."""
+def started_programs() -> Iterator[list[str]]:
+    """The arguments of the processes that are started in the block."""
     started: list[str] = []
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
@@ -77,8 +77,8 @@ def programs() -> Iterator[list[str]]:
         watching = False
 
 
-def test_a_large_answer_is_settled_elsewhere_and_all_of_it_counts(tmp_path: Path) -> None:
-    """Prices, counts and the run's end are as if it had been done here."""
+def test_a_large_answer_is_processed_in_a_worker_and_all_of_it_counts(tmp_path: Path) -> None:
+    """Prices, counts and the end of the run are the same as in this process."""
     (first, second), prices, started = read(
         tmp_path, LARGE, LARGE.replace(b"0.0000025", b"0.000003")
     )
@@ -93,20 +93,20 @@ def test_a_large_answer_is_settled_elsewhere_and_all_of_it_counts(tmp_path: Path
 
 
 def test_a_small_answer_starts_no_process(tmp_path: Path) -> None:
-    """It is not worth it."""
+    """For a small answer a worker costs more than it saves."""
     (reading,), prices, started = read(tmp_path, catalogue(3))
     assert ("read", 3, []) == (reading.state, len(prices), started)
 
 
 def test_the_same_large_bytes_start_no_process(tmp_path: Path) -> None:
-    """Nothing is decoded."""
+    """An unchanged answer is not decoded."""
     (_, again), _, started = read(tmp_path, LARGE, LARGE)
     assert ("unchanged", 1) == (again.state, len(started))
     assert 13_000 == again.listings["priced"]
 
 
-def test_what_cannot_be_read_elsewhere_fails_as_it_would_here(tmp_path: Path) -> None:
-    """With the kind of its error and its words."""
+def test_an_answer_that_a_worker_cannot_read_fails_as_in_this_process(tmp_path: Path) -> None:
+    """With the same kind of error."""
     (reading,), prices, started = read(tmp_path, LARGE[:-100])
     assert ("failed", "decode", [], 1) == (
         reading.state,
@@ -116,25 +116,25 @@ def test_what_cannot_be_read_elsewhere_fails_as_it_would_here(tmp_path: Path) ->
     )
 
 
-def test_a_provider_that_cannot_be_told_to_another_process_is_read_here(tmp_path: Path) -> None:
-    """As one that an embedder builds from a function in a function."""
-    own = find("openrouter")
+def test_a_provider_that_cannot_be_pickled_is_read_in_this_process(tmp_path: Path) -> None:
+    """For example one whose decoder is a function in a function of the embedder."""
+    real = find("openrouter")
     decoded: list[int] = []
 
     def decode(body: bytes) -> Page:
         decoded.append(os.getpid())
-        return own.decode(body)
+        return real.decode(body)
 
     settings = settings_of(tmp_path, None, ["openrouter"])
-    access = ProviderAccess(settings, [replace(own, decode=decode)])
-    shipped = read_with(tmp_path, access)
-    assert ["read"] == [reading.state for reading in shipped]
+    access = ProviderAccess(settings, [replace(real, decode=decode)])
+    readings = read_with(tmp_path, access)
+    assert ["read"] == [reading.state for reading in readings]
     assert [os.getpid()] == decoded
 
 
 def read_with(folder: Path, access: ProviderAccess) -> list[Reading]:
-    """The large answer, read with a reach that knows the fault server's address."""
-    shipped = Told()
+    """Read the large answer with *access*, which gets the fault server's URL."""
+    recorder = RecordingListener()
 
     async def work() -> None:
         async with FaultServer(response(200, LARGE)) as provider:
@@ -142,20 +142,20 @@ def read_with(folder: Path, access: ProviderAccess) -> list[Reading]:
                 update={"provider": {"openrouter": ProviderSettings(base_url=provider.url)}}
             )
             access._settings = settings
-            pricing = PricingSync(settings, access=access, listeners=[shipped])
+            pricing = PricingSync(settings, access=access, listeners=[recorder])
             async with pricing.lifespan():
                 run, _ = await pricing.trigger()
                 await pricing.wait(run.id, 30)
-                await until(lambda: shipped.readings)
+                await until(lambda: recorder.readings)
 
     asyncio.run(work())
-    return shipped.readings
+    return recorder.readings
 
 
-def test_a_process_that_is_killed_takes_nothing_with_it(
+def test_a_killed_worker_fails_the_reading_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when memory runs out: the reading failed, the host lives, the ledger is as it was."""
+    """As when memory runs out: the reading fails, the host goes on, the ledger is unchanged."""
     real = asyncio.create_subprocess_exec
 
     async def killed(*program: str, **streams: int) -> asyncio.subprocess.Process:
@@ -168,8 +168,8 @@ def test_a_process_that_is_killed_takes_nothing_with_it(
     assert ("failed", "internal", []) == (reading.state, reading.error_kind, prices)
 
 
-def test_a_host_without_a_guard_around_its_main_program_is_not_run_again(tmp_path: Path) -> None:
-    """Processes that begin by importing the main program would start the host a second time."""
+def test_a_host_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
+    """A worker that imports the main program would start the host a second time."""
     host = tmp_path / "host.py"
     tests = str(Path(__file__).parents[1])
     host.write_text(

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP API share."""
+"""Fixtures of the tests of the HTTP API."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def providers() -> Iterator[DemoServer]:
 
 @pytest.fixture(name="api")
 def api_fixture(tmp_path: Path, providers: DemoServer) -> Iterator[Api]:
-    """A service with two providers, of which nothing has been read."""
+    """A service with two providers, before the first reading."""
     with api(tmp_path, providers) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The OpenAPI document: committed as it is, and true of what is served."""
+"""The OpenAPI document: the committed file is current, and the service conforms to it."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ CHECKS = [
 ]
 
 
-def described() -> schemathesis.BaseSchema:
-    """What the service says of itself, but for what is followed to the end of a run."""
-    told = json.loads(document())
-    del told["paths"]["/admin/pricing/runs/{run_id}/events"]
-    return schemathesis.openapi.from_dict(told)
+def documented_api() -> schemathesis.BaseSchema:
+    """The document without the event stream, which lasts until the end of a run."""
+    content = json.loads(document())
+    del content["paths"]["/admin/pricing/runs/{run_id}/events"]
+    return schemathesis.openapi.from_dict(content)
 
 
-DESCRIBED = described()
+DOCUMENTED_API = documented_api()
 
 
 def test_the_committed_document_is_the_one_that_is_served(api: Api) -> None:
-    """To the letter, and only to those who may read."""
+    """Both are identical, and the service requires a token for it."""
     committed = (ROOT / "docs" / "openapi.json").read_text("utf-8")
     assert document() == committed
     assert json.loads(committed) == api.get("/openapi.json")
-    assert 401 == api.nobody.get("/openapi.json").status_code
+    assert 401 == api.anonymous.get("/openapi.json").status_code
 
 
 def test_the_document_can_be_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command says whether the file in `docs` is the right one."""
+    """The command reports whether the file in `docs` is current."""
     monkeypatch.setattr("sys.argv", ["document", "--check"])
     monkeypatch.chdir(ROOT)
     assert 0 == main()
@@ -63,12 +63,12 @@ def test_the_document_can_be_checked(
     assert (1, "docs/openapi.json") == (main(), capsys.readouterr().err.partition(":")[0])
 
 
-def test_every_operation_says_who_may_use_it_and_how_it_fails() -> None:
-    """By the scheme, the token and the type of its errors."""
-    told: dict[str, Any] = json.loads(document())
-    assert "bearer" == told["components"]["securitySchemes"]["bearer"]["scheme"]
+def test_every_operation_documents_its_token_and_its_errors() -> None:
+    """All but the probes require a token and describe their errors as problems."""
+    content: dict[str, Any] = json.loads(document())
+    assert "bearer" == content["components"]["securitySchemes"]["bearer"]["scheme"]
     ids = []
-    for path, operations in told["paths"].items():
+    for path, operations in content["paths"].items():
         for operation in operations.values():
             ids.append(operation["operationId"])
             is_public = path in {"/health", "/ready"}
@@ -81,7 +81,7 @@ def test_every_operation_says_who_may_use_it_and_how_it_fails() -> None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A service that holds something of everything."""
+    """A service with prices, runs and a held change."""
     with (
         DemoServer() as providers,
         api(tmp_path_factory.mktemp("api"), providers, trigger_wait_seconds=0.2) as service,
@@ -92,7 +92,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield service
 
 
-@DESCRIBED.parametrize()
+@DOCUMENTED_API.parametrize()
 @settings(
     max_examples=15,
     deadline=None,
@@ -101,7 +101,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_whatever_is_asked_is_answered_as_described(case: Case[Any], running: Api) -> None:
-    """No request that the document allows, or does not, breaks the service."""
+def test_every_response_conforms_to_the_document(case: Case[Any], running: Api) -> None:
+    """No request breaks the service, whether the document allows it or not."""
     response = case.call(base_url=running.url, headers={"Authorization": f"Bearer {ADMIN}"})
     case.validate_response(response, checks=CHECKS)

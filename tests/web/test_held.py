@@ -1,4 +1,4 @@
-"""Held changes over HTTP: seen, decided once, and only as they were seen."""
+"""Held changes over HTTP: shown, and decided once, in the version that was shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODEL = "openai/gpt-4o"
 
 
 def held(api: Api, *models: str) -> list[dict[str, Any]]:
-    """What waits after the input of these models became a thousand times as dear."""
+    """The held changes after the input rate of these models has grown a thousandfold."""
     api.sync()
     for model in models or (MODEL,):
         api.providers.set_rate("openrouter", model, "input", "2500")
@@ -34,8 +34,8 @@ def price(api: Api) -> str:
     return found
 
 
-def test_what_waits_is_shown_with_what_helps_to_judge_it(api: Api) -> None:
-    """Old and new, by how much, and by which rules."""
+def test_a_held_change_is_shown_with_the_facts_for_a_decision(api: Api) -> None:
+    """The old and the new listing, the factor, and the rules that hold the change."""
     (item,) = held(api)
     assert (MODEL, "changed", "open", "2.5", "2500") == (
         item["model"],
@@ -53,8 +53,8 @@ def test_what_waits_is_shown_with_what_helps_to_judge_it(api: Api) -> None:
     assert f'"{item["version"]}"' == one.headers["etag"]
 
 
-def test_an_accepted_change_counts_at_once(api: Api) -> None:
-    """Who let it through and why stays with it."""
+def test_an_accepted_change_takes_effect_at_once(api: Api) -> None:
+    """Its author and reason are stored with it."""
     (item,) = held(api)
     assert "2.5" == price(api)
     answer = decide(api, item, author="ann")
@@ -67,8 +67,8 @@ def test_an_accepted_change_counts_at_once(api: Api) -> None:
     assert "accepted" == api.get(f"{HELD}/{item['id']}")["state"]
 
 
-def test_a_rejected_change_does_not_count(api: Api) -> None:
-    """Nor does it wait again."""
+def test_a_rejected_change_does_not_take_effect(api: Api) -> None:
+    """It is not held again either."""
     (item,) = held(api)
     answer = decide(api, item, "reject")
     assert (200, "rejected") == (answer.status_code, answer.json()["state"])
@@ -76,8 +76,8 @@ def test_a_rejected_change_does_not_count(api: Api) -> None:
     assert ("2.5", []) == (price(api), api.get(HELD)["items"])
 
 
-def test_the_version_may_come_as_if_match(api: Api) -> None:
-    """As it came as the ETag."""
+def test_the_version_may_be_sent_as_if_match(api: Api) -> None:
+    """Its value is the ETag of the held change."""
     (item,) = held(api)
     path = f"{HELD}/{item['id']}"
     etag = api.reader.get(path).headers["etag"]
@@ -90,8 +90,8 @@ def test_the_version_may_come_as_if_match(api: Api) -> None:
 
 
 @pytest.mark.parametrize("verb", ["accept", "reject"])
-def test_a_change_is_decided_once_and_as_it_was_shown(api: Api, verb: str) -> None:
-    """Another version, or a decision that came first, is a conflict; nothing changes."""
+def test_a_change_is_decided_once_and_in_the_version_that_was_shown(api: Api, verb: str) -> None:
+    """Another version, or an earlier decision, is a conflict; nothing changes."""
     (item,) = held(api)
     wrong = decide(api, item | {"version": "0" * 64}, verb)
     assert (409, "application/problem+json") == (wrong.status_code, wrong.headers["content-type"])
@@ -102,8 +102,8 @@ def test_a_change_is_decided_once_and_as_it_was_shown(api: Api, verb: str) -> No
     assert "already" in again.json()["detail"]
 
 
-def test_what_the_provider_has_since_changed_cannot_be_accepted(api: Api) -> None:
-    """The change that was shown has lapsed; another one waits."""
+def test_a_change_that_the_provider_has_replaced_cannot_be_accepted(api: Api) -> None:
+    """The change that was shown has lapsed, and another one is held."""
     (item,) = held(api)
     api.providers.set_rate("openrouter", MODEL, "input", "2600")
     api.sync()
@@ -114,8 +114,8 @@ def test_what_the_provider_has_since_changed_cannot_be_accepted(api: Api) -> Non
     assert "2600" == price(api)
 
 
-def test_of_two_who_decide_at_once_one_wins(api: Api) -> None:
-    """The other is told."""
+def test_one_of_two_concurrent_decisions_wins(api: Api) -> None:
+    """The other one is a conflict."""
     items = held(api, "openai/gpt-4o", "openai/gpt-oss-120b", "qwen/qwen3-max")
     assert 3 == len(items)
     for item in items:
@@ -124,8 +124,8 @@ def test_of_two_who_decide_at_once_one_wins(api: Api) -> None:
         assert [200, 409] == sorted(answer.status_code for answer in answers)
 
 
-def test_pages_hold_everything_that_waits_once(api: Api) -> None:
-    """Also when some of it is decided on the way."""
+def test_pages_list_every_held_change_once(api: Api) -> None:
+    """Even if one of them is decided between two pages."""
     items = held(api, "openai/gpt-4o", "openai/gpt-oss-120b", "qwen/qwen3-max")
     first = api.get(HELD, limit=1)
     assert 200 == decide(api, first["items"][0]).status_code
@@ -147,16 +147,16 @@ def test_pages_hold_everything_that_waits_once(api: Api) -> None:
         ({"versions": "x"}, 422),
     ],
 )
-def test_a_decision_needs_a_reason_and_somebody_who_decides(
+def test_a_decision_needs_a_reason_and_an_author(
     api: Api, body: dict[str, Any], status: int
 ) -> None:
-    """The change still waits."""
+    """Without them the change stays held."""
     (item,) = held(api)
     assert status == decide(api, item, **body).status_code
     assert 1 == len(api.get(HELD)["items"])
 
 
-def test_a_change_that_there_is_not_is_not_found(api: Api) -> None:
-    """Whatever is done about it."""
+def test_an_unknown_held_change_is_not_found(api: Api) -> None:
+    """It can be neither shown nor decided."""
     assert 404 == api.reader.get(f"{HELD}/nothing").status_code
     assert 404 == decide(api, {"id": "nothing", "version": "0"}).status_code

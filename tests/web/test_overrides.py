@@ -10,8 +10,15 @@ from server_process import Api
 
 OVERRIDES, ANNOUNCEMENTS = "/admin/pricing/overrides", "/admin/pricing/announcements"
 MODEL = {"provider": "openrouter", "model": "openai/gpt-4o"}
-WHO = {"reason": "our contract", "author": "ann"}
-MOVE = {**MODEL, **WHO, "meter": "input", "old": "2.5", "new": "250", "not_before": "2026-01-01"}
+SIGNATURE = {"reason": "our contract", "author": "ann"}
+MOVE = {
+    **MODEL,
+    **SIGNATURE,
+    "meter": "input",
+    "old": "2.5",
+    "new": "250",
+    "not_before": "2026-01-01",
+}
 
 
 def rates(api: Api) -> dict[str, str]:
@@ -19,12 +26,12 @@ def rates(api: Api) -> dict[str, str]:
     return found
 
 
-def test_an_override_counts_at_once_and_to_the_digit(api: Api) -> None:
-    """What it does not name is as the provider says; its end brings the rest back."""
+def test_an_override_applies_at_once_and_exactly(api: Api) -> None:
+    """Other meters keep the provider's rate, and the end of an override restores it."""
     api.sync()
     before = rates(api)
     made = api.admin.post(
-        OVERRIDES, json={**MODEL, **WHO, "rates": {"input": "0.1", "output": "0.000000001"}}
+        OVERRIDES, json={**MODEL, **SIGNATURE, "rates": {"input": "0.1", "output": "0.000000001"}}
     )
     assert (200, ["0.1", "0.000000001"]) == (
         made.status_code,
@@ -39,10 +46,10 @@ def test_an_override_counts_at_once_and_to_the_digit(api: Api) -> None:
     assert before == rates(api)
 
 
-def test_it_is_said_when_the_provider_has_moved_since(api: Api) -> None:
-    """So that an override that is no longer needed is found."""
+def test_an_override_shows_that_the_providers_rate_has_changed(api: Api) -> None:
+    """So a person can find an override that is no longer needed."""
     api.sync()
-    body = {**MODEL, **WHO, "rates": {"input": "2"}, "until": "2100-01-01T00:00:00+02:00"}
+    body = {**MODEL, **SIGNATURE, "rates": {"input": "2"}, "until": "2100-01-01T00:00:00+02:00"}
     api.admin.post(OVERRIDES, json=body)
     (entry,) = api.get(OVERRIDES, provider="openrouter")["items"]
     assert ("2.5", "2.5", False) == tuple(
@@ -79,23 +86,25 @@ def test_it_is_said_when_the_provider_has_moved_since(api: Api) -> None:
         ({"authors": "x"}, 422, "authors"),
     ],
 )
-def test_an_override_that_is_not_clear_is_refused(
+def test_an_invalid_override_is_refused(
     api: Api, wrong: dict[str, Any], status: int, why: str
 ) -> None:
-    """With where and why; and nothing is set."""
+    """The error has the place and the cause, and nothing is set."""
     api.sync()
-    answer = api.admin.post(OVERRIDES, json={**MODEL, **WHO, "rates": {"input": "2"}, **wrong})
+    answer = api.admin.post(
+        OVERRIDES, json={**MODEL, **SIGNATURE, "rates": {"input": "2"}, **wrong}
+    )
     assert (status, True) == (answer.status_code, why in answer.json()["detail"]), answer.text
     assert [] == api.get(OVERRIDES)["items"]
 
 
-def test_there_must_be_something_to_end(api: Api) -> None:
-    """Otherwise whoever ends it had something else in mind."""
+def test_an_override_that_does_not_exist_cannot_be_ended(api: Api) -> None:
+    """The caller gets an error, because it probably meant another override."""
     assert 404 == api.admin.post(f"{OVERRIDES}/end", json=MODEL).status_code
 
 
 def test_an_announced_move_passes_the_gate(api: Api) -> None:
-    """To the digit, and once."""
+    """Exactly this move passes, once."""
     api.sync()
     made = api.admin.post(ANNOUNCEMENTS, json=MOVE)
     assert (200, "250") == (made.status_code, made.json()["new"])
@@ -108,13 +117,13 @@ def test_an_announced_move_passes_the_gate(api: Api) -> None:
     assert used["used_at"] is not None
 
 
-def test_an_announcement_can_be_taken_back(api: Api) -> None:
-    """Once; then the move is held as any other."""
+def test_an_announcement_can_be_withdrawn(api: Api) -> None:
+    """It can be withdrawn once, and is then no longer open."""
     made = api.admin.post(ANNOUNCEMENTS, json=MOVE).json()
     path = f"{ANNOUNCEMENTS}/{made['id']}/end"
-    ended = api.admin.post(path, json=WHO)
+    ended = api.admin.post(path, json=SIGNATURE)
     assert (200, True) == (ended.status_code, ended.json()["ended_at"] is not None)
-    assert 404 == api.admin.post(path, json=WHO).status_code
+    assert 404 == api.admin.post(path, json=SIGNATURE).status_code
     assert [] == api.get(ANNOUNCEMENTS)["items"]
 
 
@@ -131,18 +140,16 @@ def test_an_announcement_can_be_taken_back(api: Api) -> None:
         ({"model": "a b"}, 400),
     ],
 )
-def test_an_announcement_that_is_not_clear_is_refused(
-    api: Api, wrong: dict[str, Any], status: int
-) -> None:
-    """And nothing is announced."""
+def test_an_invalid_announcement_is_refused(api: Api, wrong: dict[str, Any], status: int) -> None:
+    """Nothing is announced."""
     assert status == api.admin.post(ANNOUNCEMENTS, json=MOVE | wrong).status_code
     assert [] == api.get(ANNOUNCEMENTS)["items"]
 
 
-def test_a_move_under_a_condition_is_another_one(api: Api) -> None:
-    """The base rate and that of long requests are announced apart."""
+def test_a_conditional_rate_is_announced_separately(api: Api) -> None:
+    """The base rate and the rate of long requests are two moves."""
     assert 200 == api.admin.post(ANNOUNCEMENTS, json=MOVE).status_code
     assert 400 == api.admin.post(ANNOUNCEMENTS, json=MOVE).status_code
-    apart = MOVE | {"when": {"min_input_tokens": 200_001}}
-    made = api.admin.post(ANNOUNCEMENTS, json=apart)
+    conditional = MOVE | {"when": {"min_input_tokens": 200_001}}
+    made = api.admin.post(ANNOUNCEMENTS, json=conditional)
     assert (200, {"min_input_tokens": 200_001}) == (made.status_code, made.json()["when"])

@@ -1,4 +1,4 @@
-"""Prices over HTTP: now, once, and in the dialect of OpenRouter."""
+"""Prices over HTTP: current, past, and in OpenRouter's format."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PRICES = "/v1/prices"
 GPT = f"{PRICES}/openrouter/openai/gpt-4o"
 
 
-def test_a_price_says_since_when_from_where_and_how_old_it_is(api: Api) -> None:
-    """Rates are decimal strings, the currency per million units."""
+def test_a_price_has_its_start_its_source_and_its_age(api: Api) -> None:
+    """Rates are decimal strings, in the currency per million units."""
     api.sync()
     price = api.get(GPT)
     assert ("openrouter", "openai/gpt-4o", "USD", "2.5", "10", "api", None) == (
@@ -35,7 +35,7 @@ def test_a_price_says_since_when_from_where_and_how_old_it_is(api: Api) -> None:
 
 
 def test_an_unpriced_model_has_no_rates_and_a_reason(api: Api) -> None:
-    """It is not free, and it is not unknown."""
+    """An unpriced model is neither free nor unknown."""
     api.sync()
     price = api.get(f"{PRICES}/openrouter/openrouter/auto")
     assert (None, None, True) == (
@@ -45,8 +45,8 @@ def test_an_unpriced_model_has_no_rates_and_a_reason(api: Api) -> None:
     )
 
 
-def test_a_model_whose_first_price_waits_is_listed_without_one(api: Api) -> None:
-    """With what holds it."""
+def test_a_model_whose_first_price_is_held_is_listed_without_a_price(api: Api) -> None:
+    """Its `reason` begins with `held`."""
     api.sync()
     api.providers.add("openrouter", "maker/dear", {"input": "900000", "output": "900000"})
     api.sync()
@@ -58,7 +58,7 @@ def test_a_model_whose_first_price_waits_is_listed_without_one(api: Api) -> None
 
 
 def test_an_unknown_model_is_not_found(api: Api) -> None:
-    """As an error that programs can read."""
+    """The error is a problem document."""
     api.sync()
     for path in ("nowhere/a", "openrouter/nothing", "openrouter/", "openrouter/nothing/history"):
         answer = api.reader.get(f"{PRICES}/{path}")
@@ -72,16 +72,16 @@ def test_an_unknown_model_is_not_found(api: Api) -> None:
     "model", ["plain", "maker/model:free", "a/b/c@1", "maker/what?#really", "100%", "a%2Fb"]
 )
 def test_a_model_is_found_however_its_id_is_written_in_the_path(api: Api, model: str) -> None:
-    """With slashes and colons as they are, or with everything percent-encoded."""
+    """Slashes and colons may be plain, or all characters percent-encoded."""
     body = {"provider": "openrouter", "model": model, "rates": {"input": "1"}}
     made = api.admin.post("/admin/pricing/overrides", json=body | {"reason": "x", "author": "ann"})
     assert 200 == made.status_code
-    for written in (quote(model, safe=""), quote(model, safe="/:@")):
-        assert model == api.get(f"{PRICES}/openrouter/{written}")["model"]
+    for encoded in (quote(model, safe=""), quote(model, safe="/:@")):
+        assert model == api.get(f"{PRICES}/openrouter/{encoded}")["model"]
 
 
-def test_pages_of_prices_hold_every_model_once_in_order(api: Api) -> None:
-    """Whatever the length of a page."""
+def test_pages_of_prices_list_every_model_once_in_order(api: Api) -> None:
+    """The page length does not matter."""
     api.sync()
     everything = api.get(PRICES, limit=1000)
     assert (42, None) == (len(everything["items"]), everything["next"])
@@ -101,7 +101,7 @@ def test_pages_of_prices_hold_every_model_once_in_order(api: Api) -> None:
 
 
 def test_prices_of_another_time_are_those_that_were_true_then(api: Api) -> None:
-    """`at` is when it was true, `known_at` when it was known; without a zone both are UTC."""
+    """`at` is when a price was true, `known_at` when it was known; the default zone is UTC."""
     api.sync()
     between = datetime.now(UTC).isoformat()
     api.providers.set_rate("openrouter", "openai/gpt-4o", "input", "2.6")
@@ -118,7 +118,7 @@ def test_prices_of_another_time_are_those_that_were_true_then(api: Api) -> None:
 
 
 def test_the_history_of_a_price_is_every_card_with_its_evidence(api: Api) -> None:
-    """Oldest first; with `all` what is superseded too."""
+    """The oldest card comes first; `all` adds the superseded cards."""
     api.sync()
     api.providers.set_rate("openrouter", "openai/gpt-4o", "input", "2.6")
     api.sync()
@@ -129,10 +129,10 @@ def test_the_history_of_a_price_is_every_card_with_its_evidence(api: Api) -> Non
     assert 3 == len(api.get(f"{GPT}/history", all=True)["items"])
 
 
-def test_the_last_prices_are_served_while_the_database_is_away(
+def test_the_last_prices_are_served_while_the_database_is_down(
     tmp_path: Path, providers: DemoServer
 ) -> None:
-    """And it is said since when they may be wrong. What needs the database says so."""
+    """`stale_since` is set. A route that needs the database gets 503."""
     with api(tmp_path, providers) as running:
         running.sync()
         assert "2.5" == running.get(GPT)["rates"]["input"]
@@ -151,8 +151,8 @@ def test_the_last_prices_are_served_while_the_database_is_away(
         assert str(tmp_path) not in answer.text
 
 
-def test_the_list_in_openrouters_dialect_is_read_back_to_the_same_prices(api: Api) -> None:
-    """By our own reader of that dialect."""
+def test_the_list_in_openrouters_format_is_read_back_to_the_same_prices(api: Api) -> None:
+    """This is checked with our own reader of the format."""
     api.sync()
     document = api.get("/v1/models", provider="openrouter")
     rows = dict(openrouter.read(json.dumps(document).encode()).rows)
@@ -166,8 +166,8 @@ def test_the_list_in_openrouters_dialect_is_read_back_to_the_same_prices(api: Ap
     assert unpriced.isdisjoint(rows)
 
 
-def test_in_a_list_of_several_providers_each_model_has_its_providers_name(api: Api) -> None:
-    """Nobody's `openai/gpt-4o` is taken for another's."""
+def test_in_a_list_of_all_providers_each_id_begins_with_its_provider(api: Api) -> None:
+    """The same id of two providers stays two models."""
     api.sync()
     models = {entry["id"]: entry for entry in api.get("/v1/models")["data"]}
     gpt = models["openrouter/openai/gpt-4o"]

@@ -1,4 +1,4 @@
-"""What those ask who start, stop and watch the service."""
+"""Probes and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from server_process import Api
 from service import service, settings_of
 
 
-def test_the_process_is_healthy_and_ready_before_anything_was_read(api: Api) -> None:
-    """A service that waits for its first reading can answer."""
-    assert {"status": "ok"} == api.nobody.get("/health").json()
-    answer = api.nobody.get("/ready")
+def test_the_service_is_healthy_and_ready_before_the_first_reading(api: Api) -> None:
+    """It can already respond to requests."""
+    assert {"status": "ok"} == api.anonymous.get("/health").json()
+    answer = api.anonymous.get("/ready")
     assert (200, {"ready": True, "oldest_reading_seconds": None, "never_read": 2}) == (
         answer.status_code,
         answer.json(),
     )
 
 
-def test_a_provider_that_is_down_does_not_take_the_service_down(api: Api) -> None:
-    """It only shows in how old the oldest reading is."""
+def test_a_provider_that_is_down_does_not_make_the_service_unready(api: Api) -> None:
+    """The response only counts it as never read."""
     api.providers.fault("novita", Fault("server_error"))
     api.sync()
-    answer = api.nobody.get("/ready")
+    answer = api.anonymous.get("/ready")
     assert (200, True, 1) == (
         answer.status_code,
         answer.json()["ready"],
@@ -39,35 +39,35 @@ def test_a_provider_that_is_down_does_not_take_the_service_down(api: Api) -> Non
 
 
 def test_without_its_database_the_service_is_healthy_and_not_ready(api: Api) -> None:
-    """Nobody restarts it, and nobody sends it anything."""
+    """An orchestrator sends no requests to it, and does not restart it."""
     api.pricing.store._connection._reader.close()  # type: ignore[attr-defined]
-    answer = api.nobody.get("/ready")
+    answer = api.anonymous.get("/ready")
     assert (503, False) == (answer.status_code, answer.json()["ready"])
-    assert 200 == api.nobody.get("/health").status_code
+    assert 200 == api.anonymous.get("/health").status_code
 
 
 def test_before_the_start_the_service_is_not_ready(tmp_path: Path) -> None:
-    """As when a host does not run its lifespan."""
+    """For example when a host does not run the lifespan."""
     app = standalone(service(settings_of(tmp_path, None)))
 
-    async def ask(path: str) -> int:
+    async def status_of(path: str) -> int:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return (await client.get(path)).status_code
 
-    assert (503, 200) == (asyncio.run(ask("/ready")), asyncio.run(ask("/health")))
+    assert (503, 200) == (asyncio.run(status_of("/ready")), asyncio.run(status_of("/health")))
 
 
-def test_a_database_that_hangs_is_one_that_does_not_answer(api: Api) -> None:
-    """After two seconds, whatever it waits for."""
-    with api.pricing.store._connection._reading:  # type: ignore[attr-defined]
-        answer = api.nobody.get("/ready")
+def test_a_database_that_hangs_makes_the_service_unready(api: Api) -> None:
+    """The probe fails after two seconds."""
+    with api.pricing.store._connection._read_lock:  # type: ignore[attr-defined]
+        answer = api.anonymous.get("/ready")
     assert (503, False) == (answer.status_code, answer.json()["ready"])
-    assert 200 == api.nobody.get("/ready").status_code
+    assert 200 == api.anonymous.get("/ready").status_code
 
 
-def test_metrics_are_there_for_prometheus(api: Api) -> None:
-    """For whoever may read, in the format that is asked for."""
+def test_metrics_are_served_in_the_requested_format(api: Api) -> None:
+    """The read token is sufficient."""
     api.sync()
     answer = api.reader.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")

@@ -1,4 +1,4 @@
-"""What goes wrong, in one shape, on our routes alone, and without anybody's secrets."""
+"""Errors over HTTP: one shape, on our routes only, and without secrets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 def test_every_error_is_a_problem(api: Api) -> None:
-    """Those of the framework too."""
+    """Errors of the framework too."""
     assert (404, "Not Found", "Not Found") == problem(api.admin.get("/nothing"))
     assert (405, "Method Not Allowed", "Method Not Allowed") == problem(api.admin.get(TRIGGER))
     assert 422 == problem(api.admin.get("/v1/prices?limit=0"))[0]
@@ -52,8 +52,8 @@ def test_every_error_is_a_problem(api: Api) -> None:
     assert 404 == problem(api.admin.get("/redoc"))[0]
 
 
-def test_a_mistake_is_told_with_its_place_and_not_repeated(api: Api) -> None:
-    """What was sent may have been a secret, in the wrong place."""
+def test_a_validation_error_names_the_place_and_not_the_value(api: Api) -> None:
+    """The value may be a secret in the wrong place."""
     answer = api.admin.post(TRIGGER, json={"providers": [{"key": "canary-5417"}], "dry_run": 7})
     assert 422 == problem(answer)[0]
     assert [["body", "providers", "0"], ["body", "dry_run"]] == [
@@ -77,7 +77,7 @@ def test_a_mistake_is_told_with_its_place_and_not_repeated(api: Api) -> None:
     ids=lambda body: repr(body[:20]),
 )
 def test_a_hostile_body_is_refused(api: Api, body: bytes) -> None:
-    """As a mistake of whoever sent it, and nothing is read."""
+    """The error is the caller's, and no provider is read."""
     headers = {"Content-Type": "application/json"}
     answer = api.admin.post(TRIGGER, content=body, headers=headers)
     assert problem(answer)[0] in {400, 404, 422}
@@ -85,33 +85,33 @@ def test_a_hostile_body_is_refused(api: Api, body: bytes) -> None:
 
 
 def large() -> Iterator[bytes]:
-    """Two megabytes in pieces: nobody is told how much will come."""
+    """Two megabytes in pieces, without a `Content-Length`."""
     for _ in range(200):
         yield b" " * 10_000
 
 
 @pytest.mark.parametrize("content", [lambda: b" " * 2_000_000, large], ids=["whole", "pieces"])
 def test_a_large_body_is_not_read(api: Api, content: Callable[[], Any]) -> None:
-    """Whether or not it says beforehand how large it is."""
+    """With or without a `Content-Length`."""
     try:
         answer = api.admin.post(TRIGGER, content=content())
     except httpx.TransportError:
-        return  # the server has hung up before all of it was sent
+        return  # the server closed the connection before all of the body was sent
     assert (413, "the body is larger than 1000000 bytes") == problem(answer)[::2]
     assert [] == api.get("/admin/pricing/runs")["items"]
 
 
-def test_a_body_is_counted_while_it_comes(tmp_path: Path) -> None:
-    """Of one that never ends only so much is taken in; of one without a token nothing."""
+def test_an_endless_body_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    """Without a valid token nothing of it is read."""
     app = standalone(service(settings_of(tmp_path, None, admin_token=ADMIN)))
-    taken: list[int] = []
+    received: list[int] = []
 
-    async def ask(headers: list[tuple[bytes, bytes]]) -> int:
+    async def status_of(headers: list[tuple[bytes, bytes]]) -> int:
         sent: list[Any] = []
-        taken.clear()
+        received.clear()
 
         async def receive() -> Any:
-            taken.append(100_000)
+            received.append(100_000)
             return {"type": "http.request", "body": b" " * 100_000, "more_body": True}
 
         async def send(message: Any) -> None:
@@ -135,14 +135,14 @@ def test_a_body_is_counted_while_it_comes(tmp_path: Path) -> None:
         return status
 
     right = [(b"authorization", f"Bearer {ADMIN}".encode())]
-    assert (413, 1_100_000) == (asyncio.run(ask(right)), sum(taken))
-    assert (401, 0) == (asyncio.run(ask([])), sum(taken))
+    assert (413, 1_100_000) == (asyncio.run(status_of(right)), sum(received))
+    assert (401, 0) == (asyncio.run(status_of([])), sum(received))
 
 
-def test_every_answer_forbids_what_browsers_should_not_do(api: Api) -> None:
-    """Those to strangers too."""
+def test_every_response_has_the_security_headers(api: Api) -> None:
+    """Responses to requests without a token too."""
     paths = ["/health", "/v1/prices", "/nothing", "/openapi.json", "/metrics"]
-    for client in (api.nobody, api.reader):
+    for client in (api.anonymous, api.reader):
         for path in paths:
             headers = client.get(path).headers
             assert ("nosniff", "no-store", CSP) == (
@@ -152,10 +152,10 @@ def test_every_answer_forbids_what_browsers_should_not_do(api: Api) -> None:
             )
 
 
-def test_a_database_that_is_busy_is_a_reason_to_try_again(
+def test_a_busy_database_gets_503_with_retry_after(
     tmp_path: Path, providers: DemoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Soon, and without details of the server."""
+    """The caller may retry after one second, and gets no details of the server."""
     monkeypatch.setattr("pricing_sync.store.sqlite.BUSY_SECONDS", 0.1)
     pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN, enabled=False))
     with (
@@ -170,10 +170,10 @@ def test_a_database_that_is_busy_is_a_reason_to_try_again(
     assert str(tmp_path) not in answer.text
 
 
-def test_a_bug_is_told_without_its_traceback(
+def test_a_bug_gets_500_without_its_traceback(
     tmp_path: Path, providers: DemoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log has it."""
+    """Only the log has the traceback."""
 
     def broken(_: PricingSync) -> None:
         raise ZeroDivisionError("canary-9911")
@@ -186,8 +186,8 @@ def test_a_bug_is_told_without_its_traceback(
     assert "canary" not in answer.text
 
 
-def test_no_answer_holds_a_secret(tmp_path: Path, providers: DemoServer) -> None:
-    """Neither the tokens nor the keys of providers, whatever is asked and whatever fails."""
+def test_no_response_contains_a_secret(tmp_path: Path, providers: DemoServer) -> None:
+    """Neither tokens nor provider keys, for every route and every kind of failure."""
     names = tuple(built_in())
     keys = {
         variable: f"canary-{variable.lower()}"
@@ -211,18 +211,18 @@ def test_no_answer_holds_a_secret(tmp_path: Path, providers: DemoServer) -> None
             answers.append(reader.post(TRIGGER, headers={"X-Key": ADMIN}))
         answers.append(httpx.get(f"{url}/v1/prices", headers={"Authorization": f"Basic {ADMIN}"}))
     assert "failed" == answers[0].json()["status"]
-    told = "\n".join(f"{answer.headers} {answer.text}" for answer in answers)
-    assert len(told) > 20_000
+    text = "\n".join(f"{answer.headers} {answer.text}" for answer in answers)
+    assert len(text) > 20_000
     for secret in ("canary", READ, ADMIN):
-        assert secret not in told
+        assert secret not in text
 
 
-# In somebody else's app
+# In a host's app
 
 
 @pytest.fixture
 def host(tmp_path: Path, providers: DemoServer) -> FastAPI:
-    """An app with errors of its own making, and a route that calls itself as one of ours does."""
+    """A host app with its own error handlers, and a route with the name of one of ours."""
     pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN))
 
     @asynccontextmanager
@@ -249,21 +249,21 @@ def host(tmp_path: Path, providers: DemoServer) -> FastAPI:
     return app
 
 
-def test_a_hosts_own_errors_stay_its_own(host: FastAPI) -> None:
-    """And its own routes, headers and document."""
+def test_a_host_keeps_its_own_error_responses(host: FastAPI) -> None:
+    """It also keeps its own routes, headers and document."""
     with serving(host) as url, caller(url, ADMIN) as admin:
         assert "host: Not Found" == admin.get("/nothing").text
         assert "host: invalid" == admin.get("/health?number=x").text
-        own = admin.get("/health?number=3")
-        assert ({"host": 3}, False) == (own.json(), "x-content-type-options" in own.headers)
+        health = admin.get("/health?number=3")
+        assert ({"host": 3}, False) == (health.json(), "x-content-type-options" in health.headers)
         assert 200 == admin.get("/docs").status_code
         assert "/pricing/v1/prices" in admin.get("/openapi.json").json()["paths"]
 
 
 def test_our_errors_in_a_hosts_app_are_problems(host: FastAPI) -> None:
-    """The host's handlers see none of them."""
-    with serving(host) as url, caller(url, ADMIN) as admin, caller(url) as nobody:
-        assert 401 == problem(nobody.get("/pricing/v1/prices"))[0]
+    """The host's error handlers are not called for them."""
+    with serving(host) as url, caller(url, ADMIN) as admin, caller(url) as anonymous:
+        assert 401 == problem(anonymous.get("/pricing/v1/prices"))[0]
         assert 422 == problem(admin.get("/pricing/v1/prices?limit=x"))[0]
         assert 404 == problem(admin.get("/pricing/v1/prices/novita/nothing"))[0]
         assert 413 == problem(admin.post(f"/pricing{TRIGGER}", content=b" " * 1_000_001))[0]

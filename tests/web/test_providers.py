@@ -21,7 +21,7 @@ PROVIDERS = "/admin/pricing/providers"
 
 
 def test_a_provider_that_was_never_read_is_shown_as_such(api: Api) -> None:
-    """With when it will be, and by which plan."""
+    """It has a plan, and no last success."""
     first, second = api.get(PROVIDERS)["items"]
     assert ("novita", "openrouter") == (first["provider"], second["provider"])
     assert (None, None, 0, None, {"priced": 0, "unpriced": 0, "unreadable": 0, "missing": 0}) == (
@@ -37,8 +37,8 @@ def test_a_provider_that_was_never_read_is_shown_as_such(api: Api) -> None:
     } == first["plan"]
 
 
-def test_a_provider_says_how_fresh_it_is_and_what_is_wrong(api: Api) -> None:
-    """Until it has been read again."""
+def test_a_provider_shows_its_age_and_its_last_error(api: Api) -> None:
+    """The error is shown until the next successful reading."""
     api.sync()
     good = api.get(f"{PROVIDERS}/novita")
     assert ({"priced": 12, "unpriced": 2, "unreadable": 0, "missing": 0}, None, 0) == (
@@ -64,8 +64,8 @@ def test_a_provider_says_how_fresh_it_is_and_what_is_wrong(api: Api) -> None:
     assert (None, 0) == tuple(api.get(f"{PROVIDERS}/novita")[k] for k in ("last_error", "failures"))
 
 
-def test_a_dry_run_that_succeeds_does_not_mend_what_failed(api: Api) -> None:
-    """Nothing was read for real since."""
+def test_a_successful_dry_run_does_not_clear_the_last_error(api: Api) -> None:
+    """Only a reading that stores prices clears it."""
     api.sync()
     api.providers.fault("novita", Fault("server_error"))
     api.sync()
@@ -74,10 +74,10 @@ def test_a_dry_run_that_succeeds_does_not_mend_what_failed(api: Api) -> None:
     assert "transport" == api.get(f"{PROVIDERS}/novita")["last_error"]["kind"]
 
 
-def test_it_is_said_which_keys_are_set_and_never_what_they_are(
+def test_a_provider_shows_whether_its_key_is_set_and_never_the_key(
     tmp_path: Path, providers: DemoServer
 ) -> None:
-    """By the names of the variables."""
+    """Missing variables are shown by name."""
     names = ("together", "groq", "novita", "cloudflare-workers-ai")
     settings = settings_of(tmp_path, providers, names, admin_token=ADMIN)
     access = ProviderAccess(settings, environment={"TOGETHER_API_KEY": "canary-together"})
@@ -95,7 +95,7 @@ def test_it_is_said_which_keys_are_set_and_never_what_they_are(
 
 
 def test_an_unknown_provider_is_not_found(api: Api) -> None:
-    """Nor are its models."""
+    """Its models are not found either."""
     assert 404 == api.reader.get(f"{PROVIDERS}/nowhere").status_code
     assert 404 == api.reader.get(f"{PROVIDERS}/nowhere/models").status_code
     assert [] == api.get(f"{PROVIDERS}/novita/models")["items"]
@@ -106,8 +106,8 @@ def models(api: Api, **query: Any) -> dict[str, dict[str, Any]]:
     return {item["model"]: item for item in page["items"]}
 
 
-def test_every_model_says_how_it_stands(api: Api) -> None:
-    """Each with its reason, and with its price where that stands."""
+def test_every_model_shows_its_state(api: Api) -> None:
+    """Each has its reason, and its price if that is in force."""
     api.sync()
     api.providers.set_rate("openrouter", "openai/gpt-4o", "input", "2500")
     api.providers.remove("openrouter", "qwen/qwen3-max")
@@ -136,7 +136,7 @@ def test_every_model_says_how_it_stands(api: Api) -> None:
 
 
 def test_models_are_found_by_state_and_by_a_part_of_their_id(api: Api) -> None:
-    """In any case of its letters."""
+    """The case of the letters does not matter."""
     api.sync()
     assert {"openai/gpt-4o", "openai/gpt-4o-search-preview"} == models(api, q="GPT-4O").keys()
     unpriced = models(api, state="unpriced")
@@ -147,8 +147,8 @@ def test_models_are_found_by_state_and_by_a_part_of_their_id(api: Api) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5, 28, 1000])
-def test_pages_of_models_hold_every_model_once_in_order(api: Api, limit: int) -> None:
-    """Whatever the length of a page."""
+def test_pages_of_models_list_every_model_once_in_order(api: Api, limit: int) -> None:
+    """The page length does not matter."""
     api.sync()
     walked: list[str] = []
     cursor = ""

@@ -1,4 +1,4 @@
-"""Runs over HTTP: listed, followed, ended."""
+"""Runs over HTTP: list, show, follow, cancel."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def events(response: httpx.Response) -> Iterator[Event]:
             fields = {}
 
 
-def begun(api: Api) -> str:
+def start_run(api: Api) -> str:
+    """Start a run and return its id at once."""
     answer = api.admin.post("/admin/pricing/sync/trigger", headers=ASYNC)
     run_id: str = answer.json()["run_id"]
     return run_id
 
 
-def test_pages_of_runs_hold_every_run_once_the_newest_first(api: Api) -> None:
-    """Whatever the length of a page."""
+def test_pages_of_runs_list_every_run_once_newest_first(api: Api) -> None:
+    """The page length does not matter."""
     made = [api.sync(providers=["novita"])["run_id"] for _ in range(5)]
     for limit in (1, 2, 5, 100):
         found, cursor = [], None
@@ -59,7 +60,7 @@ def test_pages_of_runs_hold_every_run_once_the_newest_first(api: Api) -> None:
 
 
 def test_runs_are_found_by_outcome_and_by_provider(api: Api) -> None:
-    """Also by a provider that failed in them."""
+    """A provider that failed in a run counts too."""
     good = api.sync(providers=["openrouter"])["run_id"]
     api.providers.fault("novita", Fault("server_error"))
     bad = api.sync(providers=["novita"])["run_id"]
@@ -78,10 +79,10 @@ def test_runs_are_found_by_outcome_and_by_provider(api: Api) -> None:
     assert ["novita"] == list(found["results"])
 
 
-def test_a_run_says_how_far_it_has_come(api: Api) -> None:
-    """By provider, while it goes on and after."""
+def test_a_run_shows_the_state_of_each_provider(api: Api) -> None:
+    """While it is in progress, and after its end."""
     api.providers.fault("novita", Fault("hang"))
-    run_id = begun(api)
+    run_id = start_run(api)
     wanted = {"openrouter": "read", "novita": "reading"}
     deadline = time.monotonic() + 10
     while api.get(f"{RUNS}/{run_id}")["steps"] != wanted:
@@ -98,7 +99,7 @@ def test_a_run_says_how_far_it_has_come(api: Api) -> None:
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled(api: Api) -> None:
-    """Nor can one that there is not."""
+    """An unknown run cannot be cancelled either."""
     run_id = api.sync()["run_id"]
     answer = api.admin.post(f"{RUNS}/{run_id}/cancel")
     assert (409, f"run {run_id} has ended already") == (
@@ -111,74 +112,77 @@ def test_a_run_that_has_ended_cannot_be_cancelled(api: Api) -> None:
 
 
 def test_a_run_can_be_followed_to_its_end(api: Api) -> None:
-    """Each provider's steps in order, its reading as it ends, and the run last of all."""
+    """The steps of a provider come in order, its reading when it ends, and the run last."""
     api.providers.fault("novita", Fault("latency", seconds=0.7))
-    run_id = begun(api)
+    run_id = start_run(api)
     with api.reader.stream("GET", f"{RUNS}/{run_id}/events") as response:
         assert "text/event-stream; charset=utf-8" == response.headers["content-type"]
         assert "no-store" == response.headers["cache-control"]
-        told = list(events(response))
+        received = list(events(response))
     novita = [
         (event.name, event.content.get("state"))
-        for event in told
+        for event in received
         if event.content.get("provider") == "novita"
     ]
     assert [("reading", None), ("step", "read")] == novita[-2:]
     assert ("step", "reading") in novita
-    assert "run" == told[-1].name
-    assert ("success", run_id) == (told[-1].content["status"], told[-1].content["run_id"])
-    readings = [event for event in told if event.name == "reading"]
+    assert "run" == received[-1].name
+    assert ("success", run_id) == (received[-1].content["status"], received[-1].content["run_id"])
+    readings = [event for event in received if event.name == "reading"]
     assert ["openrouter", "novita"] == [event.content["provider"] for event in readings]
-    assert told[-1].content["results"]["novita"]["reading_id"] == readings[-1].content["reading_id"]
+    assert (
+        received[-1].content["results"]["novita"]["reading_id"]
+        == readings[-1].content["reading_id"]
+    )
 
 
-def test_a_quiet_stream_shows_that_it_is_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By comments, which no reader takes for an event."""
+def test_a_quiet_stream_sends_heartbeats(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are comments, which no reader takes for an event."""
     monkeypatch.setattr("pricing_sync.web.events.HEARTBEAT_SECONDS", 0.1)
     api.providers.fault("novita", Fault("latency", seconds=1))
-    run_id = begun(api)
+    run_id = start_run(api)
     with api.reader.stream("GET", f"{RUNS}/{run_id}/events") as response:
         lines = list(response.iter_lines())
     assert ": still running" in lines
     assert "event: run" in lines
 
 
-def test_whoever_was_cut_off_is_told_the_rest(api: Api) -> None:
-    """By the id of the last event it has, of any, nothing is told twice and nothing left out."""
+def test_a_reader_that_was_cut_off_receives_the_rest(api: Api) -> None:
+    """With the id of any event, the stream continues there and leaves nothing out."""
     run_id = api.sync()["run_id"]
     path = f"{RUNS}/{run_id}/events"
     with api.reader.stream("GET", path) as response:
-        told = list(events(response))
-    assert ["reading", "step", "reading", "step", "run"] == [event.name for event in told]
-    for place, event in enumerate(told):
+        received = list(events(response))
+    assert ["reading", "step", "reading", "step", "run"] == [event.name for event in received]
+    for place, event in enumerate(received):
         with api.reader.stream("GET", path, headers={"Last-Event-ID": event.id}) as response:
             rest = list(events(response))
-        # The id of a reading is of before its step: it is told again.
-        begin = place if event.name in ("reading", "run") else place + 1
-        assert told[begin:] == rest
+        # A reading has the id from before its step, so the reader receives it again.
+        first = place if event.name in ("reading", "run") else place + 1
+        assert received[first:] == rest
 
 
-@pytest.mark.parametrize("last", ["x", "dddd", "d", "zz", "dd" * 500])
-def test_an_id_that_makes_no_sense_is_no_id(api: Api, last: str) -> None:
-    """Everything is told then."""
+@pytest.mark.parametrize("event_id", ["x", "dddd", "d", "zz", "dd" * 500])
+def test_an_invalid_event_id_is_ignored(api: Api, event_id: str) -> None:
+    """The stream then sends all events."""
     run_id = api.sync()["run_id"]
-    headers = {"Last-Event-ID": last}
+    headers = {"Last-Event-ID": event_id}
     with api.reader.stream("GET", f"{RUNS}/{run_id}/events", headers=headers) as response:
         assert 5 == len(list(events(response)))
 
 
 def test_a_stream_ends_when_the_service_stops(tmp_path: Path, providers: DemoServer) -> None:
-    """Nobody who follows a run holds up a stop."""
+    """A reader of a stream does not delay a stop."""
     providers.fault("novita", Fault("hang"))
     with api(tmp_path, providers, stop_seconds=0) as running:
-        run_id = begun(running)
+        run_id = start_run(running)
         with running.reader.stream("GET", f"{RUNS}/{run_id}/events") as response:
             stream = events(response)
             assert "step" == next(stream).name
             engine = running.pricing._parts.runs._engine
             assert engine is not None
             engine._stopping = True
-            began = time.monotonic()
+            stopped_at = time.monotonic()
             rest = list(stream)
             assert "run" not in [event.name for event in rest]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - stopped_at < 3

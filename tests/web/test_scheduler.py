@@ -1,4 +1,4 @@
-"""The schedule over HTTP: how it stands, and runs out of turn."""
+"""The schedule over HTTP: its status, and manual runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from service import service, settings_of
 TRIGGER = "/admin/pricing/sync/trigger"
 
 
-def test_the_state_of_the_schedule_has_the_words_of_the_reference(api: Api) -> None:
-    """Before anything was read, and after."""
+def test_the_status_has_the_keys_of_the_reference(api: Api) -> None:
+    """Before the first reading, and after it."""
     before = api.get("/admin/pricing/scheduler/status")
     assert (True, 6, True, ["openrouter", "novita"], {}) == tuple(
         before[key] for key in ("enabled", "interval_hours", "running", "providers", "last_syncs")
@@ -34,10 +34,10 @@ def test_the_state_of_the_schedule_has_the_words_of_the_reference(api: Api) -> N
     assert last["novita"]["timestamp"].endswith("Z")
 
 
-def test_a_trigger_without_a_body_reads_all_providers_and_tells_what_became_of_it(
+def test_a_trigger_without_a_body_reads_all_providers_and_returns_the_result(
     api: Api,
 ) -> None:
-    """The answer has the words of the reference."""
+    """The response has the keys of the reference."""
     answer = api.admin.post(TRIGGER)
     assert 200 == answer.status_code
     run = answer.json()
@@ -56,8 +56,8 @@ def test_a_trigger_without_a_body_reads_all_providers_and_tells_what_became_of_i
     assert run["duration_seconds"] > 0
 
 
-def test_what_was_read_can_be_asked_for_at_once(api: Api) -> None:
-    """The answer to a trigger and the prices after it never disagree."""
+def test_new_prices_are_served_right_after_the_trigger(api: Api) -> None:
+    """The response to a trigger and the prices after it never disagree."""
     api.sync()
     assert "2.5" == api.get("/v1/prices/openrouter/openai/gpt-4o")["rates"]["input"]
     api.providers.set_rate("openrouter", "openai/gpt-4o", "input", "2.6")
@@ -65,8 +65,8 @@ def test_what_was_read_can_be_asked_for_at_once(api: Api) -> None:
     assert "2.6" == api.get("/v1/prices/openrouter/openai/gpt-4o")["rates"]["input"]
 
 
-def test_only_the_providers_asked_for_are_read_and_a_dry_run_changes_nothing(api: Api) -> None:
-    """The dry run says what it would do."""
+def test_only_the_requested_providers_are_read_and_a_dry_run_changes_nothing(api: Api) -> None:
+    """The dry run reports what it would change."""
     run = api.sync(providers=["novita"], dry_run=True)
     assert (["novita"], True) == (run["providers"], run["dry_run"])
     assert 14 == run["results"]["novita"]["models_updated"]
@@ -77,10 +77,10 @@ def test_only_the_providers_asked_for_are_read_and_a_dry_run_changes_nothing(api
     ("broken", "status", "errors"),
     [(["novita"], "partial", 1), (["novita", "openrouter"], "failed", 2)],
 )
-def test_failures_are_told_by_provider(
+def test_failures_are_reported_by_provider(
     api: Api, broken: list[str], status: str, errors: int
 ) -> None:
-    """A run of which nothing was read has failed; none is a success by default."""
+    """A run that read no provider has failed; no run is a success by default."""
     for name in broken:
         api.providers.fault(name, Fault("server_error"))
     run = api.sync()
@@ -89,8 +89,8 @@ def test_failures_are_told_by_provider(
     assert "503" in run["results"]["novita"]["errors"][0]
 
 
-def test_whoever_does_not_wait_is_told_where_to_look(api: Api) -> None:
-    """202 at once, and the run can be followed to its end."""
+def test_an_asynchronous_trigger_returns_the_location_of_the_run(api: Api) -> None:
+    """The response is 202 at once, and the run can be polled."""
     api.providers.fault("novita", Fault("latency", seconds=0.5))
     answer = api.admin.post(TRIGGER, headers={"Prefer": "respond-async"})
     run = answer.json()
@@ -107,20 +107,20 @@ def test_whoever_does_not_wait_is_told_where_to_look(api: Api) -> None:
 def test_the_wait_can_be_chosen(api: Api) -> None:
     """`wait=0` is the same as not waiting; a long wait ends with the run."""
     api.providers.fault("novita", Fault("latency", seconds=0.3))
-    hasty = api.admin.post(TRIGGER, headers={"Prefer": "wait=0"})
-    assert (202, "wait=0") == (hasty.status_code, hasty.headers["preference-applied"])
-    patient = api.admin.post(TRIGGER, headers={"Prefer": "wait=60"})
+    short = api.admin.post(TRIGGER, headers={"Prefer": "wait=0"})
+    assert (202, "wait=0") == (short.status_code, short.headers["preference-applied"])
+    long = api.admin.post(TRIGGER, headers={"Prefer": "wait=60"})
     assert (200, "wait=60", "success") == (
-        patient.status_code,
-        patient.headers["preference-applied"],
-        patient.json()["status"],
+        long.status_code,
+        long.headers["preference-applied"],
+        long.json()["status"],
     )
 
 
 def test_by_default_a_trigger_waits_as_long_as_the_settings_say(
     tmp_path: Path, providers: DemoServer
 ) -> None:
-    """A provider that takes longer does not keep the caller."""
+    """A provider that takes longer does not delay the caller."""
     providers.fault("novita", Fault("latency", seconds=0.5))
     with api(tmp_path, providers, trigger_wait_seconds=0.05) as running:
         assert 202 == running.admin.post(TRIGGER).status_code
@@ -144,29 +144,29 @@ def test_by_default_a_trigger_waits_as_long_as_the_settings_say(
         ([", ,;=,\x00"], 20, ""),
     ],
 )
-def test_a_preference_is_read_as_rfc_7240_has_it(
+def test_the_prefer_header_is_parsed_as_in_rfc_7240(
     headers: list[str], seconds: float, applied: str
 ) -> None:
-    """What makes no sense does not count."""
+    """Invalid preferences are ignored."""
     assert (seconds, applied) == wait_preference(headers, 20)
 
 
-def test_ten_triggers_at_once_make_two_runs_at_most(api: Api) -> None:
-    """One that goes on and one that waits for it; everybody gets the answer of one of them."""
+def test_ten_concurrent_triggers_make_at_most_two_runs(api: Api) -> None:
+    """One in progress and one queued; every caller gets the result of one of them."""
     api.providers.fault("novita", Fault("latency", seconds=0.3))
 
-    def ask(_: int) -> tuple[int, str]:
+    def trigger(_: int) -> tuple[int, str]:
         answer = api.admin.post(TRIGGER)
         return answer.status_code, answer.json()["run_id"]
 
     with ThreadPoolExecutor(10) as callers:
-        answers = list(callers.map(ask, range(10)))
+        answers = list(callers.map(trigger, range(10)))
     assert [200] * 10 == [status for status, _ in answers]
     assert len({run_id for _, run_id in answers}) <= 2
 
 
-def test_a_provider_that_there_is_not_is_not_found(api: Api) -> None:
-    """Nothing is read then, not even what there is."""
+def test_an_unknown_provider_is_not_found(api: Api) -> None:
+    """Then no provider is read, not even the known ones."""
     answer = api.admin.post(TRIGGER, json={"providers": ["novita", "nowhere"]})
     assert (404, "nowhere") == (answer.status_code, answer.json()["detail"].partition(":")[0])
     assert [] == api.get("/admin/pricing/runs")["items"]
@@ -185,17 +185,17 @@ def test_a_provider_that_there_is_not_is_not_found(api: Api) -> None:
         "novita",
     ],
 )
-def test_a_body_that_may_mean_something_else_is_refused(api: Api, body: object) -> None:
-    """A key that is misspelled must not read everything for real."""
+def test_an_ambiguous_body_is_refused(api: Api, body: object) -> None:
+    """A misspelled key must not start a real reading of all providers."""
     assert 422 == api.admin.post(TRIGGER, json=body).status_code
     assert [] == api.get("/admin/pricing/runs")["items"]
 
 
 @pytest.mark.parametrize("root_path", ["", "/behind/a/proxy"])
-def test_under_a_prefix_the_location_has_it(
+def test_the_location_includes_the_prefix(
     tmp_path: Path, providers: DemoServer, root_path: str
 ) -> None:
-    """A host may mount the router anywhere, behind a proxy that takes a part of the path away."""
+    """A host may mount the router anywhere, behind a proxy that strips a part of the path."""
     pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN))
     host = FastAPI(lifespan=pricing.lifespan)
     host.include_router(router(pricing), prefix="/pricing")

@@ -1,1 +1,1 @@
-"""What an answer changes: the differences, what to do about them, runs and readings. Pure."""
+"""What an answer changes in the store, the plan for it, runs and readings. Pure."""

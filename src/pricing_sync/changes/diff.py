@@ -1,4 +1,4 @@
-"""What an answer would change of what is stored. Two dictionaries in, a list of changes out."""
+"""The differences between an answer and the store. Two dictionaries in, a list out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pricing_sync.prices.rates import Answer, RateCard, Unpriced, Unreadable
 
-#: What can be in force. An unreadable listing never is: the last one stands.
+#: A listing that can be in force. An unreadable one cannot: the last one stays in force.
 Known: TypeAlias = RateCard | Unpriced
 
 
@@ -25,13 +25,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored of one model: its listing, or its last one when it is retired."""
+    """The stored state of one model."""
 
+    #: The last listing when the model is retired; None when no listing could ever be read.
     listing: Known | None
-    #: Since the first complete reading without it; None while it is listed.
+    #: The time of the first complete reading without the model; None while it is listed.
     missing_since: datetime | None = None
     retired_at: datetime | None = None
-    #: Why its latest listing cannot be read; None when it can.
+    #: Why the latest listing cannot be read; None when it can be read.
     unreadable: str | None = None
 
 
@@ -41,17 +42,17 @@ class Change:
 
     model: str
     kind: Kind
-    #: In force until now; None for a model never seen with a price or a reason for having none.
+    #: The stored listing; None when the model never had a price or a reason for having none.
     old: Known | None
-    #: None when the model is gone.
+    #: The published listing; None when the model vanished.
     new: Known | None
 
 
 def diff(stored: Mapping[str, Stored], answer: Answer) -> list[Change]:
-    """The changes that *answer* makes to *stored*, in the answer's order, then what is gone.
+    """The changes that *answer* makes to *stored*, in the answer's order, vanished models last.
 
-    Compares exactly: a rate that moved by 10⁻¹⁵ has moved. A listing that cannot be read
-    changes nothing, and a model is not gone while some row of the answer has no name.
+    The comparison is exact: a rate that moved by 10⁻¹⁵ is a change. An unreadable listing
+    changes nothing. No model counts as vanished while a row of the answer has no name.
     """
     changes = list(_listed(stored, answer))
     if not answer.nameless:

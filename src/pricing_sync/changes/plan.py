@@ -1,4 +1,4 @@
-"""What to do about the changes of one reading. The changes and their verdicts in, a plan out."""
+"""The plan for the changes of one reading. Changes and their verdicts in, a plan out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import MappingProxyType
 from pricing_sync.changes.diff import Change, Kind, Stored
 from pricing_sync.prices.rates import Answer, Unreadable
 
-#: Why a change waits: the names of the rules that hold it, none if it counts.
+#: By model, the names of the rules that hold its change. A change that no rule holds counts.
 Verdicts = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A change that waits, and the rules that hold it."""
+    """A held change, and the names of the rules that hold it."""
 
     change: Change
     reasons: tuple[str, ...]
@@ -25,27 +25,27 @@ class Held:
 class ChangePlan:
     """What one reading does to the store."""
 
-    #: In force from the reading on.
+    #: Changes that come into force with the reading.
     apply: Sequence[Change] = ()
-    #: Absent for the first time, and for the second.
+    #: Models that are absent for the first time, and for the second time.
     missing: Sequence[str] = ()
     retire: Sequence[str] = ()
-    #: Listed again, with nothing new that counts, before they were retired.
+    #: Models listed again before they were retired, without a new listing that counts.
     back: Sequence[str] = ()
-    #: Held now, and held before in the same words.
+    #: Changes that are newly held, and changes that were already held and are the same.
     hold: Sequence[Held] = ()
     still_held: Sequence[Held] = ()
-    #: Models whose held change is no longer what the provider says.
+    #: Models whose held change the provider no longer publishes.
     lapsed: Sequence[str] = ()
-    #: Models whose held change stood long enough, and now counts.
+    #: Models whose change was held long enough and counts now.
     released: Sequence[str] = ()
-    #: Models seen for the first time or in another state: why the listing cannot be read, or None.
+    #: Models that are new, or became readable or unreadable: why they cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
-    #: Whether all that changes is too little to tell anybody; it is recorded all the same.
+    #: Whether all changes are too small to be reported. They are recorded either way.
     is_minor: bool = False
 
     def counts(self) -> dict[str, int]:
-        """How many models, by what is done."""
+        """The number of models by what is done with them."""
         kinds = {kind: sum(change.kind is kind for change in self.apply) for kind in Kind}
         return {
             "added": kinds[Kind.ADDED],
@@ -67,11 +67,11 @@ def plan_changes(
     open_held: Mapping[str, Change] = MappingProxyType({}),
     rejected: Collection[Change] = (),
 ) -> ChangePlan:
-    """What a complete answer does to the store.
+    """The plan for a complete answer.
 
-    A model is retired when a second complete answer in a row does not have it: absence is weak
-    evidence. A change that is held already stays the same held change, and is released when no
-    verdict holds it any more. What a person has *rejected* neither counts nor waits.
+    A model is retired when a second complete answer in a row lacks it: one absence is weak
+    evidence. A change that is already held stays the same held change; it is released when no
+    rule holds it any more. A change that a person *rejected* neither counts nor waits.
     """
     judged = [change for change in changes if change not in rejected]
     held = {
@@ -80,26 +80,28 @@ def plan_changes(
         if verdicts.get(change.model)
     }
     passed = [change for change in judged if change.model not in held]
-    gone = [change.model for change in passed if change.kind is Kind.VANISHED]
+    vanished = [change.model for change in passed if change.kind is Kind.VANISHED]
     apply = [change for change in passed if change.new is not None and change.new != change.old]
     apply += [change for change in passed if _is_revived(change, stored)]
-    standing = {model for model, item in held.items() if open_held.get(model) == item.change}
+    already_held = {model for model, item in held.items() if open_held.get(model) == item.change}
     released = [change.model for change in apply if open_held.get(change.model) == change]
     return ChangePlan(
         apply=apply,
-        missing=[model for model in gone if stored[model].missing_since is None],
-        retire=[model for model in gone if stored[model].missing_since is not None],
+        missing=[model for model in vanished if stored[model].missing_since is None],
+        retire=[model for model in vanished if stored[model].missing_since is not None],
         back=_back(stored, answer, {change.model for change in apply}),
-        hold=[item for model, item in held.items() if model not in standing],
-        still_held=[item for model, item in held.items() if model in standing],
-        lapsed=[model for model in open_held if model not in standing and model not in released],
+        hold=[item for model, item in held.items() if model not in already_held],
+        still_held=[item for model, item in held.items() if model in already_held],
+        lapsed=[
+            model for model in open_held if model not in already_held and model not in released
+        ],
         released=released,
         seen=_seen(stored, answer),
     )
 
 
 def _is_revived(change: Change, stored: Mapping[str, Stored]) -> bool:
-    """Whether a retired model is sold again at its last price, for which it needs a new card."""
+    """Whether a retired model is sold again at its last price. It then needs a new card."""
     return (
         change.kind is Kind.RETURNED
         and change.new == change.old
@@ -108,7 +110,7 @@ def _is_revived(change: Change, stored: Mapping[str, Stored]) -> bool:
 
 
 def _back(stored: Mapping[str, Stored], answer: Answer, applied: set[str]) -> list[str]:
-    """The models that went missing and are listed again, however they are listed."""
+    """The missing models that are listed again, with any kind of listing."""
     return [
         model
         for model, known in stored.items()
@@ -133,8 +135,11 @@ def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]
 
 
 def plan_unchanged(missing: Sequence[str], released: Sequence[Change]) -> ChangePlan:
-    """What the same bytes as last time do: what was *missing* is missing again, and what was held
-    long enough is *released*."""
+    """The plan for an answer with the same bytes as the last one.
+
+    The *missing* models are absent for the second time; the *released* changes were held long
+    enough.
+    """
     return ChangePlan(
         apply=released, retire=missing, released=[change.model for change in released]
     )

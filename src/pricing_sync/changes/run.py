@@ -1,4 +1,4 @@
-"""Runs and readings: what was asked, what came back, and the outcome that follows from it."""
+"""Runs and readings: the request, the answer, and the outcome that follows from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pricing_sync.prices.card_json import write_instant
 
 
 class Status(StrEnum):
-    """What became of one reading. `unchanged` is a success: the same bytes as last time."""
+    """The result of one reading. `unchanged` is a success: the same bytes as last time."""
 
     READ = "read"
     UNCHANGED = "unchanged"
@@ -20,16 +20,16 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a run, by what became of its readings."""
+    """The result of a run, from the results of its readings."""
 
     SUCCESS = "success"
     PARTIAL = "partial"
     FAILED = "failed"
 
 
-#: The kinds of failure that are not the provider's doing, beside those of `errors.ReadingError`.
+#: Kinds of failure that the provider does not cause, besides those of `errors.ReadingError`.
 CANCELLED, ABANDONED, STORE, INTERNAL = "cancelled", "abandoned", "store", "internal"
-#: Who starts the runs of the schedule.
+#: The value of `started_by` for scheduled runs.
 SCHEDULE = "schedule"
 
 
@@ -39,7 +39,7 @@ class Run:
 
     id: str
     started_by: str
-    #: When it was asked for.
+    #: When the run was requested.
     started_at: datetime
     #: None until its last reading has ended.
     finished_at: datetime | None
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def duration_seconds(self) -> float | None:
-        """From when it was asked for to the end of its last reading; None until then."""
+        """The time from the request to the end of the last reading; None until then."""
         if self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
@@ -57,12 +57,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One attempt at one provider: what was asked, what came back, what was decided."""
+    """One attempt at one provider: the request, the answer and the decisions."""
 
     id: str
     run_id: str
     provider: str
-    #: When the provider's list was observed; for a recorded answer, when it was recorded.
+    #: When the list was read from the provider; for a recorded answer, when it was recorded.
     at: datetime
     started_at: datetime
     finished_at: datetime
@@ -73,14 +73,14 @@ class Reading:
     etag: str | None = None
     #: SHA-256 of the answer's bytes, in hexadecimal.
     digest: str | None = None
-    #: The program that decoded the bytes: another version may read the same bytes differently.
+    #: The program version that decoded the bytes: another one may decode them differently.
     decoder: str = ""
     size_bytes: int = 0
-    #: How many listings, by what they are: priced, unpriced, unreadable, nameless.
+    #: The number of listings by kind: priced, unpriced, unreadable, nameless.
     listings: Mapping[str, int] = field(default_factory=dict)
-    #: How many models, by what was done: added, changed, returned, back, missing, retired, held.
+    #: The number of models: added, changed, returned, back, missing, retired, held.
     changes: Mapping[str, int] = field(default_factory=dict)
-    #: Price keys in the answer that nobody translates, with how often.
+    #: Price keys in the answer without a translation, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)
     #: For a failed reading: the kind of error, and its message.
     error_kind: str | None = None
@@ -92,13 +92,15 @@ class Reading:
 
     @property
     def state(self) -> str:
-        """Its status, with `cancelled` told apart from the other failures."""
+        """The status, or `cancelled` for a failed reading that was cancelled."""
         return CANCELLED if self.error_kind == CANCELLED else self.status.value
 
     def model_counts(self) -> dict[str, int]:
-        """How many models were `updated`, are `held`, were left `unchanged`, or were `skipped`
-        because their listing cannot be read. One that is listed without a price is none of the
-        last: that it has none is what was read."""
+        """The number of models that were `updated`, `held`, `unchanged`, or `skipped`.
+
+        A skipped model has an unreadable listing. A model that is listed without a price is not
+        skipped: its listing was read.
+        """
         listings, changes = self.listings, self.changes
         moved = sum(changes.get(kind, 0) for kind in ("added", "changed", "returned"))
         held = changes.get("held", 0)
@@ -106,23 +108,23 @@ class Reading:
         return {
             "updated": moved + changes.get("retired", 0),
             "skipped": listings.get("unreadable", 0) + listings.get("nameless", 0),
-            # A held change may be that a model is listed no more.
+            # A held change can also be a model that vanished.
             "unchanged": max(read - moved - held, 0),
             "held": held,
         }
 
 
 def outcome(read: int, wanted: int) -> Outcome:
-    """`success` only if every reading that was wanted succeeded, `failed` if none did."""
+    """`success` if every requested reading succeeded, `failed` if none did, else `partial`."""
     if read == 0:
         return Outcome.FAILED
     return Outcome.SUCCESS if read == wanted else Outcome.PARTIAL
 
 
 def run_summary(run: Run, readings: Sequence[Reading]) -> dict[str, Any]:
-    """A run in the words of the reference, and a few more: what a manual trigger answers.
+    """The response to a manual trigger: the keys of the reference, and a few more.
 
-    `status` is `running` until the run has ended; `duration_seconds` is None as long.
+    Until the run has ended, `status` is `running` and `duration_seconds` is None.
     """
     counted = {reading.provider: reading.model_counts() for reading in readings}
     return {

@@ -11,8 +11,8 @@ import sys
 
 import typer
 
-from pricing_sync.cli.commands import cli
-from pricing_sync.cli.output import err
+from pricing_sync.cli.root import cli
+from pricing_sync.cli.tables import err
 from pricing_sync.errors import PricingSyncError, SettingsError, UnknownName
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -43,5 +43,5 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    err.print(f"error: {message}", markup=False, soft_wrap=True)
+    err.print(f"error: {message}", soft_wrap=True)
     sys.exit(code)

@@ -1,13 +1,19 @@
-"""What is typed on the command line, and how it is read."""
+"""The arguments and options that commands share, how they are read, and what completes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from pricing_sync.app import PricingSync
+from pricing_sync.errors import PricingSyncError
 from pricing_sync.prices.rates import Meter, Per, Rate
+from pricing_sync.settings import load_settings
+from pricing_sync.sources.providers import built_in
 
 #: Digits; a quintillion tokens is no typing.
 _LONGEST_QUANTITY = 18
@@ -54,6 +60,26 @@ def quantity(text: str) -> tuple[str, int]:
     return meter_name(name).value, int(count)
 
 
+def open_app(context: typer.Context, database: str | None, *, create: bool = False) -> PricingSync:
+    """The database of `--database`, wherever it stood on the line, or of the settings."""
+    settings = load_settings(database=database or context.obj)
+    return PricingSync(settings, create=create).open()
+
+
+def complete_provider(incomplete: str) -> list[str]:
+    """The providers whose ids begin so, for the shell."""
+    return [name for name in built_in() if name.startswith(incomplete)]
+
+
+def complete_model(context: typer.Context, incomplete: str) -> Iterator[str]:
+    """The models of the provider named before, from the ledger, for the shell."""
+    provider = context.params.get("provider")
+    with suppress(PricingSyncError), PricingSync(load_settings(), create=False) as app:
+        for _, model in app.store.model_states(provider):
+            if model.startswith(incomplete):
+                yield model
+
+
 Database = Annotated[
     str | None,
     typer.Option(
@@ -78,7 +104,28 @@ KnownAt = Annotated[
         "--known-at", parser=instant, metavar="TIME", help="By what was known at this instant."
     ),
 ]
-ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="Such as openrouter.")]
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="As the provider spells it.")]
-OneProvider = Annotated[str | None, typer.Argument(metavar="PROVIDER", help="Only this provider.")]
-OneModel = Annotated[str | None, typer.Argument(metavar="MODEL", help="Only this model.")]
+ProviderName = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROVIDER", help="Such as openrouter.", autocompletion=complete_provider
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="As the provider spells it.", autocompletion=complete_model
+    ),
+]
+OneProvider = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROVIDER", help="Only this provider.", autocompletion=complete_provider
+    ),
+]
+OneModel = Annotated[
+    str | None,
+    typer.Argument(metavar="MODEL", help="Only this model.", autocompletion=complete_model),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit log.")]
+Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")]

@@ -10,7 +10,8 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import output
+from pricing_sync.cli import tables
+from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import UnknownName
 from pricing_sync.gate import Peers
 from pricing_sync.gate.audit import MAX_AGE, Finding, Stock, Unloadable
@@ -20,11 +21,6 @@ from pricing_sync.settings import load_settings
 from pricing_sync.store import raw_ledger
 
 _HOURS = MAX_AGE // timedelta(hours=1)
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the command."""
-    cli.command()(audit)
 
 
 def audit(
@@ -43,7 +39,7 @@ def audit(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """Check every stored price, whatever any reading says: meant to run every night.
+    """Judge every stored price again; meant for every night.
 
     Bounds, relations, peers, age, overrides that the provider has moved under, rows that cannot be
     read or overlap. Exit code 1 when something is found.
@@ -64,7 +60,7 @@ def audit(
         free={owner: table.free for owner, table in settings.provider.items()},
     )
     if as_json:
-        output.print_json([finding_json(finding) for finding in found])
+        tables.print_json([finding_json(finding) for finding in found])
     else:
         _show(found)
     raise typer.Exit(1 if found else 0)
@@ -99,7 +95,7 @@ def _peers(
             ).items()
         }
     except (TypeError, ValueError) as error:
-        output.err.print(f"not compared with peers: {error}", markup=False, soft_wrap=True)
+        tables.err.print(f"not compared with peers: {error}")
         return {}
 
 
@@ -116,15 +112,22 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _show(found: Sequence[Finding]) -> None:
-    output.print_table(
-        ("provider", "model", "meter", "rule", "severity", "detail"),
+    tables.print_table(
+        (
+            *(
+                Column("provider", Fit.ID),
+                Column("model", Fit.ID, optional=True),
+                Column("meter", optional=True),
+            ),
+            *("severity", "rule", Column("detail", Fit.TEXT)),
+        ),
         (
             (
                 finding.provider,
                 finding.model,
                 finding.meter,
-                finding.rule,
                 finding.severity,
+                finding.rule,
                 finding.detail,
             )
             for finding in found

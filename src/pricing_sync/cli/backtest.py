@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,11 +13,10 @@ from random import Random
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import output
+from pricing_sync.cli import tables
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Context, Peers, Thresholds
 from pricing_sync.gate import backtest as replayed
@@ -37,11 +34,6 @@ _FREE = (":free", "-free")
 
 #: The cards of one provider, to inject faults into, and what others charge for their models.
 _Sample: TypeAlias = tuple[str, Mapping[str, RateCard], Mapping[str, Peers]]
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the command."""
-    cli.command()(backtest)
 
 
 @dataclass(slots=True)
@@ -84,7 +76,7 @@ def backtest(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """Replay recorded updates, or this ledger, through the gate's rules; nothing is changed.
+    """Replay recorded changes through the gate; changes nothing.
 
     Shows what would have been applied at once, within 24 hours and not, how often a person would
     have been asked, and how many faults injected into the same prices would have been caught.
@@ -96,11 +88,11 @@ def backtest(
     _narrow(material, provider, since)
     judged, caught = _judged(material, settings, wanted)
     if as_json:
-        output.print_json(_record(judged, caught, changed or []))
+        tables.print_json(_record(judged, caught, changed or []))
         return
-    output.out.print(replayed.summarize(judged, caught), markup=False, soft_wrap=True)
+    tables.print_line(replayed.summarize(judged, caught))
     for rule, count in _held_by(judged).items():
-        output.out.print(f"held by {rule}: {count}", markup=False, soft_wrap=True)
+        tables.print_line(f"held by {rule}: {count}")
 
 
 def written_thresholds(texts: Iterable[str]) -> dict[str, Any]:
@@ -169,7 +161,7 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
         history = [row for row in rows if isinstance(row, Statement)]
         unread = [row for row in rows if isinstance(row, Unloadable)]
         if unread:
-            output.err.print(f"{len(unread)} rows cannot be read: see `audit`", markup=False)
+            tables.err.print(f"{len(unread)} rows cannot be read: see `audit`")
         material = _Material()
         for owner, statements in _by_provider(history).items():
             models = {statement.model for statement in statements}
@@ -218,7 +210,7 @@ def _judged(
     judged: list[Judged] = []
     caught: dict[str, Caught] = {}
     steps = len(material.records) + len(material.readings) + len(material.samples)
-    with _progress(steps) as tell:
+    with tables.progress("judging", steps) as tell:
         for owner, records in material.records.items():
             judged += replayed.replay(records, _thresholds(settings, wanted, owner))
             tell(owner)
@@ -246,16 +238,6 @@ def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
         peers={model: peers[model] for model in chosen if model in peers},
     )
     return replayed.inject({model: cards[model] for model in chosen}, context, t)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on standard error; silent when nobody watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    hidden = not sys.stderr.isatty()
-    with Progress(*columns, console=output.err, transient=True, disable=hidden) as bar:
-        task = bar.add_task("judging", total=total)
-        yield lambda name: bar.update(task, advance=1, description=name)
 
 
 # What is shown.

@@ -12,7 +12,7 @@ import typer
 from pydantic import SecretStr
 
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import output
+from pricing_sync.cli import tables
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.settings import (
     ProviderSettings,
@@ -69,18 +69,13 @@ class Line(NamedTuple):
     origin: str
 
 
-def register(cli: typer.Typer) -> None:
-    """Add the command."""
-    cli.command()(config)
-
-
 def config(
     context: typer.Context,
     *,
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """Every setting as it is in force, and where it comes from. Secrets are not shown."""
+    """Every setting in force and where it is set; no secrets."""
     given = {"database": database or context.obj}
     settings = load_settings(**given)
     written = origins(**given)
@@ -90,7 +85,7 @@ def config(
         for provider_id in dict.fromkeys((*settings.providers, *settings.provider))
     }
     if as_json:
-        output.print_json(
+        tables.print_json(
             {name: _record(lines) for name, lines in groups.items()}
             | {"providers": {name: _record(lines) for name, lines in by_provider.items()}}
         )
@@ -99,9 +94,9 @@ def config(
         *groups.items(),
         *((f"provider {name}", lines) for name, lines in by_provider.items()),
     ):
-        output.out.print(title, markup=False, soft_wrap=True)
+        tables.print_line(title)
         for name, value, origin in lines:
-            output.out.print(f"  {name} = {_text(value)} ({origin})", markup=False, soft_wrap=True)
+            tables.print_line(f"  {name} = {_text(value)} ({origin})")
 
 
 def masked(url: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from pricing_sync.app import PricingSync
-from pricing_sync.cli import output
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import PricingSyncError, StoreError
 from pricing_sync.json_views import instant_json
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
-from pricing_sync.settings import Settings, key_of
+from pricing_sync.settings import Settings, key_of, load_settings
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
@@ -19,7 +24,65 @@ from pricing_sync.sync.access import ProviderAccess
 _PLAUSIBLE = 10
 
 
-def provider_records(settings: Settings) -> list[dict[str, Any]]:
+def providers(
+    context: typer.Context, *, database: typed.Database = None, as_json: typed.AsJson = False
+) -> None:
+    """The providers, their keys, and what is stored of each."""
+    settings = load_settings(database=database or context.obj)
+    records = _provider_jsons(settings)
+    if as_json:
+        tables.print_json(records)
+        return
+    tables.print_table(
+        (
+            *("provider", Column("source", spare=True), Column("key", Fit.TEXT)),
+            *(Column("priced", Fit.FIGURE), Column("unpriced", Fit.FIGURE, spare=True)),
+            "last read",
+        ),
+        (
+            (
+                record["provider"],
+                record["source"],
+                _key_text(record),
+                record["models"].get("priced", ""),
+                record["models"].get("unpriced", ""),
+                _last_read(record),
+            )
+            for record in records
+        ),
+        empty="no providers",
+    )
+
+
+def doctor(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROVIDER",
+            help="By default every one built in.",
+            autocompletion=typed.complete_provider,
+        ),
+    ] = None,
+    *,
+    offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Check the database and each provider, and store nothing.
+
+    Of a provider: its key, its answer, its age, and a price known by hand.
+    """
+    settings = load_settings(database=database or context.obj)
+    report = asyncio.run(_examine(settings, names or list(built_in()), offline=offline))
+    if as_json:
+        tables.print_json(report)
+    else:
+        _show_report(report)
+    raise typer.Exit(0 if report["healthy"] else 1)
+
+
+def _provider_jsons(settings: Settings) -> list[dict[str, Any]]:
     """What `providers --json` prints: works without a database too."""
     try:
         with PricingSync(settings, create=False) as app:
@@ -35,7 +98,7 @@ def provider_records(settings: Settings) -> list[dict[str, Any]]:
             "source": provider.source.value if provider else None,
             "url": provider.url if provider else None,
             "page": provider.page if provider else None,
-            **_key_record(provider),
+            **_key_json(provider),
             "in_use": provider_id in settings.providers,
             "models": _counts(counts.get(provider_id)),
             "last_read": instant_json(reads.get(provider_id)),
@@ -50,7 +113,7 @@ def _counts(counts: Any) -> dict[str, int]:
     return {name: getattr(counts, name) for name in ("priced", "unpriced", "unreadable", "missing")}
 
 
-def _key_record(provider: Provider | None) -> dict[str, Any]:
+def _key_json(provider: Provider | None) -> dict[str, Any]:
     key = provider.key if provider else None
     variables = list(provider.variables) if provider else []
     return {
@@ -61,7 +124,7 @@ def _key_record(provider: Provider | None) -> dict[str, Any]:
     }
 
 
-def show_key(record: dict[str, Any]) -> str:
+def _key_text(record: dict[str, Any]) -> str:
     """`TOGETHER_API_KEY not set`, never the key."""
     if not record["key_variables"]:
         return "none needed"
@@ -74,7 +137,7 @@ def show_key(record: dict[str, Any]) -> str:
     return f"{first} not set" + ("" if record["key_required"] else " (optional)")
 
 
-async def examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
+async def _examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
     """Every check, without changing anything: no reading is stored."""
     access = ProviderAccess(settings)
     wanted = [access.provider(name) for name in names]
@@ -115,7 +178,7 @@ def _report(
             problems.append(str(error))
     return {
         "provider": provider.id,
-        **_key_record(provider),
+        **_key_json(provider),
         "missing": missing,
         "answered": answer is not None and not isinstance(answer, PricingSyncError),
         "last_read": instant_json(reads.get(provider.id)),
@@ -162,19 +225,22 @@ def _curated(curated: Curated, answer: Answer) -> str:
     return f"{same} of {len(listed)} prices as read on {curated.read_on} ({curated.page})"
 
 
-def show_report(report: dict[str, Any]) -> None:
-    """The checks as a table, then what is wrong."""
+def _show_report(report: dict[str, Any]) -> None:
+    """The checks as a table, then the problems."""
     database = report["database"]
     state = f"schema {database['schema']}" if database["ok"] else database["problem"]
-    output.out.print(f"database {database['url']}: {state}", markup=False, soft_wrap=True)
-    output.print_table(
-        ("provider", "key", "answers", "last read", "self-check"),
+    tables.print_line(f"database {database['url']}: {state}", "  ")
+    tables.print_table(
+        (
+            *("provider", Column("key", Fit.TEXT), "answers", Column("last read", spare=True)),
+            Column("self-check", Fit.TEXT, optional=True),
+        ),
         (
             (
                 entry["provider"],
-                show_key(entry),
-                _show_answer(entry),
-                entry["last_read"] or "never",
+                _key_text(entry),
+                _answer_text(entry),
+                _last_read(entry),
                 entry["self_check"],
             )
             for entry in report["providers"]
@@ -183,12 +249,15 @@ def show_report(report: dict[str, Any]) -> None:
     )
     for entry in report["providers"]:
         for problem in entry["problems"]:
-            output.out.print(f"! {problem}", markup=False, soft_wrap=True)
+            tables.print_line(f"! {problem}", "  ")
 
 
-def _show_answer(entry: dict[str, Any]) -> str:
+def _last_read(record: dict[str, Any]) -> str:
+    read = record["last_read"]
+    return texts.minute(datetime.fromisoformat(read)) if read else "never"
+
+
+def _answer_text(entry: dict[str, Any]) -> str:
     if entry["answered"]:
         return "yes"
-    if entry["missing"]:
-        return f"not asked: {', '.join(entry['missing'])} not set"
     return "no" if entry["problems"] else "not asked"

@@ -12,8 +12,8 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import output
-from pricing_sync.cli.opened import open_app
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
 from pricing_sync.json_views import instant_json
@@ -32,12 +32,6 @@ _AcceptFewer = Annotated[
 ]
 
 
-def register(cli: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    cli.command()(references)
-    cli.command()(peers)
-
-
 def references(
     context: typer.Context,
     *,
@@ -46,19 +40,19 @@ def references(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """Read the reference catalogs that are due, and say how old each is."""
-    with open_app(context, database, create=True) as app:
+    """Read the reference catalogs that are due; how old each is."""
+    with typed.open_app(context, database, create=True) as app:
         table = app.store.peers
         read = asyncio.run(_read(app, table, force=force, accept_fewer=accept_fewer))
         good, last = table.last_good_reads(), table.last_reads()
     now = datetime.now(UTC)
     names = {item.catalog for item in read}
     records = [
-        _catalog_record(name, name in names, good.get(name), last.get(name), now)
+        _catalog_json(name, name in names, good.get(name), last.get(name), now)
         for name in catalogs(now)
     ]
     if as_json:
-        output.print_json(records)
+        tables.print_json(records)
     else:
         _show_catalogs(records)
     raise typer.Exit(_exit_code(read))
@@ -84,7 +78,7 @@ def _exit_code(read: Sequence[CatalogRead]) -> int:
     return _FAILED if failed == len(read) else _PARTLY
 
 
-def _catalog_record(
+def _catalog_json(
     name: str,
     asked: bool,  # noqa: FBT001  private
     good: CatalogRead | None,
@@ -105,8 +99,11 @@ def _catalog_record(
 
 
 def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
-    output.print_table(
-        ("catalog", "age", "models", "status", "error"),
+    tables.print_table(
+        (
+            *("catalog", "age", Column("models", Fit.FIGURE), Column("status", Fit.TEXT)),
+            Column("error", Fit.TEXT, optional=True),
+        ),
         (
             (
                 record["catalog"],
@@ -136,35 +133,36 @@ def peers(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """What others charge for the same model, and how far the provider's own price is from it."""
-    with open_app(context, database) as app:
+    """What others charge for the same model."""
+    with typed.open_app(context, database) as app:
         table = app.store.peers
         app.access.provider(provider)
         quotes = table.quotes(provider, [model]).get(model, [])
         listed = app.store.statements(provider, model)
     own = listed[0].listing if listed and isinstance(listed[0].listing, RateCard) else None
-    records = [_quote_record(quote) for quote in quotes]
-    spreads = _spread_records(spread_of(quotes), own)
+    spreads = _spread_jsons(spread_of(quotes), own)
     if as_json:
         written = {"currency": own.currency, "rates": write_rates(own.rates)} if own else None
-        output.print_json({"own": written, "quotes": records, "meters": spreads})
+        tables.print_json(
+            {"own": written, "quotes": [_quote_json(quote) for quote in quotes], "meters": spreads}
+        )
         return
-    _show_quotes(records)
+    _show_quotes(quotes)
     _show_spreads(spreads)
 
 
-def _quote_record(quote: Quote) -> dict[str, Any]:
+def _quote_json(quote: Quote) -> dict[str, Any]:
     """One entry of `quotes`. What is out of bounds is shown and not believed."""
     return {
         "lineage": quote.lineage,
         "source": quote.source,
         "currency": quote.card.currency,
         "rates": write_rates(quote.card.rates),
-        "believed": bool(spread_of([quote])),
+        "believed": _is_believed(quote),
     }
 
 
-def _spread_records(spreads: Peers, own: RateCard | None) -> list[dict[str, Any]]:
+def _spread_jsons(spreads: Peers, own: RateCard | None) -> list[dict[str, Any]]:
     """One entry of `meters` for each meter that the believed quotes name, in dollars."""
     return [
         {
@@ -188,28 +186,46 @@ def _distance(own: RateCard | None, meter: Meter, median: int) -> dict[str, str 
     return {"own": str(rate), "of_median": times}
 
 
-def _show_quotes(records: Sequence[Mapping[str, Any]]) -> None:
-    output.print_table(
-        ("seller", "source", "price per million", ""),
+def _show_quotes(quotes: Sequence[Quote]) -> None:
+    meters = [meter for meter in Meter if any(meter in quote.card.rates for quote in quotes)]
+    tables.print_table(
+        (
+            Column("seller"),
+            Column("source"),
+            *(Column(meter.value, Fit.FIGURE) for meter in meters),
+            Column("currency"),
+            Column("", optional=True),
+        ),
         (
             (
-                record["lineage"],
-                record["source"],
-                output.show_record({**record, "overrides": []}),
-                "" if record["believed"] else "not believed",
+                quote.lineage,
+                quote.source,
+                *(texts.usual_rate(quote.card, meter) for meter in meters),
+                quote.card.currency,
+                "" if _is_believed(quote) else "not believed",
             )
-            for record in records
+            for quote in quotes
         ),
         empty="no peers: nobody else sells it under this name, or no catalog has been read",
     )
 
 
+def _is_believed(quote: Quote) -> bool:
+    return bool(spread_of([quote]))
+
+
 def _show_spreads(records: Sequence[Mapping[str, Any]]) -> None:
     if not records:
         return
-    output.out.print()
-    output.print_table(
-        ("meter", "sellers", "low", "median", "high", "own", "of median"),
+    tables.print_line("")
+    tables.print_table(
+        (
+            "meter",
+            *(
+                Column(name, Fit.FIGURE)
+                for name in ("sellers", "low", "median", "high", "own", "of median")
+            ),
+        ),
         (
             (
                 record["meter"],

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import output
+from pricing_sync.cli import tables
 from pricing_sync.errors import SettingsError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import configure
@@ -21,11 +21,6 @@ from pricing_sync.settings import Settings, load_settings
 
 #: For answers that go on, such as a run's events, when the service stops.
 _LAST_ANSWERS_SECONDS = 3
-
-
-def register(cli: typer.Typer) -> None:
-    """Add the command to the command line."""
-    cli.command()(serve)
 
 
 def serve(
@@ -42,7 +37,7 @@ def serve(
     ] = None,
     database: typed.Database = None,
 ) -> None:
-    """Read providers on schedule, and serve prices and the admin API over HTTP, until Ctrl-C.
+    """Read on schedule and serve the HTTP API, until Ctrl-C.
 
     Without ADMIN_TOKEN it prints a token that holds until it stops, and listens on this machine
     alone.
@@ -67,11 +62,7 @@ def with_token(settings: Settings) -> Settings:
             f"ADMIN_TOKEN: expected a token, as {settings.host} can be reached from elsewhere"
         )
     token = secrets.token_urlsafe(24)
-    output.err.print(
-        f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n",
-        markup=False,
-        soft_wrap=True,
-    )
+    tables.err.print(f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n")
     return settings.model_copy(update={"admin_token": SecretStr(token)})
 
 

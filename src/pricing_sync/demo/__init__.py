@@ -1,1 +1,1 @@
-"""A demo: every provider, simulated on this machine, so that all of it can be seen offline."""
+"""A demo that runs offline: every provider is simulated on this machine."""

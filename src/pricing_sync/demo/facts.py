@@ -1,11 +1,12 @@
-"""What the simulated providers sell, and for how much.
+"""Models and prices of the simulated providers.
 
-These are facts, not recordings: models and prices as sellers and public catalogs named them between
-2025-07 and 2026-10, read 2026-11-24 and told here in one unit. The answers that carry them are made
-up around them by `formats`. Not all are the seller's own words. Where a whole list was never seen
-(Featherless, NEAR AI, Alibaba Cloud, xAI), some models stand at the price that others ask or quote,
-and so do most prices by the image, the second and the character. Two things no recording has, and
-they are made up to be read: the hours of OpenRouter's deepseek-r1, and DeepInfra's discount.
+These are facts, not recordings: providers and public catalogs published these models and prices
+between 2025-07 and 2026-10. They were read 2026-11-24 and are written here in one unit. `formats`
+makes up the answers around them. Not every price was published by the provider itself. Where no
+complete list was available (Featherless, NEAR AI, Alibaba Cloud, xAI), some models have a price
+that another provider charges or a catalog lists; so do most prices per image, second and character.
+Two entries are made up because no recording has such a price: the hours of OpenRouter's
+deepseek-r1, and DeepInfra's discount.
 """
 
 from __future__ import annotations
@@ -30,41 +31,49 @@ from pricing_sync.prices.rates import (
     Why,
 )
 
-#: The currency per million units.
+#: Amounts in the currency per million units, by meter.
 Prices: TypeAlias = Mapping[Meter, Decimal]
+#: Prices that apply under a condition; meters that are not named keep the base price.
+ConditionalPrices: TypeAlias = tuple[When, Prices]
 
 CURRENCY = {"alibaba-cloud-cn": "CNY"}
-#: Read from models.dev, which lists every provider in one document.
+#: The providers that are read from models.dev, which lists every provider in one document.
 CATALOG = ("anthropic", "google-vertex", "groq", "mistral", "openai")
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of a seller."""
+    """One model of a provider."""
 
     id: str
-    #: Tokens of context, None where none is told.
+    #: Context size in tokens; None where none is listed.
     context: int | None
     prices: Prices
-    overrides: tuple[tuple[When, Prices], ...] = ()
-    #: Why it has no price; then `prices` is empty.
+    conditional_prices: tuple[ConditionalPrices, ...] = ()
+    #: The reason why it has no price; then `prices` is empty.
     why: Why | None = None
     kind: str = "chat"
     aliases: tuple[str, ...] = ()
-    #: The fraction already taken off `prices`.
+    #: The discount that `prices` already include, as a fraction.
     discount: Decimal | None = None
 
     def listing(self, currency: str) -> Listing:
-        """What a reader should make of it."""
+        """The listing that a correct decoder returns for it."""
         if self.why is not None:
             return Unpriced(self.why)
-        overrides = tuple(ConditionalRates(when, _rates(prices)) for when, prices in self.overrides)
-        return RateCard(_rates(self.prices), overrides, currency)
+        conditional_rates = tuple(
+            ConditionalRates(when, _rates(prices)) for when, prices in self.conditional_prices
+        )
+        return RateCard(_rates(self.prices), conditional_rates, currency)
 
     def times(self, factor: Decimal) -> Model:
-        """The same model at so many times its prices."""
-        overrides = tuple((when, _times(prices, factor)) for when, prices in self.overrides)
-        return replace(self, prices=_times(self.prices, factor), overrides=overrides)
+        """The same model with every price multiplied by *factor*."""
+        conditional_prices = tuple(
+            (when, _times(prices, factor)) for when, prices in self.conditional_prices
+        )
+        return replace(
+            self, prices=_times(self.prices, factor), conditional_prices=conditional_prices
+        )
 
 
 def _rates(prices: Prices) -> Rates:
@@ -75,8 +84,8 @@ def _times(prices: Prices, factor: Decimal) -> Prices:
     return {meter: amount * factor for meter, amount in prices.items()}
 
 
-class Shelf:
-    """The models of every provider, which may change while they are being asked for."""
+class Inventory:
+    """The models of every provider; safe to change while requests are answered."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -86,36 +95,36 @@ class Shelf:
         self._removed: dict[tuple[str, str], Model] = {}
 
     def models(self, provider: str) -> list[Model]:
-        """What a provider sells now.
+        """The models that a provider lists now.
 
         Raises:
-            UnknownName: there is no such provider here.
+            UnknownName: there is no such simulated provider.
         """
         with self._lock:
             return list(self._of(provider).values())
 
     def set_rate(self, provider: str, model: str, meter: str, rate: str | None) -> None:
-        """Ask *rate* for a meter, in the currency per million units; None quotes it no more.
+        """Set the rate of a meter, in the currency per million units; None removes it.
 
         Raises:
-            UnknownName: there is no such provider or model here.
-            ValueError: there is no such meter, or the rate is not one.
+            UnknownName: there is no such simulated provider or model.
+            ValueError: there is no such meter, or *rate* is not a valid rate.
         """
-        counted = Meter(meter)
-        asked = {} if rate is None else {counted: Rate.of(rate, Per.MILLION).per_million}
+        changed = Meter(meter)
+        new = {} if rate is None else {changed: Rate.of(rate, Per.MILLION).per_million}
         with self._lock:
             found = self._find(provider, model)
-            kept = {other: amount for other, amount in found.prices.items() if other != counted}
-            prices = {**kept, **asked}
+            kept = {other: amount for other, amount in found.prices.items() if other != changed}
+            prices = {**kept, **new}
             why = None if prices else Why.NOT_PUBLISHED
             self._of(provider)[model] = replace(found, prices=prices, why=why)
 
     def add(self, provider: str, model: str, rates: Mapping[str, str]) -> None:
-        """Begin to sell a model.
+        """List a new model.
 
         Raises:
-            UnknownName: there is no such provider here.
-            ValueError: there is no such meter, or a rate is not one.
+            UnknownName: there is no such simulated provider.
+            ValueError: there is no such meter, or a rate is not a valid rate.
         """
         prices = {
             Meter(meter): Rate.of(rate, Per.MILLION).per_million for meter, rate in rates.items()
@@ -124,20 +133,20 @@ class Shelf:
             self._of(provider)[model] = Model(model, 131_072, prices)
 
     def remove(self, provider: str, model: str) -> None:
-        """List a model no more.
+        """Remove a model from the list.
 
         Raises:
-            UnknownName: there is no such provider or model here.
+            UnknownName: there is no such simulated provider or model.
         """
         with self._lock:
             self._removed[provider, model] = self._find(provider, model)
             del self._of(provider)[model]
 
     def restore(self, provider: str, model: str) -> None:
-        """List a removed model again, as it was.
+        """List a removed model again, unchanged.
 
         Raises:
-            UnknownName: it was not removed.
+            UnknownName: the model was not removed.
         """
         with self._lock:
             removed = self._removed.pop((provider, model), None)
@@ -158,12 +167,11 @@ class Shelf:
 
 
 _COLUMNS = (Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE)
-_Override: TypeAlias = tuple[When, Prices]
 
 
-def _prices(told: str) -> Prices:
-    """The amounts that stand in the columns, and those that name their meter: "5 25 image=7"."""
-    words = told.split()
+def _prices(text: str) -> Prices:
+    """The amounts of "5 25 image=7": first those in the order of `_COLUMNS`, then named meters."""
+    words = text.split()
     columns = zip(_COLUMNS, (word for word in words if "=" not in word), strict=False)
     named = (word.split("=") for word in words if "=" in word)
     return {meter: Decimal(amount) for meter, amount in columns} | {
@@ -175,35 +183,35 @@ def _model(
     model: str,
     context: int | None,
     prices: str,
-    *overrides: _Override,
+    *conditional_prices: ConditionalPrices,
     kind: str = "chat",
     aliases: tuple[str, ...] = (),
     discount: str | None = None,
 ) -> Model:
-    off = None if discount is None else Decimal(discount)
-    return Model(model, context, _prices(prices), overrides, None, kind, aliases, off)
+    fraction = None if discount is None else Decimal(discount)
+    return Model(model, context, _prices(prices), conditional_prices, None, kind, aliases, fraction)
 
 
 def _unpriced(model: str, context: int | None, why: Why, kind: str = "chat") -> Model:
     return Model(model, context, {}, why=why, kind=kind)
 
 
-def _above(tokens: int, prices: str, tier: str | None = None) -> _Override:
-    """The prices of requests with more input than so many tokens."""
+def _above(tokens: int, prices: str, tier: str | None = None) -> ConditionalPrices:
+    """The prices of requests with more than *tokens* tokens of input."""
     return When(min_input_tokens=tokens + 1, service_tier=tier), _prices(prices)
 
 
-def _at(tokens: int, prices: str) -> _Override:
-    """The prices of requests with so many tokens of input or more, which is xAI's way."""
+def _at(tokens: int, prices: str) -> ConditionalPrices:
+    """The prices of requests with *tokens* tokens of input or more; xAI counts this way."""
     return When(min_input_tokens=tokens), _prices(prices)
 
 
-def _tier(name: str, prices: str) -> _Override:
+def _tier(name: str, prices: str) -> ConditionalPrices:
     return When(service_tier=name), _prices(prices)
 
 
-# 16:30 to 00:30, as DeepSeek itself had it in 2025.
-_OFF_PEAK: _Override = (When(hours=(990, 30)), _prices("0.35 1.25"))
+# 16:30 to 00:30 UTC, the hours of DeepSeek's own discount in 2025.
+_OFF_PEAK: ConditionalPrices = (When(hours=(990, 30)), _prices("0.35 1.25"))
 
 _OPENROUTER = (
     _unpriced("openrouter/auto", 2_000_000, Why.VARIES),
@@ -666,7 +674,7 @@ _OPENAI = (
     _unpriced("gpt-image-1", 0, Why.NOT_PUBLISHED),
 )
 
-#: By provider id, what is on the shelf at the start.
+#: The models that each provider lists at the start, by provider id.
 FACTS: Mapping[str, tuple[Model, ...]] = {
     "openrouter": _OPENROUTER,
     "featherless": _FEATHERLESS,

@@ -1,4 +1,4 @@
-"""What can go wrong with an answer, on request."""
+"""Faults that the demo server can put into its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from msgspec.structs import replace
 from pricing_sync.demo.facts import Model
 
 Kind: TypeAlias = Literal[
-    # An answer that is none.
+    # An error or another document instead of the list.
     "too_many_requests",
     "server_error",
     "unauthorized",
     "redirect",
     "html",
-    # Another list than the provider's.
+    # A list with other content.
     "empty",
     "half",
     "duplicates",
@@ -32,7 +32,7 @@ Kind: TypeAlias = Literal[
     "unit_slip",
     "zeroed",
     "schema_change",
-    # The right answer, spoiled on its way.
+    # The right answer, damaged or delayed in transit.
     "truncated",
     "deep_json",
     "bomb",
@@ -45,35 +45,35 @@ Kind: TypeAlias = Literal[
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One thing that goes wrong with the answers of a provider."""
+    """One fault in the answers of a provider."""
 
     kind: Kind
-    #: How many answers it spoils, each page being one; None for all until it is cleared.
+    #: How many answers have the fault (each page is one); None: all until it is cleared.
     times: int | None = None
-    #: `latency`: before the answer. `drip`: between two bytes.
+    #: The delay. `latency`: before the answer. `drip`: after each byte.
     seconds: float = 1
-    #: `server_error`.
+    #: The status of `server_error`.
     status: int = 503
-    #: `too_many_requests`.
+    #: The Retry-After of `too_many_requests`.
     retry_after_seconds: int = 1
     #: `too_many_requests`: whether Retry-After is a date.
     as_date: bool = False
-    #: By what prices are multiplied. `unit_slip`: all of them, by a million unless told otherwise;
-    #: `duplicates`: those of the second rows.
+    #: The factor that prices are multiplied by. `unit_slip`: all prices, by a million if None;
+    #: `duplicates`: the prices of the second rows, by one if None.
     factor: float | None = None
-    #: `bomb`: the size unpacked; packed it is a thousandth.
+    #: The size of a `bomb` when unpacked; its compressed size is a thousandth of it.
     mebibytes: int = 128
-    #: `redirect`.
+    #: The target of `redirect`.
     to: str = "http://127.0.0.1:9/"
-    #: `deep_json`.
+    #: The nesting depth of `deep_json`.
     depth: int = 100_000
-    #: `wrong_content_length`: how many bytes more than there are; below zero, fewer.
+    #: `wrong_content_length`: announced minus actual bytes; below zero, too few are announced.
     excess: int = 100
 
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent for one request."""
+    """The response to one request."""
 
     status: int
     body: bytes
@@ -82,7 +82,7 @@ class Reply:
 
 
 class Faults:
-    """The fault of each provider that has one."""
+    """The active faults, at most one per provider."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -101,7 +101,7 @@ class Faults:
             return dict(self._faults)
 
     def take(self, provider: str) -> Fault | None:
-        """The fault that spoils this answer, which is then one fewer to spoil."""
+        """The fault of this answer; counts down its `times` and removes it after the last."""
         with self._lock:
             fault = self._faults.get(provider)
             if fault is None or fault.times is None:
@@ -113,18 +113,18 @@ class Faults:
             return fault
 
 
-def other_list(fault: Fault, models: Sequence[Model]) -> Sequence[Model]:
-    """The models that are listed instead."""
+def altered_list(fault: Fault, models: Sequence[Model]) -> Sequence[Model]:
+    """The models that the faulty answer lists."""
     match fault.kind:
         case "empty":
             return ()
         case "half":
             return models[::2]
         case "duplicates":
-            factor = _factor(fault, otherwise=1)
+            factor = _factor(fault, default=1)
             return [*models, *(model.times(factor) for model in models)]
         case "unit_slip":
-            factor = _factor(fault, otherwise=1_000_000)
+            factor = _factor(fault, default=1_000_000)
             return [model.times(factor) for model in models]
         case "zeroed":
             return [model.times(Decimal(0)) for model in models]
@@ -132,12 +132,12 @@ def other_list(fault: Fault, models: Sequence[Model]) -> Sequence[Model]:
             return models
 
 
-def _factor(fault: Fault, otherwise: int) -> Decimal:
-    return Decimal(repr(otherwise if fault.factor is None else fault.factor))
+def _factor(fault: Fault, default: int) -> Decimal:
+    return Decimal(repr(default if fault.factor is None else fault.factor))
 
 
-def instead(fault: Fault) -> Reply | None:
-    """The answer that is sent in place of a list; None if the list is."""
+def replacement(fault: Fault) -> Reply | None:
+    """The answer that is sent instead of the list; None if the list itself is sent."""
     match fault.kind:
         case "too_many_requests":
             headers = {"Retry-After": _retry_after(fault)}
@@ -162,19 +162,20 @@ def instead(fault: Fault) -> Reply | None:
 def _retry_after(fault: Fault) -> str:
     if not fault.as_date:
         return str(fault.retry_after_seconds)
-    then = datetime.now(UTC) + timedelta(seconds=fault.retry_after_seconds)
-    return format_datetime(then, usegmt=True)
+    retry_at = datetime.now(UTC) + timedelta(seconds=fault.retry_after_seconds)
+    return format_datetime(retry_at, usegmt=True)
 
 
 @lru_cache(maxsize=4)
 def _bomb(mebibytes: int) -> bytes:
-    """So much space, packed into a thousandth of it."""
-    packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
-    return b"".join(packer.compress(b" " * 2**20) for _ in range(mebibytes)) + packer.flush()
+    """Blanks of this size, compressed with gzip to a thousandth of it."""
+    compressor = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    chunks = (compressor.compress(b" " * 2**20) for _ in range(mebibytes))
+    return b"".join(chunks) + compressor.flush()
 
 
-def spoiled(fault: Fault, body: bytes, price_key: str) -> bytes:
-    """The body of a list after the fault."""
+def altered_body(fault: Fault, body: bytes, price_key: str) -> bytes:
+    """The body of the list after the fault."""
     match fault.kind:
         case "truncated":
             return body[: len(body) // 2]

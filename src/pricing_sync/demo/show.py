@@ -1,4 +1,4 @@
-"""The demo: every provider read twice, with changes and faults in between, offline."""
+"""The demo: it reads every provider twice, offline, with changes and faults in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AGAIN_SECONDS = 5
 
 
 class Demo:
-    """A server that answers like all the providers, and a ledger of what it says."""
+    """The demo server, and a ledger of the prices that it publishes."""
 
     def __init__(self, server: DemoServer, app: PricingSync) -> None:
         self.server = server
@@ -31,7 +31,7 @@ class Demo:
         return asyncio.run(self.app.sync(self.app.settings.providers, started_by="demo"))
 
     def stir(self) -> list[str]:
-        """Do a handful of things that happen to price lists; each in words."""
+        """Change prices and models, and set faults; a description of each event."""
         server = self.server
         server.set_rate("openrouter", "openai/gpt-4o", "input", "2")
         server.set_rate("deepinfra", "moonshotai/Kimi-K2.5", "output", "2.5")
@@ -55,28 +55,23 @@ class Demo:
         ]
 
     def as_service(self) -> PricingSync:
-        """The same providers and the same ledger, to be read again and again.
+        """A service that reads the same providers into the same ledger every few seconds.
 
-        It listens where PRICING_SYNC_PORT says, else on any port that is free.
+        It listens on PRICING_SYNC_PORT if that is set, else on any free port.
         """
         settings = self.app.settings
-        own = {
+        changes = {
             "interval_hours": AGAIN_SECONDS / 3600,
             "first_delay_seconds": AGAIN_SECONDS,
             "port": settings.port if "port" in settings.model_fields_set else 0,
         }
-        settings = settings.model_copy(update=own)
+        settings = settings.model_copy(update=changes)
         return PricingSync(settings, access=self.app.access)
-
-    def mend(self) -> None:
-        """End every fault."""
-        for provider in self.server.faults():
-            self.server.clear(provider)
 
 
 @contextmanager
 def running(database: str | None = None, port: int = 0) -> Iterator[Demo]:
-    """The demo's server and ledger; a new ledger unless *database* names one."""
+    """The demo with its server running; the ledger is a new one unless *database* is given."""
     if database is None:
         for leftover in Path().glob(f"{DATABASE}*"):
             leftover.unlink()

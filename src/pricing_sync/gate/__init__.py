@@ -1,7 +1,7 @@
 """The gate: which changes count at once, and which wait and why. It has no off switch.
 
-Pure: the changes of one reading and what is known around them in, a verdict per model out. A
-change that waits leaves the stored price in force. `RULES` is the table of all rules.
+Pure: the changes of one reading and their context in, a verdict per model out. A held change
+leaves the stored price in force. `RULES` is the table of all rules.
 """
 
 from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge

@@ -1,38 +1,38 @@
-"""Which ids name the same model, and whose word a price is in the end.
+"""Which ids name the same model, and which seller a price comes from.
 
-Ids match exactly, or by an entry of the tables below. Nothing here looks for likeness: a peer that
-is another model would hold right prices and release wrong ones.
+Ids match exactly, or by an entry of the tables below, never by similarity: a peer that is another
+model would hold right prices and release wrong ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: In place of a catalog's name, for what is in the ledger.
+#: The source of prices from the ledger, used where a catalog's name is expected.
 LEDGER = "ledger"
 
-# Free variants have no price to compare, and `~` marks OpenRouter's pointers to its newest model.
+# Free variants have no price to compare. `~` marks OpenRouter's pointers to the newest model.
 _FREE = (":free", "-free")
 _POINTER = "~"
-# A pointer to whatever is newest: it moves, and not on the same day in every list.
+# A pointer to the newest model. It moves on different days in different lists.
 _LATEST = ("-latest", "@latest")
 
-# Names that mean one model here and another there: routers, searches, and `deepseek-chat`, which
-# is DeepSeek's pointer to its newest and elsewhere the V3 of 2024-12.
+# Names that mean different models in different lists: routers, searches, and `deepseek-chat`. At
+# DeepSeek it is a pointer to the newest model, elsewhere it is the V3 of 2024-12.
 _AMBIGUOUS = frozenset(
     {"auto", "custom", "default", "free", "fusion", "model-router", "model_router", "router"}
     | {"search", "classify", "compress", "extract", "query", "deepseek-chat", "deepseek-reasoner"}
 )
 
-# Of one provider alone, whose own list says which model it means.
-_AT: Mapping[str, Mapping[str, str]] = {
+# Ambiguous names at one provider, whose own list shows which model is meant.
+_AT_PROVIDER: Mapping[str, Mapping[str, str]] = {
     "openrouter": {"deepseek-chat": "deepseek-v3"},
 }
 
-# One model a line: the name that counts, then other spellings of it. Each is in the lists and
-# catalogs of 2026-05 to 2026-10, and its median there is within four times that of the name that
-# counts, or is OpenRouter's and by the `hugging_face_id` of its row. A version's date is left out
-# only where there is one date.
+# One model a line: its canonical name, then its other spellings. Each spelling occurs in the lists
+# and catalogs of 2026-05 to 2026-10. Its median price there is within a factor of four of that of
+# the canonical name, or it is OpenRouter's and matches by the `hugging_face_id` of its row. The
+# date of a version is left out only where the version has a single date.
 _SPELLINGS = """
 claude-3-haiku = claude-3-haiku-20240307 claude-3-haiku@20240307
 claude-3.5-haiku = claude-3-5-haiku claude-3-5-haiku-20241022 claude-3-5-haiku@20241022
@@ -169,9 +169,9 @@ qwen3.8-max = qwen3p8-max qwen-3.8-max
 solar-pro-3 = solar-pro3
 """
 
-# Sellers by our ids, then the names that the catalogs have for them. A house that sells under
-# several names, or at home and abroad, is one seller. So is a list and whoever passes it on: of 318
-# prices of Kilo (models.dev, 2026-05-14), 260 were OpenRouter's eight days later.
+# One seller a line: our id, then its names in the catalog. A company that sells under several
+# names, or at home and abroad, is one seller. A list and a reseller that repeats it are one too: of
+# 318 prices of Kilo (models.dev, 2026-05-14), 260 were OpenRouter's eight days later.
 _SELLERS: Mapping[str, str] = {
     "models.dev": """
         abliteration = abliteration-ai
@@ -223,34 +223,34 @@ _SELLERS: Mapping[str, str] = {
         zai = zhipuai
         """,
 }
-# LiteLLM splits Vertex AI by maker. genai-prices splits Hugging Face by the provider that serves,
-# at that provider's own price.
+# LiteLLM splits Vertex AI by the maker of the model. genai-prices splits Hugging Face by the
+# provider that serves the model, at that provider's own price.
 _VERTEX, _HUGGING_FACE = "vertex_ai", "huggingface_"
 
 
 def _table(lines: str) -> dict[str, str]:
-    """Each of the other spellings with the one that counts."""
+    """The canonical name of each other spelling."""
     found: dict[str, str] = {}
     for line in lines.split("\n"):
-        counts, _, others = line.partition("=")
-        found |= dict.fromkeys(others.split(), counts.strip())
+        canonical, _, others = line.partition("=")
+        found |= dict.fromkeys(others.split(), canonical.strip())
     return found
 
 
 _CANONICAL = _table(_SPELLINGS)
-_OURS = {source: _table(lines) for source, lines in _SELLERS.items()}
+_SELLER_IDS = {source: _table(lines) for source, lines in _SELLERS.items()}
 
 
 def peer_key(provider: str, model: str) -> str | None:
-    """What a model has in common with the same model elsewhere; None if it can have no peers.
+    """The key that a model shares with the same model elsewhere; None if it can have no peers.
 
-    The last part of the id in lower case, in the spelling that counts. Variants, such as
-    `:thinking`, `-TEE` or `-fp8`, are products of their own. *provider* is a lineage.
+    The key is the last part of the id in lower case, in its canonical spelling. Variants, such as
+    `:thinking`, `-TEE` or `-fp8`, are different models. *provider* is a lineage.
     """
     name = model.rsplit("/", 1)[-1].lower()
-    own = _AT.get(provider, {}).get(name)
-    if own is not None:
-        return own
+    at_provider = _AT_PROVIDER.get(provider, {}).get(name)
+    if at_provider is not None:
+        return at_provider
     if not name or name in _AMBIGUOUS or model.startswith(_POINTER) or name.endswith(_FREE):
         return None
     canonical = _CANONICAL.get(name)
@@ -260,13 +260,13 @@ def peer_key(provider: str, model: str) -> str | None:
 
 
 def lineage(source: str, provider: str) -> str:
-    """Whose word a price is that *source* gives for *provider*: the seller, by our id for it.
+    """Our id of the seller whose prices *source* lists under *provider*.
 
-    *source* is a catalog, or `LEDGER`, whose providers have our ids or those of models.dev.
+    *source* is a catalog or `LEDGER`. The ledger's providers have our ids or those of models.dev.
     """
     if source == "litellm" and provider.startswith(_VERTEX):
         return "google-vertex"
     if source == "genai-prices" and provider.startswith(_HUGGING_FACE):
         return lineage("models.dev", provider.removeprefix(_HUGGING_FACE))
-    known = _OURS.get("models.dev" if source == LEDGER else source, {})
+    known = _SELLER_IDS.get("models.dev" if source == LEDGER else source, {})
     return known.get(provider) or provider.replace("_", "-")

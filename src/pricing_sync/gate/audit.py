@@ -1,7 +1,7 @@
-"""What is wrong with what is stored, whatever any reading says. Pure: stored rows in, findings out.
+"""Errors in the stored prices, independent of any reading. Pure: stored rows in, findings out.
 
-The gate judges changes, so a value that came in by another way is never judged: typed into the
-database, or stored before a rule was there. Here every card in force is judged as if it were new.
+The gate judges changes only. It never sees a value that was written directly into the database, or
+that was stored before a rule existed. The audit judges every card in force as if it were new.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pricing_sync.prices.statements import MeterOverride, Statement
 
 #: Three readings at the usual interval of six hours.
 MAX_AGE = timedelta(hours=18)
-#: How the ids of models say that they are free.
+#: Suffixes of the ids of free models.
 _FREE = (":free", "-free")
 
 
 class Severity(StrEnum):
-    """Whether a finding is wrong for certain, or worth a look."""
+    """Whether a finding is certainly an error, or only worth a look."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 class Check(StrEnum):
-    """What is checked beside the gate's rules."""
+    """A check in addition to the gate's rules."""
 
     UNREADABLE = "unreadable"
     OVERLAP = "overlap"
@@ -41,11 +41,11 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unloadable:
-    """A stored row that cannot be read back: which, where, why."""
+    """A stored row that cannot be read: which row, where and why."""
 
     provider: str
     model: str
-    #: The column, or for a rate its meter; None when it is the row as a whole.
+    #: The column, or the meter of a rate; None for the row as a whole.
     column: str | None
     why: str
     is_override: bool = False
@@ -53,22 +53,22 @@ class Unloadable:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Two rows of one model that say they are true at the same time, as they are stored."""
+    """Two stored rows of one model that are in force at the same time."""
 
     provider: str
     model: str
     since: str
-    #: None when it is open.
+    #: None when the row has no end.
     until: str | None
     next_since: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """What is stored now."""
+    """The stored rows to audit."""
 
     cards: Sequence[Statement | Unloadable] = ()
-    #: In force now.
+    #: The overrides in force now.
     overrides: Sequence[MeterOverride | Unloadable] = ()
     overlaps: Sequence[Overlap] = ()
     #: When each provider was last read successfully.
@@ -82,10 +82,10 @@ class Stock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that is wrong, and where."""
+    """A problem, and where it is."""
 
     provider: str
-    #: None when it is about the provider as a whole.
+    #: None when the finding applies to the provider as a whole.
     model: str | None = None
     #: The meter, or the column of a row that cannot be read.
     meter: str | None = None
@@ -95,11 +95,11 @@ class Finding:
     severity: Severity
 
 
-#: Rules about what is new. A cheap model that nobody else sells stays one, night after night.
-_OF_NEWS = frozenset({Rule.EXTREME, Rule.NO_PEERS})
-#: Rules that a few true prices break too: 0.26 % of live models sell output under input.
-_DOUBTS = frozenset({Rule.RELATION, Rule.TIER}) | {
-    rule for rule, known in RULES.items() if not known.hard
+#: Rules for new models only. In the audit they would report the same models every night.
+_ONLY_FOR_NEW = frozenset({Rule.EXTREME, Rule.NO_PEERS})
+#: Rules that a few true prices break too: in 0.26 % of live models output costs less than input.
+_WARNING_RULES = frozenset({Rule.RELATION, Rule.TIER}) | {
+    rule for rule, rule_card in RULES.items() if not rule_card.hard
 }
 
 
@@ -112,10 +112,10 @@ def audit(
     by_provider: Mapping[str, Thresholds] = MappingProxyType({}),
     free: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Every finding, by provider and model, the providers' own first.
+    """Every finding, ordered by provider and model. Findings for a whole provider come first.
 
-    *by_provider* are the thresholds of providers that have their own; *free* are, by provider, the
-    models that may cost nothing though their id does not say so.
+    *by_provider* has the thresholds of providers with their own thresholds. *free* has, by
+    provider, the models that may be free although their id does not say so.
     """
     rows = (*stock.cards, *stock.overrides)
     statements = [card for card in stock.cards if isinstance(card, Statement)]
@@ -125,8 +125,8 @@ def audit(
     found += _ages({card.provider for card in stock.cards}, stock.read_at, at, max_age)
     for statement in statements:
         t = by_provider.get(statement.provider, general)
-        known = free.get(statement.provider, ())
-        found += _of_card(statement, stock.peers, at, t, known)
+        may_be_free = free.get(statement.provider, ())
+        found += _of_card(statement, stock.peers, at, t, may_be_free)
     found += _of_overrides(stock.overrides, statements, at, general, by_provider)
     return sorted(found, key=_order)
 
@@ -180,7 +180,7 @@ def _of_card(
     t: Thresholds,
     free: Collection[str],
 ) -> list[Finding]:
-    """What the gate would say if the card came in new."""
+    """The findings of the gate's rules, as for a new card."""
     provider, model = statement.provider, statement.model
     if not isinstance(statement.listing, RateCard):
         return []
@@ -208,7 +208,7 @@ def _reasons(
         free=frozenset({model} if is_free else ()),
     )
     verdict = judge([Change(model, Kind.ADDED, None, card)], context, t)[model]
-    return [reason for reason in verdict.reasons if reason.rule not in _OF_NEWS]
+    return [reason for reason in verdict.reasons if reason.rule not in _ONLY_FOR_NEW]
 
 
 def _finding(provider: str, model: str, reason: Reason, prefix: str = "") -> Finding:
@@ -218,7 +218,7 @@ def _finding(provider: str, model: str, reason: Reason, prefix: str = "") -> Fin
         meter=reason.meter,
         rule=reason.rule,
         detail=prefix + (reason.detail or RULES[reason.rule].why),
-        severity=Severity.WARNING if reason.rule in _DOUBTS else Severity.ERROR,
+        severity=Severity.WARNING if reason.rule in _WARNING_RULES else Severity.ERROR,
     )
 
 
@@ -238,9 +238,9 @@ def _of_overrides(
         if rate != override.upstream_rate:
             yield _moved(override, rate)
         t = by_provider.get(override.provider, general)
-        own = RateCard({override.meter: override.rate}, currency=override.currency)
-        for reason in _reasons(override.provider, override.model, own, at, t):
-            # A person may give a model away, and prices one meter at a time.
+        priced = RateCard({override.meter: override.rate}, currency=override.currency)
+        for reason in _reasons(override.provider, override.model, priced, at, t):
+            # A person may set a price of zero, and overrides one meter at a time.
             if reason.rule in (Rule.OUT_OF_BOUNDS, Rule.CURRENCY):
                 yield _finding(override.provider, override.model, reason, "override: ")
 

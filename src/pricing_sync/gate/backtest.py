@@ -1,7 +1,7 @@
-"""What the gate would have done: recorded changes and injected faults, replayed by its rules.
+"""Replays recorded changes and injected faults through the gate's rules.
 
-Pure: parsed records or rate cards in, a table out. A threshold is changed with its consequences
-in view.
+Pure: parsed records or rate cards in, a table out. The table shows the consequences of a threshold
+before it is changed.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, Source
 from pricing_sync.prices.statements import Statement
 
-#: One line of a record of updates, as `json.loads(line, parse_float=Decimal)` makes it.
+#: A recorded update: one line of a file, parsed by `json.loads(line, parse_float=Decimal)`.
 Record = Mapping[str, Any]
 
 _CORE = (Meter.INPUT, Meter.OUTPUT)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-#: How the ids of models say that they are free.
+#: Suffixes of the ids of free models.
 _FREE = (":free", "-free")
 
 
 class Fate(StrEnum):
-    """What becomes of a change."""
+    """When a change is applied."""
 
     AT_ONCE = "at once"
     WITHIN_24_H = "within 24 h"
@@ -53,7 +53,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A recorded update and what becomes of it."""
+    """A recorded update and its fate."""
 
     record: Record
     fate: Fate
@@ -65,12 +65,14 @@ class Judged:
 
 
 def reading_of(records: Sequence[Record]) -> tuple[list[Change], Context, Sweep]:
-    """The changes that *records* of one source, provider and instant tell, and what was around.
+    """The changes of *records* of one source, provider and instant, with context and sweep.
 
-    The records may be a part of the reading; how many models moved, and how far, they say.
+    The records may be only a part of the reading. The sweep is that of the whole reading, from the
+    figures in the records.
 
     Raises:
-        ValueError: an amount is no price. The reader refuses such a row before the gate sees it.
+        ValueError: an amount is no price. In production the decoder refuses such a row before the
+            gate.
     """
     changes = [Change(r["model"], Kind.CHANGED, _card(r["old"]), _card(r["new"])) for r in records]
     first = records[0]
@@ -107,18 +109,22 @@ def _peers(record: Record) -> Peers:
 
 
 _FIELDS = ("date", "source", "provider", "model", "kind", "old", "new", "changes", "peer_median")
-_COUNTED = ("provider_models_changed", "provider_models_total", "provider_median_log10_ratio")
+_READING_FIELDS = (
+    "provider_models_changed",
+    "provider_models_total",
+    "provider_median_log10_ratio",
+)
 
 
 def checked(record: object) -> Record:
-    """*record*, when it has what a recorded update has.
+    """*record*, when it is a valid recorded update.
 
     Raises:
-        ValueError: it has not: which field.
+        ValueError: it is not valid; the message names the field.
     """
     if not isinstance(record, dict):
         raise ValueError("not an object")  # noqa: TRY004  one kind of error to catch
-    for name in (*_FIELDS, *_COUNTED, "peer_providers"):
+    for name in (*_FIELDS, *_READING_FIELDS, "peer_providers"):
         if name not in record:
             raise ValueError(f"no {name}")
     try:
@@ -132,7 +138,7 @@ def checked(record: object) -> Record:
 
 
 def last_cards(records: Iterable[Record]) -> tuple[dict[str, RateCard], dict[str, Peers]]:
-    """The newest cards that were not errors, by model, and their peers."""
+    """The newest cards that are not errors, by model, and their peers."""
     cards: dict[str, RateCard] = {}
     known: dict[str, Peers] = {}
     for record in sorted(records, key=lambda record: str(record["date"])):
@@ -143,7 +149,7 @@ def last_cards(records: Iterable[Record]) -> tuple[dict[str, RateCard], dict[str
 
 
 def replay(records: Iterable[Record], thresholds: Thresholds | None = None) -> list[Judged]:
-    """What becomes of each recorded update, if every held one stands for a day."""
+    """The fate of each recorded update, if every held one stays the same for a day."""
     t = thresholds or Thresholds()
     ordered = sorted(records, key=_reading_key)
     return [
@@ -154,7 +160,7 @@ def replay(records: Iterable[Record], thresholds: Thresholds | None = None) -> l
 
 
 def _reading_key(record: Record) -> tuple[str, str, str, str]:
-    """Records that were summed up apart are judged apart."""
+    """The reading of a record. Records with different summary figures are different readings."""
     median = str(record["provider_median_log10_ratio"])
     return record["source"], record["provider"], record["date"], median
 
@@ -164,18 +170,18 @@ def _replay_reading(records: Sequence[Record], t: Thresholds) -> Iterator[Judged
     for record in records:
         if not _is_readable(record):
             yield Judged(record, Fate.HELD, ("unreadable",))
-    # One source may tell a model twice in a reading: each time is judged with the others.
+    # A source may list a model twice in a reading. Each listing is judged with the other models.
     while readable:
-        once = {record["model"]: record for record in readable}
-        readable = [record for record in readable if once[record["model"]] is not record]
-        changes, context, sweep = reading_of(list(once.values()))
+        by_model = {record["model"]: record for record in readable}
+        readable = [record for record in readable if by_model[record["model"]] is not record]
+        changes, context, sweep = reading_of(list(by_model.values()))
         verdicts = judge(changes, context, t, sweep)
         held = sum(verdict.holds for verdict in verdicts.values())
         for change in changes:
             verdict = verdicts[change.model]
             fate = _fate(change, verdict, held, context, t)
             reasons = tuple(dict.fromkeys(reason.rule.value for reason in verdict.reasons))
-            yield Judged(once[change.model], fate, reasons)
+            yield Judged(by_model[change.model], fate, reasons)
 
 
 def _is_readable(record: Record) -> bool:
@@ -197,7 +203,7 @@ def _fate(change: Change, verdict: Verdict, held: int, context: Context, t: Thre
 
 
 def is_harmful(record: Record) -> bool:
-    """Whether a wrong update does real harm: a rate to or from zero, or ten times off."""
+    """Whether a wrong update moves a rate to or from zero, or by a factor of ten or more."""
     return record["kind"] == "error" and any(
         (old > 0) != (new > 0) or not old * 10 > new > old / 10
         for old, new in record["changes"].values()
@@ -209,7 +215,7 @@ def is_harmful(record: Record) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerReading:
-    """What one reading changed in the ledger, and what was around it."""
+    """The changes of one reading in the ledger, with their context."""
 
     changes: Sequence[Change]
     context: Context
@@ -220,10 +226,10 @@ def from_ledger(
     history: Iterable[Statement],
     peers: Mapping[tuple[str, str], Peers] = MappingProxyType({}),
 ) -> list[LedgerReading]:
-    """The readings that made the ledger, oldest first, each with the cards of its time around it.
+    """The readings that made the ledger, oldest first, each with the context of its time.
 
-    *history* is every statement that is known now. It holds what counted: what waited and was
-    never let through is not in it. Peers, if there are any, are those of today.
+    *history* is every statement that is known now. It has only changes that counted, without held
+    changes that were never released. *peers* are those of today.
     """
     by_provider: dict[str, list[Statement]] = {}
     for statement in history:
@@ -239,50 +245,53 @@ def from_ledger(
 def _of_provider(
     provider: str, statements: Sequence[Statement], peers: Mapping[tuple[str, str], Peers]
 ) -> Iterator[LedgerReading]:
-    begun, ended = _by_instant(statements)
-    past = _Past()
-    for at in sorted({*begun, *ended}):
-        changes = past.changes(begun.get(at, []), ended.get(at, []))
-        around = {
+    starting, ending = _by_instant(statements)
+    ledger = _LedgerState()
+    for at in sorted({*starting, *ending}):
+        changes = ledger.changes(starting.get(at, []), ending.get(at, []))
+        peers_by_model = {
             change.model: known
             for change in changes
             if (known := peers.get((provider, change.model))) is not None
         }
-        source = (begun.get(at) or ended[at])[0].source
-        context = past.context(provider, at, changes, around)
+        source = (starting.get(at) or ending[at])[0].source
+        context = ledger.context(provider, at, changes, peers_by_model)
         context = replace(context, trusted=source == Source.API)
         yield LedgerReading(changes=changes, context=context, source=source)
-        past.turn(at, begun.get(at, []), ended.get(at, []))
+        ledger.apply(at, starting.get(at, []), ending.get(at, []))
 
 
 def _by_instant(
     statements: Sequence[Statement],
 ) -> tuple[dict[datetime, list[Statement]], dict[datetime, list[Statement]]]:
-    """The statements by when they begin, and by when they end."""
-    begun: dict[datetime, list[Statement]] = {}
-    ended: dict[datetime, list[Statement]] = {}
+    """The statements by their start, and by their end."""
+    starting: dict[datetime, list[Statement]] = {}
+    ending: dict[datetime, list[Statement]] = {}
     for statement in statements:
-        begun.setdefault(statement.since, []).append(statement)
+        starting.setdefault(statement.since, []).append(statement)
         if statement.until is not None:
-            ended.setdefault(statement.until, []).append(statement)
-    return begun, ended
+            ending.setdefault(statement.until, []).append(statement)
+    return starting, ending
 
 
-class _Past:
-    """What was in force at one provider, from one reading to the next."""
+class _LedgerState:
+    """The cards in force at one provider, as they were from one reading to the next."""
 
     def __init__(self) -> None:
         self._in_force: dict[str, Known] = {}
         self._last: dict[str, Known] = {}
         self._cards: dict[str, list[tuple[datetime, Known | None]]] = {}
 
-    def changes(self, begun: Sequence[Statement], ended: Sequence[Statement]) -> list[Change]:
-        """What the statements that begin and end at one instant change."""
-        started = {statement.model for statement in begun}
+    def changes(self, starting: Sequence[Statement], ending: Sequence[Statement]) -> list[Change]:
+        """The changes made by the statements that start and end at one instant."""
+        with_new_card = {statement.model for statement in starting}
         return [
-            Change(s.model, self._kind(s.model), self._last.get(s.model), s.listing) for s in begun
+            Change(s.model, self._kind(s.model), self._last.get(s.model), s.listing)
+            for s in starting
         ] + [
-            Change(s.model, Kind.VANISHED, s.listing, None) for s in ended if s.model not in started
+            Change(s.model, Kind.VANISHED, s.listing, None)
+            for s in ending
+            if s.model not in with_new_card
         ]
 
     def _kind(self, model: str) -> Kind:
@@ -309,7 +318,7 @@ class _Past:
         )
 
     def _may_be_zero(self, model: str) -> bool:
-        """By what the id says, unless it is sold for money."""
+        """Whether the id says that the model is free, and it has no price above zero."""
         card = self._in_force.get(model)
         paid = isinstance(card, RateCard) and not is_free(card)
         return model.lower().endswith(_FREE) and not paid
@@ -322,12 +331,14 @@ class _Past:
                 found[change.model] = then[-1]
         return found
 
-    def turn(self, at: datetime, begun: Sequence[Statement], ended: Sequence[Statement]) -> None:
-        """Let the statements that begin and end at an instant do so."""
-        for statement in ended:
+    def apply(
+        self, at: datetime, starting: Sequence[Statement], ending: Sequence[Statement]
+    ) -> None:
+        """Start and end the statements of one instant."""
+        for statement in ending:
             self._in_force.pop(statement.model, None)
             self._cards.setdefault(statement.model, []).append((at, None))
-        for statement in begun:
+        for statement in starting:
             self._in_force[statement.model] = self._last[statement.model] = statement.listing
             self._cards.setdefault(statement.model, []).append((at, statement.listing))
 
@@ -335,7 +346,7 @@ class _Past:
 def replay_ledger(
     readings: Iterable[LedgerReading], thresholds: Thresholds | None = None
 ) -> Iterator[Judged]:
-    """What would have become of each change in the ledger, if every held one stood for a day."""
+    """The fate of each change in the ledger, if every held one stays the same for a day."""
     t = thresholds or Thresholds()
     for reading in readings:
         verdicts = judge(reading.changes, reading.context, t)
@@ -350,7 +361,7 @@ def replay_ledger(
 
 
 def _ledger_record(reading: LedgerReading, change: Change) -> Record:
-    """As much of a record as tells the change's reading. The ledger takes it to be genuine."""
+    """The fields of a record that identify a change and its reading. It counts as genuine."""
     return {
         "source": reading.source,
         "provider": reading.context.provider,
@@ -387,21 +398,21 @@ def _swap(rates: Rates) -> Rates:
 
 
 def _map_rates(change: Callable[[Rates], Rates], card: RateCard) -> RateCard | None:
-    """The card with every set of rates changed; None when that leaves it as it is."""
+    """The card with *change* applied to all its rates; None when the card stays the same."""
     try:
-        spoilt = replace(
+        faulty = replace(
             card,
             rates=change(card.rates),
             conditional_rates=tuple(
                 ConditionalRates(o.when, change(o.rates)) for o in card.conditional_rates
             ),
         )
-    except ValueError:  # too large for a rate: the reader refuses it before the gate sees it
+    except ValueError:  # too large for a rate: the decoder refuses it before the gate
         return None
-    return spoilt if spoilt != card else None
+    return faulty if faulty != card else None
 
 
-#: What goes wrong with one card, by name.
+#: Faults in one card, by name.
 FAULTS: Mapping[str, Fault] = {
     "x1e3": _times(1_000),
     "x1e6": _times(1_000_000),
@@ -418,7 +429,7 @@ FAULTS: Mapping[str, Fault] = {
     "x7.2": _times(72, 10),
     "/7.2": _times(10, 72),
 }
-#: What goes wrong with all cards of a provider at once.
+#: Faults in all cards of a provider at once, by name.
 SWEEPING_FAULTS: Mapping[str, Fault] = {
     "all x0.5": _times(1, 2),
     "all x2": _times(2),
@@ -428,11 +439,11 @@ SWEEPING_FAULTS: Mapping[str, Fault] = {
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """How many injected faults were held, of how many."""
+    """The number of injected faults, and how many of them were held."""
 
     injected: int = 0
     held: int = 0
-    #: Of those held, how many a day and the peers would let through.
+    #: The number of held faults that would be released after the waiting time.
     released: int = 0
 
     def __add__(self, other: Caught) -> Caught:
@@ -442,7 +453,7 @@ class Caught:
 
     @property
     def share_held(self) -> float:
-        """For good, of 1."""
+        """The share of faults that are held and never released, of 1."""
         return (self.held - self.released) / self.injected if self.injected else 1.0
 
 
@@ -453,9 +464,9 @@ def inject(
     *,
     as_new: bool = False,
 ) -> dict[str, Caught]:
-    """How many of each fault are caught, in the cards of one provider.
+    """The number of faults that are caught in the cards of one provider, by fault.
 
-    *as_new*: the model is not known yet, and comes in with the fault.
+    *as_new*: each model is a new model that has the fault from the start.
     """
     t, kind = thresholds or Thresholds(), Kind.ADDED if as_new else Kind.CHANGED
     found: dict[str, Caught] = {}
@@ -471,9 +482,9 @@ def _inject(
     cards: Mapping[str, RateCard], fault: Fault, context: Context, t: Thresholds, kind: Kind
 ) -> Caught:
     changes = [
-        Change(model, kind, None if kind is Kind.ADDED else card, spoilt)
+        Change(model, kind, None if kind is Kind.ADDED else card, faulty)
         for model, card in cards.items()
-        if (spoilt := fault(card)) is not None
+        if (faulty := fault(card)) is not None
     ]
     verdicts = judge(changes, context, t)
     held = sum(verdict.holds for verdict in verdicts.values())
@@ -485,7 +496,7 @@ def _inject(
 
 
 def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """The updates by kind, and once more the errors that do real harm."""
+    """The updates by kind, and additionally the harmful errors."""
     found: dict[str, list[Judged]] = {}
     for entry in sorted(judged, key=lambda entry: str(entry.record["kind"])):
         found.setdefault(entry.record["kind"], []).append(entry)
@@ -497,8 +508,8 @@ def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = No
     """The table, as plain text."""
     lines = [f"{'updates':<24}{'number':>8}{'at once':>10}{'in 24 h':>10}{'held':>10}"]
     lines += [_row(name, group) for name, group in groups(judged).items()]
-    if true := legitimate(judged):
-        lines.append(f"review batches a week: {batches_per_week(true):.2f} for each source")
+    if genuine := legitimate(judged):
+        lines.append(f"review batches a week: {batches_per_week(genuine):.2f} for each source")
     if caught:
         lines.append(f"\n{'injected fault':<24}{'number':>8}{'held':>10}")
         lines += [
@@ -509,7 +520,7 @@ def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = No
 
 
 def legitimate(judged: Sequence[Judged]) -> list[Judged]:
-    """The updates that are labelled genuine; all, when none is labelled (a ledger's)."""
+    """The updates that are labelled genuine. Those of a ledger have no label: all are returned."""
     return [entry for entry in judged if entry.record["kind"] == "genuine"] or [
         entry for entry in judged if entry.record["kind"] in set(Kind)
     ]
@@ -524,14 +535,14 @@ def _row(name: str, judged: Sequence[Judged]) -> str:
 
 
 def shares(judged: Sequence[Judged]) -> tuple[float, float]:
-    """The shares applied at once, and within 24 hours, of 1."""
+    """The shares that are applied at once, and within 24 hours, of 1."""
     at_once = sum(entry.fate is Fate.AT_ONCE for entry in judged)
     later = sum(entry.fate is Fate.WITHIN_24_H for entry in judged)
     return at_once / max(len(judged), 1), (at_once + later) / max(len(judged), 1)
 
 
 def batches_per_week(judged: Sequence[Judged]) -> float:
-    """Readings with something for a person to do, for one source and provider and week."""
+    """The number of readings with held changes per week, for one source and provider."""
     held = {_reading_key(entry.record) for entry in judged if entry.fate is Fate.HELD}
     weeks = timedelta()
     for _, entries in groupby(

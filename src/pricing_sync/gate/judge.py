@@ -1,4 +1,4 @@
-"""The judgement: every change of a reading against the rules, one small function per rule."""
+"""Judges every change of a reading by the rules. Each rule is one small function."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The cards in force some time ago, or the ones that a person has accepted since."""
+    """The cards in force 7 and 30 days ago, or the later ones that a person accepted."""
 
     days_7: Mapping[str, RateCard] = field(default_factory=dict)
     days_30: Mapping[str, RateCard] = field(default_factory=dict)
@@ -36,11 +36,11 @@ class Anchors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
-    """A move that a person has approved beforehand, to the digit. It passes once."""
+    """A move that a person approved in advance, with its exact rates. It passes once."""
 
     model: str
     meter: Meter
-    #: None for a rate that is not there yet.
+    #: None for a rate that does not exist yet.
     old: Rate | None
     new: Rate
     not_before: datetime
@@ -49,35 +49,35 @@ class Announced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What is known around the changes of one reading."""
+    """What the gate knows about the provider of one reading, besides the changes."""
 
     provider: str
     at: datetime
-    #: Models listed before the reading, and those of them with a price above zero.
+    #: The number of models listed before the reading, and of those with a price above zero.
     listed: int
     priced: int
-    #: Nothing of this provider is stored: there is nothing to compare with but peers.
+    #: Whether nothing of this provider is stored yet. Then only peers are left to compare with.
     first_reading: bool = False
-    #: The provider's own list, believed about new models that nobody else sells.
+    #: Whether the source is trusted for new models without peers: the provider's own list.
     trusted: bool = True
-    #: The currency the provider is declared to sell in; None when it is not declared.
+    #: The declared currency of the provider; None when none is declared.
     currency: str | None = None
     anchors: Anchors = field(default_factory=Anchors)
-    #: By model of this provider; without the provider's own word.
+    #: By model of this provider, without the prices of the provider itself.
     peers: Mapping[str, Peers] = field(default_factory=dict)
-    #: The models that may be zero.
+    #: The models whose price may be zero.
     free: frozenset[str] = frozenset()
     announced: tuple[Announced, ...] = ()
-    #: What a person read off the provider's page.
+    #: The cards that a person read from the provider's page, by model.
     curated: Mapping[str, RateCard] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A rule that a change breaks, and where."""
+    """A rule that a change breaks, with the meter and a detail."""
 
     rule: Rule
-    #: None when the rule is about the whole card or the whole reading.
+    #: None when the rule applies to the whole card or the whole reading.
     meter: Meter | None = None
     detail: str = ""
 
@@ -87,12 +87,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a change waits, and why."""
+    """Whether a change is held, and why."""
 
     reasons: tuple[Reason, ...] = ()
-    #: Worth telling, and no reason to wait.
+    #: Worth a look, but no reason to hold the change.
     flags: tuple[Reason, ...] = ()
-    #: The announcements that let (part of) the change through, to be struck off.
+    #: The announcements that match the change or a part of it. They are consumed.
     used: tuple[Announced, ...] = ()
 
     @property
@@ -101,20 +101,20 @@ class Verdict:
 
     @property
     def is_soft(self) -> bool:
-        """Whether it waits and may release itself: see `may_release`."""
+        """Whether the change is held and can release itself: see `may_release`."""
         return self.holds and not any(RULES[reason.rule].hard for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """One new card, and what its rules look at."""
+    """One new card, and all that its rules need."""
 
     model: str
-    #: None for a model that is new, or whose old price says nothing of the new one: it had none,
-    #: was free, or was told in another currency.
+    #: None when there is no old price to compare with: the model is new, had no price, was free,
+    #: or had a price in another currency.
     old: RateCard | None
     new: RateCard
-    #: What moved and was not announced.
+    #: The moves that were not announced.
     moves: Sequence[Move]
     peers: Peers
     context: Context
@@ -125,12 +125,15 @@ class _Case:
         return self.old is None
 
     @property
-    def is_free_to_be_zero(self) -> bool:
+    def may_be_zero(self) -> bool:
         return self.model in self.context.free
 
     @property
     def units_per_dollar(self) -> int:
-        """Of the card's currency to the dollar, roughly. Without bounds the card waits anyway."""
+        """The approximate units of the card's currency per dollar.
+
+        1 for a currency without bounds: its card is held anyway.
+        """
         return self.t.units_per_dollar.get(self.new.currency, 1)
 
     def is_outside(self, bounds: Bounds, meter: Meter, rate: Rate) -> bool:
@@ -139,8 +142,8 @@ class _Case:
         low, high = bounds[meter]
         return not low <= rate <= high * self.units_per_dollar
 
-    def to_peers(self, meter: Meter) -> float | None:
-        """The logarithm of the base rate over the peers' median; None without the one or other."""
+    def log10_to_peers(self, meter: Meter) -> float | None:
+        """The logarithm of the base rate over the peers' median; None when either is missing."""
         rate, spread = self.new.rates.get(meter), self.peers.get(meter)
         if not rate or spread is None:
             return None
@@ -155,7 +158,7 @@ def judge(
 ) -> dict[str, Verdict]:
     """The verdict on each change, by model.
 
-    *sweep* is what the whole reading does, when *changes* are only part of it.
+    *sweep* is the sweep of the whole reading. It is needed when *changes* are only a part of it.
     """
     t = thresholds or Thresholds()
     used = {change.model: _used(change, context) for change in changes}
@@ -164,19 +167,19 @@ def judge(
         for change in changes
         if (case := _case(change, used[change.model], context, t))
     }
-    alone = {
+    own_reasons = {
         change.model: tuple(_reasons(change, cases.get(change.model), context, t))
         for change in changes
     }
     judged = [change for change in changes if change.model in cases]
-    across = _across_changes(
-        sweep or survey(judged, context.priced, t), list(cases.values()), alone, t
+    shared_reasons = _shared_reasons(
+        sweep or survey(judged, context.priced, t), list(cases.values()), own_reasons, t
     )
     vanished = _vanished(changes, context, t)
     return {
         change.model: Verdict(
-            reasons=alone[change.model]
-            + (across if change.model in cases else ())
+            reasons=own_reasons[change.model]
+            + (shared_reasons if change.model in cases else ())
             + (vanished if change.kind is Kind.VANISHED else ()),
             flags=tuple(_flags(cases[change.model])) if change.model in cases else (),
             used=used[change.model],
@@ -186,7 +189,7 @@ def judge(
 
 
 def _used(change: Change, context: Context) -> tuple[Announced, ...]:
-    """The announcements that *change* fulfils."""
+    """The announcements that *change* matches."""
     if not isinstance(change.new, RateCard):
         return ()
     old = change.old if isinstance(change.old, RateCard) else None
@@ -203,7 +206,7 @@ def _used(change: Change, context: Context) -> tuple[Announced, ...]:
 def _case(
     change: Change, used: Sequence[Announced], context: Context, t: Thresholds
 ) -> _Case | None:
-    """What there is to judge of a change: None when no rate moves but such as were announced."""
+    """The case of a change; None when no rate moved or went missing, except announced moves."""
     if not isinstance(change.new, RateCard):
         return None
     old = change.old if isinstance(change.old, RateCard) else None
@@ -213,8 +216,8 @@ def _case(
     moved = [move for move in moves(old, change.new) if (move.when, move.meter) not in announced]
     if old and is_free(old):
         old, moved = None, [replace(move, old=None) for move in moved]
-    gone = old is not None and any(meter not in change.new.rates for meter in old.rates)
-    if not moved and not gone:
+    lost = old is not None and any(meter not in change.new.rates for meter in old.rates)
+    if not moved and not lost:
         return None
     return _Case(
         model=change.model,
@@ -230,13 +233,15 @@ def _case(
 def _reasons(
     change: Change, case: _Case | None, context: Context, t: Thresholds
 ) -> Iterator[Reason]:
-    """The rules that one change breaks by itself."""
+    """The rules that one change breaks, without regard to other changes."""
     if isinstance(change.old, RateCard) and isinstance(change.new, Unpriced):
         yield Reason(Rule.WITHDRAWN, None, str(change.new))
     if isinstance(change.new, RateCard):
         yield from _currency(change.old, change.new, context, t)
     if case is not None:
-        for rule in _OF_EVERY_CARD + (_OF_NEW_CARDS if case.is_new else _OF_MOVES):
+        for rule in _RULES_OF_EVERY_CARD + (
+            _RULES_OF_NEW_CARDS if case.is_new else _RULES_OF_MOVES
+        ):
             yield from rule(case)
 
 
@@ -251,11 +256,11 @@ def _currency(
         yield Reason(Rule.CURRENCY, None, f"{new.currency} has no bounds")
 
 
-# Rules for every card that names a new rate.
+# Rules for every card with a new rate.
 
 
 def _zero(case: _Case) -> Iterator[Reason]:
-    if case.is_free_to_be_zero:
+    if case.may_be_zero:
         return
     for move in case.moves:
         if not move.new and (move.old or move.meter in (*CORE, Meter.CACHE_READ)):
@@ -269,7 +274,10 @@ def _out_of_bounds(case: _Case) -> Iterator[Reason]:
 
 
 def _relation(case: _Case) -> Iterator[Reason]:
-    """Per condition. What the card broke before, or a new one's peers break too, is not new."""
+    """The newly broken relations, for each condition.
+
+    A relation is not new when the old card broke it, or when the peers of a new card break it.
+    """
     before = dict(views(case.old)) if case.old else {}
     base = before.get(None) or {meter: spread.median for meter, spread in case.peers.items()}
     for when, rates in views(case.new):
@@ -288,19 +296,19 @@ def _tier(case: _Case) -> Iterator[Reason]:
         if Move(move.when, move.meter, base, move.new).exceeds(
             case.t.tier_factor, case.t.tier_factor
         ):
-            yield Reason(Rule.TIER, move.meter, f"{move.new} beside {base}")
+            yield Reason(Rule.TIER, move.meter, f"{move.new} compared with {base}")
 
 
 def _curated(case: _Case) -> Iterator[Reason]:
-    read = case.context.curated.get(case.model)
-    for meter, rate in read.rates.items() if read else ():
+    curated = case.context.curated.get(case.model)
+    for meter, rate in curated.rates.items() if curated else ():
         if case.new.rates.get(meter) != rate:
             yield Reason(
                 Rule.CURATED, meter, f"{case.new.rates.get(meter, 'none')}, and {rate} on the page"
             )
 
 
-# Rules for cards that replace one.
+# Rules for cards that replace another card.
 
 
 def _meter_gone(case: _Case) -> Iterator[Reason]:
@@ -347,7 +355,7 @@ def _anchor_7_days(case: _Case) -> Iterator[Reason]:
 
 
 def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterator[Reason]:
-    """The core rates that moved inside the band, and on out of the band around their anchor."""
+    """The core rates that moved inside the band, but away from their anchor and out of its band."""
     anchor = anchors.get(case.model)
     if anchor is None or anchor.currency != case.new.currency:
         return
@@ -359,23 +367,24 @@ def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterat
             yield Reason(rule, move.meter, str(drift))
 
 
-# Rules for cards of models without a price to compare with.
+# Rules for cards of models without an old price to compare with.
 
-# Of logarithms, so that exactly the factor is inside it.
+# In logarithms. A distance of exactly the factor counts as inside.
 _ROUNDING = 1e-9
 
 
 def _peers(case: _Case) -> Iterator[Reason]:
     factor = case.t.first_peer_factor if case.context.first_reading else case.t.peer_factor
     for meter in CORE:
-        distance = case.to_peers(meter)
+        distance = case.log10_to_peers(meter)
         if distance is not None and abs(distance) > math.log10(factor) + _ROUNDING:
-            yield Reason(Rule.PEERS, meter, f"{case.new.rates[meter]} beside {case.peers[meter]}")
+            detail = f"{case.new.rates[meter]} compared with {case.peers[meter]}"
+            yield Reason(Rule.PEERS, meter, detail)
 
 
 def _without_peers(case: _Case) -> Iterator[Reason]:
-    # On a first reading nobody is known yet, and bounds and relations decide.
-    if case.context.first_reading or any(case.to_peers(meter) is not None for meter in CORE):
+    # In a first reading no model is known yet, so bounds and relations decide.
+    if case.context.first_reading or any(case.log10_to_peers(meter) is not None for meter in CORE):
         return
     for meter in CORE:
         rate = case.new.rates.get(meter)
@@ -386,7 +395,10 @@ def _without_peers(case: _Case) -> Iterator[Reason]:
 
 
 def _half_a_price(case: _Case) -> Iterator[Reason]:
-    """Embeddings name no output, and unit-priced models neither: only peers tell a chat model."""
+    """A missing input or output.
+
+    Embeddings and unit-priced models have no output, so only peers show that it is missing.
+    """
     for meter in CORE:
         needed = meter in case.peers or (meter is Meter.INPUT and Meter.OUTPUT in case.new.rates)
         if needed and meter not in case.new.rates:
@@ -394,8 +406,14 @@ def _half_a_price(case: _Case) -> Iterator[Reason]:
 
 
 _RuleFunction = Callable[[_Case], Iterator[Reason]]
-_OF_EVERY_CARD: tuple[_RuleFunction, ...] = (_zero, _out_of_bounds, _relation, _tier, _curated)
-_OF_MOVES: tuple[_RuleFunction, ...] = (
+_RULES_OF_EVERY_CARD: tuple[_RuleFunction, ...] = (
+    _zero,
+    _out_of_bounds,
+    _relation,
+    _tier,
+    _curated,
+)
+_RULES_OF_MOVES: tuple[_RuleFunction, ...] = (
     _meter_gone,
     _unit,
     _swapped,
@@ -403,14 +421,14 @@ _OF_MOVES: tuple[_RuleFunction, ...] = (
     _from_zero,
     _anchor_7_days,
 )
-_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_a_price)
+_RULES_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_a_price)
 
 
-# Rules for the reading as a whole. What they hold is every card of it.
+# Rules for the reading as a whole. They hold every card of it.
 
 
-def _across_changes(
-    sweep: Sweep, cases: Sequence[_Case], alone: Mapping[str, Sequence[Reason]], t: Thresholds
+def _shared_reasons(
+    sweep: Sweep, cases: Sequence[_Case], own_reasons: Mapping[str, Sequence[Reason]], t: Thresholds
 ) -> tuple[Reason, ...]:
     reasons = []
     if sweep.is_mass(t):
@@ -418,10 +436,12 @@ def _across_changes(
         reasons.append(
             Reason(Rule.MASS, None, f"{sweep.moved} of {sweep.priced} models, median x{factor:.4g}")
         )
-    spoilt = sum(_names_a_unit(found) for found in alone.values())
-    doubtful = sum(bool(found) for found in alone.values())
-    if spoilt >= max(t.neighbours_models, t.neighbours_share * len(cases)):
-        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{spoilt} of {len(cases)} are off by a unit"))
+    unit_errors = sum(_is_unit_error(found) for found in own_reasons.values())
+    doubtful = sum(bool(found) for found in own_reasons.values())
+    if unit_errors >= max(t.neighbours_models, t.neighbours_share * len(cases)):
+        reasons.append(
+            Reason(Rule.NEIGHBOURS, None, f"{unit_errors} of {len(cases)} are off by a unit")
+        )
     elif doubtful >= max(t.doubtful_models, t.doubtful_share * len(cases)):
         reasons.append(Reason(Rule.NEIGHBOURS, None, f"{doubtful} of {len(cases)} are doubtful"))
     elif (offset := _offset(cases, t)) is not None:
@@ -431,17 +451,17 @@ def _across_changes(
     return tuple(reasons)
 
 
-def _names_a_unit(reasons: Sequence[Reason]) -> bool:
+def _is_unit_error(reasons: Sequence[Reason]) -> bool:
     return any(reason.rule in (Rule.OUT_OF_BOUNDS, Rule.UNIT) for reason in reasons)
 
 
 def _offset(cases: Sequence[_Case], t: Thresholds) -> float | None:
-    """How far the new models are from their peers in the median, when that is too far."""
+    """The median factor of the new models to their peers; None when it is not too far."""
     found = [
         distance
         for case in cases
         if case.is_new
-        for distance in (case.to_peers(meter) for meter in CORE)
+        for distance in (case.log10_to_peers(meter) for meter in CORE)
         if distance is not None
     ]
     offset = median(found) if len(found) >= t.offset_rates else 0.0

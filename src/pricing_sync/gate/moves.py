@@ -1,4 +1,4 @@
-"""What a change moves, meter by meter, and what all changes of a reading move together."""
+"""The moves of one change, meter by meter, and of all changes of a reading together."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ CACHE = frozenset(
     {Meter.CACHE_READ, Meter.CACHE_READ_AUDIO, Meter.CACHE_WRITE, Meter.CACHE_WRITE_1H}
 )
 
-#: In place of the logarithm of a fall to zero: further than any other.
+#: Stands for the logarithm of a fall to zero: a larger fall than any other.
 _TO_ZERO = -9.0
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One rate, before and after. A move of the base rate has no condition."""
+    """One rate before and after a change. `when` is None for the base rate."""
 
     when: When | None
     meter: Meter
-    #: None for a rate that was not there.
+    #: None for a rate that did not exist before.
     old: Rate | None
     new: Rate
 
     @property
     def log10(self) -> float | None:
-        """The logarithm of the factor; None when there is no factor, to or from nothing."""
+        """The logarithm of the factor; None when one of the two rates is zero or missing."""
         return math.log10(self.new) - math.log10(self.old) if self.old and self.new else None
 
     def exceeds(self, up: float, down: float) -> bool:
-        """Whether it went up by more than the factor *up*, or down by more than *down*."""
+        """Whether the rate rose by more than the factor *up* or fell by more than *down*."""
         if not self.old or not self.new:
             return False
         return self.new > self.old * up or self.new * down < self.old
@@ -48,7 +48,7 @@ class Move:
 
 
 def moves(old: RateCard | None, new: RateCard) -> list[Move]:
-    """The rates of *new* that *old* names otherwise or not at all, under the same condition."""
+    """The rates of *new* that are different or missing in *old* under the same condition."""
     before = {(when, meter): rate for when, meter, rate in old.every_rate()} if old else {}
     after = {(when, meter): rate for when, meter, rate in new.every_rate()}
     return [
@@ -59,31 +59,31 @@ def moves(old: RateCard | None, new: RateCard) -> list[Move]:
 
 
 def views(card: RateCard) -> Iterator[tuple[When | None, Rates]]:
-    """The rates in force without a condition, and under each one taken alone."""
+    """The rates in force without a condition, and under each condition alone."""
     yield None, card.rates
     for conditional in card.conditional_rates:
         yield conditional.when, {**card.rates, **conditional.rates}
 
 
 def is_free(card: RateCard) -> bool:
-    """Whether all its rates are zero."""
+    """Whether all rates of the card are zero."""
     return not any(rate for _, _, rate in card.every_rate())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What a reading does to a provider as a whole."""
+    """How far and how widely the prices of a provider moved in one reading."""
 
-    #: Models whose input or output moved, of all that had a price above zero.
+    #: Models whose input or output moved, and all models that had a price above zero.
     moved: int = 0
     priced: int = 0
     #: The median logarithm of all moves of input and output.
     median_log10: float = 0.0
-    #: The most models that moved by one and the same factor, of those that moved far.
+    #: The largest number of models that moved by one factor, of those that moved far.
     by_one_factor: int = 0
 
     def is_mass(self, t: Thresholds) -> bool:
-        """Whether it is wider and further than providers change their prices."""
+        """Whether the prices moved wider and further than in real price changes."""
         size = abs(self.median_log10)
         share = self.moved / max(self.priced, 1)
         wide = (self.moved >= t.mass_models and share >= t.mass_share) or (
@@ -103,7 +103,7 @@ class Sweep:
 
 
 def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None = None) -> Sweep:
-    """What *changes* do to a provider of which *priced* models had a price above zero."""
+    """The sweep of *changes* at a provider with *priced* models above zero."""
     t = thresholds or Thresholds()
     logs = [found for change in changes if (found := _core_logs(change))]
     return Sweep(
@@ -123,7 +123,7 @@ def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None
 
 
 def _core_logs(change: Change) -> list[float]:
-    """How far the base rates of input and output moved."""
+    """The logarithms of the factors of input and output; empty when none can be compared."""
     if change.kind is Kind.VANISHED:
         return []
     if not isinstance(change.old, RateCard) or not isinstance(change.new, RateCard):
@@ -143,7 +143,7 @@ def _logs(old: Rates, new: Rates) -> Iterator[float]:
 
 
 def _largest_cluster(logs: Sequence[float], width: float) -> int:
-    """The most of *logs* that lie within *width* of each other."""
+    """The largest number of *logs* that lie within *width* of each other."""
     ordered = sorted(logs)
     first = largest = 0
     for last, log in enumerate(ordered):
@@ -154,7 +154,7 @@ def _largest_cluster(logs: Sequence[float], width: float) -> int:
 
 
 def broken_relations(rates: Rates, t: Thresholds) -> Mapping[str, Meter]:
-    """The relations between rates that hardly any model breaks, and that *rates* do."""
+    """The relations that *rates* break, each with its meter. Very few models break any."""
     found: dict[str, Meter] = {}
     into, out = rates.get(Meter.INPUT), rates.get(Meter.OUTPUT)
     read = rates.get(Meter.CACHE_READ)

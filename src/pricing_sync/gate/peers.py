@@ -1,6 +1,6 @@
-"""What others charge for the same model. Peers hold and release; alone they never approve.
+"""Prices of the same model elsewhere. Peers can hold and release; alone they never approve.
 
-Who is the same model is the caller's business: exact or declared ids, never likeness.
+The caller matches the models: by exact or declared ids, never by similarity.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """One price of the model elsewhere."""
+    """A price of the same model elsewhere."""
 
-    #: Whose word it is in the end: the seller, however many catalogs repeat it.
+    #: The seller that the price comes from. Many catalogs may repeat its price.
     lineage: str
-    #: Where it was read.
+    #: The ledger or the catalog that the price was read from.
     source: str
     card: RateCard
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What *count* lineages charge for one meter, in dollars."""
+    """The rates of *count* lineages for one meter, in dollars."""
 
     count: int
     median: Rate
@@ -43,21 +43,21 @@ Peers: TypeAlias = Mapping[Meter, Spread]
 
 
 def peers(quotes: Iterable[Quote], thresholds: Thresholds | None = None) -> Peers:
-    """The spread of what *quotes* say, each lineage counted once and at its median.
+    """The spread of *quotes* by meter. Each lineage counts once, at its median.
 
-    A quote in another currency than dollars, or with any rate out of bounds, is not believed at
-    all: the catalogs carry unit errors themselves (16 chat rows of LiteLLM in one snapshot).
+    A quote in another currency than dollars, or with any rate out of bounds, is ignored: the
+    catalogs contain unit errors too (16 chat rows of LiteLLM in one snapshot).
     """
     t = thresholds or Thresholds()
-    told: dict[Meter, dict[str, list[Rate]]] = {}
+    quoted: dict[Meter, dict[str, list[Rate]]] = {}
     for quote in quotes:
-        if _is_believed(quote.card, t):
+        if _is_plausible(quote.card, t):
             for meter, rate in quote.card.rates.items():
-                told.setdefault(meter, {}).setdefault(quote.lineage, []).append(rate)
-    return {meter: _spread(by_lineage) for meter, by_lineage in told.items()}
+                quoted.setdefault(meter, {}).setdefault(quote.lineage, []).append(rate)
+    return {meter: _spread(by_lineage) for meter, by_lineage in quoted.items()}
 
 
-def _is_believed(card: RateCard, t: Thresholds) -> bool:
+def _is_plausible(card: RateCard, t: Thresholds) -> bool:
     return card.currency == "USD" and all(
         low <= rate <= high
         for meter, rate in card.rates.items()

@@ -1,4 +1,4 @@
-"""When a held change releases itself, and when a change is worth telling."""
+"""When a held change releases itself, and when a change is worth reporting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A held change that every reading since has repeated to the digit."""
+    """A held change that every reading since then has repeated exactly."""
 
     change: Change
     reasons: Sequence[Reason]
@@ -34,10 +34,12 @@ def may_release(
     peers: Peers,
     thresholds: Thresholds | None = None,
 ) -> bool:
-    """Whether a softly held change has stood long enough, alone, and with peers beside it.
+    """Whether a softly held change can be released.
 
-    *held_models* counts the provider's models that wait, this one included; *priced* its models
-    with a price. Standing is no proof by itself: only 12 % of errors are undone within a day.
+    It must have waited long enough, few other models of the provider may wait, and peers must
+    confirm the price. *held_models* is the number of the provider's models that wait, this one
+    included; *priced* is the number of its models with a price. Time alone proves nothing: only
+    12 % of errors are undone within a day.
     """
     t = thresholds or Thresholds()
     new = waiting.change.new
@@ -51,26 +53,26 @@ def may_release(
 
 
 def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
-    """Whether peers vouch for the new rates: beside them, or a moderate move towards them."""
+    """Whether the new rates are near their peers, or moved moderately towards them."""
     units_per_dollar = t.units_per_dollar.get(new.currency)
     if units_per_dollar is None:
         return False
     medians = {meter: spread.median * units_per_dollar for meter, spread in peers.items()}
-    asked = {meter for meter in CORE if meter in new.rates and meter in medians}
+    compared = {meter for meter in CORE if meter in new.rates and meter in medians}
     unpriced_before = {r.meter for r in waiting.reasons if r.rule is Rule.FROM_ZERO and r.meter}
-    if not asked or not unpriced_before <= medians.keys():
+    if not compared or not unpriced_before <= medians.keys():
         return False
-    wanted = asked | unpriced_before
+    required = compared | unpriced_before
     factor = t.release_factor
-    if _went_far(waiting.change, new, t):
-        wanted = {meter for meter in wanted if peers[meter].count >= t.release_far_peers}
+    if _moved_far(waiting.change, new, t):
+        required = {meter for meter in required if peers[meter].count >= t.release_far_peers}
         factor = t.release_far_factor
-    near = all(_is_near(new.rates.get(meter), medians[meter], factor) for meter in wanted)
-    return (near and bool(wanted)) or _goes_towards(waiting.change, new, medians, t)
+    near = all(_is_near(new.rates.get(meter), medians[meter], factor) for meter in required)
+    return (near and bool(required)) or _moves_towards(waiting.change, new, medians, t)
 
 
-def _went_far(change: Change, new: RateCard, t: Thresholds) -> bool:
-    """Whether a core rate moved by as much as a currency or a unit would move it."""
+def _moved_far(change: Change, new: RateCard, t: Thresholds) -> bool:
+    """Whether a core rate moved as far as an error of currency or unit would move it."""
     old = change.old if isinstance(change.old, RateCard) else None
     return any(
         move.meter in CORE and move.exceeds(t.release_move, t.release_move)
@@ -82,10 +84,10 @@ def _is_near(rate: Rate | None, median: int, factor: float) -> bool:
     return rate is not None and median <= rate * factor and rate <= median * factor
 
 
-def _goes_towards(
+def _moves_towards(
     change: Change, new: RateCard, medians: Mapping[Meter, int], t: Thresholds
 ) -> bool:
-    """Whether every core rate that moved far is nearer its peers than before, and not too far."""
+    """Whether every base rate that moved far is nearer to its peers now, and near enough."""
     old = change.old if isinstance(change.old, RateCard) else None
     far = [
         move
@@ -106,9 +108,10 @@ def _is_nearer(move: Move, medians: Mapping[Meter, int], t: Thresholds) -> bool:
 def worth_reporting(
     old: Known | None, new: Known | None, thresholds: Thresholds | None = None
 ) -> bool:
-    """Whether a change is more than the drift of a currency; every change is recorded.
+    """Whether a change is larger than the drift of a currency. Every change is recorded.
 
-    *old* is what was told last, not what was stored last: a hundred small steps are a large one.
+    *old* is the listing that was reported last, not the one that was stored last: a hundred
+    small steps add up to a large one.
     """
     t = thresholds or Thresholds()
     if not isinstance(old, RateCard) or not isinstance(new, RateCard):

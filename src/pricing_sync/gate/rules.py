@@ -1,4 +1,4 @@
-"""The rules by name: why each is there, and the incident that taught it."""
+"""The rules by name: what each holds, and the observation behind it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Rule(StrEnum):
-    """Why a change waits."""
+    """The name of a rule that a change can break."""
 
     ZERO = "zero"
     WITHDRAWN = "withdrawn"
@@ -35,56 +35,61 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleCard:
-    """What is known of a rule.
+    """The description of a rule.
 
-    A hard rule is lifted by a person only. A soft one may lift itself: see `may_release`.
+    A change that a hard rule holds is released only by a person. A change that only soft rules
+    hold can release itself: see `may_release`.
     """
 
+    #: When the rule holds a change.
     why: str
-    taught_by: str
+    #: What was observed that made the rule necessary.
+    observed: str
     hard: bool = True
 
 
 RULES: Mapping[Rule, RuleCard] = {
     Rule.ZERO: RuleCard(
-        "a price that falls to zero, or a new one of zero, and nothing says that it is free",
+        "a price falls to zero, or a new price is zero, and nothing says that the model is free",
         "242 of 259 falls to zero were false; OpenRouter listed 18 models at 0 on 2026-06-25",
     ),
     Rule.WITHDRAWN: RuleCard(
         "a model that had a price is listed without one",
-        "cortecs changed its envelope on 2026-05-29: 98 models without a price for 3.3 days",
+        "cortecs changed its envelope on 2026-05-29: 98 models had no price for 3.3 days",
     ),
     Rule.METER_GONE: RuleCard(
-        "input or output had a price and has none: missing is not zero",
-        "a generator without a price field held 22 models of synthetic at 0 for 43 days",
+        "input or output had a price and has none now: missing is not zero",
+        "a generator without a price field kept 22 models of synthetic at 0 for 43 days",
     ),
     Rule.OUT_OF_BOUNDS: RuleCard(
         "no model was ever sold at such a rate",
         "all 17 chat rows above $150 per million in five catalogs were errors; LiteLLM's wandb "
-        "rows stood 100,000 times too high for 337 days",
+        "rows were 100,000 times too high for 337 days",
     ),
     Rule.UNIT: RuleCard(
-        "the rate moved by a whole power of ten, as units do",
-        "Friendli went from dollars per million to per token on 2026-07-15, with HTTP 200",
+        "a rate moved by a power of ten by which units differ",
+        "Friendli changed from dollars per million to dollars per token on 2026-07-15, with "
+        "HTTP 200",
     ),
     Rule.SWAPPED: RuleCard(
         "input and output changed places",
         "a band of 3 alone lets a quarter of swapped columns pass",
     ),
     Rule.RELATION: RuleCard(
-        "output under input, cache reads over input, or output over 30 times input, newly so",
-        "LiteLLM's oci/xai.grok-3 sold output at a hundredth for 193 days",
+        "output costs less than input, cache reads cost more than input, or output costs over "
+        "30 times input, and this was not so before",
+        "LiteLLM listed the output of oci/xai.grok-3 at a hundredth for 193 days",
     ),
     Rule.TIER: RuleCard(
-        "a new condition's rate is out of all proportion to the base rate",
-        "tiers recorded in two catalogs are 0.4 to 4.1 times their base",
+        "the rate of a new condition is too far from the base rate",
+        "the tiers recorded in two catalogs are 0.4 to 4.1 times their base",
     ),
     Rule.CURRENCY: RuleCard(
-        "another currency than before or than declared, or one without bounds",
-        "yuan read as dollars are 7.2 times too dear, well inside every bound",
+        "the currency is not the stored one or not the declared one, or it has no bounds",
+        "yuan read as dollars are 7.2 times too high, which is inside all bounds",
     ),
     Rule.CURATED: RuleCard(
-        "a catalog says otherwise than the provider's page that a person read",
+        "a catalog differs from the provider's page that a person read",
         "on one day two of the best catalogs disagree on a quarter of the models they share",
     ),
     Rule.MASS: RuleCard(
@@ -92,51 +97,54 @@ RULES: Mapping[Rule, RuleCard] = {
         "a scraper read OpenAI's batch column, then its priority column, on 2026-07-29",
     ),
     Rule.NEIGHBOURS: RuleCard(
-        "much of the same reading is off by a unit, or doubtful",
-        "LiteLLM took in 82 models of novita 8,000 times too high in one commit",
+        "many changes of the same reading have a wrong unit or are doubtful",
+        "LiteLLM added 82 models of novita 8,000 times too high in one commit",
     ),
     Rule.MASS_VANISH: RuleCard(
-        "much of the catalog vanished in one reading",
-        "219 recorded commits lost 30 % or more of a provider; most came back within days",
+        "a large part of the catalog vanished in one reading",
+        "219 recorded commits lost 30 % or more of a provider; most of these losses were undone "
+        "within days",
     ),
     Rule.BAND: RuleCard(
-        "further than prices move",
+        "a rate moved further than prices usually move",
         "deepseek-chat was listed at a flat 1.00/2.00 on 2026-04-29, 3.6 and 4.8 times its price",
         hard=False,
     ),
     Rule.FROM_ZERO: RuleCard(
-        "a meter that cost nothing has a price now, on a model that is otherwise paid",
-        "a cache price flipped between 0 and 0.10 twelve times in five days of 2026-06",
+        "a meter that cost nothing has a price now, in a model that is otherwise paid",
+        "a cache price changed between 0 and 0.10 twelve times in five days of 2026-06",
         hard=False,
     ),
     Rule.ANCHOR_7_DAYS: RuleCard(
-        "small steps that together are further in a week than prices move",
+        "small steps add up to more in a week than prices usually move",
         "0.8 % of genuine moves leave the band in steps that each stay inside it",
         hard=False,
     ),
     Rule.PEERS: RuleCard(
-        "a new price that is far from the same model's elsewhere",
-        "15 of 19 unit errors came in with a new model, where there is nothing to deviate from",
+        "a new price is far from the price of the same model elsewhere",
+        "15 of 19 unit errors came with a new model, which has no old price to compare with",
         hard=False,
     ),
     Rule.EXTREME: RuleCard(
-        "a new price at the very end of the bounds, and nobody else sells the model",
-        "Gemini 2.0 Flash came in at $150, inside the bounds, on a day nobody else sold it",
+        "a new price is near the end of the bounds, and nobody else sells the model",
+        "Gemini 2.0 Flash was first listed at $150, inside the bounds, on a day nobody else "
+        "sold it",
         hard=False,
     ),
     Rule.NO_PEERS: RuleCard(
-        "a new price from a source that is not trusted alone, and nobody else sells the model",
-        "watsonx: 24 models came in up to 26,000 times too high, some of which only it sells",
+        "a new price is from a source that is not trusted alone, and nobody else sells the model",
+        "24 new models of watsonx were up to 26,000 times too high; only watsonx sells some of "
+        "them",
         hard=False,
     ),
     Rule.HALF_A_PRICE: RuleCard(
-        "a new price without an input, or without the output that others charge for",
-        "a renamed key leaves half of every price behind",
+        "a new price lacks the input, or lacks the output that others charge for",
+        "when a key is renamed, half of every price is missing",
         hard=False,
     ),
     Rule.ANCHOR_30_DAYS: RuleCard(
-        "small steps that together are further in a month than prices move: told, never held",
-        "2.0 % of genuine moves do this, so that it is worth a look and no more",
+        "small steps add up to more in a month than prices usually move: flagged, never held",
+        "2.0 % of genuine moves do this, so it is only flagged",
         hard=False,
     ),
 }

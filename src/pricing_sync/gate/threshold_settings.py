@@ -1,4 +1,4 @@
-"""Thresholds as a person writes them in a settings file, checked one by one."""
+"""Reads thresholds from a settings file and checks each one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from pricing_sync.gate.thresholds import Bounds, Thresholds
 from pricing_sync.prices.rates import Meter, Per, Rate
 
-#: A factor of a thousand is no threshold any more, and the gate has no off switch.
+#: A factor above this would switch a rule off, and the gate has no off switch.
 _LARGEST_FACTOR = 1_000
 _SPAN = re.compile(r"([0-9]{1,4})([mhd])")
 _SPAN_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -20,15 +20,15 @@ _CURRENCY = re.compile("[A-Z]{3}")
 
 
 def thresholds_from(written: Mapping[str, object], base: Thresholds | None = None) -> Thresholds:
-    """*base* (the calibrated defaults) with what is *written* in its place, by the fields' names.
+    """*base* (by default the calibrated values) with the *written* values, by field name.
 
-    Factors and shares are numbers, counts whole numbers, `release_after` a span such as `24h`.
-    `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million units,
-    as text or whole numbers; `units_per_dollar` is a table of currencies. Of a table, only
-    what is named is replaced.
+    Factors and shares are numbers, counts are whole numbers, `release_after` is a span such as
+    `24h`. `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million
+    units, as text or whole numbers; `units_per_dollar` is a table of currencies. Entries that a
+    table does not name keep their value.
 
     Raises:
-        ValueError: there is no such threshold, or it cannot be that: which one, and why.
+        ValueError: a name is no threshold, or a value is not valid: which one, and why.
     """
     known = base or Thresholds()
     for name, value in written.items():
@@ -131,9 +131,9 @@ def _reader(name: str, kind: str) -> Callable[[object], Any]:
     return _count if kind == "int" else _factor
 
 
-#: How each threshold is read.
+#: The function that reads each threshold.
 _READERS: Mapping[str, Callable[[object], Any]] = {
-    # The annotations of `Thresholds` are texts.
+    # The annotations of `Thresholds` are strings.
     **{field.name: _reader(field.name, str(field.type)) for field in fields(Thresholds)},
     **_SPECIAL,
 }

@@ -1,4 +1,4 @@
-"""The numbers of the gate, each with its unit, its calibrated default and its reason."""
+"""The thresholds of the gate, each with its unit, its calibrated default and its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pricing_sync.prices.rates import Meter, Per, Rate
 
-#: The lowest and the highest rate of a meter that anybody was ever seen to sell at, in dollars.
+#: The lowest and the highest plausible rate of each meter, in dollars.
 Bounds: TypeAlias = Mapping[Meter, tuple[Rate, Rate]]
 
 
@@ -21,8 +21,8 @@ def _each(low: str, high: str) -> tuple[Rate, Rate]:
     return Rate.of(low, Per.ONE), Rate.of(high, Per.ONE)
 
 
-# Text: read 2026-08 off 5,181 live models. The rest: the catalogs of 2026-05 and 2026-10, with a
-# factor of about three to spare on both sides.
+# Text: from 5,181 live models, read 2026-08. Other meters: from the catalogs of 2026-05 and
+# 2026-10, with a margin of about a factor of three on both sides.
 _BOUNDS: Bounds = {
     Meter.INPUT: _tokens("0.002", "200"),
     Meter.OUTPUT: _tokens("0.005", "800"),
@@ -43,7 +43,7 @@ _BOUNDS: Bounds = {
     Meter.PAGE: _each("0.0001", "0.1"),
 }
 
-# Inside these lie all but 20 of 3,789 live models, most of which have peers (o1-pro, gpt-4-32k).
+# Only 20 of 3,789 live models are outside; most of them have peers (o1-pro, gpt-4-32k).
 _USUAL: Bounds = {
     Meter.INPUT: _tokens("0.008", "50"),
     Meter.OUTPUT: _tokens("0.015", "250"),
@@ -52,77 +52,84 @@ _USUAL: Bounds = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Every number the gate judges by. Factors are ratios of rates, shares are of 1."""
+    """Every threshold of the gate. Factors are ratios of rates, shares are of 1."""
 
-    #: Dollars per million; other currencies by `units_per_dollar`.
+    #: In dollars; `units_per_dollar` scales the upper bounds to other currencies.
     bounds: Bounds = field(default_factory=lambda: _BOUNDS)
-    #: For a new model without peers.
+    #: The usual range, for a new model without peers.
     usual: Bounds = field(default_factory=lambda: _USUAL)
-    #: Roughly, and only to judge by. A currency that is not here cannot be judged, so it waits.
+    #: Approximate, used only by the gate. A card in a currency that is not listed here waits.
     units_per_dollar: Mapping[str, int] = field(
         default_factory=lambda: {"USD": 1, "EUR": 1, "GBP": 1, "CHF": 1, "CNY": 7}
     )
-    #: Up: 1 % of genuine moves are 4 or more. 3 is safer for single wrong rows (54 % held, not 49)
-    #: and held 3 of the 79 changes of OpenRouter's nine recorded days, all of them x3.8 to x3.9;
-    #: slips of a whole column are held by `mass_factor` and `same_factor_models` either way.
+    #: Up: 1 % of genuine moves are 4 or more. 3 is safer for single wrong rows (54 % are held, not
+    #: 49 %), but it held 3 of the 79 changes of OpenRouter's nine recorded days, all of them x3.8
+    #: to x3.9. `mass_factor` and `same_factor_models` hold errors of a whole column either way.
     band_up: float = 4
-    #: Down: real cuts cluster at exactly 5 (-80 %), yuan taken for dollars are at 7.2.
+    #: Down: many real cuts are exactly 5 (-80 %); yuan read as dollars differ by 7.2.
     band_down: float = 5.5
-    #: Cache rates move furthest: 10 % of genuine moves are 5 or more.
+    #: Cache rates move the most: 10 % of genuine moves are 5 or more.
     cache_band_up: float = 5
     cache_band_down: float = 12
-    #: How near a power of ten a move must be to be a change of unit. Recorded: within 1 %.
+    #: How near to a power of ten a change of unit is. Recorded ones are within 1 %.
     unit_tolerance: float = 0.02
-    #: Powers of ten that units differ by. 10 itself happens genuinely, and the band holds it.
+    #: Powers of ten by which units differ. Genuine moves of 10 exist, and the band holds them.
     unit_powers: frozenset[int] = frozenset({2, 3, 5, 6, 9})
-    #: Outputs of live models cost at most this many times their input, but for 8 of 3,789.
+    #: The output costs at most this many times the input, except in 8 of 3,789 live models.
     output_to_input: float = 30
-    #: Of base, for a rate under a new condition. Recorded ones: 0.4 … 4.1; the farthest that is
-    #: known to be true is qwen3-coder-plus, whose longest requests cost 12 times its shortest.
+    #: The largest factor between the base rate and the rate of a new condition. Recorded rates are
+    #: 0.4 to 4.1 times the base. The highest true one is that of qwen3-coder-plus: its longest
+    #: requests cost 12 times its shortest.
     tier_factor: float = 15
-    #: Models and share of the provider: genuine sweeps this wide move by little …
+    #: Number and share of the provider's models that moved. Genuine moves this wide are small …
     mass_models: int = 5
     mass_share: float = 0.5
     wide_mass_models: int = 10
     wide_mass_share: float = 0.3
-    #: … so that a median this far is a slip of tier, currency or unit. One in three years was not.
+    #: … so a median move this far is an error of tier, currency or unit (one exception in three
+    #: years).
     mass_factor: float = 1.8
-    #: Models of one reading, however large the provider, whose median moved this far.
+    #: Number of models of one reading, at a provider of any size, with a median move this far.
     far_mass_models: int = 3
     far_mass_factor: float = 7
-    #: Models that moved by one and the same factor of `mass_factor` or more: never seen genuine.
+    #: Number of models that moved by one factor of at least `mass_factor`. Never seen genuine.
     same_factor_models: int = 5
-    #: As many are enough when they are `mass_share` of the provider.
+    #: This number is enough when it is at least `mass_share` of the provider.
     same_factor_few_models: int = 2
-    #: Width of "the same", as a factor.
+    #: Two factors count as one when their ratio is at most this.
     same_factor_tolerance: float = 1.01
-    #: Models off by a unit, and their share of the reading's changes, that spoil the rest.
+    #: Number and share of a reading's changes with a wrong unit that hold the whole reading.
     neighbours_models: int = 3
     neighbours_share: float = 0.2
-    #: Models held for any reason, and their share, that do the same. Genuine: at most 5 of 16.
+    #: Number and share of changes held for any reason, likewise. Genuine: at most 5 of 16.
     doubtful_models: int = 5
     doubtful_share: float = 0.4
-    #: Rates of new models with peers that are needed to tell that a whole reading is off them.
+    #: Number of rates of new models with peers needed to compare a whole reading with peers.
     offset_rates: int = 3
+    #: Number and share of the provider's models that may not vanish in one reading.
     vanished_models: int = 5
     vanished_share: float = 0.3
-    #: Of the peers' median, for a new price. 2.7 % of legitimate models are outside.
+    #: The largest factor between a new price and the median of its peers. 2.7 % of legitimate
+    #: models are outside.
     peer_factor: float = 5
-    #: The same on the first reading of a provider, which must not bury a person: as a whole it is
-    #: compared by `peer_factor`, and of single models 0.6 % of legitimate ones are outside.
+    #: The same for a single model in the first reading of a provider, so that a person does not get
+    #: too many held changes: 0.6 % of legitimate models are outside. The reading as a whole is
+    #: compared by `peer_factor`.
     first_peer_factor: float = 10
-    #: Of the peers' median, for a held change to release itself: half of genuine ones are inside.
+    #: The largest factor to the median of the peers at which a held change releases itself. Half
+    #: of the genuine ones are inside.
     release_factor: float = 2
-    #: A move towards the peers may release itself within `peer_factor` if it is under this: above
-    #: begin the factors of currencies (7.2) and of units (10).
+    #: A smaller move than this towards the peers releases itself within `peer_factor`. Above it
+    #: are the factors of currencies (7.2) and of units (10).
     release_move: float = 6
-    #: A move over that needs so many peers for each meter, and to be so near them.
+    #: A larger move needs this number of peers for each meter, and must be this near to them.
     release_far_peers: int = 3
     release_far_factor: float = 1.5
+    #: How long a change is held before it can release itself.
     release_after: timedelta = timedelta(hours=24)
-    #: Held models of the provider, at or above which none releases itself …
+    #: Number of held models of the provider at or above which none releases itself …
     release_crowd: int = 3
-    #: … unless they are under this share of it.
+    #: … unless they are fewer than this share of its models.
     release_crowd_share: float = 0.03
-    #: A move under this share is recorded and not told: 42 % of moves are under 1 %.
+    #: A move below this share is recorded and not reported: 42 % of moves are under 1 %.
     notice_share: float = 0.005

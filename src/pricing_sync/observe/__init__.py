@@ -1,1 +1,1 @@
-"""What is told of the engine's doings, and to whom: logs, metrics, Sentry."""
+"""Reports of the engine's work: logs, metrics, Sentry."""

@@ -1,4 +1,4 @@
-"""What a listener is told. The engine tells what happened and does not know who listens."""
+"""The interface between the engine and those who observe it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from pricing_sync.store.peers import CatalogRead
 
 
 class Listener:
-    """Told of what happened, on the event loop, after it was stored. Says nothing by itself.
+    """The base of all listeners, with methods that do nothing.
 
-    Each call should be short. What it raises is logged and goes no further.
+    The engine calls a method on the event loop, after it has stored the facts. Each call should be
+    short. An exception is logged and goes no further.
     """
 
     def on_start(self, status: Callable[[], Mapping[str, Any]]) -> None:
-        """The engine has started; *status* tells the state of the schedule at any time."""
+        """The engine has started; *status* returns the state of the schedule at any time."""
 
     def on_reading(self, reading: Reading, error: Exception | None) -> None:
-        """One reading has ended; *error* is why it failed, where it is at hand."""
+        """One reading has ended; *error* is the exception if it failed with one."""
 
     def on_run(self, run: Run, readings: Sequence[Reading]) -> None:
         """A run has ended with the last of its readings."""
 
     def on_error(self, where: str, error: Exception) -> None:
-        """Something failed that is no reading: the database is away, or there is a bug."""
+        """Something other than a reading failed: the database is down, or there is a bug."""
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
-        """Reference catalogs were asked, and this became of them."""
+        """Reference catalogs were read, with these results."""

@@ -1,4 +1,4 @@
-"""What happens, as log records: a sentence for people, and fields for machines."""
+"""Log records: each a sentence for people, with fields for machines."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pricing_sync.observe.listener import Listener
 from pricing_sync.store.peers import CatalogRead
 
 _log = logging.getLogger("pricing_sync")
-#: The children of `uvicorn` have nothing of their own to configure.
+#: The children of `uvicorn` need no configuration of their own.
 _LOGGERS = ("pricing_sync", "uvicorn")
-#: What every record has, and uvicorn's message with colours: no fields.
+#: The attributes of every record, and uvicorn's coloured message. They are not fields.
 _NO_FIELDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
-_ALWAYS_SAID = ("priced", "updated")
+_ALWAYS_SHOWN = ("priced", "updated")
 
 
 class LogListener(Listener):
-    """Logs to `pricing_sync`, which is the host's to configure.
+    """Logs to `pricing_sync`. The host configures that logger.
 
-    Each record has the field `action`, and as it applies `provider`, `run_id`, `reading_id`,
+    Each record has the field `action`, and where they apply `provider`, `run_id`, `reading_id`,
     `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
     """
 
@@ -42,16 +42,16 @@ class LogListener(Listener):
             "duration_seconds": seconds,
             "dry_run": reading.dry_run,
         }
-        took = f"{reading.provider}: {reading.state} in {seconds:.1f} s"
+        outcome = f"{reading.provider}: {reading.state} in {seconds:.1f} s"
         if reading.is_failed:
-            is_wanted = reading.error_kind == CANCELLED
+            level = logging.INFO if reading.error_kind == CANCELLED else logging.WARNING
             why = (reading.error or "").removeprefix(f"{reading.provider}: ")
-            _say(logging.INFO if is_wanted else logging.WARNING, f"{took}: {why}", fields)
+            _log_line(level, f"{outcome}: {why}", fields)
         else:
             listed = {name: reading.listings.get(name, 0) for name in ("priced", "unpriced")}
             counts = listed | reading.model_counts()
-            said = f"{took}: {_listed(counts)}{_dry(reading.dry_run)}"
-            _say(logging.INFO, said, fields | counts)
+            sentence = f"{outcome}: {_counts_text(counts)}{_dry_text(reading.dry_run)}"
+            _log_line(logging.INFO, sentence, fields | counts)
 
     def on_run(self, run: Run, readings: Sequence[Reading]) -> None:
         status = run.outcome.value if run.outcome else None
@@ -71,9 +71,10 @@ class LogListener(Listener):
             "providers_read": len(read),
         }
         providers = f"{len(read)} of {len(run.providers)} providers read"
-        said = f"run {run.id}: {status} in {seconds:.1f} s: {providers}"
-        moved = _listed({name: counts[name] for name in ("updated", "held")})
-        _say(logging.INFO, f"{said}, {moved}{_dry(run.dry_run)}", fields | counts)
+        models = _counts_text({name: counts[name] for name in ("updated", "held")})
+        outcome = f"run {run.id}: {status} in {seconds:.1f} s"
+        sentence = f"{outcome}: {providers}, {models}{_dry_text(run.dry_run)}"
+        _log_line(logging.INFO, sentence, fields | counts)
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         for read in reads:
@@ -84,24 +85,24 @@ class LogListener(Listener):
                 "models": read.models,
             }
             if read.error is not None:
-                said = f"catalog {read.catalog}: failed: {read.error}"
-                _say(logging.WARNING, said, fields)
+                sentence = f"catalog {read.catalog}: failed: {read.error}"
+                _log_line(logging.WARNING, sentence, fields)
             else:
-                said = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
-                _say(logging.INFO, said, fields)
+                sentence = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
+                _log_line(logging.INFO, sentence, fields)
 
     def on_error(self, where: str, error: Exception) -> None:
-        # Where the database is away, the place in our code says nothing.
+        # While the database is down, a traceback does not help.
         is_known = isinstance(error, StoreError)
-        said = str(error) if is_known else f"{type(error).__name__}: {error}"
+        why = str(error) if is_known else f"{type(error).__name__}: {error}"
         fields = {"action": "broke", "where": where, "error_kind": type(error).__name__}
-        _say(logging.ERROR, f"{where}: {said}", fields, None if is_known else error)
+        _log_line(logging.ERROR, f"{where}: {why}", fields, None if is_known else error)
 
 
 def configure(format: Literal["text", "json"], level: str) -> None:  # noqa: A002
-    """Log to standard error, uvicorn's messages too: for a process that is ours alone.
+    """Log to standard error, with uvicorn's messages: for a process without a host.
 
-    *level* is the name of the least severe level that is told, such as `info`.
+    *level* is the name of the lowest level that is logged, such as `info`.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
@@ -113,7 +114,7 @@ def configure(format: Literal["text", "json"], level: str) -> None:  # noqa: A00
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people. What follows a first line is indented, so that no text can pose as one."""
+    """Lines for people. All but the first line of a record are indented, against forged records."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -138,35 +139,35 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        # Twice: in front of the fields, and stronger than any of them.
+        # Twice: the first puts these keys in front, the second protects them from the fields.
         return json.dumps(entry | fields | entry, default=str)
 
 
-def _say(
+def _log_line(
     level: int, sentence: str, fields: Mapping[str, Any], error: Exception | None = None
 ) -> None:
-    # Whatever a provider says stays on its line, with any formatter.
+    # A provider's text stays on one line, with any formatter.
     _log.log(level, "%s", _one_line(sentence), extra=dict(fields), exc_info=error)
 
 
 def _one_line(text: str) -> str:
-    """*text* with whatever could end a line, or steer a terminal, escaped."""
+    """*text* with all characters escaped that could end a line or control a terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    """`400 priced, 3 updated, 1 held`: what is not zero, or is always said."""
+def _counts_text(counts: Mapping[str, int]) -> str:
+    """`400 priced, 3 updated, 1 held`: the counts that are not zero, or are always shown."""
     return ", ".join(
         f"{count} {name}"
         for name, count in counts.items()
-        if name in _ALWAYS_SAID or (count and name != "unchanged")
+        if name in _ALWAYS_SHOWN or (count and name != "unchanged")
     )
 
 
-def _dry(is_dry: bool) -> str:  # noqa: FBT001
+def _dry_text(is_dry: bool) -> str:  # noqa: FBT001
     return " (dry run)" if is_dry else ""
 
 

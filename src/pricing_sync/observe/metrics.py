@@ -1,7 +1,7 @@
 """Metrics for Prometheus, read from the database at each scrape.
 
-Nothing is remembered in between: what is told survives a restart, and is the same whichever
-process of a database is asked. Only what is marked as of the process is its own.
+No state is kept between scrapes: values survive a restart, and every process of a database gives
+the same ones. Only the metrics whose help text names "this process" differ between processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pricing_sync.store.store import HeldCount, ModelCounts
 from pricing_sync.timetable import Due
 from pricing_sync.version import VERSION
 
-#: Each is a row of time series. The database may name more than anybody wants to pay for.
+#: Each provider costs several time series, and the database may name any number of providers.
 _MOST_PROVIDERS = 200
 _MODEL_STATUSES = ("updated", "skipped", "unchanged", "held")
 _MODEL_STATES = ("priced", "unpriced", "unreadable", "missing")
@@ -45,7 +45,7 @@ _MODEL_STATES = ("priced", "unpriced", "unreadable", "missing")
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the database says at one scrape."""
+    """The facts in the database at one scrape."""
 
     counters: Mapping[str, Mapping[Labels, int]] = field(default_factory=dict)
     successes: Mapping[str, datetime] = field(default_factory=dict)
@@ -76,15 +76,15 @@ class _Facts:
 
 
 class PricingMetrics(Collector):
-    """The metrics of one database, as one process sees them.
+    """The metrics of one database and of this process.
 
-    `render` gives them by themselves; a registry of one's own takes this as a collector.
+    `render` gives only these metrics; a host can register this collector in its own registry.
 
     Args:
-        providers: Those that are scheduled.
-        is_running: Whether this process takes readings.
-        unpriced: How often this process was asked for a price that is not known, by reason.
-        book_revision: Which state of the ledger this process answers from; None before the first.
+        providers: The scheduled providers.
+        is_running: Whether this process runs readings.
+        unpriced: The look-ups in this process that found no price, by reason.
+        book_revision: The ledger revision of this process's price book; None before the first.
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class PricingMetrics(Collector):
         self._registry.register(self)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The metrics in the format that an `Accept` header asks for, and its content type."""
+        """The metrics in the format of an `Accept` header, and their content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """Every family. A database that cannot be read is a fact too, and no failed scrape."""
+        """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
             facts = _Facts.of(self._store)
@@ -119,7 +119,7 @@ class PricingMetrics(Collector):
         yield from self._of_store(facts)
 
     def describe(self) -> Iterator[Metric]:
-        """The families without the database, for a registry that looks for names taken twice."""
+        """The families without the database, for a registry that looks for duplicate names."""
         yield from self._of_process()
         yield _store_up(0)
         yield from self._of_store(_Facts())
@@ -128,21 +128,21 @@ class PricingMetrics(Collector):
         yield InfoMetricFamily("pricing", "The program.", {"version": VERSION})
         yield GaugeMetricFamily(
             "pricing_process_runs_readings",
-            "Whether this process takes readings.",
+            "Whether this process runs readings.",
             int(self._is_running()),
         )
-        # A copy: others may count while this thread scrapes.
+        # A copy: other threads may count during the scrape.
         unpriced = dict(self._unpriced())
         yield _counter(
             "pricing_unpriced_lookups",
-            "Look-ups in this process of a price that is not known.",
+            "Look-ups in this process that found no price.",
             ("reason",),
             {(reason,): count for reason, count in unpriced.items()},
         )
         revision = self._book_revision()
         yield _gauge(
             "pricing_book_revision",
-            "Which state of the ledger this process answers from; it grows with each change.",
+            "The ledger revision of this process's price book; it grows with each change.",
             (),
             {} if revision is None else {(): revision},
         )
@@ -153,7 +153,7 @@ class PricingMetrics(Collector):
         shown = known[:_MOST_PROVIDERS]
         yield GaugeMetricFamily(
             "pricing_labels_dropped",
-            f"Providers beyond the first {_MOST_PROVIDERS}, which no metric names.",
+            f"Providers beyond the first {_MOST_PROVIDERS}, which have no metrics.",
             len(known) - len(shown),
         )
         yield from _runs(facts, now)
@@ -168,16 +168,16 @@ def _runs(facts: _Facts, now: datetime) -> Iterator[Metric]:
     runs = facts.counters.get(RUNS, {})
     yield _counter(
         "pricing_scheduled_sync_runs",
-        "Runs of the schedule that have ended.",
+        "Scheduled runs that have ended.",
         ("status",),
         {(status.value,): runs.get((("status", status.value),), 0) for status in Outcome},
     )
     buckets = facts.counters.get(DURATION_BUCKET, {})
     yield HistogramMetricFamily(
         "pricing_scheduled_sync_duration_seconds",
-        "How long the runs of the schedule took, from when they were asked for to their end.",
+        "Duration of scheduled runs, from their request to their end.",
         [
-            # OpenMetrics insists on "1.0".
+            # OpenMetrics requires "1.0", not "1".
             *((str(float(bound)), buckets.get((("le", f"{bound:g}"),), 0)) for bound in BUCKETS),
             ("+Inf", buckets.get((("le", "+Inf"),), 0)),
         ],
@@ -186,7 +186,7 @@ def _runs(facts: _Facts, now: datetime) -> Iterator[Metric]:
     leader = facts.leader
     yield GaugeMetricFamily(
         "pricing_scheduler_up",
-        "Whether some process schedules.",
+        "Whether the scheduler runs in any process.",
         int(leader is not None and leader.until > now),
     )
 
@@ -201,7 +201,7 @@ def _syncs(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     models, failures = facts.counters.get(MODELS, {}), facts.counters.get(FAILURES, {})
     yield _counter(
         "pricing_models_synced",
-        "Models in successful readings, by what was done with them.",
+        "Models in successful readings, by result.",
         ("provider", "status"),
         {
             (name, status): models.get((("provider", name), ("status", status)), 0)
@@ -212,7 +212,7 @@ def _syncs(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     kinds = [(dict(labels), count) for labels, count in failures.items()]
     yield _counter(
         "pricing_reading_failures",
-        "Readings that failed, by the kind of failure.",
+        "Failed readings, by kind of failure.",
         ("provider", "kind"),
         {
             (labels["provider"], labels["kind"]): count
@@ -231,7 +231,7 @@ def _due(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     )
     yield _by_provider(
         "pricing_next_sync_timestamp_seconds",
-        "When the provider is read next, a retry included.",
+        "When the provider is read next, which may be a retry.",
         {name: due.at.timestamp() for name, due in facts.dues.items()},
         shown,
     )
@@ -249,7 +249,7 @@ def _ages(facts: _Facts, scheduled: Sequence[str], now: datetime) -> Iterator[Me
 def _models(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     yield _gauge(
         "pricing_models",
-        "Models of the provider, by what is known of them. One may be in several states.",
+        "Models of the provider, by state. A model may be in several states.",
         ("provider", "state"),
         {
             (name, state): getattr(facts.models[name], state)
@@ -263,13 +263,13 @@ def _models(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
 def _held(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     yield _by_provider(
         "pricing_held_changes",
-        "Changes that wait for a person.",
+        "Held changes that wait for a person.",
         dict.fromkeys(shown, 0) | {name: held.count for name, held in facts.held.items()},
         shown,
     )
     yield _by_provider(
         "pricing_oldest_held_change_timestamp_seconds",
-        "When the provider was first seen to say what has waited longest.",
+        "When the oldest held change of the provider was first read.",
         {name: held.oldest.timestamp() for name, held in facts.held.items()},
         shown,
     )
@@ -282,7 +282,7 @@ def _store_up(value: int) -> Metric:
 def _by_provider(
     name: str, text: str, values: Mapping[str, float], shown: Iterable[str]
 ) -> GaugeMetricFamily:
-    """A gauge of the providers that are shown, as far as it is known."""
+    """A gauge of the shown providers that have a value."""
     known = {one: values[one] for one in shown if one in values}
     return _gauge(name, text, ("provider",), {(one,): value for one, value in known.items()})
 

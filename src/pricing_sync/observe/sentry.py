@@ -1,7 +1,7 @@
-"""What goes wrong, as events for Sentry: one issue for each provider and kind of failure.
+"""Failures as events for Sentry: one issue for each provider and kind of failure.
 
-An event holds no local variables, no requests, and of errors that are not ours only the type and
-the stack: nobody has looked through their messages for keys.
+An event has no local variables and no requests. An exception of another library is sent with its
+type and stack only, because its message may contain a key.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from pricing_sync.prices.card_json import write_instant
 from pricing_sync.version import VERSION
 
 _HOUR_SECONDS = 3600.0
-#: The engine tells of these by `on_error` too, and more of it.
-_TOLD_AS_BROKEN = (INTERNAL, STORE)
+#: The engine reports failures of these kinds with `on_error` too, in more detail.
+_REPORTED_BY_ON_ERROR = (INTERNAL, STORE)
 
 
 class SentryListener(Listener):
-    """Reports to whatever Sentry client the host has; without one it says nothing.
+    """Reports to the Sentry client of the host; without a client it does nothing.
 
-    A failure that goes on is one event: the next is sent when a provider fails in another way, or
-    again after it was read. What breaks in the same way is told once an hour.
+    A provider that keeps failing in the same way is one event. The next event is sent when it fails
+    in another way, or again after a success. An error of `on_error` is sent once an hour.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._status: Callable[[], Mapping[str, Any]] | None = None
-        #: How each provider's latest reading failed, of those whose did.
+        #: The error kind of each provider whose latest reading failed.
         self._failing: dict[str, str] = {}
-        #: When each thing that broke was last told.
-        self._told: dict[tuple[str, str], float] = {}
+        #: When each error, by place and type, was last sent.
+        self._sent_at: dict[tuple[str, str], float] = {}
         # The host's client would make events of our log records as well.
         ignore_logger("pricing_sync")
 
@@ -58,7 +58,7 @@ class SentryListener(Listener):
         if kind is None:
             return
         self._failing[reading.provider] = kind
-        if kind == before or kind in _TOLD_AS_BROKEN:
+        if kind == before or kind in _REPORTED_BY_ON_ERROR:
             return
         with self._scope(reading.provider, kind) as scope:
             scope.set_tag("provider", reading.provider)
@@ -68,21 +68,22 @@ class SentryListener(Listener):
 
     def on_error(self, where: str, error: Exception) -> None:
         kind, now = type(error).__name__, self._monotonic()
-        told = self._told.get((where, kind))
-        if not sentry_sdk.is_initialized() or (told is not None and now - told < _HOUR_SECONDS):
+        sent_at = self._sent_at.get((where, kind))
+        is_recent = sent_at is not None and now - sent_at < _HOUR_SECONDS
+        if is_recent or not sentry_sdk.is_initialized():
             return
-        self._told[where, kind] = now
+        self._sent_at[where, kind] = now
         with self._scope(where, kind) as scope:
             scope.set_tag("where", where)
             _capture(scope, error, kind)
 
     @contextmanager
     def _scope(self, where: str, kind: str) -> Iterator[sentry_sdk.Scope]:
-        """A scope of our own, with what belongs to every event."""
+        """A new scope with the fingerprint, the filter and the context of every event."""
         with sentry_sdk.new_scope() as scope:
             scope.fingerprint = ["pricing-sync", where, kind]
-            scope.add_event_processor(_bare)
-            # Where the database is away, so is the state of the schedule.
+            scope.add_event_processor(_strip)
+            # While the database is down, the state of the schedule cannot be read.
             with suppress(StoreError):
                 if self._status is not None:
                     state = json.loads(json.dumps(self._status(), default=str))
@@ -91,32 +92,32 @@ class SentryListener(Listener):
 
 
 def init(dsn: str, release: str = f"pricing-sync@{VERSION}") -> None:
-    """Start a Sentry client: for a process that is ours alone.
+    """Start a Sentry client: for a process without a host.
 
-    It reports what a `SentryListener` tells it, and nothing on its own account.
+    It sends the events of a `SentryListener` and no others.
     """
     sentry_sdk.init(
         dsn=dsn,
         release=release,
         include_local_variables=False,
-        # They would report log records, the command line, and the address of every request.
+        # They would send log records, the command line, and the URL of every request.
         default_integrations=False,
         auto_enabling_integrations=False,
-        integrations=[AtexitIntegration(callback=_silently)],
+        integrations=[AtexitIntegration(callback=_wait_silently)],
         max_breadcrumbs=0,
         auto_session_tracking=False,
         traces_sample_rate=0,
     )
 
 
-def _silently(_pending: int, _timeout: float) -> None:
-    """Waits for what is still to be sent, and does not write to standard error about it."""
+def _wait_silently(_pending: int, _timeout: float) -> None:
+    """Replace the default callback, which writes to standard error while events are sent."""
 
 
 def _capture(scope: sentry_sdk.Scope, error: Exception | None, why: str) -> None:
     if error is None:
-        # A client that attaches stacks to messages would attach this one, variables included,
-        # after the last look at the event. It does not where there are threads.
+        # A client with `attach_stacktrace` would add this stack, with variables, after all event
+        # processors. It does not if the event has threads.
         scope.capture_event({"level": "error", "message": why, "threads": {"values": []}})
         return
     options = sentry_sdk.get_client().options | {"include_local_variables": False}
@@ -124,17 +125,17 @@ def _capture(scope: sentry_sdk.Scope, error: Exception | None, why: str) -> None
     scope.capture_event(event, hint)
 
 
-def _bare(event: Event, _hint: Hint) -> Event:
-    """*event* without what the host's client, or its request, has put there."""
+def _strip(event: Event, _hint: Hint) -> Event:
+    """*event* without data of the host, messages of foreign exceptions, and local variables."""
     for part in ("breadcrumbs", "request", "user"):
         event.pop(part, None)  # type: ignore[misc]  # three optional keys
     for exception in event.get("exception", {}).get("values", []):
         if exception.get("module") != errors.__name__:
             exception.pop("value", None)
         stack = exception.get("stacktrace")
-        # Of a very deep stack the client keeps none.
+        # The client drops the frames of a very deep stack.
         for frame in stack["frames"] if isinstance(stack, dict) else ():
-            # Some clients put them there whatever they are asked for.
+            # Some clients add variables in spite of `include_local_variables`.
             frame.pop("vars", None)
     return event
 

@@ -1,1 +1,1 @@
-"""Exact rates, rate cards, what a usage costs, and the price book. Pure, standard library only."""
+"""Exact rates, rate cards, the cost of a usage, and the price book. Standard library only."""

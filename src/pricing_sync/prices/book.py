@@ -1,4 +1,4 @@
-"""The price that counts: what a provider says, with what a person says instead on top."""
+"""The price in force: the rates that a provider lists, replaced where a person overrides them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pricing_sync.prices.usage import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """The price of one model: its card, or why there is none, and since when."""
+    """The price of one model: its card, or the reason why it has none, and since when."""
 
     provider: str
     model: str
@@ -25,19 +25,19 @@ class Price:
     since: datetime
     recorded_at: datetime
     source: str
-    #: The ledger row that the card is from; None when all of it is overridden.
+    #: The ledger row of the card; None when the model has only overrides.
     card_id: str | None = None
 
     @property
     def is_priced(self) -> bool:
-        """Whether there is a card, and not a reason for having none."""
+        """Whether the model has a rate card."""
         return isinstance(self.listing, RateCard)
 
     def cost(self, usage: Usage, at: datetime) -> Cost:
-        """What *usage* costs at this price, at the instant *at* if the card's hours differ.
+        """The cost of *usage* at this price. *at* selects among rates that depend on the hour.
 
         Raises:
-            NoPrice: the model is unpriced, or its card names no rate for what was used.
+            NoPrice: the model is unpriced, or its card has no rate for a meter that was used.
             ValueError: *at* has no time zone.
         """
         if isinstance(self.listing, Unpriced):
@@ -53,9 +53,9 @@ _Key: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _PriceTimeline:
-    """The prices that a model has one after the other, as people have set them."""
+    """The prices that one model has one after the other, because of its overrides."""
 
-    #: From when on each price counts, ascending. None is a time without one.
+    #: The instant from which each price is in force, ascending. A price of None means no price.
     boundaries: tuple[datetime, ...]
     prices: tuple[Price | None, ...]
 
@@ -65,17 +65,17 @@ class _PriceTimeline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
-    """Every price that counts, as the ledger knew it at one moment. It never changes.
+    """An immutable snapshot of every price in force, as the ledger knew it at `read_at`.
 
-    What a person has set for later counts from then on, and ends when it was to end. Of the past
-    it knows what the cards in force reach back to, and of a model without a card nothing before
-    `read_at`; the ledger answers for the rest.
+    An override that begins or ends later takes effect in the book at that instant. The book has
+    no price before the current card of a model began or, for a model without a card, before
+    `read_at`. Earlier prices are in the ledger.
 
     Args:
         statements: The cards in force.
-        overrides: All that are known and have not ended before their model's card began, or, of a
-            model without a card, before `read_at`.
-        revision: Another one when anything that counts has changed.
+        overrides: Every known override, except those that ended before their model's card began
+            or, for a model without a card, before `read_at`.
+        revision: Differs between two books whenever any price differs.
     """
 
     statements: InitVar[Iterable[Statement]]
@@ -83,8 +83,8 @@ class PriceBook:
     _: KW_ONLY
     read_at: datetime
     revision: str = ""
-    #: By provider and model: what nobody has overridden, and the rest.
-    _plain: dict[_Key, Price] = field(init=False, repr=False)
+    #: By provider and model. Models without overrides have one price, the others a timeline.
+    _constant: dict[_Key, Price] = field(init=False, repr=False)
     _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
 
     def __post_init__(
@@ -92,23 +92,23 @@ class PriceBook:
     ) -> None:
         cards = {(statement.provider, statement.model): statement for statement in statements}
         by_model = _by_model(overrides)
-        plain = {key: _published(card) for key, card in cards.items() if key not in by_model}
-        courses = {
+        constant = {key: _published(card) for key, card in cards.items() if key not in by_model}
+        timelines = {
             key: _timeline(cards.get(key), of_model, self.read_at)
             for key, of_model in by_model.items()
         }
-        object.__setattr__(self, "_plain", plain)
-        object.__setattr__(self, "_timelines", courses)
+        object.__setattr__(self, "_constant", constant)
+        object.__setattr__(self, "_timelines", timelines)
 
     def find(self, provider: str, model: str, at: datetime | None = None) -> Price | None:
-        """The price of a model now or at an instant; None when it has none in the book.
+        """The price of a model now or at an instant; None when the book has none.
 
         Raises:
-            NoPrice: the instant is before what the book knows of the model.
+            NoPrice: the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
         key = provider, model
-        price = self._plain.get(key)
+        price = self._constant.get(key)
         if price is not None:
             if at is not None:
                 _refuse_before(price.since, key, at)
@@ -124,8 +124,8 @@ class PriceBook:
         """The price of a model now or at an instant.
 
         Raises:
-            UnknownName: it has none in the book.
-            NoPrice, ValueError: as `find`.
+            UnknownName: the book has no price of the model.
+            NoPrice, ValueError: as in `find`.
         """
         found = self.find(provider, model, at)
         if found is None:
@@ -133,11 +133,11 @@ class PriceBook:
         return found
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
-        """What *usage* of a model costs now or at an instant: exact, and never 0 for the unknown.
+        """The exact cost of *usage* of a model now or at an instant. An unknown price is not 0.
 
         Raises:
-            NoPrice: the model is unknown or unpriced, its card names no rate for what was used,
-                or the instant is before what the book knows of it.
+            NoPrice: the model is unknown or unpriced, its card has no rate for a meter that was
+                used, or the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
         found = self.find(provider, model, at)
@@ -146,16 +146,16 @@ class PriceBook:
         return found.cost(usage, at or datetime.now(UTC))
 
     def __len__(self) -> int:
-        """How many models have a price now, unpriced ones among them."""
+        """The number of models in force now, including unpriced ones."""
         now = datetime.now(UTC)
-        set_here = sum(timeline.at(now) is not None for timeline in self._timelines.values())
-        return len(self._plain) + set_here
+        changing = sum(timeline.at(now) is not None for timeline in self._timelines.values())
+        return len(self._constant) + changing
 
     def __iter__(self) -> Iterator[Price]:
-        """The prices that count now, sorted by provider and model."""
+        """The prices in force now, sorted by provider and model."""
         now = datetime.now(UTC)
-        set_here = [price for timeline in self._timelines.values() if (price := timeline.at(now))]
-        return iter(sorted([*self._plain.values(), *set_here], key=_key))
+        changing = [price for timeline in self._timelines.values() if (price := timeline.at(now))]
+        return iter(sorted([*self._constant.values(), *changing], key=_key))
 
     def providers(self) -> list[str]:
         """The providers of the models that have a price now, sorted."""
@@ -165,24 +165,25 @@ class PriceBook:
 def _timeline(
     statement: Statement | None, overrides: Iterable[MeterOverride], read_at: datetime
 ) -> _PriceTimeline:
-    """A model's price changes where an override begins or ends, and nowhere else."""
+    """The timeline of one model. Its price changes only where an override begins or ends."""
     begin = statement.since if statement else read_at
     active = [o for o in overrides if o.until is None or o.until > begin]
     edges = {o.since for o in active} | {o.until for o in active if o.until is not None}
     boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
     cards = [statement] if statement else []
     return _PriceTimeline(
-        boundaries, tuple(_at_most_one(prices(cards, _at(m, active))) for m in boundaries)
+        boundaries, tuple(_price_at(instant, cards, active) for instant in boundaries)
     )
 
 
-def _at(instant: datetime, overrides: Iterable[MeterOverride]) -> list[MeterOverride]:
-    """Those that are in force at an instant."""
-    return [o for o in overrides if o.since <= instant and (o.until is None or instant < o.until)]
-
-
-def _at_most_one(found: Sequence[Price]) -> Price | None:
-    return found[0] if found else None
+def _price_at(
+    instant: datetime, cards: Sequence[Statement], overrides: Sequence[MeterOverride]
+) -> Price | None:
+    """The price of one model at an instant. *cards* is its card, or empty."""
+    in_force = [
+        o for o in overrides if o.since <= instant and (o.until is None or instant < o.until)
+    ]
+    return next(iter(prices(cards, in_force)), None)
 
 
 def _refuse_before(begin: datetime, key: _Key, at: datetime) -> None:
@@ -203,7 +204,7 @@ def _key(price: Price) -> _Key:
 def prices(statements: Iterable[Statement], overrides: Iterable[MeterOverride]) -> list[Price]:
     """Each model's price, sorted by provider and model.
 
-    Both are what is in force and known at the instants that the caller asked the store for.
+    The caller has selected from the store the statements and overrides of one instant.
     """
     by_model = _by_model(overrides)
     found = [
@@ -235,17 +236,17 @@ def _published(statement: Statement) -> Price:
 
 
 def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Price:
-    """*price* with each override's rate in the place of that meter's rates."""
+    """*price* with the rates of *overrides* instead of its own for those meters."""
     if not overrides:
         assert price is not None  # noqa: S101  only models with a price or an override get here
         return price
     rates = {override.meter: override.rate for override in overrides}
     newest = max(overrides, key=lambda override: override.since)
-    below = price.listing if price else None
+    listing = price.listing if price else None
     return Price(
         provider=newest.provider,
         model=newest.model,
-        listing=apply_overrides(below, rates, newest.currency),
+        listing=apply_overrides(listing, rates, newest.currency),
         since=max(newest.since, price.since) if price else newest.since,
         recorded_at=max(newest.recorded_at, price.recorded_at) if price else newest.recorded_at,
         source=Source.OVERRIDE.value,
@@ -254,16 +255,16 @@ def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Pric
 
 
 def apply_overrides(
-    below: RateCard | Unpriced | None, rates: dict[Meter, Rate], currency: str
+    listing: RateCard | Unpriced | None, rates: dict[Meter, Rate], currency: str
 ) -> RateCard:
-    """A card with a person's rates on top. They are flat: they hold under every condition too."""
-    if not isinstance(below, RateCard) or below.currency != currency:
+    """A card with a person's rates, which also replace the conditional rates of their meters."""
+    if not isinstance(listing, RateCard) or listing.currency != currency:
         return RateCard(rates, currency=currency)
-    # An entry that is left without rates still says that its tier is sold.
+    # An entry without any rates is kept: it shows that its service tier is sold.
     conditional = tuple(
         ConditionalRates(
             entry.when, {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
         )
-        for entry in below.conditional_rates
+        for entry in listing.conditional_rates
     )
-    return replace(below, rates={**below.rates, **rates}, conditional_rates=conditional)
+    return replace(listing, rates={**listing.rates, **rates}, conditional_rates=conditional)

@@ -1,6 +1,6 @@
-"""How listings are written down as JSON: in the database, on the command line, over HTTP.
+"""Listings as JSON, for the database, the command line and HTTP.
 
-Rates are decimal strings, the currency per million units of the meter: `{"input": "2.5"}`.
+Rates are decimal strings, in the currency per million units of the meter: `{"input": "2.5"}`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pricing_sync.prices.rates import (
 
 
 def write_rates(rates: Rates) -> dict[str, str]:
-    """Rates in the order of the meters, so that equal rates are written alike."""
+    """Rates in the order of the meters, so that equal rates give equal JSON."""
     return {meter.value: str(rates[meter]) for meter in Meter if meter in rates}
 
 
@@ -31,13 +31,13 @@ def read_rates(written: Mapping[str, str]) -> dict[Meter, Rate]:
     """The rates written by `write_rates`.
 
     Raises:
-        ValueError: a meter nobody knows, or an amount that is no rate.
+        ValueError: a meter is unknown, or an amount is no rate.
     """
     return {Meter(meter): Rate.of(amount, Per.MILLION) for meter, amount in written.items()}
 
 
 def write_when(when: When) -> dict[str, Any]:
-    """The parts of a condition that are given."""
+    """The parts of a condition that are not None."""
     written: dict[str, Any] = {}
     if when.min_input_tokens is not None:
         written["min_input_tokens"] = when.min_input_tokens
@@ -73,11 +73,10 @@ def _minute(clock: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def write_conditional_rates(overrides: tuple[ConditionalRates, ...]) -> list[dict[str, Any]]:
+def write_conditional_rates(entries: tuple[ConditionalRates, ...]) -> list[dict[str, Any]]:
     """A card's conditional rates, in the card's order."""
     return [
-        {"when": write_when(override.when), "rates": write_rates(override.rates)}
-        for override in overrides
+        {"when": write_when(entry.when), "rates": write_rates(entry.rates)} for entry in entries
     ]
 
 

@@ -1,6 +1,6 @@
-"""What a usage costs by a rate card: exact, itemised, each token paid for once.
+"""The cost of a usage by a rate card: exact, itemised, each token charged once.
 
-The sums are whole numbers of 10⁻¹⁵ of the currency, made a Decimal at the very end. An unknown
+Sums are whole numbers of 10⁻¹⁵ of the currency, and become a Decimal at the very end. An unknown
 rate is an error, never zero.
 """
 
@@ -15,18 +15,18 @@ from pricing_sync.errors import NoPrice
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import PARENTS, Usage
 
-#: What a response calls the tier that a card's base rates are for.
+#: The service tiers of a response that have a card's base rates.
 _STANDARD = (None, "default", "standard")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What one meter's own quantity costs."""
+    """The cost of one meter's quantity without its subset meters."""
 
     meter: Meter
     quantity: int
     rate: Rate
-    #: The meter that the rate is named for: `meter`, or the nearest it is part of.
+    #: The meter that has the rate in the card: `meter` itself, or its nearest parent.
     rate_meter: Meter
 
     @property
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a usage costs: the sum, exact, and the items it is made of."""
+    """The cost of a usage: the exact total and its items."""
 
     total: Decimal
     currency: str
@@ -45,10 +45,10 @@ class Cost:
 
 
 def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
-    """What *usage* costs at the rates that *card* has at the instant *at*.
+    """The cost of *usage* at the rates of *card* at the instant *at*.
 
     Raises:
-        NoPrice: the card names no rate for a meter that was used, or for the tier.
+        NoPrice: the card has no rate for a meter that was used, or none for the service tier.
         ValueError: *at* has no time zone.
     """
     if at.utcoffset() is None:
@@ -75,7 +75,7 @@ def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
 
 
 def _inherited(meter: Meter, quantity: int, rates: Rates) -> tuple[Meter, Rate]:
-    """The rate of the nearest total that *meter* is part of, and that total."""
+    """The nearest parent of *meter* that has a rate, and that rate."""
     parent = PARENTS.get(meter)
     while parent is not None:
         if parent in rates:
@@ -92,10 +92,10 @@ def effective_rates(
     service_tier: str | None = None,
     region: str | None = None,
 ) -> dict[Meter, Rate]:
-    """The card's rates for one request: of the overrides that match, later ones win per meter.
+    """The card's rates for one request. Of conditional rates that match, later ones win per meter.
 
     Raises:
-        NoPrice: no override that matches names the tier. Its price is not the standard price.
+        NoPrice: no matching conditional rates name the tier. The standard price does not apply.
         ValueError: *at* has no time zone.
     """
     if at.utcoffset() is None:
@@ -124,7 +124,7 @@ def _matches(
         return False
     if when.hours is None and when.weekdays is None:
         return True
-    # By way of UTC: a time that a change to summer time skips is read as the instant it names.
+    # Converted through UTC, because summer time may skip the local time that *at* names.
     local = at.astimezone(UTC).astimezone(_zone(when.time_zone))
     if when.weekdays is not None and local.isoweekday() not in when.weekdays:
         return False
@@ -132,7 +132,7 @@ def _matches(
 
 
 def _is_within(start: int, end: int, minute: int) -> bool:
-    """Whether a minute of the day is in the half-open window. From a time to itself is all day."""
+    """Whether a minute of the day is in the half-open window. Equal ends mean the whole day."""
     start, end = start % 1440, end % 1440
     if start < end:
         return start <= minute < end
@@ -141,7 +141,7 @@ def _is_within(start: int, end: int, minute: int) -> bool:
 
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
-        return UTC  # known even where the machine has no table of zones
+        return UTC  # works even on a machine without a time zone database
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):

@@ -1,4 +1,4 @@
-"""Prices: meters, rates, conditions, rate cards, and what a provider says when it names none.
+"""Prices: meters, rates, conditions, rate cards, and the listings that have no rate card.
 
 Money is a whole number. A `Rate` counts nano-units of its card's currency per million units of
 one meter, which is 10⁻¹⁵ of the currency per unit: fine enough for the cheapest token on sale,
@@ -16,17 +16,17 @@ from typing import TypeAlias
 
 LARGEST_RATE = 2**63 - 1
 
-# Wide enough that the only rounding is the last one, to a whole number.
+# The precision is so large that the only rounding is the last one, to a whole number.
 _EXACT = Context(prec=160, rounding=ROUND_HALF_EVEN)
 _FEMTO = Decimal(10) ** 15
-# An amount past these exponents is no price, and expanding it would fill the memory.
+# An amount with an exponent beyond these is no price, and expanding it would fill the memory.
 _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 30, -60
-# Decimal itself also takes "1_000", " 1 ", "NaN" and the digits of other scripts.
+# Decimal itself also accepts "1_000", " 1 ", "NaN" and the digits of other scripts.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 class Meter(StrEnum):
-    """What is counted. Tokens unless the name says otherwise."""
+    """What is counted: tokens, except for the meters of `UNIT_METERS`."""
 
     INPUT = "input"
     OUTPUT = "output"
@@ -62,17 +62,17 @@ class Per(IntEnum):
     TEN_THOUSAND = 10_000
     MILLION = 1_000_000
     HUNDRED_MILLION = 100_000_000
-    #: For `Meter.SECOND`, when the source quotes minutes or hours.
+    #: For `Meter.SECOND`, when the source lists prices per minute or per hour.
     MINUTE = 60
     HOUR = 3_600
 
 
 class CurrencyUnit(IntEnum):
-    """How many of the coins an amount is counted in make one unit of the currency."""
+    """The unit of an amount: how many of it make one unit of the currency."""
 
     WHOLE = 1
     CENT = 100
-    #: 10⁻⁴ of the currency. Novita counts in these.
+    #: 10⁻⁴ of the currency. Novita lists its prices in this unit.
     TEN_THOUSANDTH = 10_000
 
 
@@ -82,11 +82,11 @@ class Rate(int):
     __slots__ = ()
 
     def __new__(cls, nanos_per_million: int) -> Rate:
-        """The rate of so many nano-units per million units.
+        """The rate of *nanos_per_million* nano-units per million units.
 
         Raises:
-            TypeError: it is not an int.
-            ValueError: it is below zero, or does not fit 64 bits.
+            TypeError: the number is not an int.
+            ValueError: the number is below zero, or does not fit a signed 64-bit integer.
         """
         if type(nanos_per_million) is not int and not isinstance(nanos_per_million, Rate):
             kind = type(nanos_per_million).__name__
@@ -99,10 +99,12 @@ class Rate(int):
     def of(
         cls, amount: str | int | Decimal, per: Per, currency_unit: CurrencyUnit = CurrencyUnit.WHOLE
     ) -> Rate:
-        """The rate for *amount* coins per *per* units, to the nearest 10⁻¹⁵ per unit (half even).
+        """The rate for *amount* per *per* units, rounded to 10⁻¹⁵ per unit (half even).
+
+        *amount* is in *currency_unit*: `CurrencyUnit.CENT` for an amount in cents.
 
         Raises:
-            TypeError: *amount* is a float, which has already lost the price, a bool, or a rate.
+            TypeError: *amount* is a bool, a rate, or a float, which is no longer the exact price.
             ValueError: *amount* is not finite, is below zero, is too large, or is above zero
                 and would round to zero.
         """
@@ -154,9 +156,9 @@ Rates: TypeAlias = Mapping[Meter, Rate]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
-    """When conditional rates of a card apply: every part that is given must match."""
+    """When conditional rates of a card apply: every part that is not None must match."""
 
-    #: Tokens of the whole request's input, at or above.
+    #: The input tokens of the whole request must be at least this many.
     min_input_tokens: int | None = None
     #: `batch`, `flex` or `priority`.
     service_tier: str | None = None
@@ -164,7 +166,7 @@ class When:
     hours: tuple[int, int] | None = None
     #: ISO weekdays, Monday 1 to Sunday 7, of the instant itself (not of the window's start).
     weekdays: frozenset[int] | None = None
-    #: IANA name of the zone that `hours` and `weekdays` are told in.
+    #: IANA name of the time zone of `hours` and `weekdays`.
     time_zone: str = "UTC"
     region: str | None = None
 
@@ -189,8 +191,8 @@ class ConditionalRates:
 class RateCard:
     """All rates of one model.
 
-    Of the overrides that match, later ones win per meter; a meter that an override does not name
-    inherits. The mappings are never changed after construction.
+    When several conditional rates match, the later ones win per meter. A meter that they do not
+    name keeps its base rate. The mappings are never changed after construction.
     """
 
     rates: Rates
@@ -215,7 +217,7 @@ class RateCard:
 
 
 class Why(StrEnum):
-    """Why a listed model has no price."""
+    """The reason why a listed model has no price."""
 
     VARIES = "varies"
     NOT_PER_TOKEN = "not_sold_per_token"  # noqa: S105  not a password
@@ -225,7 +227,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """The provider lists the model and, by what it says, sells it at no fixed price."""
+    """The provider lists the model and states no fixed price for it."""
 
     why: Why
     note: str = ""
@@ -236,7 +238,7 @@ class Unpriced:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The provider lists the model in a way we cannot vouch for: where and why."""
+    """The provider lists the model in a way that cannot be read reliably: where and why."""
 
     why: str
 
@@ -258,10 +260,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one provider's whole answer says, listing by listing."""
+    """The listings of one provider's whole answer."""
 
     listings: Mapping[str, Listing]
-    #: Rows that could not even be named: where and why.
+    #: Rows without a readable model id: where and why.
     nameless: tuple[str, ...] = ()
-    #: Price keys that were there and that nobody translates, with how often.
+    #: Price keys of the answer that have no translation, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the ledger holds: statements of what was true and when it was known, and overrides."""
+"""The records of the ledger: statements (what was true, and when it was known) and overrides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A row of the ledger: from `since` until `until`, as known from `recorded_at` on."""
+    """A row of the ledger: in force from `since` until `until`, known from `recorded_at` on."""
 
     card_id: str
     provider: str
@@ -19,7 +19,7 @@ class Statement:
     #: None while it is in force.
     until: datetime | None
     recorded_at: datetime
-    #: None while it is what we know.
+    #: None while no later row replaces this one.
     superseded_at: datetime | None
     source: str
     url: str
@@ -44,17 +44,18 @@ class MeterOverride:
     superseded_at: datetime | None
     author: str
     reason: str
-    #: What the provider's card said when the override was set; None when it named no rate.
+    #: The provider's rate when the override was set; None when its card had none.
     upstream_rate: Rate | None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """What became of a model that a provider listed at some time."""
+    """The state of a model that a provider has listed at some time."""
 
     provider: str
     model: str
     first_seen: datetime
     missing_since: datetime | None
     retired_at: datetime | None
+    #: Why its listing cannot be read; None when it can.
     unreadable: str | None

@@ -1,4 +1,4 @@
-"""What one request used, in totals per meter. Each token is counted once."""
+"""The quantities of each meter that one request used. Each token is counted once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from operator import attrgetter
 
 from pricing_sync.prices.rates import Meter
 
-#: The meter whose total a subset meter's quantity is part of, and whose rate it has when the card
-#: names none for it. Writes to an hour's cache are part of all writes, as Anthropic reports them.
+#: The parent of each subset meter. The parent's total includes the subset's quantity, and the
+#: subset has the parent's rate when the card has no rate for the subset itself. One-hour cache
+#: writes are part of all cache writes, as Anthropic reports them.
 PARENTS = {
     Meter.CACHE_READ: Meter.INPUT,
     Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
@@ -28,9 +29,9 @@ _WHOLE_NUMBERS = {int}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How much of each meter one request used, in totals.
+    """The total quantity of each meter that one request used.
 
-    `input` includes what was cached, audio and images; `output` includes reasoning, audio and
+    `input` includes cached tokens, audio and images; `output` includes reasoning, audio and
     images. The parts of one total do not overlap: cached audio is in `cache_read` (and in
     `cache_read_audio`), not in `input_audio`.
 
@@ -59,7 +60,7 @@ class Usage:
     #: `batch`, `flex` or `priority`. None, `default` and `standard` are the base rates.
     service_tier: str | None = None
     region: str | None = None
-    #: What was used of each meter and of no part of it, none of them zero.
+    #: For each meter its total without its subset meters. Zeros are left out.
     parts: tuple[tuple[Meter, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ def _not_a_quantity(totals: tuple[object, ...]) -> TypeError | ValueError:
 
 
 def _without_parts(used: list[tuple[Meter, int]]) -> tuple[tuple[Meter, int], ...]:
-    """Each total less its parts."""
+    """Each total minus the totals of its subset meters, without zeros."""
     rest = dict(used)
     for meter, total in used:
         if meter in PARENTS:

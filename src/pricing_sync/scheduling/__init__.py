@@ -1,1 +1,1 @@
-"""What is due, and which process takes it."""
+"""Which providers are due, and which process reads them."""

@@ -1,4 +1,4 @@
-"""Reads the provider of a claim: now over HTTP, or from a recorded answer."""
+"""Reads the provider of a claim, over HTTP or from a recorded answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pricing_sync.sync.reading import (
 from pricing_sync.sync.recorded import RecordedAnswer, fetch_recorded
 from pricing_sync.sync.worker_process import process_in_worker
 
-#: A worker process takes some 70 MB while it processes an answer.
+#: A worker process needs about 70 MB while it processes an answer.
 _MAX_WORKERS = 2
 
 
@@ -80,9 +80,9 @@ class ClaimReader:
         # A reading that is cancelled while it waits must not cancel the client of the others.
         return await asyncio.shield(self._client)
 
-    async def _process_in_worker(self, answer: PendingAnswer, store: Store) -> ReadingResult:
+    async def _process_in_worker(self, pending: PendingAnswer, store: Store) -> ReadingResult:
         return await process_in_worker(
-            answer, store, database=self._settings.database, at_once=self._worker_slots
+            pending, store, database=self._settings.database, at_once=self._worker_slots
         )
 
     def _options(self, provider_id: str) -> ReadingOptions:
@@ -96,7 +96,7 @@ class ClaimReader:
 
 @dataclass(frozen=True, slots=True)
 class FinishRecordedClaim:
-    """Finishes the claim of a recorded answer, which says nothing of the provider today."""
+    """Finishes the claim of a recorded answer. It does not change when the provider is due."""
 
     claim: Claim
     #: Whether no other answer follows in the run.

@@ -1,7 +1,7 @@
-"""Readings taken inside this process, on its event loop.
+"""The engine that reads providers inside this process, on its event loop.
 
-A loop looks into the database once a second, or when it is woken: it leads if nobody else does,
-says that this process is alive, and begins what it may. Each reading is a task of its own.
+A loop polls the database once a second, or when it is woken: it becomes the leader if there is
+none, renews leases, claims readings and starts them. Each reading is a task of its own.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from pricing_sync.store import Store
 from pricing_sync.store.queue import Claim
 from pricing_sync.sync.reading import ReadingResult
 
-#: How a reading that was claimed is taken.
+#: Reads the provider of a claim.
 ReadClaim: TypeAlias = Callable[[Claim], Awaitable[ReadingResult]]
-#: What the leader does now and then, beside the readings.
+#: Work that the leader does regularly in addition to the readings.
 MaintenanceTask: TypeAlias = Callable[[], Awaitable[None]]
 _T = TypeVar("_T")
 
 _TICK_SECONDS = 1.0
-#: Between two errands. What is due then is told by the database.
+#: Between two runs of the maintenance task, which finds in the database what is due.
 _MAINTENANCE_SECONDS = 3600
-#: How long the recording of what was cancelled may hold up a stop.
+#: How long a stop may wait for cancelled readings to be stored.
 _FINAL_FLUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _PollResult:
-    """What one look into the database found."""
+    """What the engine found and claimed in one poll of the database."""
 
-    leads: bool = False
-    #: Readings of ours to leave off.
-    cancelled: Sequence[Claim] = ()
-    #: Readings to begin.
-    claims: Sequence[Claim] = ()
-    #: Readings of processes that died, and whether their run has ended with them.
-    expired: Sequence[tuple[Reading, bool]] = ()
-    #: Runs of which something is left.
+    is_leader: bool = False
+    #: Claims of this process whose readings must be cancelled.
+    cancelled_claims: Sequence[Claim] = ()
+    #: New claims of this process, to be started.
+    new_claims: Sequence[Claim] = ()
+    #: Readings of processes that died, and whether their run ended with them.
+    expired_readings: Sequence[tuple[Reading, bool]] = ()
+    #: Runs with a reading that is queued or in progress.
     open_runs: Set[str] = frozenset()
 
 
 class LocalEngine:
-    """Takes readings in this process: all that are due while it leads, else those it was told of.
+    """Runs readings in this process: all queued ones while it leads, else those of requested runs.
 
-    With *schedules* it takes part in leading. An engine is started and stopped once.
+    With *schedules* it can become the leader. An engine is started and stopped once.
     """
 
     def __init__(
@@ -89,37 +89,37 @@ class LocalEngine:
 
     @property
     def is_running(self) -> bool:
-        """Whether it may begin a reading."""
+        """Whether the engine can start a reading."""
         return self._loop is not None and not self._loop.done() and not self._stopping
 
     def start(self, claims: Sequence[Claim] = ()) -> None:
-        """Begin with what is claimed already, and to look for what is due. Returns at once."""
+        """Start the readings of *claims* and the polling loop. Returns at once."""
         self._renewed_at = time.monotonic()
         for claim in claims:
             self._start_claim(claim)
         self._loop = asyncio.create_task(self._run_loop(), name="pricing-sync")
 
     def wake(self, run_id: str) -> None:
-        """A run has been asked for in this process."""
+        """Add a run that was requested in this process, and poll at once."""
         self._requested_runs.add(run_id)
         self._wake_event.set()
 
     @property
     def next_finished(self) -> asyncio.Event:
-        """Set when the next reading of this process has ended and was told."""
+        """Set when the next reading of this process has ended and the listeners were notified."""
         return self._next_finished
 
-    async def notify(self, ended: Sequence[tuple[Reading, bool]]) -> None:
-        """Tell the listeners of readings that ended without being taken, and of their runs."""
-        for reading, finished_run in ended:
+    async def notify(self, readings: Sequence[tuple[Reading, bool]]) -> None:
+        """Notify the listeners of readings that ended without an answer, and of finished runs."""
+        for reading, finished_run in readings:
             await self._notify(reading, None, finished_run=finished_run)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Begin nothing more, wait for what goes on, then cancel it and write that down.
+        """Start no more readings, wait for those in progress, then cancel them and store that.
 
         Stopping twice, or before the start, is harmless.
         """
-        first, self._stopping = not self._stopping, True
+        is_first_stop, self._stopping = not self._stopping, True
         await self._wait_for_tasks(grace_seconds)
         for task in self._tasks.values():
             task.cancel()
@@ -132,11 +132,11 @@ class LocalEngine:
             self._wake_event.set()
             await asyncio.wait([self._loop], timeout=_FINAL_FLUSH_SECONDS)
             self._loop.cancel()
-        if first and self._schedules:
+        if is_first_stop and self._schedules:
             await self._guard("release leadership", self._release_leadership())
 
     async def _wait_for_tasks(self, seconds: float) -> None:
-        """Wait for the readings that go on."""
+        """Wait for the readings in progress."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=seconds)
 
@@ -154,24 +154,24 @@ class LocalEngine:
 
     async def _tick(self) -> None:
         requested_runs = set(self._requested_runs)
-        found = await asyncio.to_thread(self._poll, list(self._tasks), requested_runs)
-        self._requested_runs -= requested_runs - found.open_runs
-        for claim in found.cancelled:
+        polled = await asyncio.to_thread(self._poll, list(self._tasks), requested_runs)
+        self._requested_runs -= requested_runs - polled.open_runs
+        for claim in polled.cancelled_claims:
             if task := self._tasks.get(claim):
                 task.cancel()
-        for claim in found.claims:
+        for claim in polled.new_claims:
             if self._stopping:
                 await self._fail(claim, CANCELLED, "cancelled before its end", None)
                 continue
             self._start_claim(claim)
         if (
-            found.leads
+            polled.is_leader
             and self._maintenance is not None
             and time.monotonic() >= self._maintenance_at
         ):
             self._maintenance_at = time.monotonic() + _MAINTENANCE_SECONDS
             self._maintenance_task = asyncio.create_task(self._run_maintenance(self._maintenance))
-        await self.notify(found.expired)
+        await self.notify(polled.expired_readings)
 
     def _start_claim(self, claim: Claim) -> None:
         task = asyncio.create_task(self._run_claim(claim), name=f"pricing-sync {claim.provider}")
@@ -183,41 +183,44 @@ class LocalEngine:
 
     def _task_done(self, claim: Claim, _task: asyncio.Task[None]) -> None:
         del self._tasks[claim]
-        # There may be room now, or another reading of the same provider waits.
+        # A reading can wait for a free slot, or for the end of this reading of its provider.
         self._wake_event.set()
         self._next_finished.set()
         self._next_finished = asyncio.Event()
 
-    def _poll(self, held: Sequence[Claim], requested_runs: set[str]) -> _PollResult:
-        """What to leave off and what to begin, by what the database says now."""
+    def _poll(self, claims: Sequence[Claim], requested_runs: set[str]) -> _PollResult:
+        """Renew leases, expire dead claims, enqueue due providers and claim readings."""
         now = datetime.now(UTC)
-        cancelled = self._renew_claims(held, now)
+        cancelled = self._renew_claims(claims, now)
         if self._stopping or not (self._schedules or requested_runs):
-            return _PollResult(cancelled=cancelled)
+            return _PollResult(cancelled_claims=cancelled)
         if self._scheduler.is_idle(now):
-            return _PollResult(
-                self._schedules and self._scheduler.acquire_leadership(now), cancelled
-            )
-        # First, so that what a dead process did to a provider counts in when that is due.
+            is_leader = self._schedules and self._scheduler.acquire_leadership(now)
+            return _PollResult(is_leader=is_leader, cancelled_claims=cancelled)
+        # Before the tick, because an expired reading changes when its provider is due.
         expired = self._scheduler.expire(now)
-        leads = self._schedules and self._scheduler.tick(now)
-        runs = None if leads else requested_runs
-        claims = self._scheduler.claim(now, most=self._at_once - len(held), runs=runs)
-        open_runs = self._scheduler.open_runs() if requested_runs else set()
-        return _PollResult(leads, cancelled, claims, expired, open_runs)
+        is_leader = self._schedules and self._scheduler.tick(now)
+        runs = None if is_leader else requested_runs
+        return _PollResult(
+            is_leader=is_leader,
+            cancelled_claims=cancelled,
+            new_claims=self._scheduler.claim(now, most=self._at_once - len(claims), runs=runs),
+            expired_readings=expired,
+            open_runs=self._scheduler.open_runs() if requested_runs else set(),
+        )
 
-    def _renew_claims(self, held: Sequence[Claim], now: datetime) -> Sequence[Claim]:
-        """Say that this process is alive at what it holds; what of it is unwanted."""
-        if not held:
+    def _renew_claims(self, claims: Sequence[Claim], now: datetime) -> Sequence[Claim]:
+        """Renew the leases of the claims; returns the claims that were cancelled."""
+        if not claims:
             return ()
-        moment = time.monotonic()
-        if moment - self._renewed_at >= self._renew_seconds:
-            self._scheduler.renew(held, now)
-            self._renewed_at = moment
-        return self._scheduler.cancelled(held)
+        clock = time.monotonic()
+        if clock - self._renewed_at >= self._renew_seconds:
+            self._scheduler.renew(claims, now)
+            self._renewed_at = clock
+        return self._scheduler.cancelled(claims)
 
     async def _run_claim(self, claim: Claim) -> None:
-        """Take one reading to some end, and write that end down."""
+        """Read the provider of one claim; store any failure and notify the listeners."""
         try:
             result = await _result_or_error(self._read_claim(claim))
         except asyncio.CancelledError:
@@ -226,7 +229,7 @@ class LocalEngine:
         if isinstance(result, ReadingResult):
             await self._notify(result.reading, result.error, finished_run=result.finished_run)
         elif isinstance(result, LostClaim):
-            pass  # whoever took it away has written down why
+            pass  # the process that took the claim away has stored the reason
         else:
             await self._report_error(claim.provider, result)
             kind = STORE if isinstance(result, StoreError) else INTERNAL
@@ -252,12 +255,12 @@ class LocalEngine:
                 run, readings = found
                 await self._notify_all(lambda listener: listener.on_run(run, readings))
 
-    async def _notify_all(self, notify: Callable[[Listener], None]) -> None:
+    async def _notify_all(self, call: Callable[[Listener], None]) -> None:
         for listener in self._listeners:
-            await self._guard(type(listener).__name__, _call(notify, listener))
+            await self._guard(type(listener).__name__, _call(call, listener))
 
     async def _guard(self, where: str, work: Awaitable[_T]) -> _T | None:
-        """What *work* gives; None, and a complaint, when it fails."""
+        """The result of *work*; None if it fails, after the listeners got the error."""
         result = await _result_or_error(work)
         if isinstance(result, Exception):
             await self._report_error(where, result)
@@ -266,23 +269,26 @@ class LocalEngine:
         return result
 
     async def _report_error(self, where: str, error: Exception) -> None:
-        """Say that something is wrong; the same thing once, while it goes on."""
+        """Report an error to the listeners; a repeated StoreError only once."""
         report = f"{where}: {error!r}"
         if isinstance(error, StoreError) and report == self._last_error:
             return
         self._last_error = report
         for listener in self._listeners:
-            await _result_or_error(_call(lambda to: to.on_error(where, error), listener))
+            await _result_or_error(_call(lambda each: each.on_error(where, error), listener))
 
 
 async def _result_or_error(work: Awaitable[_T]) -> _T | Exception:
-    """What *work* gives or raises. Here alone everything is caught: a bug in one reading, or in a
-    listener, must not end the loop in which all the others are taken."""
+    """The result of *work*, or the exception that it raises.
+
+    This is the only place that catches every exception: a bug in one reading or one listener must
+    not end the loop that runs all the others.
+    """
     try:
         return await work
     except Exception as error:  # noqa: BLE001
         return error
 
 
-async def _call(notify: Callable[[Listener], None], listener: Listener) -> None:
-    notify(listener)
+async def _call(call: Callable[[Listener], None], listener: Listener) -> None:
+    call(listener)

@@ -1,4 +1,4 @@
-"""Runs of one database, as one process starts them, waits for them and takes part in them."""
+"""Starts runs, waits for them and cancels them, in one process that shares a database."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from pricing_sync.sync.worker_process import run_in_worker
 
 #: Called with each reading as it ends.
 OnReading: TypeAlias = Callable[[ReadingResult], None]
-#: Reads a claim; readings before its last one go to the callback.
+#: Reads a claim and returns its last reading. The callback gets the readings before it.
 _ReadAll: TypeAlias = Callable[[Claim, OnReading], Awaitable[ReadingResult]]
 
-#: How often a run that other processes read is looked up.
+#: How often to look up a run that other processes read.
 _POLL_SECONDS = 0.25
+#: How long to wait until the listeners were notified of the last reading.
 _NOTIFY_SECONDS = 5
 
 
@@ -46,7 +47,7 @@ class RunResult:
 
 
 class Runs:
-    """Starts runs, waits for them, and takes readings in this process."""
+    """Starts runs, waits for them, and runs readings in this process."""
 
     def __init__(
         self,
@@ -63,13 +64,14 @@ class Runs:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process takes readings."""
+        """Whether this process can start readings."""
         return self._engine is not None and self._engine.is_running
 
     def start(self, status: Callable[[], dict[str, Any]]) -> None:
-        """Schedule, if the settings say so, and take what is triggered here. Returns at once.
+        """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
 
-        Listeners get *status* to call whenever they need it. Starting twice is harmless.
+        Listeners get *status*, which they can call at any time. Returns at once. Starting twice is
+        harmless.
 
         Raises:
             SettingsError: the settings name an unknown provider.
@@ -118,18 +120,18 @@ class Runs:
     async def _wait(
         self, run_id: str, timeout_seconds: float, engine: LocalEngine | None
     ) -> tuple[Run, list[Reading]]:
-        """Look the run up when a reading ends here, and regularly, for those of other processes."""
+        """Look the run up whenever a reading ends here, and regularly for other processes."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout_seconds
         while True:
-            # Taken before the database is read, so that an end in between is not missed.
+            # Before the database is read, so that a reading that ends in between is not missed.
             finished = engine.next_finished if engine else asyncio.Event()
             run, readings = await asyncio.to_thread(self._store.run, run_id)
-            left = deadline - clock()
-            if run.finished_at is not None or left <= 0:
+            remaining = deadline - clock()
+            if run.finished_at is not None or remaining <= 0:
                 return run, readings
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(_POLL_SECONDS, left)):
+                async with asyncio.timeout(min(_POLL_SECONDS, remaining)):
                     await finished.wait()
 
     async def cancel(self, run_id: str) -> Run:
@@ -201,7 +203,7 @@ class Runs:
         on_reading: OnReading | None,
         all_or_none: bool = False,
     ) -> RunResult:
-        """A run that an engine of its own takes to its end, in this process."""
+        """Start a run in this process, with an engine of its own, and wait until it has ended."""
         results: dict[str, ReadingResult] = {}
         slots = asyncio.Semaphore(self._settings.at_once)
 
@@ -218,35 +220,35 @@ class Runs:
 
         first_error, scheduler = _FirstError(), self._new_scheduler()
         engine = self._new_engine(scheduler, read, (*self._listeners, first_error), schedules=False)
-        begin = partial(
+        start_run = partial(
             scheduler.start_local_run,
             provider_ids,
             started_by=started_by,
             dry_run=dry_run,
             all_or_none=all_or_none,
         )
-        while (begun := await asyncio.to_thread(begin)) is None:
-            # Another process reads the provider, or died while it did.
+        while (started := await asyncio.to_thread(start_run)) is None:
+            # Another process is reading the provider, or died during a reading of it.
             await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
             await asyncio.sleep(_POLL_SECONDS)
-        run, claims = begun
+        run, claims = started
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
         try:
-            ended, readings = await self._wait_until_finished(run.id, engine, first_error)
-            # The listeners have yet to hear of the last reading.
+            finished, readings = await self._wait_until_finished(run.id, engine, first_error)
+            # The engine may not have notified the listeners of the last reading yet.
             grace_seconds = _NOTIFY_SECONDS
         finally:
             await engine.stop(grace_seconds)
             if self._engine is None:
                 await self._reader.close()
-        return _run_result(ended, readings, results)
+        return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
         self, run_id: str, engine: LocalEngine, first_error: _FirstError
     ) -> tuple[Run, list[Reading]]:
-        """The run when it has ended, and its readings.
+        """Wait until the run has ended; returns it with its readings.
 
         Raises:
             Exception: the first error that is not a failed reading.
@@ -302,7 +304,7 @@ class _FirstError(Listener):
 def _run_result(
     run: Run, readings: Sequence[Reading], results: dict[str, ReadingResult]
 ) -> RunResult:
-    """The readings of other processes are there as the database has them."""
+    """Readings of other processes have neither plan nor error, only what the database has."""
     assert run.outcome is not None and run.duration_seconds is not None  # noqa: PT018, S101
     every = [results.get(reading.id) or ReadingResult(reading=reading) for reading in readings]
     every.sort(key=lambda result: run.providers.index(result.reading.provider))

@@ -1,7 +1,7 @@
-"""What is due, who asked for it, and what follows from how a reading ends.
+"""The schedule and the queue: triggers, leadership, due times, claims and their ends.
 
-Everything lives in the database. Of the processes that share one, a single one leads: it starts
-what is due and cleans up after those that died. Any of them takes triggers.
+All state is in the database. One of the processes that share it is the leader, which enqueues the
+providers that are due. Every process accepts triggers and expires the claims of dead processes.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from pricing_sync.store.ids import new_id
 from pricing_sync.store.queue import FAILURES, Claim, Leader, reading_counts
 from pricing_sync.timetable import Due, Plan, first_due, next_due, next_opening, retry_at
 
-#: What a person asks for goes before whatever the schedule wants.
+#: Added to the priority of triggered readings, so that they are claimed before scheduled ones.
 MANUAL_PRIORITY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FinishClaim:
-    """Ends a claimed reading, in the transaction that stores it, here or in another process."""
+    """Finishes a claim in the transaction that stores its reading, here or in a worker process."""
 
     claim: Claim
     plan: Plan
-    #: Drawn beforehand: the part of a retry's wait that is left to chance, 0 to 1.
+    #: Random number from 0 to 1, for the jitter of the retry's delay.
     jitter: float
 
     @classmethod
     def of(cls, claim: Claim, plan: Plan) -> FinishClaim:
-        """The ending of a reading by this plan."""
-        return cls(claim, plan, random.random())  # noqa: S311  nobody gains by guessing it
+        """For *claim*, with a random jitter."""
+        return cls(claim, plan, random.random())  # noqa: S311  not a secret
 
     def __call__(self, store: Store, reading: Reading, error: Exception | None) -> bool:
-        """Whether the run has ended with it.
+        """Finish the claim, save the next due time and count; returns whether the run has ended.
 
         Raises:
-            LostClaim: the reading is no longer this process's, and must not be stored.
+            LostClaim: the claim is no longer this process's. The reading must not be stored.
         """
         queue = store.queue
         queue.finish_claim(self.claim, reading.state)
@@ -61,12 +61,12 @@ class FinishClaim:
         return queue.finish_run_if_done(self.claim.run_id, reading.finished_at)
 
     def _rescheduled(self, due: Due, reading: Reading, error: Exception | None) -> Due:
-        """When the provider is due after this."""
+        """The provider's due times after this reading."""
         if not reading.is_failed:
             return replace(due, retry_at=None, failures=0)
         retry_after = error.retry_after_seconds if isinstance(error, TransportError) else None
         failures, now = due.failures + 1, reading.finished_at
-        # Whoever asks to be left alone is left alone by the regular slots too.
+        # Retry-After delays the regular slots too.
         until = now + timedelta(seconds=retry_after or 0)
         return replace(
             due,
@@ -77,9 +77,9 @@ class FinishClaim:
 
 
 class Scheduler:
-    """The schedule and the queue of one database, as one process sees them.
+    """The schedule and the queue of one database, for one process.
 
-    *find* gives the provider of an id, or raises UnknownName.
+    *find* returns the provider of an id, or raises UnknownName.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Scheduler:
         self._delay = timedelta(seconds=settings.first_delay_seconds)
         self._plans = {name: settings.plan(name) for name in settings.providers}
 
-    # Asking
+    # Triggers
 
     def trigger(
         self,
@@ -109,10 +109,10 @@ class Scheduler:
         dry_run: bool = False,
         now: datetime | None = None,
     ) -> tuple[Run, bool]:
-        """A run of these providers, as soon as may be; whether it is one that waited already.
+        """Queue a run of these providers; returns it, and whether it was queued already.
 
         Raises:
-            UnknownName: a provider that there is not.
+            UnknownName: there is no such provider.
         """
         return self._queue.trigger(
             self._manual_priorities(providers),
@@ -124,13 +124,13 @@ class Scheduler:
     def start_local_run(
         self, providers: Iterable[str], *, started_by: str, dry_run: bool, all_or_none: bool
     ) -> tuple[Run, list[Claim]] | None:
-        """A run that this process takes itself, with its readings as far as they can begin now.
+        """Create a run; returns it with claims for its providers that are not being read now.
 
-        The others are queued, for whoever comes first; with *whole* there are no others, but there
-        is no run (None) while one of the providers is being read.
+        The other providers are queued, for any process to claim. With *all_or_none* no run is
+        created (None) while one of the providers is being read.
 
         Raises:
-            UnknownName: a provider that there is not.
+            UnknownName: there is no such provider.
         """
         priorities, now = self._manual_priorities(providers), datetime.now(UTC)
         with self._queue.transaction():
@@ -156,9 +156,9 @@ class Scheduler:
         return {name: MANUAL_PRIORITY + self._settings.plan(name).priority for name in wanted}
 
     def cancel(self, run_id: str, now: datetime | None = None) -> list[tuple[Reading, bool]]:
-        """End a run: what waits is not read, and what is being read is left off by whoever reads.
+        """Cancel a run: dequeue its queued readings; the processes that run the others cancel them.
 
-        What is written down of each that waited, and whether the run has ended with it.
+        Returns the stored reading of each dequeued provider, and whether the run ended with it.
 
         Raises:
             UnknownName: there is no such run.
@@ -175,17 +175,15 @@ class Scheduler:
                     cancelled.append((reading, self._queue.finish_run_if_done(run_id, at)))
         return cancelled
 
-    # Leading
+    # Leadership
 
     def is_idle(self, now: datetime) -> bool:
-        """Whether nothing is queued, going on or due."""
-        pending_work = self._queue.pending_work()
-        return not pending_work.open_readings and (
-            pending_work.due_at is None or pending_work.due_at > now
-        )
+        """Whether nothing is queued, in progress or due."""
+        pending = self._queue.pending_work()
+        return not pending.open_readings and (pending.due_at is None or pending.due_at > now)
 
     def tick(self, now: datetime) -> bool:
-        """Start what is due, if this process leads; whether it does.
+        """Enqueue the providers that are due, if this process is the leader; returns whether it is.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -196,11 +194,11 @@ class Scheduler:
         return True
 
     def release_leadership(self, now: datetime) -> None:
-        """Leave the lead to another process."""
+        """Release the leader's lease, so that another process can lead at once."""
         self._queue.release_leadership(self.owner, now)
 
     def acquire_leadership(self, now: datetime) -> bool:
-        """Whether this process leads, from now on if nobody else does.
+        """Acquire or renew the leader's lease; returns whether this process is the leader.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -208,7 +206,7 @@ class Scheduler:
         leader = self._queue.leader()
         until = now + self._lease
         if leader is not None and leader.owner == self.owner:
-            # Written down three times in a lease, and not at every tick.
+            # Renewed three times in a lease, and not at every tick.
             fresh = now < leader.until and leader.until - now > self._lease * 2 / 3
             if (fresh and leader.until <= until) or self._queue.renew_leadership(self.owner, until):
                 return True
@@ -218,7 +216,7 @@ class Scheduler:
         return True
 
     def _update_due_times(self, now: datetime) -> None:
-        """Say when each provider is due: of what is known already, only what has changed."""
+        """Save due times: of all providers after a start, else of new or changed plans only."""
         is_start = now - self._started_at <= self._delay + self._lease
         stored, attempts = self._queue.due_times(), self._queue.last_attempts()
         successes = self._store.latest_successes()
@@ -255,7 +253,7 @@ class Scheduler:
         return Due(
             provider=name,
             plan=plan.fingerprint(),
-            # A start begins a new row of intervals.
+            # A reading at the start begins a new series of intervals.
             anchor_at=due_at if due_at == start + self._delay else anchor_at,
             due_at=due_at,
             retry_at=known.retry_at if known and known.retry_at == due_at else None,
@@ -270,12 +268,12 @@ class Scheduler:
             if leader is None or leader.owner != self.owner:
                 return
             due = self._due_providers(now)
-            # What is wanted already serves the slot too, unless it is to change nothing.
-            wanted = {item.provider for item in self._queue.active() if not item.dry_run}
+            # A provider that is queued or being read needs no other run, unless that one is dry.
+            active = {item.provider for item in self._queue.active() if not item.dry_run}
             priorities = {
                 item.provider: self._plans[item.provider].priority
                 for item in due
-                if item.provider not in wanted
+                if item.provider not in active
             }
             self._queue.save_due_times([self._next_due(item, now) for item in due])
             if priorities:
@@ -291,38 +289,40 @@ class Scheduler:
         ]
 
     def _next_due(self, due: Due, now: datetime) -> Due:
-        """The slots up to now are served by one reading, however many they are."""
+        """The due time after the current slot. One reading serves all slots up to *now*."""
         if due.due_at > now:
             return replace(due, retry_at=None)
-        # The later of the two, so that a clock that was set back serves no slot twice.
+        # The later of the two, so that no slot is served twice after the clock was set back.
         after = max(now, due.due_at)
         due_at = next_due(self._plans[due.provider], due.provider, after, due.anchor_at)
         return replace(due, due_at=due_at, retry_at=None)
 
-    # Taking
+    # Claims
 
     def expire(self, now: datetime) -> list[tuple[Reading, bool]]:
-        """End the readings of processes that died, each as `fail` does."""
-        why = "the process that took it has not been heard of"
-        ended = [self.fail(claim, ABANDONED, why, now) for claim in self._queue.expired_claims(now)]
-        return [entry for entry in ended if entry is not None]
+        """Fail the claims whose lease has ended because their process died, each as `fail`."""
+        why = "the process that claimed it stopped renewing its lease"
+        failed = [
+            self.fail(claim, ABANDONED, why, now) for claim in self._queue.expired_claims(now)
+        ]
+        return [entry for entry in failed if entry is not None]
 
     def claim(self, now: datetime, *, most: int, runs: set[str] | None) -> list[Claim]:
-        """Readings for this process to take, of these *runs* or of any."""
+        """Claim up to *most* queued readings for this process, of these *runs* (None: of any)."""
         return self._queue.claim(self.owner, now, now + self._lease, most=most, runs=runs)
 
     def open_runs(self) -> set[str]:
-        """The runs of which something is queued or going on."""
+        """The runs with a reading that is queued or in progress."""
         return {item.run_id for item in self._queue.active()}
 
     def renew(self, claims: Sequence[Claim], now: datetime) -> None:
-        """Say that this process is alive and at these."""
+        """Renew the leases of these claims."""
         self._queue.renew(claims, now + self._lease)
 
     def cancelled(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Which of its readings this process should leave off, because somebody asked for it.
+        """The claims of this process whose cancellation was requested.
 
-        One that was given up for dead goes on until it is refused.
+        An expired claim is not among them: its reading goes on until the store refuses it.
         """
         owned = self._queue.owned_claims(self.owner)
         return [claim for claim in claims if owned.get((claim.run_id, claim.provider))]
@@ -330,26 +330,26 @@ class Scheduler:
     def fail(
         self, claim: Claim, kind: str, why: str, now: datetime | None = None
     ) -> tuple[Reading, bool] | None:
-        """End a reading that was not taken to its end; None when it has ended otherwise already.
+        """Store a failed reading for a claim; returns it, and whether its run ended with it.
 
-        What is written down of it, and whether its run has ended with it.
+        None if the claim was finished or taken away already.
         """
         at = now or datetime.now(UTC)
-        ending = FinishClaim.of(claim, self._settings.plan(claim.provider))
+        finish = FinishClaim.of(claim, self._settings.plan(claim.provider))
         try:
             with self._queue.transaction():
                 reading = _unfinished_reading(
                     self._queue.run(claim.run_id), claim.provider, at, kind, why
                 )
                 self._store.add_reading(reading)
-                return reading, ending(self._store, reading, None)
+                return reading, finish(self._store, reading, None)
         except LostClaim:
             return None
 
     # Status
 
     def status(self, now: datetime) -> dict[str, Any]:
-        """The state of the schedule in the words of the reference, and a few more."""
+        """The state of the schedule: the keys of the reference, and more."""
         queue, settings = self._queue, self._settings
         leader, dues = queue.leader(), queue.due_times()
         successes = self._store.latest_successes()
@@ -394,17 +394,17 @@ def _leader(leader: Leader, owner: str) -> dict[str, Any]:
 
 
 def _second(at: datetime) -> str:
-    """To the second, as the reference wrote instants."""
+    """*at* as JSON, to the second, as in the reference."""
     return write_instant(at.replace(microsecond=0))
 
 
 def _seconds(earlier: datetime, later: datetime) -> int:
-    """Whole seconds between; none where the clock has gone back."""
+    """Whole seconds between two instants; 0 if the clock was set back."""
     return max(int((later - earlier).total_seconds()), 0)
 
 
 def _unfinished_reading(run: Run, provider: str, at: datetime, kind: str, why: str) -> Reading:
-    """What is written down of a reading that came to no answer and to no error of its provider."""
+    """A failed reading that ended without an answer and without an error of its provider."""
     return Reading(
         id=new_id(at),
         run_id=run.id,

@@ -1,1 +1,1 @@
-"""The prices of the ledger, for programs that bill by them."""
+"""The prices and overrides of the ledger, for programs that bill by them."""

@@ -1,4 +1,4 @@
-"""The price book that a process answers from: the last one read, until something has changed."""
+"""The price book of a process: read from the database, kept until its revision changes."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
 from pricing_sync.store import Store
 
-#: The database is asked no more often whether anything has changed. What another process changes
-#: counts here after so long at most, and the time that it takes to read a book.
+#: The shortest time between two queries for the revision. A change by another process is in the
+#: book after at most this time plus the time that reading a book takes.
 REFRESH_SECONDS = 1.0
 
 
 class BookCache:
-    """The price book of one database, for all threads of a process.
+    """The price book of one database, shared by all threads of a process.
 
-    Every caller gets a whole book. One thread at a time reads a new one; the other threads use the
-    old one meanwhile, and all threads do while the database cannot be read.
+    Every caller gets a complete book. One thread at a time reads a new book. Meanwhile the other
+    threads use the old one, and so do all threads while the database cannot be read.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: The last book that was read; None before the first.
+        #: The last book that was read; None before the first read.
         self.last: PriceBook | None = None
-        #: While the database cannot be read: when the last book was known to hold. Else None.
+        #: While the database cannot be read: when the last book was last up to date. Else None.
         self.stale_since: datetime | None = None
-        #: How often a price was asked for that is not known: `unknown_model`, `unpriced` (by what
-        #: the provider says), `no_rate` (the card names none for what was used).
+        #: Calls of `cost` without a price, by reason: `unknown_model`, `unpriced` (the provider
+        #: states no fixed price), `no_rate` (the card has no rate for a meter that was used).
         self.unpriced: Counter[str] = Counter()
         self._confirmed_at = datetime.now(UTC)
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
 
     def book(self) -> PriceBook:
-        """The book that counts, no older than `REFRESH_SECONDS` unless `stale_since` says so.
+        """The current book, checked within the last `REFRESH_SECONDS` unless `stale_since` is set.
 
         Raises:
-            StoreError: the database cannot be read, and never could.
+            StoreError: the database cannot be read, and no book was read before.
         """
         last = self.last
         if last is not None:
@@ -54,39 +54,39 @@ class BookCache:
             finally:
                 self._refresh_lock.release()
         with self._refresh_lock:
-            return self._first() if self.last is None else self.last
+            return self._read_first() if self.last is None else self.last
 
     def refresh(self) -> None:
-        """Ask the database now, so that what was just written here counts at once."""
+        """Query the revision now, so that a change by this process is in the book at once."""
         with self._refresh_lock:
             if self.last is not None:
                 self._refreshed(self.last)
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None) -> Cost:
-        """What *usage* costs now by the book, or at an instant by the ledger.
+        """The cost of *usage* now by the book, or at an instant by the ledger.
 
         Raises:
-            NoPrice: as `PriceBook.cost`. It is counted.
+            NoPrice: as in `PriceBook.cost`. Each one is counted in `unpriced`.
             StoreError: the database cannot be read.
         """
         if at is None:
             found = self.book().find(provider, model)
         else:
-            found = _in_ledger(self._store, provider, model, at)
+            found = _price_in_ledger(self._store, provider, model, at)
         try:
             return _require(found, provider, model).cost(usage, at or datetime.now(UTC))
         except NoPrice:
             with self._count_lock:
-                self.unpriced[_reason(found)] += 1
+                self.unpriced[_unpriced_reason(found)] += 1
             raise
 
-    def _first(self) -> PriceBook:
+    def _read_first(self) -> PriceBook:
         self._next_check_at, self._confirmed_at = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         self.last = self._store.book()
         return self.last
 
     def _refreshed(self, last: PriceBook) -> PriceBook:
-        """The book as the database has it now; while it cannot be read, the last one."""
+        """The book of the current revision, or the last book while the database cannot be read."""
         self._next_check_at, now = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         try:
             book = last if self._store.revision() == last.revision else self._store.book()
@@ -97,7 +97,7 @@ class BookCache:
         return book
 
 
-def _in_ledger(store: Store, provider: str, model: str, at: datetime) -> Price | None:
+def _price_in_ledger(store: Store, provider: str, model: str, at: datetime) -> Price | None:
     with store.snapshot():
         statements = store.statements(provider, model, at=at)
         overrides = store.overrides(provider, model, at=at)
@@ -110,7 +110,7 @@ def _require(found: Price | None, provider: str, model: str) -> Price:
     return found
 
 
-def _reason(found: Price | None) -> str:
+def _unpriced_reason(found: Price | None) -> str:
     if found is None:
         return "unknown_model"
     return "no_rate" if isinstance(found.listing, RateCard) else "unpriced"

@@ -1,4 +1,4 @@
-"""A person's rates, which win over what a provider says: set, ended, compared with the provider."""
+"""Overrides, the rates that a person sets: set them, end them, compare them with the provider."""
 
 from __future__ import annotations
 
@@ -82,15 +82,17 @@ class Overrides:
         return report
 
     def _currency(self, provider: str, model: str, wanted: str | None) -> str:
-        """The wanted currency, else the card's, else dollars.
+        """The wanted currency, otherwise the card's, otherwise US dollars.
 
         Raises:
-            SettingsError: it is no currency code, or not that of the provider's card.
+            SettingsError: *wanted* is no currency code, or not the currency of the card.
         """
         if wanted is not None and not _CURRENCY.fullmatch(wanted):
             raise SettingsError(f"override: {wanted!r} is not a currency code such as USD")
         card = next((found.listing for found in self._store.statements(provider, model)), None)
-        listed = card.currency if isinstance(card, RateCard) else None
-        if wanted and listed and wanted != listed:
-            raise SettingsError(f"override: the card of {model} is in {listed}, not {wanted}")
-        return wanted or listed or "USD"
+        card_currency = card.currency if isinstance(card, RateCard) else None
+        if wanted and card_currency and wanted != card_currency:
+            raise SettingsError(
+                f"override: the card of {model} is in {card_currency}, not {wanted}"
+            )
+        return wanted or card_currency or "USD"

@@ -1,4 +1,4 @@
-"""What the ledger says of prices, at any instant, and of models that have none."""
+"""The prices of the ledger at any instant, and the models that have none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pricing_sync.errors import UnknownName
 from pricing_sync.prices.book import Price, prices
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.store import Store
+from pricing_sync.store.changes import LedgerChange
 
 
 class Prices:
@@ -43,6 +44,20 @@ class Prices:
         if not found:
             raise UnknownName(f"{provider}: {model}: not in the ledger")
         return found
+
+    def changes(
+        self,
+        since: datetime,
+        *,
+        provider: str | None,
+        model: str | None,
+        include_added: bool,
+        limit: int,
+    ) -> list[LedgerChange]:
+        """See `PricingSync.changes`."""
+        return self._store.changes.since(
+            since, provider=provider, model=model, include_added=include_added, limit=limit
+        )
 
     def models_without_card(
         self, provider: str | None, model: str | None

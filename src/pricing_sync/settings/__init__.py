@@ -1,7 +1,8 @@
-"""Settings: the environment and `pricing-sync.toml`. Nothing else reads either.
+"""Settings from the environment and from `pricing-sync.toml`. No other package reads either.
 
-The environment wins over the file, part by part. A provider's key comes only from the environment,
-under the name that the provider's own tools use; so do the tokens of this service.
+The environment wins over the file, value by value. The keys of providers and the tokens of this
+service come only from the environment. A provider's key has the variable name that the provider's
+own tools use.
 """
 
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings

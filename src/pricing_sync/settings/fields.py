@@ -1,4 +1,4 @@
-"""Every setting, with its default."""
+"""The settings, with their types and defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pricing_sync.gate import Thresholds
 from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.settings.origins import SECRETS, nested, read_environment, read_file
 from pricing_sync.settings.values import (
-    Between,
     Cron,
     Dsn,
     Duration,
@@ -28,6 +27,7 @@ from pricing_sync.settings.values import (
     LogFormat,
     LogLevel,
     Names,
+    OptionalWindow,
     TimeZone,
     Token,
     Wait,
@@ -36,71 +36,73 @@ from pricing_sync.timetable import Plan, Retry
 
 
 class _Table(BaseModel):
-    """What every table checks. In Python true is the number 1; as a setting it is none."""
+    """The checks that all tables share. In Python, True is the number 1; here it is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _truth_is_no_number(cls, written: Any, info: ValidationInfo) -> Any:
+    def _refuse_boolean(cls, value: Any, info: ValidationInfo) -> Any:
         kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(written, bool) and bool not in (kind, *get_args(kind)):
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
             raise ValueError("expected something else than true or false")
-        return written
+        return value
 
 
 class RetrySettings(_Table):
-    """The table `[retry]`: how a reading that failed is tried again. What is unset is inherited."""
+    """The table `[retry]`: how a failed reading is tried again. Unset values are inherited."""
 
-    initial: Wait | None = Field(default=None, description="the first wait")
+    initial: Wait | None = Field(default=None, description="wait before the first retry")
     factor: float | None = Field(
-        default=None, ge=1, allow_inf_nan=False, description="by which each wait is longer"
+        default=None, ge=1, allow_inf_nan=False, description="each wait is this many times longer"
     )
-    max: Wait | None = Field(default=None, description="the longest wait")
-    attempts: int | None = Field(default=None, ge=0, description="in a row")
-    jitter: float | None = Field(default=None, ge=0, le=1, description="the share left to chance")
+    max: Wait | None = Field(default=None, description="longest wait")
+    attempts: int | None = Field(default=None, ge=0, description="retries until the next slot")
+    jitter: float | None = Field(
+        default=None, ge=0, le=1, description="random share of each wait, from 0 to 1"
+    )
 
     def over(self, base: Retry) -> Retry:
-        """*base*, with what is set here in its place.
+        """*base*, with the values that are set here.
 
         Raises:
-            ValueError: the parts do not fit together.
+            ValueError: the values do not fit together.
         """
-        own: dict[str, Any] = {
+        values: dict[str, Any] = {
             "initial": self.initial,
             "factor": self.factor,
             "longest": self.max,
             "attempts": self.attempts,
             "jitter": self.jitter,
         }
-        parts = {name: part for name, part in own.items() if part is not None}
+        changed = {name: value for name, value in values.items() if value is not None}
         try:
-            return replace(base, **parts)
+            return replace(base, **changed)
         except ValueError as error:
             raise ValueError(str(error).replace("longest", "max")) from None
 
 
 class ProviderSettings(_Table):
-    """The table `[provider.ID]`. What is unset is as for every provider."""
+    """The table `[provider.ID]`. Unset values come from the general settings."""
 
     base_url: str | None = Field(
-        default=None, description="asked instead of the provider's own scheme and host"
+        default=None, description="replaces the scheme and host of the provider's URL"
     )
-    gate: dict[str, Any] = Field(default={}, description="thresholds for this provider alone")
+    gate: dict[str, Any] = Field(default={}, description="thresholds for this provider only")
     free: Names = Field(
-        default=(), description="models that may cost nothing, whatever their ids say"
+        default=(), description="models that may have a price of zero, whatever their ids say"
     )
     every: Every | None = None
     cron: Cron | None = Field(default=None, description="five fields, instead of `every`")
     time_zone: TimeZone | None = None
-    window: Between = None
+    window: OptionalWindow = None
     jitter: Duration | None = None
-    priority: int = Field(default=0, description="who is read first; higher before lower")
+    priority: int = Field(default=0, description="a higher priority is read first")
     retry: RetrySettings = RetrySettings()
     dry_run: bool | None = None
 
     @model_validator(mode="after")
-    def _one_rhythm(self) -> ProviderSettings:
+    def _check_schedule(self) -> ProviderSettings:
         if self.every is not None and self.cron is not None:
             raise ValueError("expected either every or cron, not both")
         return self
@@ -109,46 +111,46 @@ class ProviderSettings(_Table):
 class Settings(_Table, BaseSettings):
     """Every setting, with its default."""
 
-    # A refused value may be a secret.
+    # `hide_input_in_errors`: a refused value may be a secret.
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    enabled: bool = Field(default=True, description="whether the scheduler runs at all")
-    interval_hours: Hours = Field(default=6, description="between readings of one provider")
+    enabled: bool = Field(default=True, description="whether the scheduler runs")
+    interval_hours: Hours = Field(default=6, description="hours between readings of a provider")
     providers: Annotated[Names, Field(min_length=1)] = Field(
         default=("openrouter", "featherless", "nearai", "alibaba-cloud"),
-        description="the providers to read, with commas",
+        description="ids of the providers to read, separated by commas",
     )
     database: str = Field(
-        default="sqlite:///pricing-sync.db", description="where prices are kept: sqlite:///FILE"
+        default="sqlite:///pricing-sync.db", description="the database: sqlite:///FILE"
     )
 
     first_delay_seconds: float = Field(
-        default=30, ge=0, allow_inf_nan=False, description="from the start to the first reading"
+        default=30, ge=0, allow_inf_nan=False, description="seconds until the first reading"
     )
-    time_zone: TimeZone = Field(default="UTC", description="of cron and of windows")
-    window: Between = Field(default=None, description="read only between: HH:MM-HH:MM")
+    time_zone: TimeZone = Field(default="UTC", description="time zone of `cron` and `window`")
+    window: OptionalWindow = Field(default=None, description="read only between HH:MM-HH:MM")
     jitter: Duration = Field(
-        default=timedelta(0), description="a reading is due up to so much later"
+        default=timedelta(0), description="a due time is moved later by up to this"
     )
     retry: RetrySettings = Field(default=RetrySettings(), description="the table [retry]")
-    dry_run: bool = Field(default=False, description="read and judge, and change no price")
+    dry_run: bool = Field(default=False, description="read and judge, but change no price")
     at_once: int = Field(default=8, ge=1, le=100, description="providers read at the same time")
     lease_seconds: float = Field(
-        default=15, gt=0, allow_inf_nan=False, description="after which a silent scheduler is gone"
+        default=15, gt=0, allow_inf_nan=False, description="seconds until a lease must be renewed"
     )
     stop_seconds: float = Field(
-        default=30, ge=0, le=300, description="for readings in flight when stopping"
+        default=30, ge=0, le=300, description="seconds to finish readings on shutdown"
     )
 
     deadline_seconds: float = Field(
-        default=60, gt=0, le=3600, description="for one request, from connecting to the last byte"
+        default=60, gt=0, le=3600, description="seconds for one request, until its last byte"
     )
     max_megabytes: int = Field(
-        default=64, gt=0, le=1024, description="for one page of an answer, unpacked (MiB)"
+        default=64, gt=0, le=1024, description="largest page of an answer, decompressed, in MiB"
     )
-    attempts: int = Field(default=4, ge=1, le=10, description="for one request, the first included")
+    attempts: int = Field(default=4, ge=1, le=10, description="tries of one request in all")
     evidence_days: int = Field(
-        default=90, ge=1, description="how long the bytes that prices were read from are kept"
+        default=90, ge=1, description="days for which the bytes of answers are kept"
     )
 
     reference_hours: float = Field(
@@ -156,19 +158,19 @@ class Settings(_Table, BaseSettings):
         ge=0,
         le=8760,
         allow_inf_nan=False,
-        description="between readings of the reference catalogs by the service; 0 is never",
+        description="hours between the service's reads of the reference catalogs; 0: never",
     )
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="where the service listens")
-    port: int = Field(default=8080, ge=0, le=65535, description="0 is any that is free")
+    host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
+    port: int = Field(default=8080, ge=0, le=65535, description="0: any free port")
     trigger_wait_seconds: float = Field(
-        default=20, ge=0, le=600, description="how long a trigger waits for its run to end"
+        default=20, ge=0, le=600, description="seconds that a trigger waits for its run"
     )
     log_format: LogFormat = Field(default="text", description="text or json")
     log_level: LogLevel = "info"
-    admin_token: Token | None = Field(default=None, description="for everything under /admin")
-    read_token: Token | None = Field(default=None, description="for reading alone")
-    sentry_dsn: Dsn | None = Field(default=None, description="where errors are reported")
+    admin_token: Token | None = Field(default=None, description="gives access to all of /admin")
+    read_token: Token | None = Field(default=None, description="gives read access only")
+    sentry_dsn: Dsn | None = Field(default=None, description="DSN to which errors are reported")
 
     gate: dict[str, Any] = Field(default={}, description="thresholds: see gate/thresholds.py")
     provider: dict[str, ProviderSettings] = Field(
@@ -176,7 +178,7 @@ class Settings(_Table, BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _two_tokens(self) -> Settings:
+    def _check_tokens_differ(self) -> Settings:
         if self.read_token is not None and self.read_token == self.admin_token:
             raise ValueError(
                 f"{SECRETS['read_token']}: expected another than {SECRETS['admin_token']}"
@@ -187,33 +189,33 @@ class Settings(_Table, BaseSettings):
         """When a provider is read.
 
         Raises:
-            SettingsError: the parts of its plan do not fit together.
+            SettingsError: the values of its plan do not fit together.
         """
         table = self.provider.get(provider_id, ProviderSettings())
 
-        def own_or(general: Any, own: Any) -> Any:
-            return general if own is None else own
+        def first_set(specific: Any, general: Any) -> Any:
+            return general if specific is None else specific
 
         try:
             return Plan(
-                every=own_or(timedelta(hours=self.interval_hours), table.every),
+                every=first_set(table.every, timedelta(hours=self.interval_hours)),
                 cron=table.cron,
-                time_zone=own_or(self.time_zone, table.time_zone),
-                window=own_or(self.window, table.window),
-                jitter=own_or(self.jitter, table.jitter),
+                time_zone=first_set(table.time_zone, self.time_zone),
+                window=first_set(table.window, self.window),
+                jitter=first_set(table.jitter, self.jitter),
                 priority=table.priority,
                 retry=table.retry.over(self.retry.over(Retry())),
-                dry_run=own_or(self.dry_run, table.dry_run),
+                dry_run=first_set(table.dry_run, self.dry_run),
             )
         except ValueError as error:
             where = f"provider.{provider_id}." if provider_id in self.provider else ""
             raise SettingsError(f"{where}{error}") from None
 
     def thresholds(self, provider_id: str) -> Thresholds:
-        """The numbers by which the gate judges a provider.
+        """The thresholds by which the gate judges a provider.
 
         Raises:
-            SettingsError: one is no threshold, or out of all bounds.
+            SettingsError: a name is not a threshold, or a value is out of bounds.
         """
         table = self.provider.get(provider_id)
         where = "gate"
@@ -229,13 +231,13 @@ class Settings(_Table, BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is theirs
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic sets the signature
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given, then the environment, then the file without its secrets."""
+        """The arguments win over the environment, which wins over the file without secrets."""
         file = read_file()
-        public = {place: written for place, written in file.items() if place[0] not in SECRETS}
+        public = {path: value for path, value in file.items() if path[0] not in SECRETS}
         return (
             init_settings,
             InitSettingsSource(settings_cls, nested(read_environment(file))),

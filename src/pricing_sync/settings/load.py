@@ -1,4 +1,4 @@
-"""The settings of this process, or everything that is wrong with them at once."""
+"""Load the settings of this process, or report all their problems in one error."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pricing_sync.settings.origins import (
     FILE,
     PREFIX,
     SECRETS,
-    Place,
+    KeyPath,
     SettingValue,
     our_variables,
     read_environment,
     read_file,
 )
 
-#: The settings that are tables, into which a variable may lead with two underscores.
+#: The settings that are tables. A variable leads into them with two underscores.
 _TABLES = frozenset({"gate", "provider", "retry"})
 _VARIABLES = {name: SECRETS.get(name, PREFIX + name.upper()) for name in Settings.model_fields}
-#: Where the library's words do not say what was expected.
-_WHY = {
+#: Messages by pydantic's error types, where its own message does not say what was expected.
+_MESSAGES = {
     "bool_parsing": "expected true or false",
     "dict_type": "expected a table",
     "extra_forbidden": "no such setting",
@@ -35,90 +35,91 @@ _WHY = {
 }
 
 
-def load_settings(**given: Any) -> Settings:
-    """The settings of this process; what is *given* (and not None) wins over everything.
+def load_settings(**options: Any) -> Settings:
+    """The settings of this process. The *options* that are not None win over all other values.
 
     Raises:
-        SettingsError: values cannot be used: which variables or keys, and why.
+        SettingsError: values cannot be used. The message lists the variables or keys, and why.
     """
-    given = {name: value for name, value in given.items() if value is not None}
-    written = _written(given)
+    options = {name: value for name, value in options.items() if value is not None}
+    values = _values(options)
     problems = [*_unknown_variables(), *_unknown_keys()]
     try:
-        settings = Settings(**given)
+        settings = Settings(**options)
     except ValidationError as error:
-        problems += [_problem(detail, written) for detail in error.errors(include_url=False)]
+        problems += [_problem(detail, values) for detail in error.errors(include_url=False)]
         raise SettingsError("; ".join(problems)) from None
-    problems += _misfits(settings, written)
+    problems += _combined_problems(settings, values)
     if problems:
         raise SettingsError("; ".join(problems))
     return settings
 
 
-def origins(**given: Any) -> dict[str, str]:
-    """Where each setting that is not at its default comes from, by its dotted name.
+def origins(**options: Any) -> dict[str, str]:
+    """The origin of each setting that is not at its default, by its dotted name.
 
-    A variable's name, or the file's, or the option for what is *given* (and not None).
+    An origin is the name of a variable, of the file, or of one of the *options* that is not None.
     """
-    given = {name: value for name, value in given.items() if value is not None}
-    return {".".join(place): where for place, (_, where) in _written(given).items()}
+    options = {name: value for name, value in options.items() if value is not None}
+    return {".".join(path): origin for path, (_, origin) in _values(options).items()}
 
 
-def _written(given: Mapping[str, Any]) -> dict[Place, SettingValue]:
+def _values(options: Mapping[str, Any]) -> dict[KeyPath, SettingValue]:
+    """Every value that is set, each from the origin that wins."""
     file = read_file()
-    options = {(name,): SettingValue(value, f"--{name}") for name, value in given.items()}
-    return file | read_environment(file) | options
+    from_options = {(name,): SettingValue(value, f"--{name}") for name, value in options.items()}
+    return file | read_environment(file) | from_options
 
 
-def _problem(detail: ErrorDetails, written: Mapping[Place, SettingValue]) -> str:
-    place = tuple(str(part) for part in detail["loc"])
-    why = _WHY.get(
+def _problem(detail: ErrorDetails, values: Mapping[KeyPath, SettingValue]) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    why = _MESSAGES.get(
         detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     )
     if detail["type"] == "extra_forbidden":
-        table = RetrySettings if "retry" in place[-2:-1] else ProviderSettings
-        why += _hint(place[-1], {key: key for key in table.model_fields})
-    return f"{_named(place, written)}: {why}" if place else why
+        table = RetrySettings if "retry" in path[-2:-1] else ProviderSettings
+        why += _hint(path[-1], {key: key for key in table.model_fields})
+    return f"{_source(path, values)}: {why}" if path else why
 
 
-def _named(place: Place, written: Mapping[Place, SettingValue]) -> str:
-    """The place as its author knows it: by the variable, or by the key in the file.
+def _source(path: KeyPath, values: Mapping[KeyPath, SettingValue]) -> str:
+    """The variable or the key in the file that sets a path.
 
-    Of a table that is wrong as a whole, every part that was written.
+    For a table that is wrong as a whole: the sources of all its values.
     """
-    for length in range(len(place), 0, -1):
-        if place[:length] in written:
-            return _name(place, written[place[:length]])
-    below = [
-        _name(other, found) for other, found in written.items() if place == other[: len(place)]
+    for length in range(len(path), 0, -1):
+        if path[:length] in values:
+            return _source_name(path, values[path[:length]])
+    inside = [
+        _source_name(other, value) for other, value in values.items() if path == other[: len(path)]
     ]
-    return ", ".join(below) or ".".join(place)
+    return ", ".join(inside) or ".".join(path)
 
 
-def _name(place: Place, found: SettingValue) -> str:
-    return f"{FILE}: {'.'.join(place)}" if found.where == str(FILE) else found.where
+def _source_name(path: KeyPath, value: SettingValue) -> str:
+    return f"{FILE}: {'.'.join(path)}" if value.origin == str(FILE) else value.origin
 
 
-def _misfits(settings: Settings, written: Mapping[Place, SettingValue]) -> Iterator[str]:
-    """What is wrong with plans and thresholds, which are made of several values.
+def _combined_problems(settings: Settings, values: Mapping[KeyPath, SettingValue]) -> Iterator[str]:
+    """The problems of plans and thresholds, which combine several values.
 
-    What is wrong for every provider is said once.
+    A problem that all providers share is reported once.
     """
-    for made_of in (settings.plan, settings.thresholds):
+    for build in (settings.plan, settings.thresholds):
         for provider_id in ("", *settings.provider):
             table = f"provider.{provider_id}." if provider_id else ""
             try:
-                made_of(provider_id)
+                build(provider_id)
             except SettingsError as error:
-                part, _, why = str(error).removeprefix(table).partition(": ")
-                above = ("provider", provider_id) if provider_id else ()
-                yield f"{_named((*above, *part.split('.')), written)}: {why}"
+                key, _, why = str(error).removeprefix(table).partition(": ")
+                parent = ("provider", provider_id) if provider_id else ()
+                yield f"{_source((*parent, *key.split('.')), values)}: {why}"
                 if not provider_id:
                     break
 
 
 def _unknown_variables() -> Iterator[str]:
-    """A misspelt variable would be a setting that silently has no effect."""
+    """Problems of variables that no setting reads: a misspelt one would have no effect."""
     for variable, _ in our_variables():
         head = variable.split("__")[0]
         name = head.removeprefix(PREFIX).lower()
@@ -127,8 +128,8 @@ def _unknown_variables() -> Iterator[str]:
 
 
 def _unknown_keys() -> Iterator[str]:
-    """Nor are secrets read from the file, which is made to be shown around."""
-    for name in dict.fromkeys(place[0] for place in read_file()):
+    """Problems of keys that are not read from the file. People share the file: no secrets in it."""
+    for name in dict.fromkeys(path[0] for path in read_file()):
         if name in SECRETS:
             yield f"{FILE}: {name}: not read from here, but from the variable {SECRETS[name]}"
         elif name not in _VARIABLES:
@@ -136,6 +137,6 @@ def _unknown_keys() -> Iterator[str]:
 
 
 def _hint(name: str, known: Mapping[str, str]) -> str:
-    """The known names that are nearly it, as they are to be written."""
+    """A suggestion of the known names that are similar; empty when there are none."""
     near = [name] if name in known else get_close_matches(name, known, n=2, cutoff=0.75)
     return f" (there is {' and '.join(known[key] for key in near)})" if near else ""

@@ -1,6 +1,6 @@
-"""What is written in the environment and in `pricing-sync.toml`, and where exactly.
+"""The values in the environment and in `pricing-sync.toml`, each with its origin.
 
-Nothing else reads either, but for the providers' keys (`key_of`).
+No other module reads either of them, except for the keys of providers (`key_of`).
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from pricing_sync.sources.providers import built_in, catalog
 
 PREFIX = "PRICING_SYNC_"
 FILE = Path("pricing-sync.toml")
-#: The settings that only the environment may hold, and their variables.
+#: The settings that are read only from the environment, and their variables.
 SECRETS: Mapping[str, str] = {
     "admin_token": "ADMIN_TOKEN",
     "read_token": f"{PREFIX}READ_TOKEN",
     "sentry_dsn": "SENTRY_DSN",
 }
 
-# Kubernetes gives every container the address of each service of its namespace; one named
-# `pricing-sync` yields PRICING_SYNC_SERVICE_HOST, PRICING_SYNC_PORT=tcp://…, and more.
+# Kubernetes sets variables in every container for each service of its namespace. A service named
+# `pricing-sync` gives PRICING_SYNC_SERVICE_HOST, PRICING_SYNC_PORT=tcp://…, and more.
 _INJECTED = re.compile(r"SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _INJECTED_PORT = re.compile(r"(tcp|udp|sctp)://")
 
-#: The way to a setting: `("provider", "together", "every")`.
-Place: TypeAlias = tuple[str, ...]
+#: The keys that lead to a setting: `("provider", "together", "every")`.
+KeyPath: TypeAlias = tuple[str, ...]
 
 
 class SettingValue(NamedTuple):
-    """A value, and the variable or file it stands in."""
+    """A value, and the variable, file or option that sets it."""
 
     value: Any
-    where: str
+    origin: str
 
 
-def read_file() -> dict[Place, SettingValue]:
-    """Every value of the file; nothing when there is none.
+def read_file() -> dict[KeyPath, SettingValue]:
+    """The values in the file; empty when there is no file.
 
     Raises:
-        SettingsError: it cannot be read, or is not TOML.
+        SettingsError: the file cannot be read, or is not TOML.
     """
     try:
         tables = tomllib.loads(FILE.read_text("utf-8"))
@@ -53,32 +53,32 @@ def read_file() -> dict[Place, SettingValue]:
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"{FILE}: {error}") from None
-    return {place: SettingValue(value, str(FILE)) for place, value in _leaves(tables)}
+    return {path: SettingValue(value, str(FILE)) for path, value in _leaves(tables)}
 
 
-def read_environment(file: Mapping[Place, SettingValue]) -> dict[Place, SettingValue]:
-    """Every value of the variables that are ours; the *file* is needed for the providers in it.
+def read_environment(file: Mapping[KeyPath, SettingValue]) -> dict[KeyPath, SettingValue]:
+    """The values of this program's variables. *file* gives the provider ids that occur there.
 
     Two underscores lead into a table: `PRICING_SYNC_RETRY__INITIAL`. A provider's id is written
-    in capitals, with `_` for whatever is neither letter nor digit. A whole table is JSON.
+    in capitals, with `_` for each character that is not a letter or digit. A whole table is JSON.
     """
-    found: dict[Place, SettingValue] = {
+    found: dict[KeyPath, SettingValue] = {
         (name,): SettingValue(value, variable)
         for name, variable in SECRETS.items()
         if (value := os.environ.get(variable, "")).strip()
     }
     ids = _ids_by_variable(file)
     for variable, text in sorted(our_variables()):
-        place = _place(variable, ids)
-        if place[0] in SECRETS:
+        path = _key_path(variable, ids)
+        if path[0] in SECRETS:
             continue
-        for below, value in _leaves(_value(place, text.strip())):
-            found[*place, *below] = SettingValue(value, variable)
+        for subpath, value in _leaves(_value(path, text.strip())):
+            found[*path, *subpath] = SettingValue(value, variable)
     return found
 
 
 def our_variables() -> Iterator[tuple[str, str]]:
-    """The variables that begin like ours, but for those that Kubernetes makes, and their texts."""
+    """The variables with our prefix and their texts, without those that Kubernetes sets."""
     for variable, text in os.environ.items():
         name = variable.removeprefix(PREFIX)
         injected = _INJECTED.fullmatch(name) or (name == "PORT" and _INJECTED_PORT.match(text))
@@ -86,48 +86,48 @@ def our_variables() -> Iterator[tuple[str, str]]:
             yield variable, text
 
 
-def nested(written: Mapping[Place, SettingValue]) -> dict[str, Any]:
-    """The values as tables in tables. A value that stands where a table should be stays there."""
+def nested(values: Mapping[KeyPath, SettingValue]) -> dict[str, Any]:
+    """The values as nested tables. A plain value in the position of a table is kept."""
     tree: dict[str, Any] = {}
-    for place, (value, _) in sorted(written.items()):
+    for path, (value, _) in sorted(values.items()):
         table = tree
-        for part in place[:-1]:
-            table = table.setdefault(part, {})
+        for key in path[:-1]:
+            table = table.setdefault(key, {})
             if not isinstance(table, dict):
                 break
         else:
-            table[place[-1]] = value
+            table[path[-1]] = value
     return tree
 
 
 def key_of(variables: Iterable[str], environment: Mapping[str, str] = os.environ) -> str | None:
-    """The first of the variables that is set and not blank."""
+    """The value of the first variable that is set and not blank; None when there is none."""
     for variable in variables:
         if value := environment.get(variable, "").strip():
             return value
     return None
 
 
-def _leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Every value in tables in tables. An empty table is one too, for its name may be wrong."""
-    if not isinstance(value, dict) or (place and not value):
-        yield place, value
+def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value in nested tables. An empty table counts as a value: its name may be wrong."""
+    if not isinstance(value, dict) or (path and not value):
+        yield path, value
         return
     for name, inner in value.items():
-        yield from _leaves(inner, (*place, name))
+        yield from _leaves(inner, (*path, name))
 
 
-def _place(variable: str, ids: Mapping[str, str]) -> Place:
+def _key_path(variable: str, ids: Mapping[str, str]) -> KeyPath:
     first, *rest = variable.removeprefix(PREFIX).split("__")
-    below = [part.lower() for part in rest]
+    keys = [part.lower() for part in rest]
     if first == "PROVIDER" and rest:
-        below[0] = ids.get(rest[0], below[0].replace("_", "-"))
-    return (first.lower(), *below)
+        keys[0] = ids.get(rest[0], keys[0].replace("_", "-"))
+    return (first.lower(), *keys)
 
 
-def _value(place: Place, text: str) -> Any:
-    """Thresholds are numbers, lists and tables, so they are JSON; so is every table."""
-    if text.startswith("{") or "gate" in (place[0], *place[2:3]):
+def _value(path: KeyPath, text: str) -> Any:
+    """The value of a variable. Tables and thresholds (numbers, lists, tables) are JSON."""
+    if text.startswith("{") or "gate" in (path[0], *path[2:3]):
         try:
             return json.loads(text)
         except ValueError:
@@ -135,13 +135,13 @@ def _value(place: Place, text: str) -> Any:
     return text
 
 
-def _ids_by_variable(file: Mapping[Place, SettingValue]) -> dict[str, str]:
-    """Providers' ids by how a variable spells them; of two spelled alike, the one built in."""
+def _ids_by_variable(file: Mapping[KeyPath, SettingValue]) -> dict[str, str]:
+    """Provider ids by their spelling in a variable. Of two with the same one, built-in wins."""
     in_file = file.get(("providers",), SettingValue("", "")).value
     listed = [
         *(in_file if isinstance(in_file, list) else str(in_file).split(",")),
         *os.environ.get(f"{PREFIX}PROVIDERS", "").split(","),
     ]
-    tables = (place[1] for place in file if place[0] == "provider" and len(place) > 1)
+    tables = (path[1] for path in file if path[0] == "provider" and len(path) > 1)
     ids = (*sorted(catalog.IDS), *(str(name).strip() for name in listed), *tables, *built_in())
     return {re.sub(r"[^A-Z0-9]", "_", provider_id.upper()): provider_id for provider_id in ids}

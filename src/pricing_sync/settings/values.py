@@ -1,4 +1,4 @@
-"""How single values are written: durations, windows, names, secrets."""
+"""The types of single settings: durations, windows, names, secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pricing_sync.timetable import Plan, Window
 
-#: 999,999 days from now is still a date that Python knows.
+#: Six digits: 999,999 days from now is still a valid date in Python.
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
@@ -19,15 +19,15 @@ _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/\S+")
 _SHORTEST_TOKEN = 16
 
 
-def duration(written: object) -> timedelta:
-    """A span of time: `90s`, `15m`, `6h`, `1d`, `1h30m`; a bare whole number is seconds.
+def duration(value: object) -> timedelta:
+    """The duration for `90s`, `15m`, `6h`, `1d` or `1h30m`. A whole number alone is seconds.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: *value* is none of these, or a negative timedelta.
     """
-    if isinstance(written, timedelta) and written >= timedelta(0):
-        return written
-    text = str(written) if type(written) in (int, str) else ""
+    if isinstance(value, timedelta) and value >= timedelta(0):
+        return value
+    text = str(value) if type(value) in (int, str) else ""
     if _SECONDS.fullmatch(text):
         return timedelta(seconds=int(text))
     match = _DURATION.fullmatch(text)
@@ -38,7 +38,7 @@ def duration(written: object) -> timedelta:
 
 
 def show_duration(span: timedelta) -> str:
-    """As `duration` reads it, to the second."""
+    """The text that `duration` reads back, rounded to seconds."""
     minutes, seconds = divmod(round(span.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -46,17 +46,17 @@ def show_duration(span: timedelta) -> str:
     return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
-def window(written: object) -> Window | None:
-    """Between which times of the day: `22:00-06:00`; nothing when it is blank.
+def window(value: object) -> Window | None:
+    """The window for `22:00-06:00`; None for an empty text.
 
     Raises:
-        ValueError: it is not that.
+        ValueError: *value* has another form, or its times are not valid.
     """
-    if written is None or isinstance(written, Window):
-        return written
-    if written == "":
+    if value is None or isinstance(value, Window):
+        return value
+    if value == "":
         return None
-    match = _WINDOW.fullmatch(written) if isinstance(written, str) else None
+    match = _WINDOW.fullmatch(value) if isinstance(value, str) else None
     try:
         if match is not None:
             first, last = (time(int(match[n]), int(match[n + 1])) for n in (1, 3))
@@ -66,22 +66,22 @@ def window(written: object) -> Window | None:
     raise ValueError("expected HH:MM-HH:MM, such as 22:00-06:00, from 00:00 to 23:59")
 
 
-def _names(written: Any) -> Any:
-    if isinstance(written, str):
-        written = written.split(",")
-    if isinstance(written, (list, tuple)) and all(isinstance(name, str) for name in written):
-        return tuple(dict.fromkeys(name.strip() for name in written if name.strip()))
-    return written
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        value = value.split(",")
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
+    return value
 
 
 def _hours(number: float) -> float:
-    """A whole number stays one: it is shown as 6, not as 6.0."""
-    _part("every", timedelta(hours=number))
+    """The hours, as an int when they are a whole number: status shows 6, not 6.0."""
+    _check_plan_field("every", timedelta(hours=number))
     return int(number) if number == int(number) else number
 
 
-def _part(name: str, value: Any) -> Any:
-    """A part of a plan that is right by itself."""
+def _check_plan_field(name: str, value: Any) -> Any:
+    """*value*, after a check that `Plan` accepts it in the field *name*."""
     try:
         Plan(**{name: value})
     except ValueError as error:
@@ -96,11 +96,11 @@ def _wait(span: timedelta) -> timedelta:
 
 
 def _cron(text: str) -> str | None:
-    return _part("cron", text) if text else None
+    return _check_plan_field("cron", text) if text else None
 
 
 def _token(secret: SecretStr) -> SecretStr | None:
-    """None when it is blank. The message must not repeat it, nor how long it is."""
+    """The token; None when it is blank. The message must not show the token or its length."""
     text = secret.get_secret_value()
     if not text.strip():
         return None
@@ -120,8 +120,8 @@ def _dsn(secret: SecretStr) -> SecretStr | None:
     return SecretStr(text)
 
 
-def _lower(written: Any) -> Any:
-    return written.lower() if isinstance(written, str) else written
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -131,11 +131,11 @@ Hours: TypeAlias = Annotated[
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(duration)]
 Wait: TypeAlias = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_wait)]
 Every: TypeAlias = Annotated[
-    timedelta, BeforeValidator(duration), AfterValidator(partial(_part, "every"))
+    timedelta, BeforeValidator(duration), AfterValidator(partial(_check_plan_field, "every"))
 ]
 Cron: TypeAlias = Annotated[str, AfterValidator(_cron)]
-TimeZone: TypeAlias = Annotated[str, AfterValidator(partial(_part, "time_zone"))]
-Between: TypeAlias = Annotated[Window | None, BeforeValidator(window)]
+TimeZone: TypeAlias = Annotated[str, AfterValidator(partial(_check_plan_field, "time_zone"))]
+OptionalWindow: TypeAlias = Annotated[Window | None, BeforeValidator(window)]
 Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
 Dsn: TypeAlias = Annotated[SecretStr, AfterValidator(_dsn)]
 LogFormat: TypeAlias = Annotated[Literal["text", "json"], BeforeValidator(_lower)]

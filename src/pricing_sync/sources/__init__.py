@@ -1,1 +1,1 @@
-"""Where prices come from: the providers, the formats that several speak, and HTTP."""
+"""Where prices come from: the providers, the formats that several of them share, and HTTP."""

@@ -1,8 +1,7 @@
-"""Asking a provider for its price list: one question out, its pages back, and every way to fail.
+"""Fetching a provider's price list over HTTP: every page of it, or an error that says why not.
 
-Nothing that comes back is trusted: not its size, its speed, its encoding, or where it points to.
-Nothing secret is put into an error, a `repr` or a returned address, and the key goes to the
-address it was meant for and nowhere else.
+No property of a response is trusted: not its size, speed, encoding or redirect. No error, `repr` or
+returned URL contains a secret. The key is sent only to the origin that it is configured for.
 """
 
 from __future__ import annotations
@@ -42,45 +41,46 @@ from pricing_sync.version import VERSION
 _USER_AGENT = f"pricing-sync/{VERSION}"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
-_UNREADABLE = "to nowhere that can be read"
-# What one step of unpacking may yield. Between steps the event loop gets its turn.
+_UNREADABLE_TARGET = "to an address that cannot be read"
+# The most that one step of decompression yields. Other tasks run between the steps.
 _CHUNK_BYTES = 64 * 2**10
-_GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header and checksum
+_GZIP = 16 + zlib.MAX_WBITS  # zlib then expects gzip's header and checksum
 _EXCERPT_BYTES, _EXCERPT_CHARACTERS = 4 * 2**10, 200
-# A provider that asks to be left alone for longer is asked again after a day all the same.
+# A longer Retry-After counts as one day.
 _MAX_RETRY_AFTER_SECONDS = 86_400
 
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Printable ASCII without the space: whatever else is in a key was pasted with it by mistake.
+# Printable ASCII without the space. Any other character in a key was pasted by mistake.
 _KEY = re.compile(r"[!-~]+")
-# RFC 9110, 8.8.3, in ASCII. What else a server calls a validator is not sent back to it.
+# RFC 9110, 8.8.3, in ASCII. An ETag in any other form is not sent back to the server.
 _ETAG = re.compile(r'(?:W/)?"[!#-~]{0,200}"')
 
 Sleep = Callable[[float], Awaitable[object]]
-#: A body as it was received. Making bytes of 18 MB would stall the event loop.
+#: A body as it was received. A conversion of 18 MB to `bytes` would block the event loop.
 Body: TypeAlias = bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long, how much and how often."""
+    """The limits of one fetch: time, size, attempts and pages."""
 
-    #: One attempt at one page, from connecting to the last byte. A timeout between two bytes would
-    #: not do: a server that drips keeps it from running out.
+    #: One attempt at one page, from connecting to the last byte. A timeout between two bytes is not
+    #: enough: it never expires when a server sends one byte at a time.
     deadline_seconds: float = 60
-    #: All pages, with their retries and the waits between: one provider must not hold up a run.
+    #: All pages, with their retries and the waits between: one provider must not delay a run.
     answer_deadline_seconds: float = 900
-    #: One page, unpacked. Featherless's list would be some 50 MB on one page (2026-09).
+    #: One page, decompressed. Featherless's list would be some 50 MB on one page (2026-09).
     max_bytes: int = 64 * 2**20
-    #: All pages together, unpacked: they are in memory at once.
+    #: All pages together, decompressed: they are in memory at the same time.
     max_answer_bytes: int = 256 * 2**20
-    #: For one page: the first and three retries.
+    #: For one page: the first attempt and three retries.
     attempts: int = 4
-    #: Before the first retry at most; doubled before each one after it.
+    #: The longest wait before the first retry. It doubles before each later one.
     first_wait_seconds: float = 1
-    #: Before any retry. Whoever asks for more is asked again by the next reading.
+    #: The longest wait before any retry. After a longer Retry-After there is no retry: the next
+    #: reading fetches again.
     max_wait_seconds: float = 30
-    #: A list of a hundred thousand models at a hundred a page.
+    #: Enough for 100,000 models at 100 a page.
     max_pages: int = 1000
 
 
@@ -89,12 +89,12 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What the settings know about reaching one provider."""
+    """The key, base URL and URL variables that are configured for one provider."""
 
     key: str | None = field(default=None, repr=False)
-    #: Asked instead of the provider's own scheme and host; the paths go under its path.
+    #: Replaces the provider's own scheme and host; the provider's paths are appended to its path.
     base_url: str | None = None
-    #: The values of the variables that the provider's URLs name.
+    #: The values of the variables in the provider's URLs.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -102,33 +102,33 @@ class Credentials:
 class Fetched:
     """A whole answer."""
 
-    #: The first page as it was asked for, with the names of variables in place of their values.
+    #: The URL of the first page, with the names of variables in place of their values.
     url: str
     pages: tuple[Body, ...] = field(repr=False)
-    #: The validator to ask with the next time; None if there is none, or several pages.
+    #: The validator for the next conditional request; None if there is none, or several pages.
     etag: str | None
 
     def all_pages(self) -> tuple[bytes, ...]:
-        """The pages as a decoder takes them. Not for the event loop: they may be large."""
+        """The pages as decoders expect them. Do not call it on the event loop: it copies them."""
         return tuple(map(bytes, self.pages))
 
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """The answer is still the one that *etag* stands for."""
+    """The provider's answer is still the one that *etag* identifies."""
 
     url: str
     etag: str
 
 
 def http_client() -> httpx.AsyncClient:
-    """The client to fetch with: HTTP/1.1, certificates checked, no cookies kept.
+    """A client for `fetch`: HTTP/1.1, certificates checked, no cookies stored.
 
     Proxies and additional certificate authorities come from the environment. Credentials do not:
-    httpx reads a `.netrc` only when told to.
+    httpx does not read a `.netrc` by default.
 
     Raises:
-        SettingsError: what the environment says of proxies or certificates cannot be used.
+        SettingsError: a proxy or certificate setting of the environment cannot be used.
     """
     try:
         return httpx.AsyncClient(
@@ -139,9 +139,9 @@ def http_client() -> httpx.AsyncClient:
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-    except (ValueError, httpx.InvalidURL):  # whose words may hold a proxy's password
+    except (ValueError, httpx.InvalidURL):  # their messages may contain a proxy's password
         raise SettingsError("environment: names a proxy that is not a URL") from None
-    except (OSError, ImportError) as error:  # no such file of certificates; no SOCKS installed
+    except (OSError, ImportError) as error:  # no such certificate file; SOCKS is not installed
         raise SettingsError(f"environment: {error}") from error
 
 
@@ -154,11 +154,12 @@ async def fetch(
     limits: Limits = DEFAULT_LIMITS,
     sleep: Sleep = asyncio.sleep,
 ) -> Fetched | NotModified:
-    """The provider's whole answer, or that it is still the one that *etag* stands for.
+    """The provider's whole answer, or `NotModified` if it is still the one of *etag*.
 
     Raises:
-        SettingsError: the key, the address or a variable cannot be used, or is missing.
-        TransportError, Refused, DecodeError, IncompleteAnswer, OversizedAnswer: no whole answer.
+        SettingsError: the key, the URL or a variable cannot be used, or is missing.
+        TransportError, Refused, DecodeError, IncompleteAnswer, OversizedAnswer: the answer could
+            not be fetched whole.
     """
     request = _Request(client, provider, credentials, limits, sleep)
     request.check_key()
@@ -170,30 +171,30 @@ async def fetch(
         async with asyncio.timeout(limits.answer_deadline_seconds):
             if permission is not None and permission_url is not None:
                 await request.check_permission(permission_url, permission)
-            return await _pages(request, first, shown_url, etag)
+            return await _fetch_pages(request, first, shown_url, etag)
     except TimeoutError:
         why = f"not whole within {limits.answer_deadline_seconds:g} s"
         raise TransportError(provider.id, "answer", why) from None
 
 
-async def _pages(
+async def _fetch_pages(
     request: _Request, first: httpx.URL, shown_url: str, etag: str | None
 ) -> Fetched | NotModified:
     """Every page from the first to the last."""
     provider, limits = request.provider, request.limits
-    # A validator of the first page says nothing of the others.
+    # The other pages may change while the first one, and its validator, stay the same.
     single = provider.following is None
-    asked = etag if single and etag and _ETAG.fullmatch(etag) else None
-    page = await request.get(first, asked)
+    validator = etag if single and etag and _ETAG.fullmatch(etag) else None
+    page = await request.get(first, validator)
     if page is None:
-        return NotModified(shown_url, asked or "")
+        return NotModified(shown_url, validator or "")
     if single:
         return Fetched(shown_url, (page.body,), page.etag)
     pages, size_bytes = [bytes(page.body)], len(page.body)
     while (more := next_page(provider, pages[-1], len(pages))) is not None:
         if len(pages) == limits.max_pages:
             raise IncompleteAnswer(provider.id, "body", f"goes on after page {len(pages)}")
-        body = bytes((await request.page(request.following(first, more))).body)
+        body = bytes((await request.page(request.page_url(first, more))).body)
         if body == pages[-1]:
             why = f"page {len(pages) + 1} is page {len(pages)} again"
             raise IncompleteAnswer(provider.id, "body", why)
@@ -205,7 +206,7 @@ async def _pages(
 
 
 class _RedactedURL(httpx.URL):
-    """A URL with another text, for httpx logs the text of every URL that it asks."""
+    """A URL whose text is redacted, because httpx logs the text of every URL it requests."""
 
     def __init__(self, url: httpx.URL, text: str) -> None:
         super().__init__(url)
@@ -223,7 +224,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One provider being asked. Its `repr` shows no secret, so neither does a frame that has it."""
+    """The request to one provider. Its `repr`, as in a traceback with locals, shows no secret."""
 
     client: httpx.AsyncClient = field(repr=False)
     provider: Provider
@@ -232,7 +233,7 @@ class _Request:
     sleep: Sleep = field(repr=False)
 
     def check_key(self) -> None:
-        """Raise SettingsError unless the key that would be shown can be."""
+        """Raise SettingsError if the key is missing or cannot be sent in a header."""
         key = self.provider.key
         if key is None:
             return
@@ -244,7 +245,7 @@ class _Request:
             raise SettingsError(f"{self.provider.id}: key: {why}")
 
     def with_base_url(self, template: str) -> str:
-        """A URL of the provider, with the base URL in the place of its scheme and host."""
+        """The URL *template* with the base URL in place of its scheme and host."""
         if self.credentials.base_url is None:
             return template
         try:
@@ -277,30 +278,30 @@ class _Request:
             raise SettingsError(f"{self.provider.id}: address: {why}")
         return url
 
-    def following(self, first: httpx.URL, more: Mapping[str, str]) -> httpx.URL:
-        """The first page's URL with the parameters of another page."""
+    def page_url(self, first: httpx.URL, parameters: Mapping[str, str]) -> httpx.URL:
+        """The first page's URL with the query parameters of another page."""
         try:
-            return first.copy_merge_params(more)
+            return first.copy_merge_params(parameters)
         except httpx.InvalidURL:  # longer than 64 KiB
             raise DecodeError(self.provider.id, "body", "names no usable next page") from None
 
     async def check_permission(self, url: httpx.URL, permission: Permission) -> None:
-        """Raise unless the key may see the whole list."""
+        """Raise IncompleteAnswer or DecodeError unless the key may see the whole list."""
         page = await self.page(url)
         try:
             permission.check(bytes(page.body))
         except strict_json.Malformed as error:
             kind = IncompleteAnswer if isinstance(error, strict_json.Incomplete) else DecodeError
-            raise kind(self.provider.id, "permission", self._safe(str(error))) from None
+            raise kind(self.provider.id, "permission", self._redacted(str(error))) from None
 
     async def page(self, url: httpx.URL) -> _Page:
-        """What is at *url*, asked for without a validator."""
+        """The page at *url*, requested without a validator."""
         page = await self.get(url, None)
-        assert page is not None  # noqa: S101  a 304 that was not asked for is an error
+        assert page is not None  # noqa: S101  a 304 without a validator is an error
         return page
 
     async def get(self, url: httpx.URL, etag: str | None) -> _Page | None:
-        """What is at *url*, None if it is what *etag* stands for; tried as often as allowed."""
+        """The page at *url*, None if it is still the one of *etag*. Failed attempts are retried."""
         attempt = 1
         while True:
             try:
@@ -313,64 +314,66 @@ class _Request:
             attempt += 1
 
     async def _attempt(self, url: httpx.URL, etag: str | None) -> _Page | None:
-        """One attempt, with the errors of the library translated.
+        """One attempt, with httpx's errors translated.
 
-        They are not chained: theirs hold the request, and with it the key.
+        The errors are not chained: httpx's contain the request, and the request contains the key.
         """
         try:
             async with asyncio.timeout(self.limits.deadline_seconds):
-                return await self._follow(url, etag)
+                return await self._follow_redirects(url, etag)
         except TimeoutError:
             why = f"not whole within {self.limits.deadline_seconds:g} s"
             raise TransportError(self.provider.id, "answer", why) from None
-        # Broken TLS records come through httpx as they are.
+        # httpx does not translate the errors of broken TLS records.
         except (httpx.HTTPError, OSError) as error:
-            why = self._safe(str(error)) or type(error).__name__
+            why = self._redacted(str(error)) or type(error).__name__
             raise TransportError(self.provider.id, "connection", why) from None
 
-    async def _follow(self, url: httpx.URL, etag: str | None) -> _Page | None:
+    async def _follow_redirects(self, url: httpx.URL, etag: str | None) -> _Page | None:
         for _ in range(1 + _MAX_REDIRECTS):
             async with aclosing(await self._send(url, etag)) as response:
                 if response.status_code not in _REDIRECT_STATUSES:
-                    return await self._read(response, conditional=etag is not None)
-                url = self._redirected(url, response)
+                    return await self._read_page(response, conditional=etag is not None)
+                url = self._redirect_target(url, response)
         raise Refused(self.provider.id, "redirect", f"more than {_MAX_REDIRECTS} in a row")
 
     async def _send(self, url: httpx.URL, etag: str | None) -> httpx.Response:
-        """The head of the response; its body is still to be read."""
-        # Neither httpx's timeouts, which a byte now and then keeps from running out, nor its
-        # redirects, which take along every header but Authorization.
+        """The response, of which only the status line and the headers have been read."""
+        # httpx's timeouts are off: they never expire when a byte arrives now and then. Its
+        # redirects are off: they pass on every header except Authorization.
         request = self.client.build_request(
             "GET", url, headers=_headers(self.provider, self.credentials, etag), timeout=None
         )
-        request.url = _RedactedURL(url, self._safe(str(url)))
+        request.url = _RedactedURL(url, self._redacted(str(url)))
         try:
             return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
         except (httpx.InvalidURL, ValueError):
-            # httpx looks where a redirect leads even when it is not to follow it.
-            raise Refused(self.provider.id, "redirect", _UNREADABLE) from None
+            # httpx parses the Location header even when it does not follow redirects.
+            raise Refused(self.provider.id, "redirect", _UNREADABLE_TARGET) from None
 
-    def _redirected(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
-        """Where a redirect from *url* within the same origin leads."""
+    def _redirect_target(self, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+        """The target of a redirect from *url*. Raises Refused if it is in another origin."""
         location = response.headers.get("location", "")
         try:
             target = url.join(location) if location else None
         except (httpx.InvalidURL, ValueError):
             target = None
         if target is None:
-            raise Refused(self.provider.id, "redirect", _UNREADABLE)
+            raise Refused(self.provider.id, "redirect", _UNREADABLE_TARGET)
         if _origin(target) != _origin(url):
             where = f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}"
-            raise Refused(self.provider.id, "redirect", f"to another origin, {self._safe(where)}")
+            raise Refused(
+                self.provider.id, "redirect", f"to another origin, {self._redacted(where)}"
+            )
         return target
 
-    async def _read(self, response: httpx.Response, *, conditional: bool) -> _Page | None:
-        """The body of an answer that is one; None for a 304 when the request was *conditional*."""
+    async def _read_page(self, response: httpx.Response, *, conditional: bool) -> _Page | None:
+        """The page of a 200 response; None for a 304 when the request was *conditional*."""
         status, kind = response.status_code, response.headers.get("content-type", "")
         if status == 304 and conditional:
             return None
         if status == 304:
-            raise TransportError(self.provider.id, "status 304", "nobody asked what has changed")
+            raise TransportError(self.provider.id, "status 304", "the request had no validator")
         if status == 429 or status >= 500:
             why, wait_seconds = await self._excerpt(response), _retry_after_seconds(response)
             raise TransportError(self.provider.id, f"status {status}", why, wait_seconds)
@@ -379,15 +382,15 @@ class _Request:
         if status != 200:
             raise Refused(self.provider.id, f"status {status}", await self._excerpt(response))
         if "html" in kind.lower():
-            why = f"a page for people ({self._safe(kind)}), not a list"
+            why = f"a page for people ({self._redacted(kind)}), not a list"
             raise DecodeError(self.provider.id, "body", why)
-        body = await self._body(response)
+        body = await self._read_body(response)
         etag = response.headers.get("etag", "")
         return _Page(body, etag if _ETAG.fullmatch(etag) else None)
 
-    async def _body(self, response: httpx.Response) -> bytearray:
+    async def _read_body(self, response: httpx.Response) -> bytearray:
         body = bytearray()
-        async with aclosing(self._unpacked(response)) as chunks:
+        async with aclosing(self._decompressed(response)) as chunks:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > self.limits.max_bytes:
@@ -395,23 +398,23 @@ class _Request:
                     raise OversizedAnswer(self.provider.id, "body", why)
         return body
 
-    async def _unpacked(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """The body in small pieces, however much a few bytes of it unpack to."""
+    async def _decompressed(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """The decompressed body in chunks: of a gzip body, at most `_CHUNK_BYTES` each."""
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding in ("", "identity"):
             async for raw in response.aiter_raw():
                 yield raw
             return
         if encoding != "gzip":
-            why = f"in the encoding {self._safe(encoding)}, which was not asked for"
+            why = f"in the encoding {self._redacted(encoding)}, which was not asked for"
             raise DecodeError(self.provider.id, "body", why)
         inflater = zlib.decompressobj(wbits=_GZIP)
         try:
             async for raw in response.aiter_raw():
-                packed = raw
-                while len(chunk := inflater.decompress(packed, _CHUNK_BYTES)) == _CHUNK_BYTES:
+                compressed = raw
+                while len(chunk := inflater.decompress(compressed, _CHUNK_BYTES)) == _CHUNK_BYTES:
                     yield chunk
-                    packed = inflater.unconsumed_tail
+                    compressed = inflater.unconsumed_tail
                     await asyncio.sleep(0)
                 yield chunk
         except zlib.error as error:
@@ -422,30 +425,30 @@ class _Request:
             raise DecodeError(self.provider.id, "body", "goes on after the end of the gzip stream")
 
     async def _excerpt(self, response: httpx.Response) -> str:
-        """The beginning of what a refusal says, made safe to show."""
-        said = bytearray()
+        """The beginning of an error response's body, redacted."""
+        start = bytearray()
         try:
-            async with aclosing(self._unpacked(response)) as chunks:
+            async with aclosing(self._decompressed(response)) as chunks:
                 async for chunk in chunks:
-                    said += chunk[:_EXCERPT_BYTES]
-                    if len(said) >= _EXCERPT_BYTES:
+                    start += chunk[:_EXCERPT_BYTES]
+                    if len(start) >= _EXCERPT_BYTES:
                         break
         except (httpx.HTTPError, ReadingError):
-            pass  # the status is what counts; what was read of the words has to do
-        return self._safe(said[:_EXCERPT_BYTES].decode("utf-8", "replace")) or "no explanation"
+            pass  # the status matters more than the body: use the part that was read
+        return self._redacted(start[:_EXCERPT_BYTES].decode("utf-8", "replace")) or "no explanation"
 
-    def _safe(self, text: str) -> str:
-        """*text* on one short line of ASCII, without the key or the value of a variable."""
+    def _redacted(self, text: str) -> str:
+        """*text* as one short line of ASCII, without the key and the values of variables."""
         for secret in (self.credentials.key, *self.credentials.variables.values()):
             for spelling in _spellings(secret or ""):
                 text = re.sub(re.escape(spelling), "[redacted]", text, flags=re.IGNORECASE)
-        # Of what was read, the first half: a secret cut off at the end of it went unnoticed.
+        # Only the first half is kept: the search misses a secret that the end of the excerpt cuts.
         text = " ".join(text[: _EXCERPT_BYTES // 2].split())
         return ascii(text)[1:-1][:_EXCERPT_CHARACTERS]
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it may come back: plain, in a URL, in JSON, in HTML."""
+    """The spellings in which a response may repeat a secret: plain, in a URL, JSON or HTML."""
     if secret:
         yield secret
         yield quote(secret)
@@ -466,14 +469,14 @@ def _headers(provider: Provider, credentials: Credentials, etag: str | None) -> 
 
 
 def _is_safe(url: httpx.URL) -> bool:
-    """Whether a key may be sent there: encrypted, or without leaving this machine."""
+    """Whether a key may be sent to *url*: over https, or over http to this machine."""
     if url.userinfo or not url.host:
         return False
     return url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its literal address. `127.1` and the like are not."""
+    """Whether *host* is `localhost` or a literal loopback address. `127.1` and the like are not."""
     if host == "localhost":
         return True
     try:
@@ -483,24 +486,24 @@ def _is_loopback(host: str) -> bool:
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
-    """Scheme, host and port, None for the scheme's own."""
+    """Scheme, host and port; the port is None for the scheme's default."""
     return url.scheme, url.raw_host, url.port
 
 
 def _wait_seconds(limits: Limits, attempt: int, error: TransportError) -> float | None:
-    """How long to wait after failed attempt number *attempt*; None to give up.
+    """How long to wait after failed attempt number *attempt*; None if there is no further one.
 
-    Exponential with full jitter, so that many readers do not come back together.
+    The backoff is exponential with full jitter, so that many clients do not retry together.
     """
-    asked_seconds = error.retry_after_seconds or 0
-    if attempt >= limits.attempts or asked_seconds > limits.max_wait_seconds:
+    retry_after_seconds = error.retry_after_seconds or 0
+    if attempt >= limits.attempts or retry_after_seconds > limits.max_wait_seconds:
         return None
     ceiling = min(limits.max_wait_seconds, limits.first_wait_seconds * 2 ** (attempt - 1))
-    return max(asked_seconds, random.uniform(0, ceiling))  # noqa: S311  nobody gains by guessing it
+    return max(retry_after_seconds, random.uniform(0, ceiling))  # noqa: S311  not a secret
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:
-    """What Retry-After asks for: seconds, or a date by the server's own clock. At most a day."""
+    """The wait in Retry-After, as seconds or as a date by the server's clock; at most one day."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(int(text[:10]), _MAX_RETRY_AFTER_SECONDS)

@@ -1,8 +1,8 @@
-"""Reading JSON price lists: strict amounts, and rows that fail one at a time.
+"""Strict decoding of JSON price lists: exact amounts, and rows that fail one at a time.
 
-A price field is kept as the raw JSON text (`msgspec.Raw`) and read here, because every general
-parser is too kind: `Decimal` takes "1_000" and Arabic digits, `float` loses the price, and both
-take "NaN". What is accepted is a JSON number, bare or as a string. Nothing else is a price.
+A price field stays raw JSON text (`msgspec.Raw`) until it is decoded here, because general parsers
+accept too much: `Decimal` accepts "1_000" and Arabic digits, `float` loses the exact price, and
+both accept "NaN". Only a JSON number, bare or in a string, is accepted as a price.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from pricing_sync.prices.rates import (
     Why,
 )
 
-#: An absent field, as opposed to one that is `null`. Both mean that no price is named.
+#: The value of an absent field. Like `null`, it means that there is no price.
 ABSENT = Raw()
-_NOTHING = (b"", b"null")
+_ABSENT_OR_NULL = (b"", b"null")
 
 _NUMBER = re.compile(
     rb'(?P<quote>"?)(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?P=quote)'
@@ -42,8 +42,8 @@ _LONGEST_NUMBER = 80
 _LARGEST_EXPONENT = 60
 _LARGEST_COUNT = 10**12
 
-# Printable ASCII without spaces, quotes, angle brackets and backslashes. Every model id seen in
-# 5,000 recorded ones fits, and nothing that fits can hurt a log, a URL, a CSV or a page.
+# Printable ASCII without spaces, quotes, angle brackets and backslashes. All 5,000 recorded model
+# ids match. A text that matches is safe in a log, a URL, a CSV file and a web page.
 _MODEL_ID = re.compile(r"[A-Za-z0-9@~_][!#$%&()*+,./0-9:;=?@A-Z\[\]^_a-z{|}~-]{0,199}")
 
 RowType = TypeVar("RowType", bound=Struct)
@@ -51,7 +51,7 @@ Nested = TypeVar("Nested")
 
 
 class Malformed(ValueError):
-    """A whole answer that is not in the expected format: where, and why."""
+    """The whole answer, or one page of it, is not in the expected format."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
@@ -60,50 +60,51 @@ class Malformed(ValueError):
 
 
 class Incomplete(Malformed):
-    """A whole answer with a part missing."""
+    """A part of the answer is missing."""
 
 
 class BadAmount(ValueError):
-    """One field that is no amount of money: where, and why."""
+    """One field does not hold a valid amount."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """What a price field counts: its meter, and the units and coins its number is told in."""
+    """The meaning of a price field: its meter, and the units and currency unit of its number."""
 
     meter: Meter
     per: Per
     currency_unit: CurrencyUnit = CurrencyUnit.WHOLE
 
 
-#: The price fields of one object. None marks a field that is known and is not a rate.
+#: The price fields of one object. None marks a known field that is not a rate.
 Fields = Mapping[str, Amount | None]
 
 
 @dataclass(slots=True)
 class Page:
-    """What one page of an answer says, row by row."""
+    """One decoded page of an answer."""
 
+    #: The model id and the listing of each row; the id is None if the row has no usable one.
     rows: list[tuple[str | None, Listing]]
-    #: How many models the provider says it has in all; None if it does not say.
+    #: The number of all models, as the provider states it; None if it does not.
     total: int | None = None
-    #: Price keys that were there and that nobody translates, with how often.
+    #: How often each price key occurred that has no translation.
     ignored: Counter[str] = field(default_factory=Counter)
 
 
 def is_named(raw: Raw) -> bool:
-    """Whether the field is there and not null."""
-    return bytes(raw) not in _NOTHING
+    """Whether the field is present and not null."""
+    return bytes(raw) not in _ABSENT_OR_NULL
 
 
 def number(raw: Raw, where: str) -> Decimal | None:
-    """The number in a field, exact; None when the field is absent or null.
+    """The exact number in a field; None when the field is absent or null.
 
     Raises:
-        BadAmount: it is anything but a JSON number or a string that holds one.
+        BadAmount: it is neither a JSON number nor a string that holds one.
     """
     text = bytes(raw)
-    if text in _NOTHING:
+    if text in _ABSENT_OR_NULL:
         return None
     try:
         return _number(text)
@@ -122,14 +123,14 @@ def _literal(text: bytes) -> str:
     if match is None:
         raise ValueError(f"{shorten(text)} is not a number")
     literal = match[2].decode("ascii")
-    # Beyond these a number is no price and no count, and expanding it would fill the memory.
+    # A number outside these bounds is neither a price nor a count, and could fill the memory.
     if abs(Decimal(literal).adjusted()) > _LARGEST_EXPONENT:
         raise ValueError(f"{shorten(text)} is not a plausible number")
     return literal
 
 
 def whole(raw: Raw, where: str) -> int | None:
-    """The count in a field (of tokens, of digits); None when the field is absent or null.
+    """The count in a field, such as a number of tokens; None when the field is absent or null.
 
     Raises:
         BadAmount: it is not a whole number from 0 to a trillion.
@@ -151,7 +152,7 @@ def rate(
         BadAmount: it is not a number, or not a rate (below zero, or out of bounds).
     """
     text = bytes(raw)
-    if text in _NOTHING:
+    if text in _ABSENT_OR_NULL:
         return None
     try:
         return _rate(text, per, currency_unit)
@@ -159,7 +160,7 @@ def rate(
         raise BadAmount(f"{where}: {error}") from None
 
 
-@lru_cache(maxsize=65_536)  # as above
+@lru_cache(maxsize=65_536)  # as for `_number`
 def _rate(text: bytes, per: Per, currency_unit: CurrencyUnit) -> Rate:
     return Rate.of(_literal(text), per, currency_unit)
 
@@ -168,28 +169,28 @@ def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
     """The list, object or text in a field; None when the field is absent or null.
 
     Raises:
-        BadAmount: it is not of that shape, or an object in it names a key twice.
+        BadAmount: it is not of type *kind*, or an object in it names a key twice.
     """
     if not is_named(raw):
         return None
     try:
-        found = msgspec.json.decode(raw, type=kind)
+        value = msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadAmount(f"{where}: {error}") from None
-    if isinstance(found, dict) and (key := _repeated_in(bytes(raw))):
+    if isinstance(value, dict) and (key := _repeated_in(bytes(raw))):
         raise BadAmount(f"{where}: {key} is named twice")
-    return found
+    return value
 
 
 def rates(
     prices: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
 ) -> dict[Meter, Rate]:
-    """The rates that an object of price fields names, zeros included.
+    """The rates in an object of price fields, zeros included.
 
-    Fields that *fields* does not know are counted in *ignored*: a new meter must not pass unseen.
+    Fields that are not in *fields* are counted in *ignored*, so that a new meter is noticed.
 
     Raises:
-        BadAmount: a known field is not a rate, or two fields give one meter different rates.
+        BadAmount: a known field is not a rate, or two fields state different rates of one meter.
     """
     found: dict[Meter, Rate] = {}
     for key, raw in prices.items():
@@ -197,17 +198,19 @@ def rates(
             if is_named(raw):
                 ignored[f"{where}.{key}"] += 1
             continue
-        unit = fields[key]
-        published = rate(raw, f"{where}.{key}", unit.per, unit.currency_unit) if unit else None
-        if unit is None or published is None:
+        amount = fields[key]
+        published = (
+            rate(raw, f"{where}.{key}", amount.per, amount.currency_unit) if amount else None
+        )
+        if amount is None or published is None:
             continue
-        if found.setdefault(unit.meter, published) != published:
+        if found.setdefault(amount.meter, published) != published:
             raise BadAmount(f"{where}.{key}: {published} per million, and elsewhere another rate")
     return found
 
 
 def without_zeros(published: Mapping[Meter, Rate]) -> dict[Meter, Rate]:
-    """The rates above zero, for sources whose zero means that nothing is quoted."""
+    """The rates above zero, for sources whose zero means that there is no price."""
     return {meter: rate for meter, rate in published.items() if rate}
 
 
@@ -215,7 +218,7 @@ def envelope(body: bytes, kind: type[Nested], where: str = "body") -> Nested:
     """The outermost object or list of an answer, or of a part of it.
 
     Raises:
-        Malformed: it is not JSON, or not of that shape.
+        Malformed: it is not JSON, or not of type *kind*.
     """
     try:
         return msgspec.json.decode(body, type=kind)
@@ -228,10 +231,10 @@ def envelope(body: bytes, kind: type[Nested], where: str = "body") -> Nested:
 def parse(
     raws: Sequence[Raw], kind: type[RowType]
 ) -> Iterator[tuple[str | None, RowType | Unreadable]]:
-    """Each row with its model id: the field called `id` in *kind*, whatever its name on the wire.
+    """Each row with its model id: the field `id` of *kind*, which may have another name in JSON.
 
-    A row that is not of the shape, or whose prices name a key twice, is unreadable under its id;
-    without a usable id, under None.
+    A row that is not of type *kind*, or whose prices name a key twice, is `Unreadable` under its
+    id. A row without a usable id is `Unreadable` under None.
     """
     decoder, price_keys = msgspec.json.Decoder(kind), _price_keys(kind)
     id_key = next(f.encode_name for f in msgspec.structs.fields(kind) if f.name == "id")
@@ -241,7 +244,7 @@ def parse(
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             yield _id_of(raw, id_key), Unreadable(f"row {index}: {error}")
             continue
-        model: str = row.id  # type: ignore[attr-defined]  # each kind of row has one, see above
+        model: str = row.id  # type: ignore[attr-defined]  # every row type has an `id`
         if not is_model_id(model):
             yield None, Unreadable(f"row {index}: {shorten(model.encode())} is not a model id")
         elif key := _repeated(bytes(raw), price_keys):
@@ -250,8 +253,8 @@ def parse(
             yield model, row
 
 
-# Of a key that an object names twice the parser keeps the last, without a word. To look for them in
-# all of a row doubles the time of a reading; in the fields that hold prices it adds a fifth.
+# When an object names a key twice, the parser silently keeps the last value. A search for such keys
+# in whole rows doubles the time of a reading; a search in the price fields adds a fifth.
 
 _PLAIN = {str, int, float, bool, NoneType}
 _NESTED = re.compile(rb"\s*:\s*[\[{]")
@@ -259,7 +262,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class _Repeated(Exception):
-    """A key that is named twice."""
+    """An object names a key twice."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
@@ -273,7 +276,7 @@ _PAIRS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=
 
 @cache
 def _price_keys(kind: type[Struct]) -> list[bytes]:
-    """The keys of a row that may hold prices, as they are written."""
+    """The keys of a row that may hold prices, as quoted JSON text."""
     return [
         f'"{field.encode_name}"'.encode()
         for field in msgspec.structs.fields(kind)
@@ -284,22 +287,22 @@ def _price_keys(kind: type[Struct]) -> list[bytes]:
 def _repeated(row: bytes, price_keys: Sequence[bytes]) -> str | None:
     """A key that the row, or an object of prices in it, names twice; None if there is none."""
     for key in price_keys:
-        at = row.find(key)
-        if at < 0:
+        start = row.find(key)
+        if start < 0:
             continue
-        if row.find(key, at + 1) > 0:  # a repeated key, or the same word in another place
+        if row.find(key, start + 1) > 0:  # a repeated key, or the same text in another place
             return _repeated_in(row)
-        opening = _NESTED.match(row, at + len(key))
+        opening = _NESTED.match(row, start + len(key))
         if opening and (name := _repeated_in(row, opening.end() - 1)):
             return name
     return None
 
 
 def _repeated_in(text: bytes, start: int = 0) -> str | None:
-    """A key that is named twice by the object at *start*, or by one in the list that is there."""
+    """A key that is named twice in the object, or list of objects, at *start*; None if none is."""
     flat = text[start : text.find(b"}", start) + 1]
     try:
-        # As many colons as keys: nothing is repeated, and nothing is nested.
+        # As many colons as keys: no key is repeated, and no object is nested.
         if len(_OBJECT(flat)) == flat.count(b":"):
             return None
     except msgspec.MsgspecError:  # nested, or a list
@@ -332,7 +335,7 @@ def read_rows(
     listing: Callable[[RowType, Counter[str]], Listing],
     total: int | None = None,
 ) -> Page:
-    """A page of one model a row, read by *listing*; a bad amount spoils only its row."""
+    """A page with one model per row, decoded by *listing*; a bad amount affects only its row."""
     page = Page([], total)
     for model, row in parse(raws, kind):
         page.rows.append(
@@ -346,7 +349,7 @@ def read_keyed(
     kind: type[RowType],
     listing: Callable[[str, RowType, Counter[str]], Listing],
 ) -> Page:
-    """A page of one model a key, read by *listing*; what is wrong with a row spoils only it."""
+    """A page with one model per key, decoded by *listing*; an error in a row affects only it."""
     page, price_keys = Page([]), _price_keys(kind)
     for model, raw in raws.items():
         if not is_model_id(model):
@@ -354,42 +357,41 @@ def read_keyed(
             continue
         try:
             row = nested(raw, kind, "row")
-            said = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
+            read = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
         except BadAmount as error:
-            said = Unreadable(str(error))
+            read = Unreadable(str(error))
         if key := _repeated(bytes(raw), price_keys):
-            said = Unreadable(f"row: {key} is named twice")
-        page.rows.append((model, said))
+            read = Unreadable(f"row: {key} is named twice")
+        page.rows.append((model, read))
     return page
 
 
 def guard(
     listing: Callable[[RowType, Counter[str]], Listing], row: RowType, ignored: Counter[str]
 ) -> Listing:
-    """What *listing* makes of a row, or that the row is unreadable and why."""
+    """The listing of a row, or `Unreadable` with the reason when *listing* raises ValueError."""
     try:
         return listing(row, ignored)
     except Malformed:
         raise
-    except ValueError as error:  # a bad amount, or a card that names no rate
+    except ValueError as error:  # a bad amount, or a card without rates
         return Unreadable(str(error))
 
 
-def differ(_first: Listing, _second: Listing) -> Listing:
-    """What two different listings of one model make: nobody can say which is meant."""
+def reject_conflict(_first: Listing, _second: Listing) -> Listing:
+    """An unreadable listing, in place of two that contradict each other."""
     return Unreadable("listed twice, with different prices")
 
 
 def merge(
-    pages: Iterable[Page], join: Callable[[Listing, Listing], Listing] = differ
+    pages: Iterable[Page], join: Callable[[Listing, Listing], Listing] = reject_conflict
 ) -> tuple[dict[str, Listing], list[str], Counter[str]]:
-    """The listings of all pages, the rows without a name, and the ignored keys.
+    """The listings of all pages, the reasons of rows without a model id, and the ignored keys.
 
-    A model listed twice in the same words is one listing; in different words it is what *join*
-    makes of them.
+    Two equal listings of a model count once. *join* combines two that differ.
 
     Raises:
-        Incomplete: there are fewer rows than the provider says it has models.
+        Incomplete: there are fewer rows than the total that the provider states.
     """
     listings: dict[str, Listing] = {}
     nameless: list[str] = []
@@ -406,7 +408,7 @@ def merge(
                 listings[model] = join(listings[model], listing)
     if rows < total:
         raise Incomplete("body", f"{rows} of {total} models")
-    # A list that shifts while it is paged shows some rows twice and others never.
+    # A list that changes between two pages may repeat some rows and omit others.
     hidden = total - len(listings) - len(nameless)
     if hidden > 0:
         nameless.append(f"{hidden} of {total} rows repeat others, so as many may be missing")
@@ -414,18 +416,18 @@ def merge(
 
 
 def refuse_priceless(page: Page, why: str) -> Page:
-    """*page*, unless no listing of it that can be read has a price: then it is another list.
+    """*page*, unless it has readable listings and all of them are `NOT_PUBLISHED`.
 
     Raises:
-        Incomplete: with *why*.
+        Incomplete: all of them are, so this is another list without prices; *why* is the message.
     """
-    readable = [said for _, said in page.rows if not isinstance(said, Unreadable)]
-    if readable and all(said == Unpriced(Why.NOT_PUBLISHED) for said in readable):
+    readable = [listing for _, listing in page.rows if not isinstance(listing, Unreadable)]
+    if readable and all(listing == Unpriced(Why.NOT_PUBLISHED) for listing in readable):
         raise Incomplete("body", why)
     return page
 
 
 def shorten(text: bytes) -> str:
-    """The beginning of a text, safe to show on one line."""
-    shown = text[:40].decode("utf-8", "replace")
-    return ascii(shown)[1:-1] + ("…" if len(text) > 40 else "")
+    """The first 40 bytes of a text as one line of ASCII, and an ellipsis if there are more."""
+    start = text[:40].decode("utf-8", "replace")
+    return ascii(start)[1:-1] + ("…" if len(text) > 40 else "")

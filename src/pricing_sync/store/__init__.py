@@ -1,4 +1,4 @@
-"""The ledger and everything kept beside it, in SQLite."""
+"""The database: the ledger, the held changes, the queue of runs and more, in SQLite."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SQLITE = "sqlite:///"
 def open_store(url: str, *, create: bool = False) -> Store:
     """The store at *url*, `sqlite:///prices.db` or `sqlite:////absolute/prices.db`.
 
-    With *create* a database that is not there is made. One made by an older version of this
-    program must be migrated first.
+    With *create*, a missing database is created. A database of an older version of this program
+    must be migrated first.
 
     Raises:
-        SettingsError: the URL names no database that is supported.
-        StoreError: the database is not there, cannot be read, or is of another version.
+        SettingsError: *url* is not the URL of a supported database.
+        StoreError: the database does not exist, cannot be read, or has another schema version.
     """
     store = connect(url, create=create)
     try:
@@ -33,11 +33,11 @@ def open_store(url: str, *, create: bool = False) -> Store:
 
 
 def connect(url: str, *, create: bool = False) -> Store:
-    """As `open_store`, whatever the version of the schema: for migrating it."""
+    """As `open_store`, but without a check of the schema version: for migrations."""
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not path:
         raise SettingsError(f"database: {url!r} is not of the form sqlite:///FILE")
-    # Drivers are imported where they are asked for, so that none need be installed but that one.
+    # Drivers are imported here, so that only the one in use needs to be installed.
     from pricing_sync.store.sqlite import SqliteConnection
 
     return Store(SqliteConnection(Path(path), create=create))

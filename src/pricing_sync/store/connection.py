@@ -1,4 +1,4 @@
-"""The seam between the store and a database: five verbs, named queries, migrations."""
+"""What the store needs of a database: the protocol, named queries, migrations."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
 class Connection(Protocol):
-    """One database. Queries name their values `:like_this`; threads take turns."""
+    """One open database, safe for use by several threads. Queries take values as `:name`."""
 
-    #: SQL for a whole number of 10⁻¹⁵, in the column `{0}`, as an exact decimal.
+    #: SQL that turns the column `{0}`, a whole number of 10⁻¹⁵, into an exact decimal.
     decimal_sql: str
-    #: SQL for this instant, as the store writes instants.
+    #: SQL for the current instant, in the format of the store's instants.
     now_sql: str
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
-        """The rows a query gives."""
+        """The rows of a query."""
 
     def execute(self, sql: str, values: Values) -> int:
-        """Run one statement; how many rows it touched."""
+        """Run one statement; return the number of rows it changed."""
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
         """Run one statement for each set of values, in few round trips."""
@@ -40,24 +40,24 @@ class Connection(Protocol):
         """Run several statements without values."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Everything inside counts, or nothing does. Writers wait for each other.
+        """A transaction: everything inside is committed, or nothing. Writers wait for each other.
 
         Raises:
-            StoreBusy: another process did not let go of the write lock in time.
+            StoreBusy: another process did not release the write lock in time.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """What this thread reads inside is of one moment, whatever others write meanwhile.
+        """A snapshot: this thread reads one state inside, while others may write.
 
-        Others that read may have to wait: nothing is worked out in it, and nothing written.
+        Other readers may have to wait. Write nothing inside, and keep computations out of it.
         """
 
     def close(self) -> None:
-        """Let go of the database. Closing twice is harmless."""
+        """Close the database. A second call does nothing."""
 
 
 class NamedQueries:
-    """Something that asks a database by named queries."""
+    """Base class for the parts of the store, which run named queries."""
 
     def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
         self._connection = connection
@@ -75,8 +75,10 @@ class NamedQueries:
 
 
 def next_recorded_at(connection: Connection, now: datetime) -> datetime:
-    """Now, or just later than everything recorded: knowledge never runs backwards, whatever the
-    machine's clock does."""
+    """*now*, or 1 µs after the newest `recorded_at` when that is not earlier.
+
+    `recorded_at` never decreases, even when the machine's clock is set back.
+    """
     latest = connection.fetch_all("SELECT MAX(recorded_at) FROM pricing_ledger", {})[0][0]
     if latest is None or datetime.fromisoformat(latest) < now:
         return now
@@ -84,10 +86,10 @@ def next_recorded_at(connection: Connection, now: datetime) -> datetime:
 
 
 def new_revision(connection: Connection) -> None:
-    """Say that what counts is changed: cards or overrides. In the transaction that changes it.
+    """Count a change of cards or overrides. Call it in the transaction that makes the change.
 
-    It is counted, because the newest time would miss some: a card may end without a row being
-    added, and clocks are set back.
+    It is a counter, because the newest time in the tables would miss changes: a card may end
+    without a new row, and clocks may be set back.
     """
     connection.execute(
         "INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)"
@@ -97,7 +99,7 @@ def new_revision(connection: Connection) -> None:
 
 
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
-    """The queries of a file beside this one by name, with `{…}` filled in."""
+    """The queries of a file in this folder, by name, with `{…}` replaced."""
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
@@ -118,7 +120,7 @@ def migrations() -> list[tuple[int, str]]:
 
 
 def schema_version(connection: Connection) -> int:
-    """The number of the last migration applied; 0 for an empty database."""
+    """The number of the last applied migration; 0 for an empty database."""
     try:
         return int(
             connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0
@@ -128,7 +130,7 @@ def schema_version(connection: Connection) -> int:
 
 
 def migrate(connection: Connection, at: str, upto: int | None = None) -> list[int]:
-    """Apply the migrations that are missing, in order, in one transaction; which ones they were.
+    """Apply the missing migrations in order, in one transaction; return their numbers.
 
     Raises:
         StoreError: the database was made by a newer version of this program.
@@ -140,30 +142,30 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
         )
         current = schema_version(connection)
         refuse_newer(current)
-        wanted = [
+        missing = [
             (version, sql)
             for version, sql in migrations()
             if version > current and (upto is None or version <= upto)
         ]
-        for version, sql in wanted:
+        for version, sql in missing:
             connection.execute_script(sql)
             connection.execute(
                 "INSERT INTO pricing_migrations (version, applied_at) VALUES (:version, :at)",
                 {"version": version, "at": at},
             )
-        if wanted:
+        if missing:
             connection.execute_script(_views(connection))
-    return [version for version, _ in wanted]
+    return [version for version, _ in missing]
 
 
 def refuse_newer(version: int) -> None:
-    """Raise StoreError for a schema that this program does not know."""
+    """Raise StoreError when the schema version is newer than this program."""
     newest = migrations()[-1][0]
     if version > newest:
         raise StoreError(f"database: schema {version} is newer than this program's {newest}")
 
 
-#: The price columns of the views. Tokens come first and are named as the reference named them.
+#: The price columns of the views. Token meters come first, under the names of the reference.
 _VIEW_COLUMNS = {
     meter: f"price_per_{meter.value}" + ("" if meter in UNIT_METERS else "_token")
     for meter in Meter

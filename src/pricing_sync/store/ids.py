@@ -1,4 +1,4 @@
-"""Ids from the application, the same on every database."""
+"""Ids, made by the application and not by the database."""
 
 from __future__ import annotations
 

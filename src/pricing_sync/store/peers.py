@@ -1,8 +1,8 @@
-"""The peers of a model, stored: what the reference catalogs say, and the other providers' cards."""
+"""The peers of a model: its prices in the reference catalogs and at other providers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
 from pricing_sync.store.rows import read_instant, write_instant
 
-#: What is compared: the base rates of text.
+#: The meters that are compared, by their base rates: those of text.
 METERS = (
     Meter.INPUT,
     Meter.OUTPUT,
@@ -25,7 +25,7 @@ METERS = (
     Meter.CACHE_WRITE_1H,
     Meter.REASONING,
 )
-#: A catalog with less than this share of its last rows is taken for a broken one.
+#: A catalog with less than this share of its last rows is refused as broken.
 _SHRUNKEN_SHARE = 0.5
 
 _QUERIES = load_queries(
@@ -34,7 +34,7 @@ _QUERIES = load_queries(
 
 
 class ReadStatus(StrEnum):
-    """What became of one read of a catalog."""
+    """The outcome of one read of a catalog."""
 
     READ = "read"
     UNCHANGED = "unchanged"
@@ -43,7 +43,7 @@ class ReadStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogRead:
-    """One time a catalog was asked."""
+    """One attempt to read a catalog."""
 
     catalog: str
     at: datetime
@@ -52,7 +52,7 @@ class CatalogRead:
     digest: str | None = None
     #: The version of this program that decoded it.
     decoder: str
-    #: Rows that can be peers, and listings that could not be read.
+    #: How many rows can be peers, and how many listings could not be read.
     models: int = 0
     unreadable: int = 0
     error: str | None = None
@@ -60,9 +60,9 @@ class CatalogRead:
 
 @dataclass(frozen=True, slots=True)
 class CatalogPrice:
-    """What a catalog says of one model. Build with `reference`."""
+    """The price of one model in a catalog. Build it with `catalog_price`."""
 
-    #: As the catalog spells them.
+    #: Spelled as in the catalog.
     provider: str
     model: str
     peer_key: str
@@ -71,7 +71,7 @@ class CatalogPrice:
 
 
 def catalog_price(catalog: str, provider: str, model: str, card: RateCard) -> CatalogPrice | None:
-    """The row of a model in a catalog; None if it can be nobody's peer."""
+    """The row of a model in a catalog; None when it cannot be a peer of any model."""
     seller = lineage(catalog, provider)
     key = peer_key(seller, model)
     rates = {meter: card.rates[meter] for meter in METERS if card.rates.get(meter)}
@@ -81,7 +81,7 @@ def catalog_price(catalog: str, provider: str, model: str, card: RateCard) -> Ca
 
 
 class PeerTable(NamedQueries):
-    """What others charge for the same models."""
+    """The stored catalog prices, and the quotes of other sellers for the same models."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
@@ -89,7 +89,7 @@ class PeerTable(NamedQueries):
     # The catalogs
 
     def last_read(self, catalog: str) -> CatalogRead | None:
-        """The newest read of a catalog that did not fail; None before the first."""
+        """The newest read of a catalog that did not fail; None when there is none."""
         return self.last_good_reads().get(catalog)
 
     def last_good_reads(self) -> dict[str, CatalogRead]:
@@ -98,60 +98,60 @@ class PeerTable(NamedQueries):
         return {read.catalog: read for read in good}
 
     def last_reads(self) -> dict[str, CatalogRead]:
-        """The newest read of each catalog, whatever became of it."""
+        """The newest read of each catalog, failed or not."""
         return {read.catalog: read for read in self._last_reads()}
 
     def add_read(self, read: CatalogRead) -> None:
-        """Write down a read that leaves the rows as they are."""
+        """Store a read that does not change the rows of the catalog."""
         self._execute("add_read", **_write_read(read))
 
     def replace(
         self, read: CatalogRead, rows: Sequence[CatalogPrice], *, accept_fewer: bool = False
     ) -> CatalogRead:
-        """Put *rows* in the place of the catalog's last ones; the read as it was written down.
+        """Replace the rows of a catalog; return the read as it is stored.
 
         Raises:
-            IncompleteAnswer: they are none, or less than half as many, and *accept_fewer* does not
-                say that this is so. The last ones stand.
+            IncompleteAnswer: *rows* is empty or, without *accept_fewer*, less than half as long as
+                last time. The last rows are kept.
         """
-        written = replace(read, models=len(rows))
+        stored = replace(read, models=len(rows))
         with self._connection.transaction():
             last = self.last_read(read.catalog)
-            few = last is not None and len(rows) < last.models * _SHRUNKEN_SHARE
-            if not rows or (few and not accept_fewer):
-                before = f", {last.models} the last time" if last else ""
-                raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{before}")
-            self._execute("forget_references", catalog=read.catalog)
+            is_shrunken = last is not None and len(rows) < last.models * _SHRUNKEN_SHARE
+            if not rows or (is_shrunken and not accept_fewer):
+                last_time = f", {last.models} the last time" if last else ""
+                raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{last_time}")
+            self._execute("delete_references", catalog=read.catalog)
             self._execute_many("add_reference", [_write_reference(row, read) for row in rows])
-            self._execute("add_read", **_write_read(written))
-        return written
+            self._execute("add_read", **_write_read(stored))
+        return stored
 
     # The peers
 
     def quotes(self, provider: str, models: Iterable[str]) -> dict[str, list[Quote]]:
-        """What others charge for these models of a provider; models without peers are left out.
+        """The prices of other sellers for a provider's models; models without peers are left out.
 
-        A seller that is in the ledger speaks for itself. Of any other, every differing word of the
-        catalogs is given under one lineage, so that a poisoned one can be outvoted; the provider's
-        own word is not among them.
+        For a seller in the ledger, its card there is the only quote. For any other seller, each
+        different price in the catalogs is a quote with the same lineage, so that the others can
+        outvote a wrong one. Prices of the provider itself are left out.
 
-        Two queries however many models, over every row: some 9,000 of the catalogs and one for
-        each priced model of the other providers.
+        Two queries, independent of the number of models. They read every row: about 9,000 of the
+        catalogs, and one for each priced model of the other providers.
         """
-        own = lineage(LEDGER, provider)
-        wanted: dict[str, list[str]] = {}
+        own_lineage = lineage(LEDGER, provider)
+        models_by_key: dict[str, list[str]] = {}
         for model in models:
-            if (key := peer_key(own, model)) is not None:
-                wanted.setdefault(key, []).append(model)
-        if not wanted:
+            if (key := peer_key(own_lineage, model)) is not None:
+                models_by_key.setdefault(key, []).append(model)
+        if not models_by_key:
             return {}
-        quotes = self._quotes_by_key(provider, own, wanted)
-        return {model: quotes[key] for key in quotes for model in wanted[key]}
+        quotes = self._quotes_by_key(provider, own_lineage, models_by_key.keys())
+        return {model: quotes[key] for key in quotes for model in models_by_key[key]}
 
     def peers(
         self, provider: str, models: Iterable[str], thresholds: Thresholds | None = None
     ) -> dict[str, Peers]:
-        """The spread of what believable quotes say, by model and meter."""
+        """The spread of the plausible quotes, by model and meter."""
         spreads = {
             model: peers(quotes, thresholds)
             for model, quotes in self.quotes(provider, models).items()
@@ -159,33 +159,37 @@ class PeerTable(NamedQueries):
         return {model: spread for model, spread in spreads.items() if spread}
 
     def _quotes_by_key(
-        self, provider: str, own: str, wanted: Mapping[str, object]
+        self, provider: str, own_lineage: str, keys: Collection[str]
     ) -> dict[str, list[Quote]]:
-        """By key. The ledger comes first and silences what the catalogs say for its providers."""
+        """The quotes by peer key. A card in the ledger replaces its seller's catalog prices."""
         quotes: dict[str, list[Quote]] = {}
-        for key, quote in self._of_others(provider, own, wanted):
+        for key, quote in self._ledger_quotes(provider, own_lineage, keys):
             quotes.setdefault(key, []).append(quote)
-        covered = {(key, quote.lineage) for key, quotes in quotes.items() for quote in quotes}
-        for key, quote in self._of_catalogs(own, wanted):
-            if (key, quote.lineage) not in covered and not _is_repeated(quote, quotes.get(key, ())):
+        in_ledger = {(key, quote.lineage) for key, quotes in quotes.items() for quote in quotes}
+        for key, quote in self._catalog_quotes(own_lineage, keys):
+            others = quotes.get(key, ())
+            if (key, quote.lineage) not in in_ledger and not _is_repeated(quote, others):
                 quotes.setdefault(key, []).append(quote)
         return quotes
 
-    def _of_others(
-        self, provider: str, own: str, wanted: Mapping[str, object]
+    def _ledger_quotes(
+        self, provider: str, own_lineage: str, keys: Collection[str]
     ) -> Iterator[tuple[str, Quote]]:
         sellers: dict[str, str] = {}
         for other, model, currency, *rates in self._fetch("cards_of_others", provider=provider):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
-            if key is not None and key in wanted and seller != own:
-                # A row that somebody spoilt by hand is the audit's business, and no peer.
+            if key is not None and key in keys and seller != own_lineage:
+                # A row that cannot be read is no peer. The command `audit` reports it.
                 with suppress(TypeError, ValueError):
                     yield key, Quote(seller, LEDGER, _read_card(currency, rates))
 
-    def _of_catalogs(self, own: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Quote]]:
-        for key, seller, catalog, currency, *rates in self._fetch("references", lineage=own):
-            if key in wanted:
+    def _catalog_quotes(
+        self, own_lineage: str, keys: Collection[str]
+    ) -> Iterator[tuple[str, Quote]]:
+        found = self._fetch("references", lineage=own_lineage)
+        for key, seller, catalog, currency, *rates in found:
+            if key in keys:
                 yield key, Quote(seller, catalog, _read_card(currency, rates))
 
     def _last_reads(self) -> list[CatalogRead]:
@@ -197,9 +201,9 @@ def _is_repeated(quote: Quote, quotes: Iterable[Quote]) -> bool:
 
 
 def _read_card(currency: str, rates: Sequence[int | None]) -> RateCard:
-    """A zero beside a price means here that nothing is quoted."""
-    named = {meter: Rate(rate) for meter, rate in zip(METERS, rates, strict=True) if rate}
-    return RateCard(named, currency=currency)
+    """The card of a quote. A zero in a card with other prices means that no rate is quoted."""
+    quoted = {meter: Rate(rate) for meter, rate in zip(METERS, rates, strict=True) if rate}
+    return RateCard(quoted, currency=currency)
 
 
 def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:

@@ -1,6 +1,6 @@
--- What the table of peers asks of its database, by name.
+-- The queries of the peer table, by name.
 
--- name: forget_references
+-- name: delete_references
 DELETE FROM pricing_references WHERE catalog = :catalog;
 
 -- name: add_reference
@@ -16,7 +16,7 @@ INSERT INTO pricing_reference_reads (
 VALUES (:catalog, :at, :status, :etag, :digest, :decoder, :models, :unreadable, :error);
 
 -- name: last_reads
--- The newest read of each catalog, and the newest that did not fail.
+-- The newest read of each catalog, and before it the newest that did not fail.
 SELECT catalog, at, status, etag, digest, decoder, models, unreadable, error
 FROM pricing_reference_reads r
 WHERE at = (SELECT MAX(at) FROM pricing_reference_reads n WHERE n.catalog = r.catalog)
@@ -33,7 +33,7 @@ WHERE lineage <> :lineage
 ORDER BY catalog, provider, model;
 
 -- name: cards_of_others
--- The cards in force of every other provider. A card that names no price of text is no peer.
+-- The cards in force of every other provider. A card without a text price is no peer.
 SELECT provider, model, currency, {rates}
 FROM pricing_ledger
 WHERE superseded_at IS NULL AND until IS NULL AND provider <> :provider

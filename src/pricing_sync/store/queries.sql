@@ -1,7 +1,7 @@
--- Every question put to the database, by name. One SQL for SQLite (3.38 and later) and PostgreSQL.
+-- The queries of the store, by name. One SQL for SQLite (3.38 and later) and PostgreSQL.
 
 -- name: last_reading
--- The newest reading whose answer was read, dry runs apart.
+-- The newest reading that did not fail, without dry runs.
 SELECT id, at, etag, digest, decoder, url, finished_at, listings
 FROM pricing_readings
 WHERE provider = :provider AND status <> 'failed' AND dry_run = 0
@@ -22,10 +22,10 @@ SELECT model FROM pricing_models
 WHERE provider = :provider AND missing_since IS NOT NULL AND retired_at IS NULL
 ORDER BY model;
 
--- name: forget_touched
+-- name: clear_touched
 DELETE FROM pricing_touched;
 
--- name: touch
+-- name: add_touched
 INSERT INTO pricing_touched (model) VALUES (:model);
 
 -- name: supersede_open_cards
@@ -34,7 +34,7 @@ WHERE provider = :provider AND superseded_at IS NULL AND until IS NULL
     AND model IN (SELECT model FROM pricing_touched);
 
 -- name: close_cards
--- What was open until this transaction was true until the reading.
+-- The cards just superseded get a closed row, which ends at the reading.
 INSERT INTO pricing_ledger (
     card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
 )
@@ -51,21 +51,21 @@ VALUES (
     :card_id, :provider, :model, :since, :recorded_at, :source, :url, :reading_id, :digest, {places}
 );
 
--- name: see_models
--- A model is listed for the first time, or became readable or unreadable.
+-- name: upsert_models
+-- Models that are listed for the first time, or that became readable or unreadable.
 INSERT INTO pricing_models (provider, model, first_seen, unreadable)
 VALUES (:provider, :model, :at, :unreadable)
 ON CONFLICT (provider, model)
 DO UPDATE SET unreadable = excluded.unreadable;
 
--- name: return_models
+-- name: mark_listed
 UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
 WHERE provider = :provider AND model = :model;
 
--- name: miss_models
+-- name: mark_missing
 UPDATE pricing_models SET missing_since = :at WHERE provider = :provider AND model = :model;
 
--- name: retire_models
+-- name: mark_retired
 UPDATE pricing_models SET retired_at = :at WHERE provider = :provider AND model = :model;
 
 -- name: lapse_held
@@ -74,12 +74,13 @@ WHERE provider = :provider AND model = :model AND state = 'open';
 
 -- name: release_held
 UPDATE pricing_held
-SET state = 'released', decided_at = :at, decided_by = 'gate', decision = 'stood, beside its peers'
+SET state = 'released', decided_at = :at, decided_by = 'gate',
+    decision = 'unchanged since it was held, and supported by peers'
 WHERE provider = :provider AND model = :model AND state = 'open';
 
 -- name: anchors
--- The card in force at an instant; of a model that is younger, its first. Model by model, as the
--- cross join says, so that it takes no longer for a long history.
+-- The card in force at an instant, or the first card of a younger model. The cross join makes
+-- SQLite search model by model, so that a long history does not slow the query down.
 SELECT l.model, {card} FROM pricing_models m
 CROSS JOIN pricing_ledger l
 WHERE m.provider = :provider AND l.provider = m.provider AND l.model = m.model
@@ -99,23 +100,23 @@ WHERE m.provider = :provider AND l.provider = m.provider AND l.model = m.model
             AND h.state = 'accepted' AND h.decided_at > :at
     );
 
--- name: hold
+-- name: add_held
 INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
 VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');
 
 -- name: held_counts
--- How many changes of each provider wait, and since when the first of them.
+-- The number of held changes of each provider, and the start of the oldest.
 SELECT provider, COUNT(*), MIN(since) FROM pricing_held WHERE state = 'open' GROUP BY provider;
 
--- name: keep_evidence
+-- name: add_evidence
 INSERT INTO pricing_evidence (digest, body, size_bytes, first_used_at, last_used_at)
 VALUES (:digest, :body, :size_bytes, :at, :at)
 ON CONFLICT (digest) DO UPDATE SET last_used_at = excluded.last_used_at;
 
--- name: use_evidence
+-- name: touch_evidence
 UPDATE pricing_evidence SET last_used_at = :at WHERE digest = :digest;
 
--- name: forget_evidence
+-- name: delete_evidence
 DELETE FROM pricing_evidence WHERE last_used_at < :before;
 
 -- name: evidence
@@ -149,19 +150,20 @@ VALUES (
 
 -- name: runs
 SELECT {run} FROM pricing_runs r
-WHERE (CAST(:before AS TEXT) IS NULL OR r.id < :before) AND {run_wanted}
+WHERE (CAST(:before AS TEXT) IS NULL OR r.id < :before) AND {run_filter}
 ORDER BY r.id DESC
 LIMIT :limit;
 
 -- name: readings_of_runs
 SELECT {reading} FROM pricing_readings
 WHERE run_id >= :first AND run_id <= :last AND run_id IN (
-    SELECT r.id FROM pricing_runs r WHERE r.id >= :first AND r.id <= :last AND {run_wanted}
+    SELECT r.id FROM pricing_runs r WHERE r.id >= :first AND r.id <= :last AND {run_filter}
 )
 ORDER BY run_id, started_at, id;
 
 -- name: failing
--- The newest failure of each provider that nothing better came after.
+-- The newest failed reading of each provider, unless a newer one replaces it: another failure, or a
+-- success that is not a dry run. Cancelled readings are ignored.
 SELECT {reading} FROM pricing_readings f
 WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
     SELECT 1 FROM pricing_readings n
@@ -176,7 +178,7 @@ WHERE status <> 'failed' AND dry_run = 0
 GROUP BY provider;
 
 -- name: model_counts
--- How many models of each provider are priced, unpriced, unreadable and missing.
+-- The number of priced, unpriced, unreadable and missing models of each provider.
 SELECT m.provider,
     SUM(CASE WHEN l.currency IS NOT NULL THEN 1 ELSE 0 END),
     SUM(CASE WHEN l.unpriced IS NOT NULL THEN 1 ELSE 0 END),
@@ -206,7 +208,7 @@ WHERE l.superseded_at IS NULL AND l.until IS NULL
 ORDER BY l.provider, l.model;
 
 -- name: history
--- Every card of a model that is known now, oldest first; with :all, what was believed once too.
+-- Every card of a model as known now, oldest first; with :all, superseded rows too.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.provider = :provider AND l.model = :model
     AND (:all = 1 OR l.superseded_at IS NULL)
@@ -215,11 +217,12 @@ ORDER BY l.since, l.recorded_at;
 -- name: model_states
 SELECT provider, model, first_seen, missing_since, retired_at, unreadable
 FROM pricing_models
-WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider) AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model;
 
 -- name: models_without_card
--- The models that are listed and have no card in force.
+-- The models that are listed without a card in force.
 SELECT provider, model, first_seen, missing_since, retired_at, unreadable FROM pricing_models m
 WHERE m.retired_at IS NULL
     AND (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
@@ -240,7 +243,7 @@ WHERE since <= :at AND (until IS NULL OR until > :at)
 ORDER BY provider, model, meter;
 
 -- name: overrides_not_ended
--- Overrides in force or yet to begin.
+-- Overrides that are in force or begin later.
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
     AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
@@ -248,7 +251,7 @@ WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
 ORDER BY provider, model, meter, since;
 
 -- name: overrides_of_book
--- Overrides that may count since the card in force began or, where there is none, since an instant.
+-- Overrides that end after the card in force began or, without such a card, after :at.
 SELECT {override} FROM pricing_overrides o
 WHERE superseded_at IS NULL AND (
     until IS NULL OR until > COALESCE(

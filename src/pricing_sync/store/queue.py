@@ -1,8 +1,8 @@
-"""Runs that wait, go on and end; who may take which reading; when each provider is due.
+"""The queue of runs, the claims of readings, the leader's lease, and the schedule.
 
-All of it is in the database, so that several processes agree on it and a restart forgets nothing.
-A run has a row for each of its providers. A row is claimed by one owner, once; what that owner
-writes is refused from the moment the row is no longer its own.
+All of it is in the database, so that several processes share it and a restart loses nothing. A run
+has a row for each of its providers. One owner claims a row, once. When the owner loses its claim,
+its result is refused.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from pricing_sync.store.rows import (
 from pricing_sync.timetable import Due
 
 _QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
-#: A lease that ends later than this from now was taken before the clock was set back.
+#: A lease that ends later than this from now was written before the clock was set back.
 _LATEST_LEASE = timedelta(hours=1)
-#: How long a run waits for the last of its providers before it begins with the others.
+#: How long a run waits until all its providers are free, before it begins with some of them.
 _MAX_WAIT = timedelta(seconds=30)
 
-#: Counters: how many of each set of labels, such as `(("provider", "xai"), ("status", "held"))`.
+#: The labels of a counter, such as `(("provider", "xai"), ("status", "held"))`.
 Labels = tuple[tuple[str, str], ...]
 
 RUNS = "pricing_scheduled_sync_runs_total"
@@ -44,13 +44,13 @@ DURATION_BUCKET = "pricing_scheduled_sync_duration_seconds_bucket"
 DURATION_SUM = "pricing_scheduled_sync_duration_microseconds_sum"
 MODELS = "pricing_models_synced_total"
 FAILURES = "pricing_reading_failures_total"
-#: Seconds: the upper bounds of the histogram of how long runs take.
+#: The upper bounds of the histogram of run durations, in seconds.
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A reading that is somebody's to take, and nobody else's."""
+    """The right of one owner to make one reading of a run."""
 
     run_id: str
     provider: str
@@ -61,7 +61,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What has become so far of one provider of a run."""
+    """The state of one provider in a run."""
 
     provider: str
     #: `queued`, `reading`, `read`, `unchanged`, `failed`, `cancelled`.
@@ -70,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A reading that is queued or going on."""
+    """A reading that is queued or in progress."""
 
     provider: str
     run_id: str
@@ -80,13 +80,13 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """The process that schedules."""
+    """The process that runs the schedule."""
 
     owner: str
-    #: How many processes have scheduled so far.
+    #: How many times leadership was acquired so far.
     term: int
     since: datetime
-    #: Until when it is believed to be alive.
+    #: When the lease expires.
     until: datetime
 
 
@@ -94,9 +94,9 @@ class Leader:
 class PendingWork:
     """Whether there is anything to do."""
 
-    #: When the first of the scheduled providers is due; None where none is scheduled.
+    #: When the next provider is due; None when no provider is scheduled.
     due_at: datetime | None
-    #: How many readings are queued or going on.
+    #: How many readings are queued or in progress.
     open_readings: int
 
 
@@ -107,13 +107,13 @@ class Queue(NamedQueries):
         super().__init__(connection, _QUERIES)
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Everything inside counts, or nothing does."""
+        """A transaction: everything inside is committed, or nothing."""
         return self._connection.transaction()
 
-    # Asking
+    # Runs
 
     def insert_run(self, run: Run) -> None:
-        """Write down a run, without anything that is to be read for it."""
+        """Add a run without queueing any reading of it."""
         self._execute(
             "insert_run",
             id=run.id,
@@ -126,7 +126,7 @@ class Queue(NamedQueries):
     def enqueue(
         self, priorities: Mapping[str, int], *, started_by: str, dry_run: bool, now: datetime
     ) -> Run:
-        """A new run of these providers, with the priority of each. Inside a transaction."""
+        """Queue a new run of these providers, with a priority each. Call it in a transaction."""
         run = Run(new_id(now), started_by, now, None, None, dry_run, tuple(priorities))
         self.insert_run(run)
         at = write_instant(now)
@@ -142,9 +142,9 @@ class Queue(NamedQueries):
     def trigger(
         self, priorities: Mapping[str, int], *, started_by: str, dry_run: bool, now: datetime
     ) -> tuple[Run, bool]:
-        """A run of these providers; whether it is one that was waiting already.
+        """A run of these providers, and whether it was queued already.
 
-        An identical run of which nothing has begun serves both who asked, at the higher priority.
+        An identical run that has not begun is shared, at the higher priority of the two requests.
         """
         with self.transaction():
             for row in self._fetch("queued_runs", dry_run=int(dry_run)):
@@ -168,7 +168,7 @@ class Queue(NamedQueries):
         """One run.
 
         Raises:
-            UnknownName: there is none of that id.
+            UnknownName: no run has this id.
         """
         found = self._fetch("run", id=run_id)
         if not found:
@@ -176,18 +176,18 @@ class Queue(NamedQueries):
         return read_run(found[0])
 
     def steps(self, run_id: str) -> list[Step]:
-        """What has become so far of each provider of a run, in the order of reading."""
+        """The state of each provider of a run, in the order of reading."""
         found = self._fetch("steps", run_id=run_id)
         return [Step(provider, state) for provider, state in found]
 
     def active(self) -> list[Active]:
-        """What is queued or going on, the most wanted first."""
+        """The readings that are queued or in progress, highest priority first."""
         found = self._fetch("active")
         return [
             Active(provider, run_id, state, bool(dry)) for provider, run_id, state, dry in found
         ]
 
-    # Taking
+    # Claims
 
     def claim(
         self,
@@ -198,9 +198,9 @@ class Queue(NamedQueries):
         most: int,
         runs: Collection[str] | None = None,
     ) -> list[Claim]:
-        """Up to *most* readings that are now the owner's to take, the most wanted first.
+        """Claim up to *most* queued readings for *owner*, highest priority first, until *until*.
 
-        *runs* limits them to those of these runs. No provider is read twice at once.
+        *runs* limits them to these run ids. A provider has at most one reading in progress.
         """
         if most <= 0 or not self._claimable(owner, now, runs):
             return []
@@ -213,7 +213,7 @@ class Queue(NamedQueries):
         return claims
 
     def assign(self, claims: Sequence[Claim], until: datetime) -> None:
-        """Make queued readings their owner's. Inside a transaction that saw the providers free."""
+        """Store claims of queued readings, in the transaction that found the providers free."""
         self._execute_many(
             "claim", [_key(claim) | {"until": write_instant(until)} for claim in claims]
         )
@@ -222,69 +222,68 @@ class Queue(NamedQueries):
         return [
             Claim(run_id, provider, owner, bool(dry_run), started_by)
             for run_id, provider, dry_run, started_by in self._fetch(
-                "claimable", patient_until=write_instant(now - _MAX_WAIT)
+                "claimable", queued_before=write_instant(now - _MAX_WAIT)
             )
             if runs is None or run_id in runs
         ]
 
     def renew(self, claims: Sequence[Claim], until: datetime) -> None:
-        """Say that the owner of these is alive."""
+        """Extend the leases of these claims."""
         self._execute_many(
             "renew", [_key(claim) | {"until": write_instant(until)} for claim in claims]
         )
 
     def owned_claims(self, owner: str) -> dict[tuple[str, str], bool]:
-        """The run and provider of each reading that is still the owner's, and whether somebody
-        wants it ended."""
+        """The run id and provider of each claim of *owner*; whether it shall be cancelled."""
         return {(row[0], row[1]): bool(row[2]) for row in self._fetch("owned_claims", owner=owner)}
 
     def check_claim(self, claim: Claim) -> None:
-        """Refuse to go on unless the reading is still its owner's. Inside a transaction.
+        """Check that the owner still has the claim. Call it in a transaction.
 
         Raises:
-            LostClaim: it was cancelled, or given up for dead.
+            LostClaim: the claim was cancelled or has expired.
         """
         if (claim.run_id, claim.provider) not in self.owned_claims(claim.owner):
-            raise LostClaim(f"{claim.provider}: reading: run {claim.run_id} goes on without it")
+            raise _lost(claim)
 
     def finish_claim(self, claim: Claim, state: str) -> None:
-        """Write down what became of a reading. Inside the transaction that stores it.
+        """Set the final state of a claimed reading, in the transaction that stores the reading.
 
         Raises:
-            LostClaim: it is no longer the owner's. What it would store must not count.
+            LostClaim: the owner has lost the claim. Its reading must not be stored.
         """
         if not self._execute("finish_claim", **_key(claim), state=state):
-            raise LostClaim(f"{claim.provider}: reading: run {claim.run_id} goes on without it")
+            raise _lost(claim)
 
     def expired_claims(self, now: datetime) -> list[Claim]:
-        """The readings whose owner has not been heard of."""
+        """The claims whose lease has expired."""
         found = self._fetch("expired_claims", **_lease_bounds(now))
         return [Claim(row[0], row[1], row[4], bool(row[2]), row[3]) for row in found]
 
     def dequeue(self, run_id: str, provider: str) -> bool:
-        """Take a reading out of the queue, if it has not begun. Inside a transaction."""
+        """Cancel a reading if it is still queued; return whether. Call it in a transaction."""
         return bool(self._execute("dequeue", run_id=run_id, provider=provider))
 
     def request_cancel(self, run_id: str) -> None:
-        """Ask whoever takes readings of the run to end them."""
+        """Request the cancellation of the readings of a run that are in progress."""
         self._execute("request_cancel", run_id=run_id)
 
     def finish_run_if_done(self, run_id: str, now: datetime) -> bool:
-        """End the run if nothing of it is left; whether that was so. Inside a transaction."""
+        """Finish the run if it has no open reading; return whether. Call it in a transaction."""
         if self._fetch("open_readings", run_id=run_id)[0][0]:
             return False
-        wanted, read = self._fetch("count_results", run_id=run_id)[0]
-        ended = outcome(read, wanted)
-        self._execute("finish_run", id=run_id, at=write_instant(now), outcome=ended.value)
+        total, successful = self._fetch("count_results", run_id=run_id)[0]
+        result = outcome(successful, total)
+        self._execute("finish_run", id=run_id, at=write_instant(now), outcome=result.value)
         run = self.run(run_id)
         if run.started_by == SCHEDULE:
-            self.increment(_run_counts(ended, run.duration_seconds or 0))
+            self.increment(_run_counts(result, run.duration_seconds or 0))
         return True
 
-    # Leading
+    # Leadership
 
     def leader(self) -> Leader | None:
-        """Who schedules, dead or alive; None before the first."""
+        """The last leader, even when its lease has expired; None when there never was one."""
         found = self._fetch("leader")
         if not found:
             return None
@@ -292,7 +291,7 @@ class Queue(NamedQueries):
         return Leader(owner, term, read_instant(since), read_instant(until))
 
     def acquire_leadership(self, owner: str, now: datetime, until: datetime) -> bool:
-        """Take the lead if nobody alive has it; whether it was free."""
+        """Become the leader unless the lease of another has time left; return whether."""
         return bool(
             self._execute(
                 "acquire_leadership", owner=owner, until=write_instant(until), **_lease_bounds(now)
@@ -300,22 +299,22 @@ class Queue(NamedQueries):
         )
 
     def renew_leadership(self, owner: str, until: datetime) -> bool:
-        """Stay in the lead; False for who has it no longer."""
+        """Extend the leader's lease; return False when *owner* is not the leader any more."""
         return bool(self._execute("renew_leadership", owner=owner, until=write_instant(until)))
 
     def release_leadership(self, owner: str, now: datetime) -> None:
-        """Leave the lead to whoever comes next."""
+        """End the leader's lease now, so that another process can become the leader."""
         self._execute("release_leadership", owner=owner, now=write_instant(now))
 
     # The schedule
 
     def pending_work(self) -> PendingWork:
-        """What there is to do, at the price of one small question."""
+        """What there is to do, in one small query."""
         due_at, open_readings = self._fetch("pending_work")[0]
         return PendingWork(read_optional_instant(due_at), open_readings)
 
     def due_times(self) -> dict[str, Due]:
-        """When each scheduled provider is due."""
+        """When each scheduled provider is due, by provider."""
         return {
             row[0]: Due(
                 provider=row[0],
@@ -329,7 +328,7 @@ class Queue(NamedQueries):
         }
 
     def save_due_times(self, dues: Iterable[Due]) -> None:
-        """Write down when providers are due, in place of what was said of them before."""
+        """Store when providers are due, in place of their earlier due times."""
         self._execute_many(
             "save_due_time",
             [
@@ -346,17 +345,17 @@ class Queue(NamedQueries):
         )
 
     def delete_due_times(self, providers: Iterable[str]) -> None:
-        """Schedule these no longer."""
+        """Remove providers from the schedule."""
         self._execute_many("delete_due_time", [{"provider": provider} for provider in providers])
 
     def last_attempts(self) -> dict[str, datetime]:
-        """When each provider was last asked, whatever came of it."""
+        """When the last attempt at each provider began, whatever its outcome."""
         return {row[0]: read_instant(row[1]) for row in self._fetch("last_attempts")}
 
     # Counters
 
     def increment(self, counts: Mapping[tuple[str, Labels], int]) -> None:
-        """Add to counters. Inside the transaction that makes it true."""
+        """Add to counters, in the transaction that stores the counted facts."""
         self._execute_many(
             "increment",
             [
@@ -367,7 +366,7 @@ class Queue(NamedQueries):
         )
 
     def counters(self) -> dict[str, dict[Labels, int]]:
-        """Every counter by its name and labels."""
+        """Every counter, by name and labels."""
         found: dict[str, dict[Labels, int]] = {}
         for name, labels, value in self._fetch("counters"):
             found.setdefault(name, {})[tuple(sorted(json.loads(labels).items()))] = value
@@ -375,7 +374,7 @@ class Queue(NamedQueries):
 
 
 def reading_counts(reading: Reading) -> dict[tuple[str, Labels], int]:
-    """What a reading adds to the counters."""
+    """The counter increments of a reading."""
     provider = ("provider", reading.provider)
     if reading.error_kind is not None:
         return {(FAILURES, (provider, ("kind", reading.error_kind))): 1}
@@ -385,16 +384,25 @@ def reading_counts(reading: Reading) -> dict[tuple[str, Labels], int]:
     }
 
 
-def _run_counts(ended: Outcome, seconds: float) -> Counter[tuple[str, Labels]]:
-    """What a run of the schedule adds to the counters. The buckets are cumulative, as Prometheus
-    has them; the sum is in microseconds because counters are whole numbers."""
+def _run_counts(result: Outcome, seconds: float) -> Counter[tuple[str, Labels]]:
+    """The counter increments of a scheduled run.
+
+    The buckets are cumulative, as in Prometheus. The sum is in microseconds, because counters are
+    whole numbers.
+    """
     counts: Counter[tuple[str, Labels]] = Counter()
-    counts[RUNS, (("status", ended.value),)] = 1
+    counts[RUNS, (("status", result.value),)] = 1
     counts[DURATION_SUM, ()] = round(seconds * 1_000_000)
     for bound in BUCKETS:
         counts[DURATION_BUCKET, (("le", f"{bound:g}"),)] = int(seconds <= bound)
     counts[DURATION_BUCKET, (("le", "+Inf"),)] = 1
     return counts
+
+
+def _lost(claim: Claim) -> LostClaim:
+    return LostClaim(
+        f"{claim.provider}: reading: its claim in run {claim.run_id} was cancelled or has expired"
+    )
 
 
 def _key(claim: Claim) -> dict[str, Any]:

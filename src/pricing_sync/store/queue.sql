@@ -1,4 +1,4 @@
--- Every question about runs that wait or go on. One SQL for SQLite (3.38 and later) and PostgreSQL.
+-- The queries of the queue and the schedule. One SQL for SQLite (3.38 and later) and PostgreSQL.
 
 -- name: insert_run
 INSERT INTO pricing_runs (id, started_by, started_at, dry_run, providers)
@@ -9,7 +9,7 @@ INSERT INTO pricing_queue (run_id, provider, state, priority, queued_at)
 VALUES (:run_id, :provider, 'queued', :priority, :at);
 
 -- name: queued_runs
--- Runs of which nothing has begun.
+-- Runs that are queued and have not begun.
 SELECT {run} FROM pricing_runs r
 WHERE r.finished_at IS NULL AND r.dry_run = :dry_run AND NOT EXISTS (
     SELECT 1 FROM pricing_queue q WHERE q.run_id = r.id AND q.state <> 'queued'
@@ -30,21 +30,22 @@ WHERE run_id = :run_id
 ORDER BY priority DESC, provider;
 
 -- name: active
--- What is wanted or going on.
+-- The readings that are queued or in progress, highest priority first.
 SELECT q.provider, q.run_id, q.state, r.dry_run FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state IN ('queued', 'reading')
 ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
 
 -- name: claimable
--- What can be begun, the most wanted first. A run of which nothing has begun waits, for a while,
--- until all its providers are free: until then it can serve others who ask for the same.
+-- The queued readings that can begin, highest priority first. A run that has not begun waits until
+-- all its providers are free, so that later triggers of the same providers can share it. A run that
+-- was queued before :queued_before does not wait.
 SELECT q.run_id, q.provider, r.dry_run, r.started_by FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state = 'queued' AND NOT EXISTS (
     SELECT 1 FROM pricing_queue a WHERE a.provider = q.provider AND a.state = 'reading'
 ) AND (
-    q.queued_at <= :patient_until
+    q.queued_at <= :queued_before
     OR EXISTS (SELECT 1 FROM pricing_queue b WHERE b.run_id = q.run_id AND b.state <> 'queued')
     OR NOT EXISTS (
         SELECT 1 FROM pricing_queue mine
@@ -78,8 +79,8 @@ WHERE run_id = :run_id AND provider = :provider AND state = 'queued';
 UPDATE pricing_queue SET cancel_asked = 1 WHERE run_id = :run_id AND state = 'reading';
 
 -- name: expired_claims
--- What is said to be read by a process that has not been heard of. A lease that ends too far ahead
--- is from before the clock was set back.
+-- The claims whose lease has expired. A lease that ends after :horizon was written before the clock
+-- was set back.
 SELECT q.run_id, q.provider, r.dry_run, r.started_by, q.owner FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state = 'reading' AND (q.lease_until <= :now OR q.lease_until > :horizon);
@@ -89,7 +90,7 @@ SELECT COUNT(*) FROM pricing_queue
 WHERE run_id = :run_id AND state IN ('queued', 'reading');
 
 -- name: count_results
--- How many readings of a run there are, and how many of them succeeded.
+-- The number of readings of a run, and the number that succeeded.
 SELECT COUNT(*), COALESCE(SUM(CASE WHEN status <> 'failed' THEN 1 ELSE 0 END), 0)
 FROM pricing_readings WHERE run_id = :run_id;
 
@@ -115,7 +116,7 @@ UPDATE pricing_leases SET until = :until WHERE name = 'scheduler' AND owner = :o
 UPDATE pricing_leases SET until = :now WHERE name = 'scheduler' AND owner = :owner;
 
 -- name: pending_work
--- All that has to be looked at once a second.
+-- When the next provider is due, and the number of open readings: the query of every idle poll.
 SELECT
     (SELECT MIN(CASE WHEN retry_at < due_at THEN retry_at ELSE due_at END) FROM pricing_schedule),
     (SELECT COUNT(*) FROM pricing_queue WHERE state IN ('queued', 'reading'));
@@ -134,12 +135,12 @@ SET plan = excluded.plan, anchor_at = excluded.anchor_at, due_at = excluded.due_
 DELETE FROM pricing_schedule WHERE provider = :provider;
 
 -- name: last_attempts
--- When each provider was last asked, successfully, in vain or not yet to any end.
+-- When the last attempt at each provider began, whether it succeeded, failed or is in progress.
 SELECT provider, MAX(at) FROM (
     SELECT provider, started_at AS at FROM pricing_readings
     UNION ALL
     SELECT provider, queued_at AS at FROM pricing_queue WHERE state = 'reading'
-) tries
+) attempts
 GROUP BY provider;
 
 -- name: increment

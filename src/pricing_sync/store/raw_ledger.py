@@ -1,6 +1,6 @@
-"""Stored rows as they are, for the audit: what the usual readers would stumble over is told.
+"""Stored rows for the audit. A row that cannot be read is returned as `Unloadable`.
 
-SQLite keeps what it is given, whatever the column's type: a fraction, a word, a blob.
+SQLite stores any value in any column, whatever the column's type: a fraction, a word, a blob.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pricing_sync.store.connection import Connection, Row, load_queries
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS
 
 _LEDGER_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
-_INSTANTS = ("since", "until", "recorded_at", "superseded_at")
-#: What reading a row raises when something else is stored than what was written.
+_INSTANT_COLUMNS = ("since", "until", "recorded_at", "superseded_at")
+#: What the readers raise for a row that this program did not write.
 _UNREADABLE = (
     *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
-    StoreError,  # of a card, with what is wrong with it as its cause
+    StoreError,  # from `read_card`, with the real error as its cause
 )
 _LONGEST_SHOWN = 40
 
@@ -37,21 +37,21 @@ _QUERIES = load_queries(
     "raw_ledger.sql",
 )
 
-Read = TypeVar("Read")
+T = TypeVar("T")
 
 
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:
     """The cards in force, and the rows in force that cannot be read as cards."""
     found = connection.fetch_all(_QUERIES["open_cards"], {"provider": provider})
-    return [_tolerant(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
 def raw_history(
     connection: Connection, provider: str | None = None
 ) -> list[Statement | Unloadable]:
-    """Every card that is known now, oldest first, and the rows that cannot be read as cards."""
+    """Every card as known now, ended ones too, oldest first; and the rows that cannot be read."""
     found = connection.fetch_all(_QUERIES["known_cards"], {"provider": provider})
-    return [_tolerant(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
 def raw_overrides(
@@ -60,37 +60,43 @@ def raw_overrides(
     """The overrides in force, and the rows in force that cannot be read as overrides."""
     values = {"provider": provider, "at": rows.write_instant(at)}
     found = connection.fetch_all(_QUERIES["open_overrides"], values)
-    return [_tolerant(row, rows.read_override, OVERRIDE_COLUMNS) for row in found]
+    return [_read_or_unloadable(row, rows.read_override, OVERRIDE_COLUMNS) for row in found]
 
 
 def overlaps(connection: Connection, provider: str | None = None) -> list[Overlap]:
-    """Rows of one model that say they are true at the same time."""
+    """Rows of one model that are true at the same time."""
     found = connection.fetch_all(_QUERIES["overlaps"], {"provider": provider})
     return [
         Overlap(
-            str(owner), str(model), str(since), None if until is None else str(until), str(then)
+            provider=str(seller),
+            model=str(model),
+            since=str(since),
+            until=None if until is None else str(until),
+            next_since=str(next_since),
         )
-        for owner, model, since, until, then in found
+        for seller, model, since, until, next_since in found
     ]
 
 
-def _tolerant(
-    row: Row, read: Callable[[Sequence[Any]], Read], columns: Sequence[str]
-) -> Read | Unloadable:
+def _read_or_unloadable(
+    row: Row, read: Callable[[Sequence[Any]], T], columns: Sequence[str]
+) -> T | Unloadable:
     named = dict(zip(columns, row, strict=True))
     try:
         found = read(row)
     except _UNREADABLE as error:
         return _unloadable(named, str(error.__cause__ or error))
-    # These pass the usual reader, and break whoever compares them.
-    if any(named[column] is not None and _instant(named[column]) for column in _INSTANTS):
+    # The usual reader accepts an instant without a time zone, but comparing it would fail.
+    if any(
+        named[column] is not None and _instant_error(named[column]) for column in _INSTANT_COLUMNS
+    ):
         return _unloadable(named, "")
     return found
 
 
 def _unloadable(row: Mapping[str, Any], why: str) -> Unloadable:
-    """Which column of the row is to blame, as far as one is."""
-    column, why = next(_blamed(row), (None, why))
+    """The row with its first invalid column; with None and *why* when no column is invalid."""
+    column, why = next(_invalid_columns(row), (None, why))
     return Unloadable(
         provider=str(row["provider"]),
         model=str(row["model"]),
@@ -100,14 +106,14 @@ def _unloadable(row: Mapping[str, Any], why: str) -> Unloadable:
     )
 
 
-def _blamed(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _invalid_columns(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for column, value in row.items():
         why = _CHECKS[column](value) if column in _CHECKS and value is not None else None
         if why is not None:
             yield column, f"{ascii(value)[:_LONGEST_SHOWN]}: {why}"
 
 
-def _why_not(read: Callable[[Any], object], value: Any) -> str | None:
+def _read_error(read: Callable[[Any], object], value: Any) -> str | None:
     try:
         read(value)
     except _UNREADABLE as error:
@@ -115,8 +121,8 @@ def _why_not(read: Callable[[Any], object], value: Any) -> str | None:
     return None
 
 
-def _instant(value: Any) -> str | None:
-    why = _why_not(rows.read_instant, value)
+def _instant_error(value: Any) -> str | None:
+    why = _read_error(rows.read_instant, value)
     if why is None and rows.read_instant(value).tzinfo is None:
         return "an instant without its time zone"
     return why
@@ -124,10 +130,10 @@ def _instant(value: Any) -> str | None:
 
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     **dict.fromkeys(
-        (*(meter.value for meter in Meter), "rate", "upstream_rate"), partial(_why_not, Rate)
+        (*(meter.value for meter in Meter), "rate", "upstream_rate"), partial(_read_error, Rate)
     ),
-    **dict.fromkeys(_INSTANTS, _instant),
-    "overrides": partial(_why_not, lambda text: read_conditional_rates(json.loads(text))),
-    "meter": partial(_why_not, Meter),
-    "unpriced": partial(_why_not, Why),
+    **dict.fromkeys(_INSTANT_COLUMNS, _instant_error),
+    "overrides": partial(_read_error, lambda text: read_conditional_rates(json.loads(text))),
+    "meter": partial(_read_error, Meter),
+    "unpriced": partial(_read_error, Why),
 }

@@ -1,4 +1,4 @@
--- What the audit asks of the database.
+-- The queries of the audit.
 
 -- name: open_cards
 SELECT {statement} FROM pricing_ledger l
@@ -7,14 +7,14 @@ WHERE l.superseded_at IS NULL AND l.until IS NULL
 ORDER BY l.provider, l.model;
 
 -- name: known_cards
--- Every card that is known now, closed ones too, in the order in which they were true.
+-- Every card as known now, ended ones too, in the order in which they were true.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.superseded_at IS NULL
     AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
 ORDER BY l.since, l.provider, l.model;
 
 -- name: overlaps
--- Neighbours in time of which the first has not ended when the second begins.
+-- Consecutive cards of a model where the second begins before the first ends.
 SELECT provider, model, since, until, next_since
 FROM (
     SELECT provider, model, since, until,

@@ -1,9 +1,9 @@
-"""What a person does about held changes, and what is written down of it.
+"""Decisions of people about held changes, announcements, and the audit log.
 
-A held change that is accepted is true from when the provider was first seen to say so, and known
-from now: the ledger is amended, nothing in it is edited. Whoever decides names the exact listings
-they decided about; if anything has moved since, the decision is refused. Decisions and refusals
-are in the audit log, a refusal in a transaction of its own.
+An accepted change is true from the reading that first contained it, and known from now. The ledger
+gets new rows; no row is overwritten. A decision names the exact listings that the person saw, and
+is refused when they have changed since. Decisions and refusals go to the audit log, a refusal in a
+transaction of its own.
 """
 
 from __future__ import annotations
@@ -63,34 +63,34 @@ _QUERIES = load_queries(
 
 
 class State(StrEnum):
-    """What became of a held change."""
+    """The state of a held change."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-    #: Let through by the gate, after it stood long enough.
+    #: Let through by the gate, after it was unchanged for long enough.
     RELEASED = "released"
-    #: The provider says something else.
+    #: The provider lists something else now.
     LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldChange:
-    """A held change, the reading it was first seen in, and what became of it."""
+    """A held change, the reading that first contained it, and the decision about it."""
 
     id: str
     reading_id: str
     provider: str
     change: Change
     reasons: tuple[str, ...]
-    #: When the provider was first seen to say so.
+    #: When the change was first read.
     since: datetime
     state: State
     decided_at: datetime | None
     decided_by: str | None
-    #: The reason given; None while it waits.
+    #: The reason of the decision; None while the change is open.
     decision: str | None
-    #: Of the reading: where from, the SHA-256 of its bytes, and how many models it lists.
+    #: From the reading: its source, its URL, the SHA-256 of its bytes, its number of models.
     source: str
     url: str
     digest: str | None
@@ -99,7 +99,7 @@ class HeldChange:
 
 @dataclass(frozen=True, slots=True)
 class PinnedChange:
-    """A held change as it was shown to the person who decides about it."""
+    """A held change as the person who decides about it saw it."""
 
     held_id: str
     old: Known | None
@@ -107,13 +107,13 @@ class PinnedChange:
 
     @classmethod
     def of(cls, item: HeldChange) -> PinnedChange:
-        """The pin of a held change as it is now."""
+        """The held change as it is now."""
         return cls(item.id, item.change.old, item.change.new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A move that a person has approved beforehand, and what became of it."""
+    """A price move that a person has approved in advance, and how it ended."""
 
     id: str
     provider: str
@@ -121,10 +121,10 @@ class Announcement:
     author: str
     reason: str
     recorded_at: datetime
-    #: When it came true, and in which reading.
+    #: When a reading contained the move, and the id of that reading.
     used_at: datetime | None = None
     used_by: str | None = None
-    #: When a person took it back.
+    #: When a person ended it.
     ended_at: datetime | None = None
 
     @property
@@ -134,7 +134,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """What somebody did, or tried to do: then `action` ends in `_refused`."""
+    """An action, or a refused attempt: then `action` ends in `_refused`."""
 
     id: str
     at: datetime
@@ -148,13 +148,13 @@ class AuditEntry:
     reason: str
 
 
-#: What the audit log calls the decisions.
-_VERBS = {State.ACCEPTED: "accept", State.REJECTED: "reject"}
+#: The names of the decisions in the audit log.
+_ACTION_NAMES = {State.ACCEPTED: "accept", State.REJECTED: "reject"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """Who does what, when and why."""
+    """An action of a person: its name, its author, the reason and the time."""
 
     name: str
     author: str
@@ -164,7 +164,7 @@ class _Action:
 
 @dataclass(frozen=True, slots=True)
 class _CurrentCard:
-    """The card of a model that is in force, or its last one when it is retired."""
+    """The card of a model in force, or its last one when the model is retired."""
 
     listing: Known | None
     since: datetime | None
@@ -182,17 +182,17 @@ class Review(NamedQueries):
     def held(
         self, provider: str | None = None, *, state: State | None = State.OPEN
     ) -> list[HeldChange]:
-        """The held changes that wait, or those in another state (None is all), oldest first."""
+        """The held changes in a state (None: in any), by provider, oldest first."""
         found = self._fetch(
             "held_changes", provider=provider, state=None if state is None else state.value, id=None
         )
         return [_read_held(row) for row in found]
 
     def held_change(self, held_id: str) -> HeldChange:
-        """One held change, whatever became of it.
+        """One held change, in any state.
 
         Raises:
-            UnknownName: there is none of that id.
+            UnknownName: no held change has this id.
         """
         found = self._held_rows(held_id)
         if not found:
@@ -211,25 +211,25 @@ class Review(NamedQueries):
     ) -> list[HeldChange]:
         """Accept or reject held changes: all of them or none.
 
-        An accepted change is in force from when the provider first said so. Exactly the rejected
-        change is never applied nor held again.
+        An accepted change is in force from the reading that first contained it. A rejected change
+        is never applied or held again; a different change of the same model is judged as usual.
 
         Args:
             state: `ACCEPTED` or `REJECTED`.
-            pinned: The changes as they were shown.
+            pinned: The changes as the person saw them.
             provider: Refuse changes of any other provider.
 
         Raises:
-            StaleHeldChange: one is no longer open, or no longer as it was shown, or, if it is
-                accepted, the card in force has changed since it was held.
-            UnknownName: there is no such held change.
+            StaleHeldChange: a change is not open any more or differs from the pinned one; or a
+                change to accept was held against another card than the one in force.
+            UnknownName: a held change does not exist.
             SettingsError: the author or the reason is blank.
         """
-        action = _Action(_VERBS[state], author, reason, now)
+        action = _Action(_ACTION_NAMES[state], author, reason, now)
         unique = {pin.held_id: pin for pin in pinned}
-        tried = [_write_pair(pin.old, pin.new) | {"id": pin.held_id} for pin in pinned]
-        only = pinned[0].held_id if len(unique) == 1 else None
-        with self._audited(action, {"items": tried}, provider=provider, subject=only):
+        shown = [_write_pair(pin.old, pin.new) | {"id": pin.held_id} for pin in pinned]
+        only_id = pinned[0].held_id if len(unique) == 1 else None
+        with self._audited(action, {"items": shown}, provider=provider, subject=only_id):
             items = [self._pinned(pin, provider) for pin in unique.values()]
             if state is State.ACCEPTED and items:
                 self._amend_ledger(items, action)
@@ -253,10 +253,10 @@ class Review(NamedQueries):
     def reconsider(
         self, provider: str, model: str, *, author: str, reason: str, now: datetime
     ) -> list[HeldChange]:
-        """Take back what was rejected of a model: the next reading judges it afresh.
+        """Withdraw the rejections of a model, so that the next reading judges its changes again.
 
         Raises:
-            UnknownName: nothing was rejected.
+            UnknownName: the model has no rejected change.
             SettingsError: the author or the reason is blank.
         """
         action = _Action("reconsider", author, reason, now)
@@ -273,17 +273,19 @@ class Review(NamedQueries):
         return [replace(item, state=State.LAPSED) for item in items]
 
     def has_changed_since(self, provider: str, since: datetime, now: datetime) -> bool:
-        """Whether the same answer may be judged otherwise than at *since*: a person has decided
-        something, or a move that was announced may come true."""
-        decided = self._fetch("decided_since", provider=provider, at=write_instant(since))
-        return bool(decided[0][0]) or bool(self.announced(provider, now))
+        """Whether the same answer may be judged differently than at *since*.
+
+        True when a person has decided something, or when an announced move may happen by now.
+        """
+        decisions = self._fetch("decisions_since", provider=provider, at=write_instant(since))
+        return bool(decisions[0][0]) or bool(self.announced(provider, now))
 
     def decision_count(self, provider: str) -> int:
-        """How much people have decided about a provider so far; it only grows."""
+        """The number of entries in the audit log about a provider. It never decreases."""
         return int(self._fetch("decision_count", provider=provider)[0][0])
 
     def _pinned(self, pin: PinnedChange, provider: str | None) -> HeldChange:
-        """The open held change that is pinned."""
+        """The open held change of a pin, after a check that it has not changed."""
         item = self.held_change(pin.held_id)
         if provider not in (None, item.provider):
             raise UnknownName(f"{provider}: {pin.held_id}: no such held change")
@@ -296,7 +298,7 @@ class Review(NamedQueries):
     # The ledger
 
     def _amend_ledger(self, items: Sequence[HeldChange], action: _Action) -> None:
-        """Make the new listings true since they were first seen, and known from now on."""
+        """Put the new listings in force: true since they were first read, known from now."""
         current = self._current_cards(items[0].provider)
         for item in items:
             _refuse_if_moved(item, current.get(item.change.model))
@@ -320,9 +322,9 @@ class Review(NamedQueries):
             ],
         )
         listed = [_source_columns(item) for item in items if item.change.new is not None]
-        gone = [_source_columns(item) for item in items if item.change.new is None]
-        self._execute_many("list_model", listed)
-        self._execute_many("retire_model", gone)
+        vanished = [_source_columns(item) for item in items if item.change.new is None]
+        self._execute_many("mark_listed", listed)
+        self._execute_many("mark_retired", vanished)
         self._add_event(items, action)
 
     def _current_cards(self, provider: str) -> dict[str, _CurrentCard]:
@@ -353,14 +355,14 @@ class Review(NamedQueries):
         reason: str,
         now: datetime,
     ) -> Announcement:
-        """Approve a move beforehand, to the digit. It passes once.
+        """Approve a move in advance, with its exact rates. It applies to one reading.
 
         Raises:
-            SettingsError: it moves nothing, is announced already, or the author or the reason is
-                blank.
+            SettingsError: old and new are equal, the move is announced already, or the author or
+                the reason is blank.
         """
         action = _Action("announce", author, reason, now)
-        made = Announcement(
+        added = Announcement(
             id=new_id(now),
             provider=provider,
             move=move,
@@ -373,24 +375,24 @@ class Review(NamedQueries):
                 raise SettingsError(f"announce: {move.model}: {move.meter}: nothing moves")
             if any(_is_same(move, other.move) for other in self.announcements(provider)):
                 raise SettingsError(f"announce: {move.model}: {move.meter}: announced already")
-            self._execute("announce", **_announced_row(made))
-            self._add_entries(action, [_announcement_entry(made)])
-        return made
+            self._execute("announce", **_announced_row(added))
+            self._add_entries(action, [_announcement_entry(added)])
+        return added
 
     def announcements(
         self, provider: str | None = None, *, include_used: bool = False
     ) -> list[Announcement]:
-        """The moves that are yet to come; with *include_used* those that came or were ended too."""
+        """The open announcements; with *include_used*, the used and the ended ones too."""
         found = self._fetch("announcements", provider=provider, id=None, all=int(include_used))
         return [_announcement(row) for row in found]
 
     def end_announcement(
         self, announcement_id: str, *, author: str, reason: str, now: datetime
     ) -> Announcement:
-        """Take an announcement back.
+        """End an announcement before it is used.
 
         Raises:
-            UnknownName: there is none of that id that is yet to come.
+            UnknownName: no open announcement has this id.
             SettingsError: the author or the reason is blank.
         """
         action = _Action("unannounce", author, reason, now)
@@ -404,7 +406,7 @@ class Review(NamedQueries):
         return ended
 
     def announced(self, provider: str, at: datetime) -> tuple[Announced, ...]:
-        """What the gate is told at an instant: the moves that may come true by then."""
+        """The open announced moves that may happen at an instant."""
         return tuple(
             entry.move for entry in self.announcements(provider) if entry.move.not_before <= at
         )
@@ -412,7 +414,7 @@ class Review(NamedQueries):
     def consume(
         self, provider: str, used: Sequence[Announced], reading_id: str, at: datetime
     ) -> None:
-        """Note that moves came true. To be called inside the reading's transaction."""
+        """Mark announcements as used. Call it in the transaction that stores the reading."""
         if not used:
             return
         consumed = [entry for entry in self.announcements(provider) if entry.move in used]
@@ -427,7 +429,7 @@ class Review(NamedQueries):
     # The audit log
 
     def audit_log(self, limit: int, before: str | None = None) -> list[AuditEntry]:
-        """The newest entries, newest first; *before* is the id to go on from."""
+        """The newest entries, newest first; *before* is the last id already seen."""
         return [_audit_entry(row) for row in self._fetch("audit_log", limit=limit, before=before)]
 
     @contextmanager
@@ -440,7 +442,7 @@ class Review(NamedQueries):
         model: str | None = None,
         subject: str | None = None,
     ) -> Iterator[None]:
-        """A transaction whose refusal is written down after it was rolled back."""
+        """A transaction. A refusal rolls it back and is then stored in the audit log."""
         try:
             with self._connection.transaction():
                 _require_author(action)
@@ -486,23 +488,26 @@ def _stale(item: HeldChange, why: str) -> StaleHeldChange:
 
 
 def _refuse_if_moved(item: HeldChange, current: _CurrentCard | None) -> None:
-    """Raise StaleHeldChange unless the card in force is the one that the change replaces."""
+    """Raise StaleHeldChange unless the change replaces the card in force."""
     if current is None or current.listing != item.change.old:
         raise _stale(item, "the card in force is not the one it was held against")
-    # A card that was in force at that instant cannot be cut short there.
+    # The change ends the card at `item.since`, so the card must have begun before.
     last = current.until or current.since
     if last is not None and (last > item.since or (not current.until and last == item.since)):
         raise _stale(item, "a card came into force after it was first seen")
 
 
 def _needs_new_card(item: HeldChange, current: _CurrentCard) -> bool:
-    """Whether the change ends or begins a card. A missing model may be back at the same price."""
+    """Whether the change ends or begins a card.
+
+    A missing model that is listed again unchanged keeps its card.
+    """
     is_retired = current.until is not None
     return item.change.new != current.listing or is_retired
 
 
 def _source_columns(item: HeldChange) -> dict[str, Any]:
-    """Where the accepted listing comes from: the reading in which it was first seen."""
+    """The columns of an accepted listing's source: the reading that first contained it."""
     return {
         "card_id": f"{item.id}-accepted",
         "provider": item.provider,
@@ -516,15 +521,15 @@ def _source_columns(item: HeldChange) -> dict[str, Any]:
 
 
 def _event(items: Sequence[HeldChange], action: _Action) -> dict[str, Any]:
-    """The event `prices.changed`, as a reading tells it, and who accepted it."""
+    """The event `prices.changed`, as for a reading, with the person who accepted the changes."""
     first = items[0]
     listed = [item.change for item in items if item.change.new is not None]
-    gone = [item.change.model for item in items if item.change.new is None]
+    vanished = [item.change.model for item in items if item.change.new is None]
     payload = {
         "provider": first.provider,
         "reading": first.reading_id,
         "at": write_instant(first.since),
-        "changes": ChangePlan(apply=listed, retire=gone).counts(),
+        "changes": ChangePlan(apply=listed, retire=vanished).counts(),
         "accepted_by": action.author,
     }
     return {
@@ -571,7 +576,7 @@ def _announcement_entry(entry: Announcement) -> dict[str, Any]:
 
 
 def _write_move(move: Announced) -> dict[str, Any]:
-    """A move as people read it: the currency per million units."""
+    """A move for people to read, in the currency per million units."""
     old, new = ({move.meter: rate} if rate is not None else {} for rate in (move.old, move.new))
     return {
         "model": move.model,
@@ -584,7 +589,7 @@ def _write_move(move: Announced) -> dict[str, Any]:
 
 
 def _is_same(move: Announced, other: Announced) -> bool:
-    """Whether two announcements let the same move through, whenever."""
+    """Whether two announcements approve the same move, at any time."""
     return replace(move, not_before=other.not_before) == other
 
 

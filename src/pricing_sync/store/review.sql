@@ -1,11 +1,10 @@
--- Every question that reviewing puts to the database. One SQL for SQLite (3.38 and later) and
--- PostgreSQL.
+-- The queries of the review. One SQL for SQLite (3.38 and later) and PostgreSQL.
 
 -- name: held_changes
--- Held changes with the reading they were first seen in.
+-- Held changes with the reading that first contained them.
 SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
-    h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''), r.digest,
-    COALESCE(r.listings, '{}')
+    h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''),
+    r.digest, COALESCE(r.listings, '{}')
 FROM pricing_held h
 LEFT JOIN pricing_readings r ON r.id = h.reading_id
 WHERE (CAST(:provider AS TEXT) IS NULL OR h.provider = :provider)
@@ -27,7 +26,7 @@ UPDATE pricing_ledger SET superseded_at = :recorded_at
 WHERE provider = :provider AND model = :model AND superseded_at IS NULL AND until IS NULL;
 
 -- name: close_card
--- What was open until this transaction was true until the provider said otherwise.
+-- The card just superseded gets a closed row, which ends when the accepted change was first read.
 INSERT INTO pricing_ledger (
     card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
 )
@@ -44,11 +43,11 @@ VALUES (
     :card_id, :provider, :model, :since, :recorded_at, :source, :url, :reading_id, :digest, {places}
 );
 
--- name: list_model
+-- name: mark_listed
 UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
 WHERE provider = :provider AND model = :model;
 
--- name: retire_model
+-- name: mark_retired
 UPDATE pricing_models SET missing_since = COALESCE(missing_since, :since), retired_at = :since
 WHERE provider = :provider AND model = :model;
 
@@ -82,7 +81,7 @@ UPDATE pricing_announced SET ended_at = :at
 WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 
 -- name: consume_announcement
--- At most one row is open of each move: see pricing_announced_open.
+-- Each move has at most one open row: see the index pricing_announced_open.
 UPDATE pricing_announced SET used_at = :at, used_by = :reading_id
 WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 
@@ -90,12 +89,12 @@ WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
 INSERT INTO pricing_audit (id, at, who, action, provider, model, subject, what, reason)
 VALUES (:id, :at, :who, :action, :provider, :model, :subject, :what, :reason);
 
--- name: decided_since
--- Whether a person has decided anything about a provider since an instant.
+-- name: decisions_since
+-- The number of decisions of people about a provider since an instant.
 SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider AND at > :at AND who <> 'reading';
 
 -- name: decision_count
--- How many entries of the audit log are about a provider.
+-- The number of entries in the audit log about a provider.
 SELECT COUNT(*) FROM pricing_audit WHERE provider = :provider;
 
 -- name: reconsider

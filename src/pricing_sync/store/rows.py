@@ -1,4 +1,7 @@
-"""Rows of the database to values and back. Instants are UTC text of fixed width, which sorts."""
+"""Conversion of database rows to values and back.
+
+Instants are stored as UTC text of fixed width, which sorts by time.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 
 _METERS = tuple(Meter)
-#: The columns that say what a card is, and the same as `queries.sql` asks for them.
+#: The columns of a listing: a rate card, or the reason why there is no price.
 CARD_COLUMNS = ("currency", "unpriced", "note", "overrides", *(meter.value for meter in _METERS))
 STATEMENT_COLUMNS = (
     *("card_id", "provider", "model", "since", "until", "recorded_at", "superseded_at"),
@@ -54,7 +57,7 @@ def read_optional_instant(text: str | None) -> datetime | None:
 
 
 def write_json(value: object) -> str:
-    """JSON in one spelling: equal values are equal text."""
+    """Canonical JSON: equal values give equal text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -72,10 +75,10 @@ def write_card(listing: Known) -> dict[str, Any]:
 
 
 def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
-    """The listing that the columns `CARD_COLUMNS` hold.
+    """The listing in the columns `CARD_COLUMNS`. *whose* names its model in an error.
 
     Raises:
-        StoreError: they hold none, as when somebody wrote them by hand.
+        StoreError: the columns are not a valid listing, for example after a manual edit.
     """
     try:
         return _card(columns)
@@ -98,10 +101,10 @@ def _card(columns: Sequence[Any]) -> Known:
 
 
 def read_statement(row: Sequence[Any]) -> Statement:
-    """The ledger row that `STATEMENT_COLUMNS` and `CARD_COLUMNS` hold."""
+    """The ledger row in the columns `STATEMENT_COLUMNS` and `CARD_COLUMNS`."""
     split = len(STATEMENT_COLUMNS)
-    card_id, provider, model, since, until, recorded_at, superseded_at, *origin = row[:split]
-    source, url, reading_id, digest = origin
+    card_id, provider, model, since, until, recorded_at, superseded_at, *evidence = row[:split]
+    source, url, reading_id, digest = evidence
     return Statement(
         card_id=card_id,
         provider=provider,
@@ -118,28 +121,28 @@ def read_statement(row: Sequence[Any]) -> Statement:
     )
 
 
-_INSTANTS = ("at", "started_at", "finished_at")
-_TABLES = ("listings", "changes", "ignored")
+_INSTANT_COLUMNS = ("at", "started_at", "finished_at")
+_JSON_COLUMNS = ("listings", "changes", "ignored")
 
 
 def write_reading(reading: Reading) -> dict[str, Any]:
     """The columns `READING_COLUMNS` of a reading."""
     row: dict[str, Any] = {name: getattr(reading, name) for name in READING_COLUMNS}
-    row.update({name: write_instant(row[name]) for name in _INSTANTS})
-    row.update({name: write_json(row[name]) for name in _TABLES})
+    row.update({name: write_instant(row[name]) for name in _INSTANT_COLUMNS})
+    row.update({name: write_json(row[name]) for name in _JSON_COLUMNS})
     return row | {"status": reading.status.value, "dry_run": int(reading.dry_run)}
 
 
 def read_reading(columns: Sequence[Any]) -> Reading:
-    """The reading that the columns `READING_COLUMNS` hold."""
+    """The reading in the columns `READING_COLUMNS`."""
     row = dict(zip(READING_COLUMNS, columns, strict=True))
-    row.update({name: read_instant(row[name]) for name in _INSTANTS})
-    row.update({name: json.loads(row[name]) for name in _TABLES})
+    row.update({name: read_instant(row[name]) for name in _INSTANT_COLUMNS})
+    row.update({name: json.loads(row[name]) for name in _JSON_COLUMNS})
     return Reading(**row | {"status": Status(row["status"]), "dry_run": bool(row["dry_run"])})
 
 
 def read_run(columns: Sequence[Any]) -> Run:
-    """The run that the columns `RUN_COLUMNS` hold."""
+    """The run in the columns `RUN_COLUMNS`."""
     run_id, started_by, started_at, finished_at, outcome, dry_run, providers = columns
     return Run(
         run_id,
@@ -168,7 +171,7 @@ def write_override(override: MeterOverride) -> dict[str, Any]:
 
 
 def read_override(columns: Sequence[Any]) -> MeterOverride:
-    """The override that the columns `OVERRIDE_COLUMNS` hold."""
+    """The override in the columns `OVERRIDE_COLUMNS`."""
     row: Mapping[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
     upstream = row["upstream_rate"]
     return MeterOverride(

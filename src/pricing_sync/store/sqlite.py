@@ -1,6 +1,6 @@
-"""SQLite: one file, write-ahead log, full durability; a connection to write and one to read.
+"""SQLite: one file, write-ahead log, full durability; one connection to write, one to read.
 
-Reading never waits for a writer; writers wait for each other up to `BUSY_SECONDS`.
+Readers never wait for a writer. Writers wait for each other, at most `BUSY_SECONDS`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ BUSY_SECONDS = 10
 
 
 class SqliteConnection:
-    """One database that threads share. Inside a transaction they see what it has written so far;
-    outside they see what was committed, and do not wait."""
+    """One database, shared by threads.
+
+    Inside a transaction, its thread also reads its own uncommitted rows. All other threads read
+    committed rows, without waiting.
+    """
 
     decimal_sql = (
         "CASE WHEN \"{0}\" IS NOT NULL THEN printf('%d.%015d',"
@@ -28,29 +31,29 @@ class SqliteConnection:
     now_sql = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        """Open *path*; *create* it when it is not there.
+        """Open *path*; with *create*, create a missing file.
 
         Raises:
-            StoreError: it is not there, cannot be opened, or is not an SQLite database.
+            StoreError: the file is missing, cannot be opened, or is not an SQLite database.
         """
         self.path = path
-        self._lock, self._reading = threading.RLock(), threading.RLock()
-        self._writer: int | None = None
-        self._file: tuple[int, int] | None = None
+        self._write_lock, self._read_lock = threading.RLock(), threading.RLock()
+        self._writing_thread: int | None = None
+        self._file_id: tuple[int, int] | None = None
         if not create and not path.is_file():
             raise StoreError(f"database: {path} does not exist")
         self._connection = self._open("rwc" if create else "rw")
         try:
-            with self._translated():
+            with self._translate_errors():
                 self._prepare()
             self._reader = self._open("rw")
         except BaseException:
             self._connection.close()
             raise
-        self._file = self._identity()
+        self._file_id = self._current_file_id()
 
     def _open(self, mode: str) -> sqlite3.Connection:
-        with self._translated():
+        with self._translate_errors():
             return sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode={mode}",
                 uri=True,
@@ -68,24 +71,24 @@ class SqliteConnection:
         )
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
-        if self._writer == threading.get_ident():
-            with self._translated():
+        if self._writing_thread == threading.get_ident():
+            with self._translate_errors():
                 return self._connection.execute(sql, values).fetchall()
-        with self._reading, self._translated():
+        with self._read_lock, self._translate_errors():
             return self._reader.execute(sql, values).fetchall()
 
     def execute(self, sql: str, values: Values) -> int:
-        with self._lock, self._translated():
+        with self._write_lock, self._translate_errors():
             return self._connection.execute(sql, values).rowcount
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
-        with self._lock, self._translated():
+        with self._write_lock, self._translate_errors():
             self._connection.executemany(sql, values)
 
     def execute_script(self, sql: str) -> None:
         statement = ""
-        with self._lock, self._translated():
-            # `executescript` would commit the transaction it finds itself in.
+        with self._write_lock, self._translate_errors():
+            # `executescript` would commit the open transaction.
             for line in sql.splitlines(keepends=True):
                 statement += line
                 if sqlite3.complete_statement(statement):
@@ -94,58 +97,58 @@ class SqliteConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with self._lock, self._translated():
+        with self._write_lock, self._translate_errors():
             self._connection.execute("BEGIN IMMEDIATE")
-            self._writer = threading.get_ident()
+            self._writing_thread = threading.get_ident()
             try:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                # A full disk may have rolled back already.
+                # After an error such as a full disk, SQLite may have rolled back already.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
             finally:
-                self._writer = None
+                self._writing_thread = None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        if self._writer == threading.get_ident():
-            yield  # a transaction is of one moment already
+        if self._writing_thread == threading.get_ident():
+            yield  # a transaction reads one state already
             return
-        with self._reading, self._translated():
+        with self._read_lock, self._translate_errors():
             self._reader.execute("BEGIN")
             try:
                 yield
             finally:
-                # A database that cannot be read may have ended it already.
+                # After a read error, SQLite may have ended the transaction already.
                 if self._reader.in_transaction:
                     self._reader.execute("ROLLBACK")
 
     def close(self) -> None:
-        with self._lock, self._reading:
+        with self._write_lock, self._read_lock:
             self._reader.close()
             self._connection.close()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        # SQLite itself would go on in a file that has no name any more, and is gone with us.
-        if self._file is not None and self._identity() != self._file:
+    def _translate_errors(self) -> Iterator[None]:
+        # SQLite would continue in a deleted file, whose rows are lost when this process ends.
+        if self._file_id is not None and self._current_file_id() != self._file_id:
             raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
         try:
             yield
         except sqlite3.Error as error:
-            raise self._named(error) from error
+            raise self._store_error(error) from error
 
-    def _identity(self) -> tuple[int, int] | None:
-        """What tells the file from any other of its name; None when there is none."""
+    def _current_file_id(self) -> tuple[int, int] | None:
+        """The device and inode number of the file at the path; None when there is no file."""
         try:
             found = self.path.stat()
         except OSError:
             return None
         return found.st_dev, found.st_ino
 
-    def _named(self, error: sqlite3.Error) -> StoreError:
+    def _store_error(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         kind = StoreBusy if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
         return kind(f"database: {self.path}: {error}")

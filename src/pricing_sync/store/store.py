@@ -1,4 +1,4 @@
-"""What the program asks of its database, in the program's words."""
+"""The store: every read and write of the database, in the terms of the domain."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store import rows
+from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
     NamedQueries,
@@ -50,8 +51,8 @@ def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
-#: Of the provider and of the status that are asked for, if they are.
-_RUN_WANTED = """(
+#: SQL: whether a run has `:status` and includes `:provider`. NULL means any.
+_RUN_FILTER = """(
     CAST(:status AS TEXT) IS NULL OR COALESCE(r.outcome, 'running') = :status
 ) AND (
     CAST(:provider AS TEXT) IS NULL
@@ -67,7 +68,7 @@ _QUERIES = load_queries(
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
         "run": _quoted(RUN_COLUMNS, "r."),
-        "run_wanted": _RUN_WANTED,
+        "run_filter": _RUN_FILTER,
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
@@ -76,7 +77,7 @@ _QUERIES = load_queries(
 
 @dataclass(frozen=True, slots=True)
 class LastReading:
-    """What the newest successful reading of a provider saw."""
+    """The newest successful reading of a provider."""
 
     id: str
     at: datetime
@@ -91,7 +92,7 @@ class LastReading:
 
 @dataclass(frozen=True, slots=True)
 class ModelCounts:
-    """How many models of a provider there are, by what is known of them."""
+    """The number of models of a provider in each state."""
 
     priced: int
     unpriced: int
@@ -101,10 +102,10 @@ class ModelCounts:
 
 @dataclass(frozen=True, slots=True)
 class HeldCount:
-    """How many changes of a provider wait."""
+    """The number of held changes of a provider."""
 
     count: int
-    #: When the provider was first seen to say the oldest of them.
+    #: When the oldest of them was first read.
     oldest: datetime
 
 
@@ -116,9 +117,10 @@ class Store(NamedQueries):
         self.review = Review(connection)
         self.peers = PeerTable(connection)
         self.queue = Queue(connection)
+        self.changes = ChangeLog(connection)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._connection.close()
 
     def __enter__(self) -> Store:
@@ -130,10 +132,10 @@ class Store(NamedQueries):
     # Schema
 
     def prepare(self, *, create: bool) -> None:
-        """Check that the schema is the one this program knows; with *create*, make a new one.
+        """Check the schema version; with *create*, create the schema in an empty database.
 
         Raises:
-            StoreError: the schema is another one, or there is none.
+            StoreError: the schema has another version, or does not exist.
         """
         version, newest = schema_version(self._connection), migrations()[-1][0]
         refuse_newer(version)
@@ -145,25 +147,25 @@ class Store(NamedQueries):
             )
 
     def migrate(self, upto: int | None = None) -> list[int]:
-        """Apply missing migrations; which ones they were."""
+        """Apply the missing migrations, up to *upto*; return their numbers."""
         return migrate(self._connection, write_instant(datetime.now(UTC)), upto)
 
     @property
     def version(self) -> int:
-        """The number of the schema's last migration."""
+        """The number of the last applied migration."""
         return schema_version(self._connection)
 
-    # A reading
+    # Readings
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside counts, or nothing does."""
+        """A transaction: everything inside is committed, or nothing."""
         with self._connection.transaction():
             yield
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """What this thread reads inside is of one moment. Not for writing, nor for long."""
+        """A snapshot: this thread reads one state inside. Keep it short, without writes."""
         with self._connection.snapshot():
             yield
 
@@ -185,7 +187,7 @@ class Store(NamedQueries):
         )
 
     def known_models(self, provider: str) -> dict[str, Stored]:
-        """Every model of a provider with the listing in force, or its last one when retired."""
+        """Every model of a provider with its listing in force, or its last one when retired."""
         known = {}
         for model, missing, retired, why, *card in self._fetch("known_models", provider=provider):
             whose = f"{provider} {model}"
@@ -199,26 +201,26 @@ class Store(NamedQueries):
         return known
 
     def missing_models(self, provider: str) -> list[str]:
-        """The models that the last complete reading did not list, and that are not retired."""
+        """The models that are missing since the last complete reading, and not retired."""
         return [row[0] for row in self._fetch("missing_models", provider=provider)]
 
     def last_reported(self, provider: str) -> datetime | None:
-        """Of the newest reading of a provider whose changes were told; None before the first."""
+        """The time of the newest reading that has an event, or None when there is none."""
         found = self._fetch("last_reported", provider=provider)[0][0]
         return rows.read_optional_instant(found)
 
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
-        """The cards in force at an instant, of models whose card has changed since; of younger
-        models their first.
+        """The cards that were in force at an instant, by model, to compare new prices with.
 
-        A card that a person has accepted since stands for itself: its model has no anchor.
+        A younger model has its first card. Models without a change since then are left out, and so
+        are models of which a person has accepted a change since then.
         """
         found = self._fetch("anchors", provider=provider, at=write_instant(at))
         cards = {row[0]: rows.read_card(row[1:]) for row in found}
         return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
-        """Write down a reading and what it changes. To be called inside `transaction`."""
+        """Store a reading and its changes. Call it inside `transaction`."""
         recorded_at = next_recorded_at(self._connection, reading.finished_at)
         self._replace_cards(reading, plan, recorded_at)
         self._mark_models(reading, plan)
@@ -228,28 +230,28 @@ class Store(NamedQueries):
         self.add_reading(reading)
 
     def add_reading(self, reading: Reading) -> None:
-        """Write down a reading that changes nothing: a failed one, or a dry run."""
+        """Store a reading that changes nothing: a failed one, or a dry run."""
         self._execute("add_reading", **rows.write_reading(reading))
 
     def _replace_cards(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
-        closing = [change.model for change in plan.apply] + list(plan.retire)
-        if not closing:
+        replaced = [change.model for change in plan.apply] + list(plan.retire)
+        if not replaced:
             return
-        known = write_instant(recorded_at)
+        recorded = write_instant(recorded_at)
         new_revision(self._connection)
-        self._execute("forget_touched")
-        self._execute_many("touch", [{"model": model} for model in closing])
-        self._execute("supersede_open_cards", provider=reading.provider, recorded_at=known)
+        self._execute("clear_touched")
+        self._execute_many("add_touched", [{"model": model} for model in replaced])
+        self._execute("supersede_open_cards", provider=reading.provider, recorded_at=recorded)
         self._execute(
             "close_cards",
             provider=reading.provider,
-            recorded_at=known,
+            recorded_at=recorded,
             at=write_instant(reading.at),
         )
-        origin = {
+        evidence = {
             "provider": reading.provider,
             "since": write_instant(reading.at),
-            "recorded_at": known,
+            "recorded_at": recorded,
             "source": reading.source,
             "url": reading.url,
             "reading_id": reading.id,
@@ -258,7 +260,7 @@ class Store(NamedQueries):
         self._execute_many(
             "add_card",
             [
-                origin
+                evidence
                 | {"card_id": f"{reading.id}-{index}", "model": change.model}
                 | rows.write_card(change.new)
                 for index, change in enumerate(plan.apply)
@@ -269,7 +271,7 @@ class Store(NamedQueries):
     def _mark_models(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
 
-        def named(models: Iterable[str]) -> list[dict[str, Any]]:
+        def keys(models: Iterable[str]) -> list[dict[str, Any]]:
             return [{"provider": reading.provider, "model": model, "at": at} for model in models]
 
         seen = [
@@ -277,10 +279,10 @@ class Store(NamedQueries):
             for model, why in plan.seen.items()
         ]
         returned = [change.model for change in plan.apply if change.kind is Kind.RETURNED]
-        self._execute_many("see_models", seen)
-        self._execute_many("return_models", named([*returned, *plan.back]))
-        self._execute_many("miss_models", named(plan.missing))
-        self._execute_many("retire_models", named(plan.retire))
+        self._execute_many("upsert_models", seen)
+        self._execute_many("mark_listed", keys([*returned, *plan.back]))
+        self._execute_many("mark_missing", keys(plan.missing))
+        self._execute_many("mark_retired", keys(plan.retire))
 
     def _hold(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
@@ -296,7 +298,7 @@ class Store(NamedQueries):
             [{"provider": reading.provider, "model": model, "at": at} for model in plan.released],
         )
         self._execute_many(
-            "hold",
+            "add_held",
             [
                 {
                     "id": f"{reading.id}-{index}",
@@ -331,9 +333,9 @@ class Store(NamedQueries):
     # Evidence
 
     def keep_evidence(self, digest: str, compressed: bytes, size_bytes: int, at: datetime) -> None:
-        """Keep the bytes of an answer (`zlib`), or note that they were seen again."""
+        """Store the bytes of an answer, compressed with `zlib`, or renew their last use."""
         self._execute(
-            "keep_evidence",
+            "add_evidence",
             digest=digest,
             body=compressed,
             size_bytes=size_bytes,
@@ -341,15 +343,15 @@ class Store(NamedQueries):
         )
 
     def use_evidence(self, digest: str, at: datetime) -> None:
-        """Note that the bytes were seen again."""
-        self._execute("use_evidence", digest=digest, at=write_instant(at))
+        """Renew the last use of the bytes of an answer."""
+        self._execute("touch_evidence", digest=digest, at=write_instant(at))
 
     def forget_evidence(self, before: datetime) -> None:
-        """Drop the bytes last seen before an instant. The digests stay in the ledger."""
-        self._execute("forget_evidence", before=write_instant(before))
+        """Delete the bytes last used before an instant. The ledger keeps their digests."""
+        self._execute("delete_evidence", before=write_instant(before))
 
     def evidence(self, digest: str) -> bytes | None:
-        """The bytes of an answer, or None when they are no longer kept."""
+        """The bytes of an answer, or None when they are not stored, or no longer."""
         found = self._fetch("evidence", digest=digest)
         return zlib.decompress(found[0][0]) if found else None
 
@@ -363,29 +365,29 @@ class Store(NamedQueries):
         provider: str | None = None,
         status: str | None = None,
     ) -> list[tuple[Run, list[Reading]]]:
-        """The newest runs with their readings, newest first; *before* is the id to go on from.
+        """The newest runs with their readings, newest first; *before* is the last id already seen.
 
-        *provider* limits them to those in which it was asked for, *status* to those of an outcome
-        or, when it is `running`, to those without one yet.
+        *provider* limits them to the runs that include it, *status* to those with this outcome;
+        the status `running` is that of runs without an outcome yet.
         """
-        wanted = {"provider": provider, "status": status}
-        found = self._fetch("runs", before=before, limit=limit, **wanted)
+        filters = {"provider": provider, "status": status}
+        found = self._fetch("runs", before=before, limit=limit, **filters)
         runs = [rows.read_run(row) for row in found]
         if not runs:
             return []
         readings: dict[str, list[Reading]] = {run.id: [] for run in runs}
-        for row in self._fetch("readings_of_runs", first=runs[-1].id, last=runs[0].id, **wanted):
+        for row in self._fetch("readings_of_runs", first=runs[-1].id, last=runs[0].id, **filters):
             reading = rows.read_reading(row)
-            # A run that has just ended may only now be of that status.
+            # A run that ended between the two queries may match only the second one.
             if reading.run_id in readings:
                 readings[reading.run_id].append(reading)
         return [(run, readings[run.id]) for run in runs]
 
     def run(self, run_id: str) -> tuple[Run, list[Reading]]:
-        """One run with the readings it has so far.
+        """One run with its readings so far.
 
         Raises:
-            UnknownName: there is none of that id.
+            UnknownName: no run has this id.
         """
         run = self.queue.run(run_id)
         found = self._fetch(
@@ -394,7 +396,7 @@ class Store(NamedQueries):
         return run, [rows.read_reading(row) for row in found]
 
     def failing(self) -> dict[str, Reading]:
-        """Of each provider that failed when it was last read, that reading."""
+        """The last reading of each provider whose last reading failed."""
         found = [rows.read_reading(row) for row in self._fetch("failing")]
         return {reading.provider: reading for reading in found}
 
@@ -412,7 +414,7 @@ class Store(NamedQueries):
         at: datetime | None = None,
         known_at: datetime | None = None,
     ) -> list[Statement]:
-        """The cards in force now, or at an instant, as known now or at another. No overrides."""
+        """The cards in force at an instant (now), as known at another (now), without overrides."""
         if at is None and known_at is None:
             found = self._fetch("current_cards", provider=provider, model=model)
         else:
@@ -427,15 +429,15 @@ class Store(NamedQueries):
         return [rows.read_statement(row) for row in found]
 
     def revision(self) -> str:
-        """Another one after each transaction that changed a card or an override."""
+        """The revision of the prices: it changes with every change of a card or an override."""
         found = self._fetch("revision")
         return str(found[0][0]) if found else "0"
 
     def book(self) -> PriceBook:
-        """The prices that count now, all of one moment.
+        """The price book of now, read in one snapshot.
 
         Raises:
-            StoreError: the database cannot be read, or somebody wrote rows by hand that cannot.
+            StoreError: the database, or a row in it, cannot be read.
         """
         read_at = datetime.now(UTC)
         with self.snapshot():
@@ -453,30 +455,30 @@ class Store(NamedQueries):
             raise StoreError(f"database: the price book: {error}") from error
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
-        """Every card of a model, oldest first; with *everything*, what was once believed too."""
+        """Every card of a model, oldest first; with *everything*, superseded rows too."""
         found = self._fetch("history", provider=provider, model=model, all=int(everything))
         return [rows.read_statement(row) for row in found]
 
     def model_states(
         self, provider: str | None = None, model: str | None = None
     ) -> dict[tuple[str, str], ModelState]:
-        """What became of each model ever listed."""
+        """The state of each model ever listed, by provider and model."""
         found = map(_model_state, self._fetch("model_states", provider=provider, model=model))
         return {(state.provider, state.model): state for state in found}
 
     def models_without_card(
         self, provider: str | None = None, model: str | None = None
     ) -> list[ModelState]:
-        """The models that are listed and have no card in force, by provider and model."""
+        """The models that are listed without a card in force, by provider and model."""
         found = self._fetch("models_without_card", provider=provider, model=model)
         return [_model_state(row) for row in found]
 
     def model_counts(self) -> dict[str, ModelCounts]:
-        """How many models of each provider there are, by what is known of them."""
+        """The number of models in each state, by provider."""
         return {row[0]: ModelCounts(*row[1:]) for row in self._fetch("model_counts")}
 
     def held_counts(self) -> dict[str, HeldCount]:
-        """How many changes wait, of each provider of which any does."""
+        """The number of held changes, for each provider that has any."""
         return {
             row[0]: HeldCount(row[1], rows.read_instant(row[2]))
             for row in self._fetch("held_counts")
@@ -505,7 +507,7 @@ class Store(NamedQueries):
     def overrides_not_ended(
         self, provider: str | None = None, model: str | None = None, *, at: datetime
     ) -> list[MeterOverride]:
-        """The overrides that are in force at an instant or begin after it."""
+        """The overrides that are in force at an instant or begin later."""
         found = self._fetch(
             "overrides_not_ended", provider=provider, model=model, at=write_instant(at)
         )
@@ -524,13 +526,13 @@ class Store(NamedQueries):
         until: datetime | None,
         now: datetime,
     ) -> list[MeterOverride]:
-        """Set a person's rates from *since* on. They replace what was set for the same meters."""
+        """Set a person's rates from *since* on. They replace overrides of the same meters."""
         with self.transaction():
             upstream = self.statements(provider, model)
             card = upstream[0].listing if upstream else None
             listed = card.rates if isinstance(card, RateCard) else {}
             self._end_overrides(provider, model, rates, since, now)
-            made = [
+            added = [
                 MeterOverride(
                     id=new_id(now),
                     provider=provider,
@@ -548,14 +550,16 @@ class Store(NamedQueries):
                 )
                 for meter, rate in rates.items()
             ]
-            self._execute_many("add_override", [rows.write_override(override) for override in made])
+            self._execute_many(
+                "add_override", [rows.write_override(override) for override in added]
+            )
             new_revision(self._connection)
-        return made
+        return added
 
     def end_overrides(
         self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
     ) -> list[MeterOverride]:
-        """End the overrides of these meters at an instant; which ones they were."""
+        """End the overrides of these meters at an instant; return them as they were before."""
         with self.transaction():
             ended = self._end_overrides(provider, model, meters, at, now)
             if ended:
@@ -565,15 +569,15 @@ class Store(NamedQueries):
     def _end_overrides(
         self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
     ) -> list[MeterOverride]:
-        wanted = set(meters)
+        meters = set(meters)
         ending = [
             override
             for override in self.overrides_not_ended(provider, model, at=at)
-            if override.meter in wanted
+            if override.meter in meters
         ]
-        known = write_instant(now)
+        recorded = write_instant(now)
         self._execute_many(
-            "supersede_override", [{"id": o.id, "recorded_at": known} for o in ending]
+            "supersede_override", [{"id": o.id, "recorded_at": recorded} for o in ending]
         )
         closed = [
             replace(override, until=at, recorded_at=now)
@@ -586,7 +590,7 @@ class Store(NamedQueries):
     # Events
 
     def pending_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
-        """The oldest events not yet told: id, kind, payload."""
+        """The oldest events that are not delivered yet: id, kind, payload."""
         found = self._fetch("pending_events", limit=limit)
         return [(row[0], row[1], json.loads(row[3])) for row in found]
 

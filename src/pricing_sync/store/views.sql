@@ -1,6 +1,6 @@
--- For people who query in SQL, under the names the reference system used. Prices are exact
--- decimals in the currency per single unit; NULL is a price that is not known. {price x} and
--- {now} are written in each database's own way.
+-- Views for people who query in SQL, under the names of the reference system. Prices are exact
+-- decimals in the currency per single unit; NULL means that the price is not known. The braces
+-- are replaced: each database has its own SQL for decimals and for the current time.
 DROP VIEW IF EXISTS model_pricing;
 
 CREATE VIEW model_pricing AS

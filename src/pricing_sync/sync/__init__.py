@@ -1,1 +1,1 @@
-"""One reading of one provider, and what it needs."""
+"""One reading of one provider, from the request to the ledger."""

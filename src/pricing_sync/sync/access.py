@@ -1,4 +1,4 @@
-"""How providers are reached with the settings of this process."""
+"""Providers by id, and the credentials and URLs that this process uses for them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pricing_sync.sources import providers
 from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
 from pricing_sync.sources.provider import Provider
 
-#: How to get an answer, given the validator of the last one.
+#: Fetches an answer; the argument is the ETag of the last one, or None.
 Fetch: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
 
 
 class ProviderAccess:
-    """The providers there are, and what the settings know about asking them."""
+    """Finds providers, their credentials and their URLs; makes requests to them."""
 
     def __init__(
         self,
@@ -36,22 +36,22 @@ class ProviderAccess:
         """The provider with that id.
 
         Raises:
-            UnknownName: there is none.
+            UnknownName: there is no such provider.
         """
         return self._extra.get(provider_id) or providers.find(provider_id)
 
     def credentials(self, provider: Provider) -> Credentials:
-        """What the settings know about reaching a provider."""
+        """The key, base URL and variables of a provider, from settings and environment."""
         table = self._settings.provider.get(provider.id)
-        found = {name: key_of((name,), self._environment) for name in provider.variables}
+        values = {name: key_of((name,), self._environment) for name in provider.variables}
         return Credentials(
             key=key_of(provider.key.variables, self._environment) if provider.key else None,
             base_url=table.base_url if table else None,
-            variables={name: value for name, value in found.items() if value is not None},
+            variables={name: value for name, value in values.items() if value is not None},
         )
 
     def missing_variables(self, provider: Provider) -> list[str]:
-        """The environment variables that must be set before the provider can be asked."""
+        """The required environment variables of a provider that are not set."""
         credentials = self.credentials(provider)
         missing = [name for name in provider.variables if name not in credentials.variables]
         if provider.key is not None and provider.key.required and credentials.key is None:
@@ -61,30 +61,30 @@ class ProviderAccess:
     async def probe(
         self, wanted: Sequence[Provider]
     ) -> dict[str, tuple[bytes, ...] | PricingSyncError]:
-        """Ask each provider whose variables are set, and store nothing: its pages, or the error."""
+        """The pages, or the error, of each provider whose variables are set. Nothing is stored."""
 
-        async def one(provider: Provider) -> tuple[bytes, ...] | PricingSyncError:
+        async def fetch_pages(provider: Provider) -> tuple[bytes, ...] | PricingSyncError:
             try:
-                got = await self.fetcher(provider, client)(None)
+                fetched = await self.fetcher(provider, client)(None)
             except PricingSyncError as error:
                 return error
-            return got.all_pages() if isinstance(got, Fetched) else ()
+            return fetched.all_pages() if isinstance(fetched, Fetched) else ()
 
         ready = [provider for provider in wanted if not self.missing_variables(provider)]
         async with http_client() as client:
-            answers = await asyncio.gather(*(one(provider) for provider in ready))
+            answers = await asyncio.gather(*(fetch_pages(provider) for provider in ready))
         return {provider.id: answer for provider, answer in zip(ready, answers, strict=True)}
 
     def fetcher(self, provider: Provider, client: httpx.AsyncClient) -> Fetch:
-        """How to ask a provider through *client*."""
+        """A function that fetches the provider's answer through *client*."""
         limits = Limits(
             deadline_seconds=self._settings.deadline_seconds,
             max_bytes=self._settings.max_megabytes * 2**20,
             attempts=self._settings.attempts,
         )
 
-        async def ask(etag: str | None) -> Fetched | NotModified:
+        async def fetch_answer(etag: str | None) -> Fetched | NotModified:
             credentials = self.credentials(provider)
             return await fetch(client, provider, credentials, etag=etag, limits=limits)
 
-        return ask
+        return fetch_answer

@@ -1,7 +1,7 @@
-"""Reading the reference catalogs: what others say that models cost, to judge by and never to bill.
+"""Reads the reference catalogs: published prices of many providers, for judging, never for billing.
 
-Each is asked like a provider whose models are all providers' models, on its own schedule. A read
-that fails leaves what the last good one said.
+A catalog is read like a provider that lists the models of all providers, on its own schedule. A
+failed read keeps the prices of the last good one.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadS
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.version import VERSION
 
-#: Before a catalog's name, in the settings and in errors: `[provider."catalog:litellm"]`.
+#: Prefix of a catalog's name in the settings and in errors: `[provider."catalog:litellm"]`.
 PREFIX = "catalog:"
 MAX_AGE = timedelta(hours=24)
-#: After a read that failed.
+#: How long after a failed read a catalog is read again.
 _RETRY_AFTER = timedelta(hours=1)
-#: Its prices are dated: the same bytes may say something else tomorrow.
+#: Its prices are dated: the same bytes can give other prices tomorrow.
 _DATED = "genai-prices"
 _SEPARATOR = "/"
 
 
 def catalogs(at: datetime) -> dict[str, Provider]:
-    """The catalogs by name, as they stand at an instant. Their models are `provider/model`."""
+    """The catalogs by name, with the prices in force at *at*. Model ids are `provider/model`."""
     every = (
         _catalog("models.dev", "https://models.dev/api.json", _models_dev, "https://models.dev"),
         _catalog(
@@ -81,7 +81,7 @@ def _genai_prices(body: bytes, at: datetime) -> dict[str, Page]:
 
 
 def _joined(pages: Mapping[str, Page]) -> Page:
-    """The pages of all providers as one."""
+    """One page with the rows of all providers."""
     joined = Page([])
     for owner, page in pages.items():
         joined.ignored.update(page.ignored)
@@ -92,7 +92,7 @@ def _joined(pages: Mapping[str, Page]) -> Page:
 
 
 def read_due_catalogs(settings: Settings) -> list[CatalogRead]:
-    """The catalogs that are due by the settings, read in this process; what became of each.
+    """Read the catalogs that are due by the settings, in this process; returns their reads.
 
     Raises:
         SettingsError, StoreError: the database cannot be opened, read or written.
@@ -116,10 +116,10 @@ async def read_catalogs(
     now: datetime | None = None,
     accept_fewer: bool = False,
 ) -> list[CatalogRead]:
-    """Read the catalogs whose last good read is older than *max_age*; what became of each.
+    """Read the catalogs whose last good read is older than *max_age*; returns their reads.
 
-    One that failed is asked again after an hour, or at once when *max_age* is nothing. With
-    *accept_fewer* a catalog may have lost more than half of its models.
+    A failed one is read again after an hour, or at once when *max_age* is zero. With *accept_fewer*
+    a catalog may have lost more than half of its models.
 
     Raises:
         StoreError: the database cannot be read or written.
@@ -128,13 +128,13 @@ async def read_catalogs(
     due = await asyncio.to_thread(_due, peers, max_age, at)
     try:
         async with asyncio.TaskGroup() as group:
-            reading = [
+            tasks = [
                 group.create_task(_read(client, access, peers, provider, at, accept_fewer))
                 for provider in due
             ]
     except BaseExceptionGroup as group_error:
         raise group_error.exceptions[0] from None
-    return [task.result() for task in reading]
+    return [task.result() for task in tasks]
 
 
 def _due(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:
@@ -148,7 +148,7 @@ def _due(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:
 
 
 def _is_older(read: CatalogRead | None, age: timedelta, at: datetime) -> bool:
-    """A read from the future is one from before the clock was set right."""
+    """Whether a read is missing, at least *age* old, or in the future because of a wrong clock."""
     return read is None or at - read.at >= age or read.at > at
 
 
@@ -162,7 +162,7 @@ async def _read(
 ) -> CatalogRead:
     read = CatalogRead(catalog=provider.name, at=at, status=ReadStatus.FAILED, decoder=VERSION)
     try:
-        last = await asyncio.to_thread(_comparable, peers, provider.name)
+        last = await asyncio.to_thread(_reusable_read, peers, provider.name)
         fetched = await access.fetcher(provider, client)(last.etag if last else None)
         return await asyncio.to_thread(
             _store_catalog, provider, fetched, last, read, peers, accept_fewer
@@ -175,8 +175,8 @@ async def _read(
         return failed
 
 
-def _comparable(peers: PeerTable, catalog: str) -> CatalogRead | None:
-    """The last good read, if the same bytes would say the same today."""
+def _reusable_read(peers: PeerTable, catalog: str) -> CatalogRead | None:
+    """The last good read, if the same bytes would give the same prices today; else None."""
     last = peers.last_read(catalog)
     return last if last and last.decoder == VERSION and catalog != _DATED else None
 
@@ -189,13 +189,13 @@ def _store_catalog(
     peers: PeerTable,
     accept_fewer: bool,  # noqa: FBT001  private
 ) -> CatalogRead:
-    """Decode and write down: everything that follows an answer."""
+    """Decode an answer and store its prices, or only the read if the answer is unchanged."""
     digest = hashlib.sha256(fetched.pages[0]).hexdigest() if isinstance(fetched, Fetched) else None
     if last is not None and digest in (None, last.digest):
         unchanged = replace(last, at=read.at, status=ReadStatus.UNCHANGED, etag=fetched.etag)
         peers.add_read(unchanged)
         return unchanged
-    assert isinstance(fetched, Fetched)  # noqa: S101  nobody asked what has changed
+    assert isinstance(fetched, Fetched)  # noqa: S101  a 304 is an answer to the ETag of *last*
     answer = read_answer(provider, fetched.all_pages())
     unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
     return peers.replace(

@@ -1,4 +1,4 @@
-"""What the gate is told of a reading, and which of its changes wait."""
+"""Builds the gate's context of a reading, and decides which of its changes are held."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from pricing_sync.store.review import HeldChange
 from pricing_sync.store.store import Store
 
 _WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
-#: How the ids of models say that they are free.
+#: Suffixes of the ids of free models.
 _FREE = (":free", "-free")
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """Which changes wait and why, by model, and which announcements came true."""
+    """The reasons of the held changes, by model, and the announcements that matched a change."""
 
     reasons: Mapping[str, Sequence[str]]
     used: Sequence[Announced] = ()
@@ -50,7 +50,10 @@ def judge_reading(
     thresholds: Thresholds | None = None,
     free: Collection[str] = (),
 ) -> GateResult:
-    """The gate's verdict on the changes of one reading, less what has waited long enough."""
+    """The gate's verdict on the changes of one reading.
+
+    A change that is held already, is still the same and may be released has no reasons here.
+    """
     in_force = [known.listing for known in stored.values() if known.retired_at is None]
     priced = sum(isinstance(card, RateCard) and not is_free(card) for card in in_force)
     models = [change.model for change in changes]
@@ -65,19 +68,16 @@ def judge_reading(
         currency=provider.currency,
         anchors=_anchors(provider, at, store) if changes and stored else Anchors(),
         peers=peers,
-        free=frozenset((*free, *_free(changes, stored))),
+        free=frozenset((*free, *_free_models(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
     )
     verdicts = judge(changes, context, thresholds)
-    waiting = {change.model: verdicts[change.model] for change in changes}
     reasons = {
-        change.model: [str(reason) for reason in waiting[change.model].reasons]
+        change.model: [str(reason) for reason in verdicts[change.model].reasons]
         for change in changes
-        if waiting[change.model].holds
-        and not _unchanged_long_enough(
-            change, waiting[change.model], held, at, priced, peers, thresholds
-        )
+        if verdicts[change.model].holds
+        and not _is_releasable(change, verdicts[change.model], held, at, priced, peers, thresholds)
     }
     used = [entry for verdict in verdicts.values() for entry in verdict.used]
     return GateResult(reasons, used)
@@ -89,7 +89,7 @@ def releasable_changes(
     store: Store,
     thresholds: Thresholds | None = None,
 ) -> list[Change]:
-    """The held changes that have waited long enough, when the provider says the same as before."""
+    """The held changes that may be released now, if the provider's answer is still the same."""
     held = store.review.held(provider.id)
     if not held:
         return []
@@ -115,9 +115,10 @@ def is_minor(
     store: Store,
     thresholds: Thresholds | None = None,
 ) -> bool:
-    """Whether all of what counts is too little to tell, compared with what was told last.
+    """Whether all applied changes are too small to notify about.
 
-    Compared with what was stored last, a hundred small steps would never be told.
+    They are compared with the prices of the last notification. Compared with the last stored
+    prices, a hundred small steps would never be notified.
     """
     reported_at = store.last_reported(provider.id)
     if reported_at is None or not applied:
@@ -129,7 +130,7 @@ def is_minor(
     )
 
 
-def _unchanged_long_enough(
+def _is_releasable(
     change: Change,
     verdict: Verdict,
     held: Mapping[str, HeldChange],
@@ -138,7 +139,7 @@ def _unchanged_long_enough(
     peers: Mapping[str, Peers],
     thresholds: Thresholds | None,
 ) -> bool:
-    """Whether the very same change has been held long enough to release itself."""
+    """Whether the same change has been held long enough to be released without a person."""
     item = held.get(change.model)
     if item is None or item.change != change:
         return False
@@ -156,8 +157,8 @@ def _anchors(provider: Provider, at: datetime, store: Store) -> Anchors:
     return Anchors(store.anchors(provider.id, at - _WEEK), store.anchors(provider.id, at - _MONTH))
 
 
-def _free(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Iterable[str]:
-    """The models that may be zero: by what their id says, unless they are sold for money now."""
+def _free_models(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Iterable[str]:
+    """The changed models that have a free id and no paid card in force."""
     for change in changes:
         known = stored.get(change.model)
         card = known.listing if known else None
@@ -167,7 +168,7 @@ def _free(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Iterable[s
 
 
 def read_reason(text: str) -> Reason:
-    """The reason that `str` wrote."""
+    """The reason in *text*, which `str(reason)` wrote."""
     rule, *rest = text.split(": ", 2)
     meter = Meter(rest[0]) if rest and rest[0] in set(Meter) else None
     return Reason(Rule(rule), meter, ": ".join(rest[1:] if meter else rest))

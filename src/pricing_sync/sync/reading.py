@@ -1,7 +1,8 @@
-"""One reading of one provider, in order: ask, decode, compare, judge, write down.
+"""One reading of one provider: begin, fetch, decode, diff, judge, one transaction, notify.
 
-Nothing is stored before the whole answer has been read and judged, and then all of it is, in one
-transaction: the ledger, the held changes, the evidence and the reading itself.
+`read_provider` begins and fetches. `process_answer` decodes, diffs, judges, and stores everything
+in one transaction: ledger rows, held changes, evidence, outbox and the reading itself. Nothing is
+stored before the whole answer has been judged. The engine notifies the listeners afterwards.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.gate_context import is_minor, judge_reading, releasable_changes
 from pricing_sync.version import VERSION
 
-_FEW_ROWS, _UNREADABLE_SHARE = 5, 0.3
+#: An answer is rejected if it has at least this many unreadable listings, and more than this share.
+_MIN_UNREADABLE, _UNREADABLE_SHARE = 5, 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOptions:
-    """What the settings say about reading one provider."""
+    """The settings for reading one provider."""
 
-    #: By which the gate judges; None for the calibrated defaults.
+    #: The gate's thresholds; None for the calibrated defaults.
     thresholds: Thresholds | None = None
-    #: Models that may cost nothing, whatever their ids say.
+    #: Models that may cost nothing, in addition to those with a free id.
     free: Collection[str] = ()
     #: How long the bytes of answers are kept.
     evidence_days: int = 90
@@ -56,37 +58,37 @@ DEFAULT_OPTIONS = ReadingOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingResult:
-    """A reading, and what it did to the store."""
+    """A reading, and what it changed in the store."""
 
     reading: Reading
-    #: Empty when the answer was settled in another process.
+    #: Empty when the answer was processed in a worker process.
     plan: ChangePlan = field(default_factory=ChangePlan)
-    #: Why it failed.
+    #: Why the reading failed; None if it did not.
     error: Exception | None = None
-    #: Whether the run ended with it.
+    #: Whether the run ended with this reading.
     finished_run: bool = False
 
 
-#: What else is written down in the transaction that stores a reading; whether its run has ended.
+#: Called in the transaction that stores a reading; returns whether the run has ended.
 FinishHook: TypeAlias = Callable[[Store, Reading, Exception | None], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAnswer:
-    """An answer, and everything that is needed to decode, compare, judge and store it."""
+    """An answer, and everything that is needed to decode, diff, judge and store it."""
 
     provider: Provider
     fetched: Fetched | NotModified
-    #: The newest reading when the provider was asked.
+    #: The newest reading at the time of the request; None if the provider was never read.
     last: LastReading | None
     reading: Reading
-    #: Whether the bytes are those of last time, and judged the same.
+    #: Whether decoding and judging can be skipped: the bytes are those of the last reading.
     unchanged: bool
     options: ReadingOptions
     finish: FinishHook
 
 
-#: Where an answer is settled: in a thread, unless told otherwise.
+#: Runs `process_answer`, in a thread or in a worker process.
 ProcessAnswer: TypeAlias = Callable[[PendingAnswer, Store], Awaitable[ReadingResult]]
 
 
@@ -94,9 +96,9 @@ def _no_finish(_store: Store, _reading: Reading, _error: Exception | None) -> bo
     return False
 
 
-async def process_in_thread(answer: PendingAnswer, store: Store) -> ReadingResult:
-    """Settle an answer in this process, beside the event loop."""
-    return await asyncio.to_thread(process_answer, answer, store)
+async def process_in_thread(pending: PendingAnswer, store: Store) -> ReadingResult:
+    """Run `process_answer` in a thread of this process."""
+    return await asyncio.to_thread(process_answer, pending, store)
 
 
 async def read_provider(
@@ -111,13 +113,13 @@ async def read_provider(
     finish: FinishHook = _no_finish,
     process: ProcessAnswer = process_in_thread,
 ) -> ReadingResult:
-    """Read *provider* once. A failure is a reading too: it is written down and returned.
+    """Read *provider* once. A failure is a reading too: it is stored and returned.
 
-    *observed_at* is when a recorded answer was recorded; None for one that is asked for now.
+    *observed_at* is when a recorded answer was recorded; None for a request made now.
 
     Raises:
         StoreError: the database cannot be read or written. Nothing was stored.
-        LostClaim: *ended* says that the reading is not wanted any more. Nothing was stored.
+        LostClaim: *finish* found that the claim was taken away. Nothing was stored.
     """
     started = datetime.now(UTC)
     reading = Reading(
@@ -137,12 +139,12 @@ async def read_provider(
         last = await asyncio.to_thread(store.last_reading, provider.id)
         may_skip = await asyncio.to_thread(_may_skip_unchanged, store, last, reading)
         fetched = await fetch_answer(last.etag if last and may_skip else None)
-        # An answer of 18 MB is hashed for longer than an event loop may stand still.
-        reading = await asyncio.to_thread(_observed, reading, fetched, last, observed_at)
+        # In a thread: hashing an answer of 18 MB would stall the event loop.
+        reading = await asyncio.to_thread(_with_answer, reading, fetched, last, observed_at)
         unchanged = isinstance(fetched, NotModified) or (
             last is not None and may_skip and last.digest == reading.digest
         )
-        answer = PendingAnswer(
+        pending = PendingAnswer(
             provider=provider,
             fetched=fetched,
             last=last,
@@ -151,117 +153,121 @@ async def read_provider(
             options=options,
             finish=finish,
         )
-        process_pending = process_in_thread if unchanged else process
-        return await process_pending(answer, store)
+        # An unchanged answer is not decoded, so it needs no worker process.
+        return await (process_in_thread if unchanged else process)(pending, store)
     except (StoreError, LostClaim):
         raise
     except PricingSyncError as error:
         return await asyncio.to_thread(_record_failure, store, reading, error, finish)
 
 
-def process_answer(answer: PendingAnswer, store: Store) -> ReadingResult:
-    """Decode, compare, judge and write down: everything that follows an answer.
+def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
+    """Decode, diff, judge and store an answer, or confirm an unchanged one.
 
     Raises:
-        DecodeError, IncompleteAnswer, OlderAnswer: it does not count.
+        DecodeError, IncompleteAnswer, OlderAnswer: the answer was rejected.
         StoreError, LostClaim: as `read_provider`.
     """
-    return _process_unchanged(answer, store) if answer.unchanged else _process_new(answer, store)
+    return (_process_unchanged if pending.unchanged else _process_new)(pending, store)
 
 
-def _process_new(answer: PendingAnswer, store: Store) -> ReadingResult:
-    fetched, provider = answer.fetched, answer.provider
+def _process_new(pending: PendingAnswer, store: Store) -> ReadingResult:
+    fetched, provider = pending.fetched, pending.provider
     assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
     pages = fetched.all_pages()
-    answer_listings = _readable(provider, read_answer(provider, pages))
+    answer = read_answer(provider, pages)
+    _refuse_if_unreadable(provider, answer)
     compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
-    # Judging takes long, and whoever writes meanwhile should not have to wait. The provider is
-    # nobody else's to read; only what people decide about it may come in between.
+    # Judging is slow, so it runs before the transaction and blocks no other writer. The claim keeps
+    # out other readings of the provider; only a person's decision can change the outcome meanwhile.
     decisions = store.review.decision_count(provider.id)
-    planned = _plan(answer, answer_listings, store)
+    judged = _diff_and_judge(pending, answer, store)
     with store.transaction():
-        _refuse_if_overtaken(store, answer.last, answer.reading)
+        _refuse_if_overtaken(store, pending.last, pending.reading)
         if store.review.decision_count(provider.id) != decisions:
-            planned = _plan(answer, answer_listings, store)
-        taken = _store_result(answer, store, planned.reading, planned.plan, compressed)
-        if not taken.reading.dry_run:
-            applied = {change.model for change in planned.plan.apply}
-            came_true = [entry for entry in planned.used if entry.model in applied]
-            store.review.consume(provider.id, came_true, taken.reading.id, taken.reading.at)
-        return taken
+            judged = _diff_and_judge(pending, answer, store)
+        result = _store_result(pending, store, judged.reading, judged.plan, compressed)
+        if not result.reading.dry_run:
+            applied = {change.model for change in judged.plan.apply}
+            used = [entry for entry in judged.used if entry.model in applied]
+            store.review.consume(provider.id, used, result.reading.id, result.reading.at)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What an answer would do to the store as it is now."""
+class _JudgedReading:
+    """A reading, and what it would change in the store as it is now."""
 
     reading: Reading
     plan: ChangePlan
-    #: The announcements that would come true.
+    #: The announcements that match a change of this reading.
     used: Sequence[Announced]
 
 
-def _plan(answer: PendingAnswer, answer_listings: Answer, store: Store) -> _Plan:
-    provider, options, reading = answer.provider, answer.options, answer.reading
+def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _JudgedReading:
+    provider, options, reading = pending.provider, pending.options, pending.reading
     stored = store.known_models(provider.id)
-    changes = diff(stored, answer_listings)
+    changes = diff(stored, answer)
     held = {item.change.model: item for item in store.review.held(provider.id)}
-    judged = judge_reading(
+    gate_result = judge_reading(
         provider, reading.at, changes, stored, held, store, options.thresholds, options.free
     )
     plan = plan_changes(
         changes,
-        judged.reasons,
+        gate_result.reasons,
         stored,
-        answer_listings,
+        answer,
         open_held={model: item.change for model, item in held.items()},
         rejected=[
             change for items in store.review.rejected(provider.id).values() for change in items
         ],
     )
-    quiet = is_minor(provider, plan.apply, store, options.thresholds)
-    plan = replace(plan, is_minor=quiet and not plan.retire)
+    all_minor = is_minor(provider, plan.apply, store, options.thresholds)
+    plan = replace(plan, is_minor=all_minor and not plan.retire)
     reading = replace(
         reading,
         status=Status.READ,
-        listings=_listings(answer_listings),
+        listings=_listing_counts(answer),
         changes=plan.counts(),
-        ignored=answer_listings.ignored,
+        ignored=answer.ignored,
     )
-    return _Plan(reading, plan, judged.used)
+    return _JudgedReading(reading, plan, gate_result.used)
 
 
-def _process_unchanged(answer: PendingAnswer, store: Store) -> ReadingResult:
-    """What follows the same bytes as last time: nothing is decoded, and time has passed."""
-    provider, reading = answer.provider, answer.reading
+def _process_unchanged(pending: PendingAnswer, store: Store) -> ReadingResult:
+    """Store an answer with the same bytes as the last one, without decoding it.
+
+    It can still retire missing models and release changes that were held long enough.
+    """
+    provider, reading = pending.provider, pending.reading
     with store.transaction():
-        _refuse_if_overtaken(store, answer.last, reading)
-        stood = releasable_changes(provider, reading.at, store, answer.options.thresholds)
-        plan = plan_unchanged(store.missing_models(provider.id), stood)
+        _refuse_if_overtaken(store, pending.last, reading)
+        releasable = releasable_changes(provider, reading.at, store, pending.options.thresholds)
+        plan = plan_unchanged(store.missing_models(provider.id), releasable)
         reading = replace(
             reading,
             status=Status.UNCHANGED,
-            listings=answer.last.listings if answer.last else {},
+            listings=pending.last.listings if pending.last else {},
             changes=plan.counts(),
         )
-        return _store_result(answer, store, reading, plan, None)
+        return _store_result(pending, store, reading, plan, None)
 
 
 def _store_result(
-    answer: PendingAnswer,
+    pending: PendingAnswer,
     store: Store,
     reading: Reading,
     plan: ChangePlan,
     compressed: bytes | None,
 ) -> ReadingResult:
-    """Write a reading and its consequences down. To be called inside the store's transaction."""
+    """Store a reading with its changes. The caller has opened the transaction."""
     reading = replace(reading, finished_at=datetime.now(UTC))
     if reading.dry_run:
         store.add_reading(reading)
     else:
-        _keep_evidence(store, reading, compressed, answer.options)
+        _keep_evidence(store, reading, compressed, pending.options)
         store.save_reading(reading, plan)
-    finished_run = answer.finish(store, reading, None)
+    finished_run = pending.finish(store, reading, None)
     return ReadingResult(reading=reading, plan=plan, finished_run=finished_run)
 
 
@@ -285,16 +291,16 @@ def _record_failure(
     return ReadingResult(reading=failed, error=error, finished_run=finished_run)
 
 
-def _observed(
+def _with_answer(
     reading: Reading,
     fetched: Fetched | NotModified,
     last: LastReading | None,
     observed_at: datetime | None,
 ) -> Reading:
-    """The reading with what came back.
+    """The reading with the instant, URL, ETag, digest and size of its answer.
 
     Raises:
-        OlderAnswer: a recorded answer is older than what is stored.
+        OlderAnswer: a recorded answer is older than the last stored reading.
     """
     at = observed_at or datetime.now(UTC)
     if isinstance(fetched, NotModified):
@@ -305,7 +311,7 @@ def _observed(
         if observed_at is not None:
             stored = last.at.isoformat(timespec="seconds")
             raise OlderAnswer(reading.provider, "answer", f"{stored} is already stored")
-        # The machine's clock went back. What is asked for now is newer all the same.
+        # The machine's clock was set back. An answer that was fetched now is newer all the same.
         at = last.at + timedelta(microseconds=1)
     return replace(
         reading, at=at, url=fetched.url, etag=fetched.etag, digest=digest, size_bytes=size
@@ -313,41 +319,40 @@ def _observed(
 
 
 def _digest(fetched: Fetched) -> tuple[str, int]:
-    """The SHA-256 and the size of the pages as they are kept together."""
-    seen, size = hashlib.sha256(fetched.pages[0]), len(fetched.pages[0])
+    """The SHA-256 and the size in bytes of the pages, joined as in the evidence."""
+    sha256, size = hashlib.sha256(fetched.pages[0]), len(fetched.pages[0])
     for page in fetched.pages[1:]:
-        seen.update(PAGE_SEPARATOR)
-        seen.update(page)
+        sha256.update(PAGE_SEPARATOR)
+        sha256.update(page)
         size += len(PAGE_SEPARATOR) + len(page)
-    return seen.hexdigest(), size
+    return sha256.hexdigest(), size
 
 
 def _refuse_if_overtaken(store: Store, last: LastReading | None, reading: Reading) -> None:
-    """Raise OlderAnswer if another reading of the provider was stored while this one was taken."""
+    """Raise OlderAnswer if another reading of the provider was stored since this one began."""
     newest = store.last_reading(reading.provider)
     if newest is not None and (last is None or newest.id != last.id):
         raise OlderAnswer(reading.provider, "answer", f"overtaken by reading {newest.id}")
 
 
 def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading) -> bool:
-    """Whether the bytes of last time, seen again, need not be decoded and judged again."""
+    """Whether an answer with the same bytes as the last one can skip decoding and judging."""
     if last is None or last.decoder != VERSION:
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
 
 
-def _readable(provider: Provider, answer: Answer) -> Answer:
-    """*answer*, unless so much of it is unreadable that the format must have changed."""
+def _refuse_if_unreadable(provider: Provider, answer: Answer) -> None:
+    """Raise DecodeError if so many listings are unreadable that the format must have changed."""
     unreadable = [str(item) for item in answer.listings.values() if isinstance(item, Unreadable)]
     unreadable += answer.nameless
     rows = len(answer.listings) + len(answer.nameless)
-    if len(unreadable) >= _FEW_ROWS and len(unreadable) > _UNREADABLE_SHARE * rows:
+    if len(unreadable) >= _MIN_UNREADABLE and len(unreadable) > _UNREADABLE_SHARE * rows:
         why = f"{len(unreadable)} of {rows} listings cannot be read, the first: {unreadable[0]}"
         raise DecodeError(provider.id, "body", why)
-    return answer
 
 
-def _listings(answer: Answer) -> dict[str, int]:
+def _listing_counts(answer: Answer) -> dict[str, int]:
     kinds = Counter(type(listing) for listing in answer.listings.values())
     return {
         "priced": kinds[RateCard],

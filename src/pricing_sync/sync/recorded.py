@@ -1,4 +1,4 @@
-"""Answers that were recorded earlier, read in the place of a provider's answer of today."""
+"""Recorded answers, read in place of a provider's current answer."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pricing_sync.sync.access import Fetch
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """The bytes of an answer, with its pages separated as in the evidence."""
+    """The bytes of an answer; its pages are separated as in the evidence."""
 
     body: bytes
-    #: When it was recorded; None for just now.
+    #: When it was recorded; None for now.
     at: datetime | None = None
     #: Its name in the ledger.
     name: str = "answer"
 
 
 def fetch_recorded(answer: RecordedAnswer) -> Fetch:
-    """Gives *answer*, whatever validator is asked with."""
+    """A function that returns *answer* and ignores the ETag."""
 
     async def fetch(_: str | None) -> Fetched:
         return Fetched(f"file:{answer.name}", tuple(answer.body.split(PAGE_SEPARATOR)), None)

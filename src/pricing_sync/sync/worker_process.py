@@ -1,11 +1,11 @@
-"""Work that would stall the host, done in a process of its own.
+"""Runs work that would stall the host's event loop in a worker process.
 
 A decoder written in C holds the interpreter's lock until it is done: in a thread it stalls the
-host's event loop as long as on the loop itself. So whatever follows an answer of many megabytes,
-from decoding to storing, is done elsewhere, and only what came of it comes back.
+host's event loop as long as on the loop itself. So an answer of many megabytes is decoded, judged
+and stored in a worker process, and only the reading comes back.
 
-The other process is a new interpreter with this one's path. It does not import the host's main
-program, as those of `multiprocessing` would.
+The worker is a new interpreter with the `sys.path` of this one. It does not import the host's main
+program, as the processes of `multiprocessing` would.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from pricing_sync.sync.reading import (
     process_in_thread,
 )
 
-#: From here on an answer is worth starting a process for: with half a second of another core, the
-#: host's loop stalls for two or three milliseconds where it would for eight (400 models, 0.7 MB).
+#: Answers of this size and more are processed in a worker. It costs half a second of another core;
+#: the host's loop stalls for two or three milliseconds instead of eight (400 models, 0.7 MB).
 LARGE_BYTES = 2**18
-#: What takes longer than this will not end.
+#: A worker that runs longer is killed.
 _DEADLINE_SECONDS = 600
 _CHUNK_BYTES = 2**18
 _FRAME_LENGTH = struct.Struct("!Q")
@@ -42,56 +42,60 @@ _BOOTSTRAP = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from pricing_sync.sync.worker_process import main; main()"
 )
-#: The exit code of a process that has not the code that it is asked to run.
+#: Exit code of a worker that cannot import the work.
 _CODE_MISSING = 3
 
 
 class NotPicklable(Exception):
-    """Work that cannot be told to another process: it is made of what only this one has."""
+    """The work cannot be sent to a worker: it cannot be pickled here, or not imported there."""
 
 
 async def process_in_worker(
-    answer: PendingAnswer, store: Store, *, database: str, at_once: asyncio.Semaphore
+    pending: PendingAnswer, store: Store, *, database: str, at_once: asyncio.Semaphore
 ) -> ReadingResult:
-    """Settle a large answer in another process, any other in a thread. Errors as `process_answer`.
+    """Process a large answer in a worker, any other in a thread. Errors as `process_answer`.
 
-    *at_once* limits the processes. The answer of a provider that cannot be told to another process
-    is settled in a thread too.
+    *at_once* limits the number of workers. An answer whose provider cannot be pickled is processed
+    in a thread too.
 
     Raises:
-        ChildProcessError: the other process died. Nothing was stored, or all of it was.
+        ChildProcessError: the worker died. Either nothing was stored or everything.
     """
-    fetched = answer.fetched
+    fetched = pending.fetched
     if isinstance(fetched, Fetched) and sum(map(len, fetched.pages)) >= LARGE_BYTES:
-        shipped = replace(answer, fetched=replace(fetched, pages=()))
+        # The pages are sent as frames, not pickled.
+        without_pages = replace(pending, fetched=replace(fetched, pages=()))
         with suppress(NotPicklable):
             async with at_once:
                 result: ReadingResult = await run_in_worker(
-                    _process, database, shipped, frames=fetched.pages
+                    _process_pages, database, without_pages, frames=fetched.pages
                 )
             return result
-    return await process_in_thread(answer, store)
+    return await process_in_thread(pending, store)
 
 
-def _process(database: str, answer: PendingAnswer, pages: Sequence[bytes]) -> ReadingResult:
-    assert isinstance(answer.fetched, Fetched)  # noqa: S101  see `process_in_worker`
-    whole = replace(answer, fetched=replace(answer.fetched, pages=tuple(pages)))
+def _process_pages(
+    database: str, without_pages: PendingAnswer, pages: Sequence[bytes]
+) -> ReadingResult:
+    fetched = without_pages.fetched
+    assert isinstance(fetched, Fetched)  # noqa: S101  see `process_in_worker`
+    pending = replace(without_pages, fetched=replace(fetched, pages=tuple(pages)))
     with connect(database) as store:
-        result = process_answer(whole, store)
-    # Without the decision, which may be as large as the answer.
+        result = process_answer(pending, store)
+    # Without the plan, which can be as large as the answer.
     return ReadingResult(reading=result.reading, finished_run=result.finished_run)
 
 
 async def run_in_worker(
     work: Callable[..., Any], *arguments: Any, frames: Sequence[Body] = ()
 ) -> Any:
-    """What `work(*arguments)` gives in another process; after the arguments, its *parts* if any.
+    """The result of `work(*arguments)` in a worker; non-empty *frames* are its last argument.
 
-    Whoever is cancelled here ends it there.
+    Cancelling this call kills the worker.
 
     Raises:
-        NotPortable: the work, an argument, or the code it needs is not to be had there.
-        ChildProcessError: it died, or broke.
+        NotPicklable: the work or an argument cannot be pickled, or the worker cannot import it.
+        ChildProcessError: the worker died, or the work raised another error.
         PricingSyncError: the work raised it.
     """
     try:
@@ -110,7 +114,7 @@ async def run_in_worker(
 
 
 async def _exchange(frames: Sequence[Body]) -> tuple[int, bytes]:
-    """The other process's exit code, and what it says."""
+    """Send *frames* to a new worker; returns its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _BOOTSTRAP, *sys.path, stdin=PIPE, stdout=PIPE
     )
@@ -126,9 +130,9 @@ async def _exchange(frames: Sequence[Body]) -> tuple[int, bytes]:
 
 
 async def _send(process: Process, frames: Sequence[Body]) -> None:
-    """Everything in small pieces, so that the loop gets its turn in between."""
-    assert process.stdin is not None  # noqa: S101  it was asked for
-    # A process that has ended without reading on says why by its exit code.
+    """Write the frames in small chunks, so that the event loop is not blocked."""
+    assert process.stdin is not None  # noqa: S101  see `_exchange`
+    # A worker that ends before it has read everything gives the reason in its exit code.
     with suppress(ConnectionError):
         for frame in frames:
             process.stdin.write(_FRAME_LENGTH.pack(len(frame)))
@@ -146,14 +150,14 @@ def _chunks(frame: Body) -> Iterator[memoryview]:
 
 
 async def _receive(process: Process) -> bytes:
-    assert process.stdout is not None  # noqa: S101  it was asked for
+    assert process.stdout is not None  # noqa: S101  see `_exchange`
     return await process.stdout.read()
 
 
 def main() -> None:
-    """What the other process does."""
+    """The main program of a worker: read frames, run the work, write the pickled result."""
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the work prints is no part of what it gives
+    os.dup2(2, 1)  # prints of the work must not mix with the result
     head, *frames = _read_frames(sys.stdin.buffer)
     try:
         work, arguments = pickle.loads(head)  # noqa: S301  from our own process

@@ -1,4 +1,4 @@
-"""The HTTP API: a router for a host's FastAPI app, or an app by itself."""
+"""The HTTP API: a router for a host's FastAPI app, or a standalone app."""
 
 from pricing_sync.web.probes import collector
 from pricing_sync.web.router import router

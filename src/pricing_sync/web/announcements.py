@@ -1,4 +1,4 @@
-"""Moves that a person approves before they happen."""
+"""Announcements: price moves that a person approves before they happen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Meter, When
 from pricing_sync.sources.strict_json import is_model_id
 from pricing_sync.web.auth import Scope
-from pricing_sync.web.request_types import Instant, Name, OfProvider, RateText, Reason, RequestBody
+from pricing_sync.web.request_types import (
+    Instant,
+    Name,
+    ProviderFilter,
+    RateText,
+    Reason,
+    RequestBody,
+)
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import Announcement, Announcements
 
@@ -21,7 +28,7 @@ routes = Routes("announcements")
 
 
 class Condition(RequestBody):
-    """Of a rate that is not the card's base rate."""
+    """The condition of a rate, if it is not the card's base rate."""
 
     min_input_tokens: StrictInt | None = Field(default=None, ge=0, le=10**12)
     service_tier: Literal["batch", "flex", "priority"] | None = None
@@ -29,12 +36,12 @@ class Condition(RequestBody):
 
 
 class AnnouncementRequest(RequestBody):
-    """The move, to the digit: the currency per million units."""
+    """A move with its exact rates, in the currency per million units."""
 
     provider: Name
     model: Name
     meter: Meter
-    old: RateText | None = Field(default=None, description="None if there is no such rate yet.")
+    old: RateText | None = Field(default=None, description="Null if the card has no such rate yet.")
     new: RateText
     not_before: Instant
     when: Condition | None = None
@@ -43,7 +50,7 @@ class AnnouncementRequest(RequestBody):
 
 
 class AnnouncementEnd(RequestBody):
-    """Who takes it back, and why."""
+    """Who withdraws the announcement, and why."""
 
     reason: Reason
     author: Name
@@ -51,42 +58,42 @@ class AnnouncementEnd(RequestBody):
 
 @routes.get("/admin/pricing/announcements", Scope.READ, response_model=Announcements)
 def list_announcements(
-    pricing: Pricing, provider: OfProvider = None, *, include_used: bool = False
+    pricing: Pricing, provider: ProviderFilter = None, *, include_used: bool = False
 ) -> dict[str, Any]:
-    """The moves that are yet to come, or all."""
+    """The open announcements; with `include_used` also the used and the ended ones."""
     found = pricing.store.review.announcements(provider, include_used=include_used)
     return {"items": [announcement_json(entry) for entry in found]}
 
 
 @routes.post("/admin/pricing/announcements", Scope.ADMIN, response_model=Announcement)
-def announce(pricing: Pricing, wanted: AnnouncementRequest) -> dict[str, Any]:
-    """Approve a move that a provider has announced. Exactly it passes the gate, once."""
-    pricing.access.provider(wanted.provider)
-    if not is_model_id(wanted.model):
-        raise SettingsError(f"announce: {wanted.model!r} is not a model id")
-    when = When(**wanted.when.model_dump()) if wanted.when else When()
+def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
+    """Approve a move that a provider has announced. Exactly this move passes the gate, once."""
+    pricing.access.provider(body.provider)
+    if not is_model_id(body.model):
+        raise SettingsError(f"announce: {body.model!r} is not a model id")
+    when = When(**body.when.model_dump()) if body.when else When()
     move = Announced(
-        model=wanted.model,
-        meter=wanted.meter,
-        old=wanted.old,
-        new=wanted.new,
-        not_before=wanted.not_before,
+        model=body.model,
+        meter=body.meter,
+        old=body.old,
+        new=body.new,
+        not_before=body.not_before,
         when=None if when == When() else when,
     )
-    made = pricing.store.review.announce(
-        wanted.provider, move, author=wanted.author, reason=wanted.reason, now=datetime.now(UTC)
+    announcement = pricing.store.review.announce(
+        body.provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
-    return announcement_json(made)
+    return announcement_json(announcement)
 
 
 @routes.post(
     "/admin/pricing/announcements/{announcement_id}/end", Scope.ADMIN, response_model=Announcement
 )
 def end_announcement(
-    pricing: Pricing, announcement_id: str, wanted: AnnouncementEnd
+    pricing: Pricing, announcement_id: str, body: AnnouncementEnd
 ) -> dict[str, Any]:
-    """Take an announcement back."""
+    """Withdraw an announcement."""
     ended = pricing.store.review.end_announcement(
-        announcement_id, author=wanted.author, reason=wanted.reason, now=datetime.now(UTC)
+        announcement_id, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
     return announcement_json(ended)

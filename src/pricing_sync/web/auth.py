@@ -1,4 +1,4 @@
-"""Who may use what: two tokens, three scopes, and less and less patience for whoever guesses."""
+"""Access to routes: two tokens, three scopes, and a limit on failures per address."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pydantic import SecretStr
 from pricing_sync.settings import SECRETS, Settings
 from pricing_sync.web.problems import Problem
 
-#: So many failures of one address within so many seconds are answered with 401.
+#: This many failures of one address within this many seconds get 401; further ones get 429.
 MOST_FAILURES, FAILURES_SECONDS = 20, 60.0
-#: Of so many addresses at a time failures are remembered.
+#: The failures of at most this many addresses are kept.
 _MOST_ADDRESSES = 4096
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class Scope(StrEnum):
-    """What it takes to use a route."""
+    """The token that a route requires."""
 
-    #: Nothing: probes.
+    #: None: probes.
     PUBLIC = "public"
     #: Either token.
     READ = "read"
@@ -34,7 +34,7 @@ class Scope(StrEnum):
 
 
 class TokenAuth:
-    """Checks the `Authorization` header of requests against the tokens of the settings."""
+    """Checks the `Authorization` header of requests against the tokens in the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._admin = _digest(settings.admin_token)
@@ -42,27 +42,27 @@ class TokenAuth:
         self._failures = Failures()
 
     def check(self, request: Request, scope: Scope | None) -> None:
-        """Let the request pass, or not. Nothing of its body is read.
+        """Check the token of a request for *scope*. The body is not read.
 
         Raises:
-            Problem: 401 without a right token, 403 with one for less, or for a route without a
-                scope; 429 after too many failures.
+            Problem: 401 without a valid token; 403 if the token does not allow *scope*, or the
+                route has no scope; 429 after too many failures.
         """
         if scope is None:
             raise Problem(403, "this route declares no scope, so nobody may use it")
         if scope is Scope.PUBLIC:
             return
-        held = self._scope_of(_token(request))
-        if held is None:
+        allowed = self._scope_of(_token(request))
+        if allowed is None:
             raise self._refusal(request)
-        if scope is Scope.ADMIN and held is not Scope.ADMIN:
+        if scope is Scope.ADMIN and allowed is not Scope.ADMIN:
             raise Problem(403, "this takes the admin token")
 
     def _scope_of(self, token: bytes | None) -> Scope | None:
-        # Digests have one length, so that comparing them tells nothing of the token's either.
-        shown = hashlib.sha256(token or b"").digest()
-        is_admin = self._admin is not None and hmac.compare_digest(shown, self._admin)
-        is_read = self._read is not None and hmac.compare_digest(shown, self._read)
+        # All digests have the same length, so a comparison does not reveal the token's length.
+        digest = hashlib.sha256(token or b"").digest()
+        is_admin = self._admin is not None and hmac.compare_digest(digest, self._admin)
+        is_read = self._read is not None and hmac.compare_digest(digest, self._read)
         if token is None or not (is_admin or is_read):
             return None
         return Scope.ADMIN if is_admin else Scope.READ
@@ -82,13 +82,16 @@ class TokenAuth:
 
 
 class Failures:
-    """How often each address failed of late. Of those beyond the most it forgets the oldest."""
+    """The recent failures of each address.
+
+    When there are too many addresses, the one that failed longest ago is dropped.
+    """
 
     def __init__(self) -> None:
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def add(self, address: str, now: float) -> int | None:
-        """Note a failure; after too many, the whole seconds until another is listened to."""
+        """Record a failure; after too many, return the whole seconds to wait, else None."""
         times = self._times.setdefault(address, deque(maxlen=MOST_FAILURES))
         self._times.move_to_end(address)
         if len(self._times) > _MOST_ADDRESSES:
@@ -106,7 +109,7 @@ def _digest(secret: SecretStr | None) -> bytes | None:
 
 
 def _token(request: Request) -> bytes | None:
-    """The token shown, as it came; None when there is none, or more than one header."""
+    """The token of the request; None without one, or with several `Authorization` headers."""
     found = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(found) != 1:
         return None

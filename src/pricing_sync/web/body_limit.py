@@ -1,4 +1,4 @@
-"""How much of a request is read."""
+"""The limit on the size of request bodies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_BODY_BYTES = 1_000_000
 
 
 def limited(request: Request) -> Request:
-    """*request*, whose body cannot be read beyond the limit, whatever it says of its length.
+    """*request* with a body that cannot be read beyond the limit, whatever its `Content-Length`.
 
     Raises:
-        Problem: 413, at once when the length is said, else while the body is read.
+        Problem: 413, at once if `Content-Length` is too large, else while the body is read.
     """
-    said = request.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said[:20]) > MAX_BODY_BYTES:
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise _too_large()
     count = 0
 

@@ -1,4 +1,4 @@
-"""What holds now."""
+"""The current prices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pricing_sync.prices.book import Price
 
 
 def prices_now(pricing: PricingSync, provider: str | None, model: str | None) -> Iterable[Price]:
-    """The prices that count now, in order. They are in memory, so the database may be away."""
+    """The current prices, sorted by provider and model.
+
+    They are in memory, so the database may be down.
+    """
     book = pricing.book()
     if provider is not None and model is not None:
         found = book.find(provider, model)
@@ -23,5 +26,5 @@ def prices_now(pricing: PricingSync, provider: str | None, model: str | None) ->
 
 
 def age_seconds(success: datetime | None, now: datetime) -> int | None:
-    """Whole seconds since a provider was last read; None before the first time."""
+    """Whole seconds since a provider was last read; None if it was never read."""
     return None if success is None else max(int((now - success).total_seconds()), 0)

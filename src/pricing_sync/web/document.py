@@ -1,6 +1,6 @@
 """The OpenAPI document: `python -m pricing_sync.web.document > docs/openapi.json`.
 
-With `--check` it compares that file instead, and ends with 1 when it is not what this would write.
+With `--check` it compares that file with the document, and exits with 1 if they differ.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ FILE = Path("docs/openapi.json")
 
 
 def document() -> str:
-    """The document, in one spelling. No setting changes it."""
+    """The document as text. It does not depend on settings."""
     app = standalone(PricingSync(Settings()))
     return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
-    """Write the document, or check the one that is there; the exit code."""
+    """Write the document, or check the committed one; return the exit code."""
     if sys.argv[1:] != ["--check"]:
         sys.stdout.write(document())
         return 0

@@ -1,4 +1,4 @@
-"""The changes that wait, and what a person decides about them."""
+"""Held changes, and a person's decisions about them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
-from pricing_sync.web.request_types import Cursor, Name, OfProvider, Reason, RequestBody
+from pricing_sync.web.request_types import Cursor, Name, ProviderFilter, Reason, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
 
 routes = Routes("held changes")
 
 _IfMatch: TypeAlias = Annotated[
-    str | None, Header(description="The ETag of the change, in place of `version`.")
+    str | None, Header(description="The ETag of the held change, instead of `version`.")
 ]
 
 
 class Decision(RequestBody):
-    """Who decides what, and why."""
+    """The decision of a person, and its reason."""
 
     version: str | None = Field(
-        default=None, max_length=100, description="Of the change, as it was shown."
+        default=None, max_length=100, description="The `version` of the held change that was shown."
     )
     reason: Reason
     author: Name = "admin"
@@ -42,11 +42,11 @@ class Decision(RequestBody):
 @routes.get("/admin/pricing/held", Scope.READ, response_model=schemas.Page[schemas.HeldChange])
 def list_held(
     pricing: Pricing,
-    provider: OfProvider = None,
+    provider: ProviderFilter = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """What waits, the oldest first, with what helps to judge it."""
+    """The held changes, oldest first, with the facts for a decision."""
     items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
@@ -55,7 +55,7 @@ def list_held(
 
 @routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=schemas.HeldChange)
 def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, Any]:
-    """One change that waits or waited, with its version as its ETag."""
+    """One held change, open or decided, with its version as its ETag."""
     item = pricing.store.review.held_change(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
     return _held_json(item, _peers(pricing, [item]))
@@ -67,7 +67,7 @@ def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, An
 def accept_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
-    """Let a change count, if it is still exactly the one that was shown."""
+    """Accept a held change, if it is still exactly the one that was shown."""
     return _decide(pricing, State.ACCEPTED, held_id, decision, if_match)
 
 
@@ -77,15 +77,15 @@ def accept_held(
 def reject_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
-    """Say that a change is wrong: exactly this one neither counts nor waits again."""
+    """Reject a held change: exactly this change does not take effect and is not held again."""
     return _decide(pricing, State.REJECTED, held_id, decision, if_match)
 
 
 def version(item: HeldChange) -> str:
-    """What tells the change from any other: its model, and the listings before and after."""
-    told = decided_json(item)
-    exact = [told[key] for key in ("provider", "model", "kind", "old", "new")]
-    return hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()
+    """A digest that identifies the change: provider, model, kind, old and new listing."""
+    record = decided_json(item)
+    identity = [record[key] for key in ("provider", "model", "kind", "old", "new")]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _decide(
@@ -113,17 +113,17 @@ def _decide(
 
 
 def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str, str], Peers]:
-    """What others ask for the same models, with one question for each provider."""
+    """The peer prices of the models, with one query per provider."""
     models: dict[str, list[str]] = {}
     for item in items:
         models.setdefault(item.provider, []).append(item.change.model)
     return {
         (provider, model): peers
-        for provider, wanted in models.items()
-        for model, peers in pricing.store.peers.peers(provider, wanted).items()
+        for provider, names in models.items()
+        for model, peers in pricing.store.peers.peers(provider, names).items()
     }
 
 
 def _held_json(item: HeldChange, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
-    own = peers.get((item.provider, item.change.model), {})
-    return held_json(item, own) | decided_json(item) | {"version": version(item)}
+    model_peers = peers.get((item.provider, item.change.model), {})
+    return held_json(item, model_peers) | decided_json(item) | {"version": version(item)}

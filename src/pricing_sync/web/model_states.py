@@ -1,4 +1,4 @@
-"""What is known of each model that a provider ever listed."""
+"""The state of each model that a provider has ever listed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pricing_sync.web.current_prices import prices_now
 
 
 class State(StrEnum):
-    """How a model stands; of several that are true, the first here."""
+    """The state of a model. If several apply, the first one here counts."""
 
-    #: Not listed twice: it has no price any more.
+    #: Missing from two readings: the model has no price any more.
     RETIRED = "retired"
-    #: Not listed when last read; its price stands.
+    #: Missing from the last reading; its price stays in force.
     MISSING = "missing"
-    #: Listed in a way that cannot be read; its price stands, if it has one.
+    #: Its listing cannot be read; its price, if any, stays in force.
     UNREADABLE = "unreadable"
-    #: What is listed waits for a person; its price stands, if it has one.
+    #: A change of it is held for a person; its price, if any, stays in force.
     HELD = "held"
     PRICED = "priced"
     UNPRICED = "unpriced"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model, what became of it, its price, and the change of it that waits."""
+    """A model with its state in the ledger, its price and its held change."""
 
     provider: str
     model: str
@@ -56,7 +56,7 @@ class ModelEntry:
         return State.PRICED if is_priced else State.UNPRICED
 
     def record(self) -> dict[str, Any]:
-        """It as JSON."""
+        """The entry as JSON."""
         known, price = self.known, self.price
         priced = price_json(price) if price else _NO_PRICE
         return {
@@ -90,7 +90,7 @@ _NO_PRICE: dict[str, Any] = {
 
 
 def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
-    """The models of a provider, sorted by their ids."""
+    """The models of a provider, sorted by id."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
     held = {item.change.model: item for item in pricing.store.review.held(provider)}

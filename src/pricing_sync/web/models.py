@@ -1,4 +1,4 @@
-"""The prices in the dialect of OpenRouter, for whoever reads that already."""
+"""The prices in OpenRouter's format, for programs that read it already."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pricing_sync.prices.rates import RateCard
 from pricing_sync.sources.formats import openrouter
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import prices_now
-from pricing_sync.web.request_types import OfProvider
+from pricing_sync.web.request_types import ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import Models
 
@@ -19,14 +19,14 @@ routes = Routes("prices")
 
 
 @routes.get("/v1/models", Scope.READ, response_model=Models)
-def list_dialect_models(pricing: Pricing, provider: OfProvider = None) -> JSONResponse:
-    """The models whose price this dialect can say, in US dollars per single unit.
+def list_dialect_models(pricing: Pricing, provider: ProviderFilter = None) -> JSONResponse:
+    """The models whose price fits OpenRouter's format, in US dollars per single unit.
 
-    Of one provider under its own ids, of all under `provider/model`.
+    With `provider` the ids are that provider's; without, they are `provider/model`.
     """
     prices = prices_now(pricing, provider, None)
-    told = (_model(price, is_prefixed=provider is None) for price in prices)
-    return JSONResponse({"data": [model for model in told if model is not None]})
+    models = (_model(price, is_prefixed=provider is None) for price in prices)
+    return JSONResponse({"data": [model for model in models if model is not None]})
 
 
 def _model(price: Price, *, is_prefixed: bool) -> dict[str, Any] | None:

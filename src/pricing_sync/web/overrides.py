@@ -1,4 +1,4 @@
-"""Rates that a person sets in place of a provider's."""
+"""Overrides: rates that a person sets instead of a provider's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pricing_sync.prices.rates import Meter
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
     Instant,
+    ModelFilter,
     Name,
-    OfModel,
-    OfProvider,
+    ProviderFilter,
     RateText,
     Reason,
     RequestBody,
@@ -25,7 +25,7 @@ routes = Routes("overrides")
 
 
 class OverrideRequest(RequestBody):
-    """The rates to charge, the currency per million units."""
+    """The rates to charge, in the currency per million units."""
 
     provider: Name
     model: Name
@@ -35,48 +35,51 @@ class OverrideRequest(RequestBody):
     reason: Reason
     author: Name
     since: Instant | None = Field(default=None, description="By default now.")
-    until: Instant | None = Field(default=None, description="By default without an end.")
+    until: Instant | None = Field(default=None, description="By default no end.")
     currency: str | None = Field(
-        default=None, pattern="^[A-Z]{3}$", description="By default the card's.", examples=["USD"]
+        default=None,
+        pattern="^[A-Z]{3}$",
+        description="By default that of the card.",
+        examples=["USD"],
     )
 
 
 class OverrideEnd(RequestBody):
-    """What to end."""
+    """The overrides to end."""
 
     provider: Name
     model: Name
-    meters: list[Meter] = Field(default=[], description="By default all.")
+    meters: list[Meter] = Field(default=[], description="By default all meters.")
     at: Instant | None = Field(default=None, description="By default now.")
 
 
 @routes.get("/admin/pricing/overrides", Scope.READ, response_model=ReportedOverrides)
 def list_overrides(
-    pricing: Pricing, provider: OfProvider = None, model: OfModel = None
+    pricing: Pricing, provider: ProviderFilter = None, model: ModelFilter = None
 ) -> dict[str, Any]:
-    """The overrides in force or to come, and where the provider has moved since."""
+    """The current and future overrides, and whether the provider's rates have changed since."""
     report = pricing.override_report(provider, model)
     return {"items": [reported_json(entry, rate, moved=moved) for entry, rate, moved in report]}
 
 
 @routes.post("/admin/pricing/overrides", Scope.ADMIN, response_model=Overrides)
-def set_override(pricing: Pricing, wanted: OverrideRequest) -> dict[str, Any]:
-    """Charge these rates, whatever the provider says. Meters left out inherit."""
-    made = pricing.set_override(
-        wanted.provider,
-        wanted.model,
-        wanted.rates,
-        author=wanted.author,
-        reason=wanted.reason,
-        since=wanted.since,
-        until=wanted.until,
-        currency=wanted.currency,
+def set_override(pricing: Pricing, body: OverrideRequest) -> dict[str, Any]:
+    """Set rates that replace the provider's. Meters that are not named keep the provider's rate."""
+    overrides = pricing.set_override(
+        body.provider,
+        body.model,
+        body.rates,
+        author=body.author,
+        reason=body.reason,
+        since=body.since,
+        until=body.until,
+        currency=body.currency,
     )
-    return {"items": [override_json(override) for override in made]}
+    return {"items": [override_json(override) for override in overrides]}
 
 
 @routes.post("/admin/pricing/overrides/end", Scope.ADMIN, response_model=Overrides)
-def end_override(pricing: Pricing, wanted: OverrideEnd) -> dict[str, Any]:
-    """Charge what the provider says again."""
-    ended = pricing.end_override(wanted.provider, wanted.model, wanted.meters, at=wanted.at)
+def end_override(pricing: Pricing, body: OverrideEnd) -> dict[str, Any]:
+    """End overrides: the provider's rates apply again."""
+    ended = pricing.end_override(body.provider, body.model, body.meters, at=body.at)
     return {"items": [override_json(override) for override in ended]}

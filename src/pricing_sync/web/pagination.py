@@ -1,4 +1,4 @@
-"""Long lists, a page at a time."""
+"""Pages of long lists."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ def page(
     cursor_of: Callable[[_T], str],
     record: Callable[[_T], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The records of the first *limit* things *found*, and the cursor to go on from, if any are
-    left. Only what is on the page is written out."""
-    things = list(found)
-    shown = things[:limit]
+    """The records of the first *limit* items, and the cursor of the next page if there are more.
+
+    Only the items on the page are converted.
+    """
+    items = list(found)
+    shown = items[:limit]
     return {
-        "items": [record(thing) for thing in shown],
-        "next": cursor_of(shown[-1]) if len(things) > limit else None,
+        "items": [record(item) for item in shown],
+        "next": cursor_of(shown[-1]) if len(items) > limit else None,
     }

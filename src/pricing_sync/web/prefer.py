@@ -1,4 +1,4 @@
-"""The header `Prefer` of RFC 7240: how long to wait for what was asked for."""
+"""The header `Prefer` (RFC 7240): how long the caller waits for the result."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ _WHOLE = re.compile("[0-9]{1,9}")
 
 
 class WaitPreference(NamedTuple):
-    """How long to wait, and the preferences that this follows."""
+    """How long to wait, and the preferences that were applied."""
 
     wait_seconds: float
     applied: str
 
 
 def wait_preference(headers: Iterable[str], default_seconds: float) -> WaitPreference:
-    """How long whoever sent these headers wants to wait. Of a preference said twice, the first
-    counts; one that makes no sense does not count at all."""
-    said: dict[str, str] = {}
+    """The wait that these headers request.
+
+    If a preference is given twice, the first one counts. An invalid one is ignored.
+    """
+    preferences: dict[str, str] = {}
     for part in ",".join(headers).split(","):
         if match := _PREFERENCE.fullmatch(part):
-            said.setdefault(match[1].lower(), match[2] or "")
-    wait, is_async = said.get("wait", ""), "respond-async" in said
+            preferences.setdefault(match[1].lower(), match[2] or "")
+    wait, is_async = preferences.get("wait", ""), "respond-async" in preferences
     applied = ["respond-async"] if is_async else []
     seconds = 0 if is_async else default_seconds
     if _WHOLE.fullmatch(wait):

@@ -1,4 +1,4 @@
-"""Prices: those that count now, those of another time, and how they came about."""
+"""Prices: current, at another time, and their history."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ from pricing_sync.prices.statements import ModelState
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import age_seconds, prices_now
 from pricing_sync.web.pagination import page
-from pricing_sync.web.request_types import Cursor, Instant, OfModel, OfProvider
+from pricing_sync.web.request_types import Cursor, Instant, ModelFilter, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import CurrentPrice, History, Prices
 
 routes = Routes("prices")
 
-_At: TypeAlias = Annotated[Instant | None, Query(description="As it was at this instant.")]
-_KnownAt: TypeAlias = Annotated[
-    Instant | None, Query(description="By what was known at this instant.")
+_At: TypeAlias = Annotated[
+    Instant | None, Query(description="The prices in force at this instant.")
 ]
-#: A model with its price, or with why none has ever counted.
+_KnownAt: TypeAlias = Annotated[
+    Instant | None, Query(description="The prices as known at this instant.")
+]
+#: A price, or a listed model without a card in force, with the reason.
 _Entry: TypeAlias = Price | tuple[ModelState, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Freshness:
-    """What the database says beside the prices."""
+    """The facts that only the database has; the prices are in memory."""
 
     #: When each provider was last read.
-    reads: Mapping[str, datetime] = field(default_factory=dict)
-    #: The models without a price in force, and why. Known of now only.
+    successes: Mapping[str, datetime] = field(default_factory=dict)
+    #: The listed models without a card in force, and why. Only for current prices.
     cardless: Sequence[tuple[ModelState, str]] = ()
 
 
 @routes.get("/v1/prices", Scope.READ, response_model=Prices)
 def list_prices(
     pricing: Pricing,
-    provider: OfProvider = None,
-    model: OfModel = None,
+    provider: ProviderFilter = None,
+    model: ModelFilter = None,
     at: _At = None,
     known_at: _KnownAt = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """The prices by provider and model, the currency per million units."""
+    """The prices, sorted by provider and model, in the currency per million units."""
     entries, freshness = _found(pricing, provider, model, at, known_at)
     after, now = _read_cursor(cursor), datetime.now(UTC)
     found = [entry for entry in entries if _key(entry) > after]
@@ -71,10 +73,10 @@ def price_history(
     model: str,
     *,
     everything: Annotated[
-        bool, Query(alias="all", description="Also what was once believed.")
+        bool, Query(alias="all", description="Include superseded cards.")
     ] = False,
 ) -> dict[str, Any]:
-    """Every card that a model ever had, oldest first."""
+    """Every card of a model, oldest first."""
     found = pricing.history(provider, model, everything=everything)
     return {
         "provider": provider,
@@ -87,12 +89,12 @@ def price_history(
 def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
 ) -> dict[str, Any]:
-    """The price of one model. `rates` is null, and `reason` says why, where there is none."""
+    """The price of one model. Without a price, `rates` is null and `reason` explains it."""
     found, freshness = _found(pricing, provider, model, at, known_at)
     if not found:
         raise UnknownName(f"{provider}: {model}: not in the ledger")
-    told = _price_json(found[0], freshness, datetime.now(UTC))
-    return told | {"stale_since": instant_json(pricing.stale_since)}
+    record = _price_json(found[0], freshness, datetime.now(UTC))
+    return record | {"stale_since": instant_json(pricing.stale_since)}
 
 
 def _found(
@@ -102,20 +104,20 @@ def _found(
     at: datetime | None,
     known_at: datetime | None,
 ) -> tuple[list[_Entry], _Freshness]:
-    """What there is, sorted by provider and model."""
+    """The matching entries, sorted by provider and model."""
     if at is not None or known_at is not None:
         past: list[_Entry] = [*pricing.prices(provider, model, at=at, known_at=known_at)]
         return past, _Freshness(pricing.store.latest_successes())
     found: list[_Entry] = [*prices_now(pricing, provider, model)]
     freshness = _read_freshness(pricing, provider, model)
     priced = {_key(entry) for entry in found}
-    # A person may have priced what the provider says nothing readable of.
+    # A model whose listing cannot be read may have a person's override.
     found += [entry for entry in freshness.cardless if _key(entry) not in priced]
     return sorted(found, key=_key), freshness
 
 
 def _read_freshness(pricing: PricingSync, provider: str | None, model: str | None) -> _Freshness:
-    """Nothing while the database cannot be read: the last prices are served without it."""
+    """The freshness; empty while the database cannot be read, so that prices are still served."""
     try:
         return _Freshness(
             pricing.store.latest_successes(), pricing.models_without_card(provider, model)
@@ -125,8 +127,8 @@ def _read_freshness(pricing: PricingSync, provider: str | None, model: str | Non
 
 
 def _key(entry: _Entry) -> tuple[str, str]:
-    of = entry if isinstance(entry, Price) else entry[0]
-    return of.provider, of.model
+    item = entry if isinstance(entry, Price) else entry[0]
+    return item.provider, item.model
 
 
 def _read_cursor(cursor: str | None) -> tuple[str, str]:
@@ -135,7 +137,7 @@ def _read_cursor(cursor: str | None) -> tuple[str, str]:
 
 
 def _price_json(entry: _Entry, freshness: _Freshness, now: datetime) -> dict[str, Any]:
-    """A price, and how old the knowledge is that it comes from."""
+    """An entry as JSON, with when its provider was last read."""
     record = price_json(entry) if isinstance(entry, Price) else cardless_json(*entry)
-    read_at = freshness.reads.get(record["provider"])
+    read_at = freshness.successes.get(record["provider"])
     return record | {"read_at": instant_json(read_at), "age_seconds": age_seconds(read_at, now)}

@@ -1,4 +1,4 @@
-"""What is asked by those who start, stop and watch this process."""
+"""Probes for orchestrators, and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Text(Response):
 
 @routes.get("/health", Scope.PUBLIC, response_model=Health)
 async def health() -> dict[str, Any]:
-    """Whether the process answers at all."""
+    """Whether the process responds."""
     return {"status": "ok"}
 
 
@@ -36,25 +36,25 @@ async def health() -> dict[str, Any]:
     "/ready",
     Scope.PUBLIC,
     response_model=Ready,
-    responses={503: {"model": Ready, "description": "The database does not answer."}},
+    responses={503: {"model": Ready, "description": "The database does not respond."}},
 )
 async def ready(pricing: Pricing, response: Response) -> dict[str, Any]:
-    """Whether the database answers. A provider that does not is no reason to send nobody here."""
+    """Whether the database responds. A provider that is down does not make the service unready."""
     try:
         async with asyncio.timeout(READY_SECONDS):
             return await asyncio.to_thread(_freshness, pricing)
-    except (StoreError, TimeoutError, RuntimeError):  # the last before it is opened
+    except (StoreError, TimeoutError, RuntimeError):  # RuntimeError: *pricing* is not open yet
         response.status_code = 503
         return {"ready": False, "oldest_reading_seconds": None, "never_read": None}
 
 
 def _freshness(pricing: PricingSync) -> dict[str, Any]:
-    now, reads = datetime.now(UTC), pricing.store.latest_successes()
-    read = [reads[name] for name in pricing.settings.providers if name in reads]
+    now, successes = datetime.now(UTC), pricing.store.latest_successes()
+    read_at = [successes[name] for name in pricing.settings.providers if name in successes]
     return {
         "ready": True,
-        "oldest_reading_seconds": age_seconds(min(read, default=None), now),
-        "never_read": len(pricing.settings.providers) - len(read),
+        "oldest_reading_seconds": age_seconds(min(read_at, default=None), now),
+        "never_read": len(pricing.settings.providers) - len(read_at),
     }
 
 
@@ -68,7 +68,7 @@ def metrics(
 
 
 def collector(pricing: PricingSync) -> PricingMetrics:
-    """The metrics of *pricing*, for a registry of the host's: `registry.register(…)`."""
+    """The metrics of *pricing* as a collector, for the host's registry: `registry.register(…)`."""
     return PricingMetrics(
         pricing.store,
         pricing.settings.providers,

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 has them: one shape for everything that goes wrong on our routes."""
+"""Errors as problem documents (RFC 9457): one shape for every error of these routes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pricing_sync.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-#: More of one request's mistakes than this help nobody.
+#: At most this many errors of one request are listed.
 _MOST_ERRORS = 20
 _LONGEST_DETAIL = 1000
 
@@ -30,7 +30,7 @@ _log = logging.getLogger("pricing_sync.web")
 
 
 class Problem(HTTPException):
-    """What is answered in place of what was asked for."""
+    """An error response."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Problem(HTTPException):
         self.errors = errors
 
     def response(self) -> Response:
-        """The answer that says so."""
+        """The response with the problem document."""
         document: dict[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status_code).phrase,
@@ -53,14 +53,14 @@ class Problem(HTTPException):
         }
         if self.errors:
             document["errors"] = list(self.errors)
-        # In ASCII: what is quoted of a request may not be encodable otherwise.
+        # In ASCII: text from the request may not be encodable in UTF-8.
         return Response(
             json.dumps(document), self.status_code, headers=self.headers, media_type=MEDIA_TYPE
         )
 
 
 def problem_of(error: PricingSyncError | HTTPException | RequestValidationError) -> Problem:
-    """The problem that an error is to whoever asked."""
+    """The problem that the caller gets for an error."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, HTTPException):
@@ -68,7 +68,7 @@ def problem_of(error: PricingSyncError | HTTPException | RequestValidationError)
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, StoreError):
-        return _no_store(error)
+        return _store_problem(error)
     return Problem(_status(error), str(error))
 
 
@@ -81,7 +81,7 @@ def _status(error: PricingSyncError) -> int:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """Where a request is wrong and why. What was sent is not repeated: it may be a secret."""
+    """The places of a request's errors, and why. Values are not repeated: they may be secrets."""
     errors = [
         {
             "loc": [str(part)[:100] for part in entry["loc"]],
@@ -93,9 +93,9 @@ def _invalid(error: RequestValidationError) -> Problem:
     return Problem(422, f"{'.'.join(first['loc'])}: {first['msg']}", errors=errors)
 
 
-def _no_store(error: StoreError) -> Problem:
-    """The details are for the log: they name files of the server."""
-    _log.error("database: a request failed: %s", error, extra={"action": "request"})
+def _store_problem(error: StoreError) -> Problem:
+    """A problem without details. Only the log has them: they name files of the server."""
+    _log.error("request failed with status 503: %s", error, extra={"action": "request"})
     return Problem(
         503,
         "the database cannot be used",

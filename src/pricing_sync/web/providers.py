@@ -1,4 +1,4 @@
-"""Providers and their models: how fresh, how many, what is wrong, what is due."""
+"""Providers and their models: last success, counts, errors, due times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ routes = Routes("providers")
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the database says of all providers."""
+    """The facts about all providers in the database."""
 
     counts: Mapping[str, ModelCounts]
     held: Mapping[str, HeldCount]
@@ -53,7 +53,7 @@ class _Facts:
 
 @routes.get("/admin/pricing/providers", Scope.READ, response_model=ProviderStates)
 def list_providers(pricing: Pricing) -> dict[str, Any]:
-    """The providers that are scheduled, and those that the ledger knows."""
+    """The scheduled providers, and those in the ledger."""
     facts = _Facts.of(pricing.store)
     known = {*pricing.settings.providers, *facts.counts, *facts.successes, *facts.failing}
     return {"items": [_provider_json(pricing, facts, name) for name in sorted(known)]}
@@ -79,17 +79,17 @@ def list_models(
     state: State | None = None,
     q: Annotated[str, Query(max_length=200, description="A part of the model's id.")] = "",
 ) -> dict[str, Any]:
-    """Every model that a provider ever listed, and what is known of it."""
+    """Every model that a provider has ever listed, with its state."""
     entries = model_entries(pricing, provider)
     if not entries:
         pricing.access.provider(provider)
-    wanted = q.lower()
+    part = q.lower()
     found = (
         entry
         for entry in entries
         if entry.model > (cursor or "")
         and (state is None or entry.state == state)
-        and wanted in entry.model.lower()
+        and part in entry.model.lower()
     )
     return page(found, limit, lambda entry: entry.model, ModelEntry.record)
 
@@ -116,7 +116,7 @@ def _provider_json(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, 
         "held": held.count if held else 0,
         "oldest_held": instant_json(held.oldest) if held else None,
         "plan": _plan(pricing.settings.plan(name)),
-        **_reached(pricing, name),
+        **_access_json(pricing, name),
     }
 
 
@@ -139,12 +139,12 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _reached(pricing: PricingSync, name: str) -> dict[str, Any]:
-    """Who it is and whether it could be asked; never with what key."""
+def _access_json(pricing: PricingSync, name: str) -> dict[str, Any]:
+    """The provider's name and source, and whether its key is set; never the key itself."""
     try:
         provider = pricing.access.provider(name)
     except UnknownName:
-        # The ledger outlives a provider that somebody brought and took away again.
+        # The ledger keeps the cards of a provider whose plug-in was removed.
         return {"name": name, "source": None, "key_set": None, "missing_variables": []}
     has_key = pricing.access.credentials(provider).key is not None
     return {

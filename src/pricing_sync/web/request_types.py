@@ -1,4 +1,4 @@
-"""What is asked, and how it is read: strictly, and exact where it is money."""
+"""The types of request fields: strict, and exact for money."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RequestBody(BaseModel):
-    """The base of all bodies. A key that nobody reads is a mistake."""
+    """The base of all request bodies. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def read_instant(written: Any) -> datetime:
-    """`2026-07-17`, `2026-07-17T12:00` or `2026-07-17T12:00:00+02:00`; UTC if it says no zone.
+    """The instant of `2026-07-17`, `2026-07-17T12:00` or `2026-07-17T12:00:00+02:00`.
+
+    Without a zone it is UTC.
 
     Raises:
-        ValueError: it is none of these, or before 1970.
+        ValueError: *written* has none of these forms, or is before 1970.
     """
     try:
         found = datetime.fromisoformat(written)
@@ -36,10 +38,10 @@ def read_instant(written: Any) -> datetime:
 
 
 def read_rate(written: Any) -> Rate:
-    """A rate as people write it: the currency per million units, in a string.
+    """The rate of a decimal string, in the currency per million units.
 
     Raises:
-        ValueError: it is a number, which may have lost the price on its way, or no rate.
+        ValueError: *written* is a JSON number, which may have lost digits, or is not a rate.
     """
     if not isinstance(written, str):
         raise ValueError('expected a decimal in a string, such as "2.5"')  # noqa: TRY004  pydantic's
@@ -58,14 +60,16 @@ RateText: TypeAlias = Annotated[
     BeforeValidator(read_rate),
     WithJsonSchema({"type": "string", "examples": ["2.5"], "pattern": r"^[0-9]+(\.[0-9]+)?$"}),
 ]
-#: Of a provider, a model, a person.
+#: The name of a provider, a model or a person.
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 Reason: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 
-OfProvider: TypeAlias = Annotated[
+ProviderFilter: TypeAlias = Annotated[
     str | None, Query(max_length=200, description="Only this provider.")
 ]
-OfModel: TypeAlias = Annotated[str | None, Query(max_length=200, description="Only this model.")]
+ModelFilter: TypeAlias = Annotated[
+    str | None, Query(max_length=200, description="Only this model.")
+]
 Cursor: TypeAlias = Annotated[
-    str | None, Query(max_length=500, description="`next` of the page before.")
+    str | None, Query(max_length=500, description="The `next` of the previous page.")
 ]

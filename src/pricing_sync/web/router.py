@@ -1,4 +1,4 @@
-"""The routes, to be included in somebody's app."""
+"""The router of all routes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ SUBJECTS = tuple(
 def router(pricing: PricingSync) -> APIRouter:
     """All routes, to be included in a host's app under any prefix.
 
-    Errors of theirs are answered by themselves: the host's handlers of errors see none.
+    The routes answer their own errors; the host's error handlers are not called.
     """
     return build(pricing, (route for subject in SUBJECTS for route in subject.declared))

@@ -1,4 +1,4 @@
-"""How routes are declared and guarded: scope first, then size, and every error a problem."""
+"""Routes with their checks: scope first, then body size; every error becomes a problem."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ _E = TypeVar("_E", bound=Endpoint)
 
 _PRICING = "pricing_sync"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-# For the document alone: the header is checked before FastAPI reads anything, in `TokenAuth`.
+# Only for the document: `TokenAuth` checks the header before FastAPI reads anything.
 _BEARER = HTTPBearer(
-    scheme_name="bearer", auto_error=False, description="The admin token, or to read that for it."
+    scheme_name="bearer",
+    auto_error=False,
+    description="The admin token, or for reading the read token.",
 )
 _PROBLEMS = {
-    400: "It cannot be done as asked.",
-    401: "No right token.",
-    403: "The token is for less.",
-    404: "There is no such thing.",
-    409: "It is no longer as it was.",
+    400: "The request cannot be carried out.",
+    401: "The token is missing or wrong.",
+    403: "The token does not allow this.",
+    404: "Not found.",
+    409: "The state has changed in the meantime.",
     413: "The body is too large.",
-    422: "The request is not as described here.",
-    429: "Too many requests without a right token.",
+    422: "The request does not match this document.",
+    429: "Too many requests without a valid token.",
     503: "The database cannot be used.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A route, and what it takes to use it."""
+    """A route with its scope."""
 
     method: str
     path: str
@@ -54,7 +56,7 @@ class Declared:
 
 
 class Routes:
-    """The routes of one subject. None can be declared without its scope."""
+    """The routes of one subject. Each is declared with a scope."""
 
     def __init__(self, tag: str) -> None:
         self._tag = tag
@@ -90,7 +92,7 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
             route.endpoint,
             methods=[route.method],
             operation_id=f"pricing_{route.endpoint.__name__}",
-            # Not one that a route of the host might have too.
+            # The prefix prevents a collision with a route name of the host.
             name=f"pricing_{route.endpoint.__name__}",
             summary=route.endpoint.__name__.replace("_", " ").capitalize(),
             dependencies=_documented(route.scope),
@@ -100,18 +102,18 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
 
 
 def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[APIRoute]:
-    """The class of routes that ask who it is before anything else is done."""
-    access = TokenAuth(pricing.settings)
+    """The class of routes that check the token before anything else."""
+    auth = TokenAuth(pricing.settings)
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> _Handler:
-            answer, scope = super().get_route_handler(), scopes.get(self.endpoint)
+            handler, scope = super().get_route_handler(), scopes.get(self.endpoint)
 
             async def guarded(request: Request) -> Response:
                 try:
-                    access.check(request, scope)
+                    auth.check(request, scope)
                     request.scope[_PRICING] = pricing
-                    response = await answer(limited(request))
+                    response = await handler(limited(request))
                 except (PricingSyncError, HTTPException, RequestValidationError) as error:
                     response = problem_of(error).response()
                 for name, value in _HEADERS.items():
@@ -128,7 +130,7 @@ async def _pricing(request: Request) -> PricingSync:
     return found
 
 
-#: What an endpoint asks for to get at the prices.
+#: The parameter type by which an endpoint receives the `PricingSync`.
 Pricing: TypeAlias = Annotated[PricingSync, Depends(_pricing)]
 
 
@@ -137,14 +139,14 @@ def _documented(scope: Scope) -> list[Any]:
 
 
 def _responses(route: Declared) -> dict[int, dict[str, Any]]:
-    wanted = {413} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
+    statuses = {413} if route.scope is Scope.PUBLIC else {401, 413, 422, 429, 503}
     if route.scope is Scope.ADMIN:
-        wanted |= {400, 403, 409}
+        statuses |= {400, 403, 409}
     if route.scope is Scope.ADMIN or "{" in route.path:
-        wanted.add(404)
+        statuses.add(404)
     problems = {
         status: {"model": Problem, "description": text}
         for status, text in _PROBLEMS.items()
-        if status in wanted
+        if status in statuses
     }
     return {**problems, **route.more.get("responses", {})}

@@ -1,4 +1,4 @@
-"""How far a run has come."""
+"""The progress of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pricing_sync.store import Store
 
 
 def step_states(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, str]:
-    """What has become of each provider of a run: `queued`, `reading`, or how its reading ended."""
+    """The state of each provider of a run: `queued`, `reading`, or the state of its reading."""
     if run.finished_at is None:
         states = {step.provider: step.state for step in store.queue.steps(run.id)}
     else:
         states = {reading.provider: reading.state for reading in readings}
-    # Of a process that was killed there may be no reading.
+    # A process that was killed may have left no reading.
     return {provider: states.get(provider, Status.FAILED.value) for provider in run.providers}

@@ -1,4 +1,4 @@
-"""What was read when, what goes on, and how to end it."""
+"""Runs: list, show, cancel, follow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pricing_sync.web.auth import Scope
 from pricing_sync.web.events import follow
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
-from pricing_sync.web.request_types import Cursor, OfProvider
+from pricing_sync.web.request_types import Cursor, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.run_steps import step_states
 from pricing_sync.web.schemas import Page, RunState
@@ -25,7 +25,7 @@ routes = Routes("runs")
 _Status: TypeAlias = Literal["running", "success", "partial", "failed"]
 _EVENTS = {
     200: {
-        "description": "`step`, `reading` and `run` events; the last one ends it.",
+        "description": "`step` and `reading` events; a `run` event at the end.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -41,7 +41,7 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Cursor = None,
     status: _Status | None = None,
-    provider: OfProvider = None,
+    provider: ProviderFilter = None,
 ) -> dict[str, Any]:
     """The runs, newest first."""
     store = pricing.store
@@ -51,13 +51,13 @@ def list_runs(
 
 @routes.get("/admin/pricing/runs/{run_id}", Scope.READ, response_model=RunState)
 def get_run(pricing: Pricing, run_id: str) -> dict[str, Any]:
-    """One run, as far as it has come."""
+    """One run with its progress."""
     return _run_json(pricing.store, *pricing.store.run(run_id))
 
 
 @routes.post("/admin/pricing/runs/{run_id}/cancel", Scope.ADMIN, response_model=RunState)
 async def cancel_run(pricing: Pricing, run_id: str) -> dict[str, Any]:
-    """End a run: what waits is not read, and what is being read is left off."""
+    """Cancel a run: queued providers are not read, and readings in progress are stopped."""
     run, _ = await asyncio.to_thread(pricing.store.run, run_id)
     if run.finished_at is not None:
         raise Problem(409, f"run {run_id} has ended already")
@@ -75,11 +75,9 @@ async def follow_run(
     pricing: Pricing,
     request: Request,
     run_id: str,
-    last_event_id: Annotated[
-        str, Header(description="The id of the last event that was received.")
-    ] = "",
+    last_event_id: Annotated[str, Header(description="The id of the last received event.")] = "",
 ) -> StreamingResponse:
-    """A run as it goes on, as server-sent events, to its end."""
+    """The progress of a run as server-sent events, until it ends."""
     run, _ = await asyncio.to_thread(pricing.store.run, run_id)
     return _EventStream(follow(pricing, run, last_event_id, request.is_disconnected))
 

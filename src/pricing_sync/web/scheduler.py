@@ -1,4 +1,4 @@
-"""The schedule: how it stands, and a run out of turn."""
+"""The schedule: its status, and manual runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TriggerRequest(RequestBody):
     """Which providers to read, and how."""
 
     providers: Annotated[list[Name], Field(min_length=1, max_length=200)] | None = Field(
-        default=None, description="By default those of the settings.", examples=[["openrouter"]]
+        default=None, description="By default those in the settings.", examples=[["openrouter"]]
     )
-    dry_run: StrictBool = Field(default=False, description="Read and judge, and change no price.")
+    dry_run: StrictBool = Field(default=False, description="Read and judge, but change no price.")
 
 
 @routes.get("/admin/pricing/scheduler/status", Scope.READ, response_model=Status)
@@ -38,29 +38,29 @@ def scheduler_status(pricing: Pricing) -> dict[str, Any]:
     "/admin/pricing/sync/trigger",
     Scope.ADMIN,
     response_model=Triggered,
-    responses={
-        202: {"model": Triggered, "description": "It goes on; `Location` says where to look."}
-    },
+    responses={202: {"model": Triggered, "description": "The run continues; poll the `Location`."}},
 )
 async def trigger_sync(
     pricing: Pricing,
     request: Request,
     response: Response,
-    wanted: Annotated[TriggerRequest | None, Body()] = None,
+    body: Annotated[TriggerRequest | None, Body()] = None,
     prefer: Annotated[
         list[str] | None,
         Header(description="`wait=SECONDS` or `respond-async` (RFC 7240)."),
     ] = None,
 ) -> dict[str, Any]:
-    """Read providers now, and wait a while for the run to end."""
-    asked = wanted or TriggerRequest()
+    """Read providers now, and wait a limited time for the run to end."""
+    options = body or TriggerRequest()
     wait = wait_preference(prefer or (), pricing.settings.trigger_wait_seconds)
-    run, merged = await pricing.trigger(asked.providers, dry_run=asked.dry_run, started_by="api")
+    run, merged = await pricing.trigger(
+        options.providers, dry_run=options.dry_run, started_by="api"
+    )
     run, readings = await pricing.wait(run.id, wait.wait_seconds)
     if wait.applied:
         response.headers["Preference-Applied"] = wait.applied
     if run.finished_at is not None:
-        # Whoever asks next finds what was read.
+        # The next request must see the new prices.
         await asyncio.to_thread(pricing.refresh_book)
     else:
         response.status_code = 202
@@ -69,6 +69,6 @@ async def trigger_sync(
 
 
 def _path(request: Request) -> str:
-    """The path as the caller knows it: with whatever it is mounted under."""
+    """The path as the caller sees it, with the prefix that the app is mounted under."""
     root, path = request.scope.get("root_path", ""), request.scope["path"]
     return path if path.startswith(root) else f"{root}{path}"

@@ -1,4 +1,4 @@
-"""What is answered, as the document describes it. Every answer may come to hold more keys."""
+"""The responses, as the OpenAPI document describes them. Any of them may get more keys later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Instant: TypeAlias = Annotated[
 
 
 class Schema(BaseModel):
-    """The base of all of them."""
+    """The base of all responses."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -27,7 +27,9 @@ class Problem(Schema):
     title: str
     status: int
     detail: str
-    errors: list[dict[str, Any]] = Field(default=[], description="Of a request: where and why.")
+    errors: list[dict[str, Any]] = Field(
+        default=[], description="The invalid parts of a request, and why."
+    )
 
 
 class LastSync(Schema):
@@ -39,8 +41,8 @@ class NextSync(Schema):
     timestamp: Instant
     seconds_until: int
     is_retry: bool
-    failures: int = Field(description="In a row.")
-    plan: str = Field(description="By which it is due.")
+    failures: int = Field(description="Failed readings in a row.")
+    plan: str = Field(description="The plan that gives this time.")
 
 
 class Active(Schema):
@@ -54,7 +56,7 @@ class Status(Schema):
 
     enabled: bool
     interval_hours: int | float
-    running: bool = Field(description="Whether any process schedules.")
+    running: bool = Field(description="Whether the scheduler runs in any process.")
     providers: list[str]
     last_syncs: dict[str, LastSync]
     next_syncs: dict[str, NextSync]
@@ -65,11 +67,11 @@ class Status(Schema):
 
 
 class ReadingSummary(Schema):
-    """What became of one provider in a run."""
+    """The result of one provider in a run."""
 
     status: str = Field(examples=["success", "failed", "cancelled"])
     models_updated: int
-    models_skipped: int = Field(description="Listed without a price that can be read.")
+    models_skipped: int = Field(description="Models listed without a readable price.")
     models_unchanged: int
     models_held: int
     errors: list[str]
@@ -79,10 +81,10 @@ class ReadingSummary(Schema):
 
 
 class RunSummary(Schema):
-    """A run, ended or not."""
+    """A run, in progress or ended."""
 
     status: str = Field(examples=["running", "success", "partial", "failed"])
-    duration_seconds: float | None = Field(description="None until it has ended.")
+    duration_seconds: float | None = Field(description="Null until the run has ended.")
     total_models_updated: int
     total_models_skipped: int
     total_errors: int
@@ -95,24 +97,24 @@ class RunSummary(Schema):
 
 
 class Triggered(RunSummary):
-    """The run that was asked for."""
+    """The triggered run."""
 
-    merged: bool = Field(description="Whether others had asked for it already.")
+    merged: bool = Field(description="Whether this is an identical run that was already queued.")
 
 
 class RunState(RunSummary):
-    """A run, and how far it has come."""
+    """A run with its progress."""
 
     steps: dict[str, str] = Field(
-        description="`queued`, `reading`, `read`, `unchanged`, `failed` or `cancelled`."
+        description="By provider: `queued`, `reading`, `read`, `unchanged`, `failed`, `cancelled`."
     )
 
 
 class Page(Schema, Generic[T]):
-    """Part of a list."""
+    """A page of a list."""
 
     items: list[T]
-    next: str | None = Field(description="The cursor of the page after this one.")
+    next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
 class ModelCounts(Schema):
@@ -140,28 +142,28 @@ class Plan(Schema):
 
 
 class ProviderState(Schema):
-    """A provider, and how well it can be read."""
+    """A provider, with the state of its readings."""
 
     provider: str
     name: str
     is_scheduled: bool
     models: ModelCounts
     last_success: Instant | None
-    age_seconds: int | None = Field(description="Since the last success.")
+    age_seconds: int | None = Field(description="Seconds since the last success.")
     next_due: Instant | None
     is_retry: bool
-    failures: int = Field(description="In a row.")
-    last_error: LastError | None = Field(description="None once it has been read again.")
+    failures: int = Field(description="Failed readings in a row.")
+    last_error: LastError | None = Field(description="Null after the next successful reading.")
     held: int
     oldest_held: Instant | None
     plan: Plan
     source: str | None
-    key_set: bool | None = Field(description="None where no key is needed.")
+    key_set: bool | None = Field(description="Null if no key is needed.")
     missing_variables: list[str]
 
 
 class ProviderStates(Schema):
-    """All of them."""
+    """A list of providers."""
 
     items: list[ProviderState]
 
@@ -173,19 +175,21 @@ Rates: TypeAlias = Annotated[
 
 
 class Conditional(Schema):
-    """Rates in place of the base rates, meter by meter, when the condition holds."""
+    """Rates that replace the base rates of their meters when the condition holds."""
 
     when: dict[str, Any]
     rates: Rates
 
 
 class CardShape(Schema):
-    """What a model costs, or why that is not known."""
+    """The price of a model, or the reason why it is not known."""
 
     currency: str | None
-    rates: Rates | None = Field(description="None where no price is known: it is not zero.")
-    overrides: list[Conditional] = Field(description="Later ones win.")
-    reason: str | None = Field(default=None, description="Why there is no price.")
+    rates: Rates | None = Field(description="Null if no price is known. Null does not mean zero.")
+    overrides: list[Conditional] = Field(
+        description="Conditional rates. If several match, the last one applies."
+    )
+    reason: str | None = Field(default=None, description="Why no price is known.")
     since: Instant | None
     recorded_at: Instant | None
     source: str | None = Field(examples=["api", "catalog", "curated", "override"])
@@ -198,11 +202,11 @@ class PriceShape(CardShape):
 
     provider: str
     model: str
-    read_at: Instant | None = Field(description="When its provider was last read.")
-    age_seconds: int | None = Field(description="Since then.")
+    read_at: Instant | None = Field(description="When the provider was last read.")
+    age_seconds: int | None = Field(description="Seconds since `read_at`.")
 
 
-_STALE = "While the database cannot be read: since when the prices may have changed."
+_STALE = "Since when the prices may be out of date; null while the database can be read."
 
 
 class CurrentPrice(PriceShape):
@@ -214,25 +218,25 @@ class CurrentPrice(PriceShape):
 
 
 class Prices(Page[PriceShape]):
-    """Part of all prices."""
+    """A page of prices."""
 
     stale_since: Instant | None = Field(description=_STALE)
 
 
 class ModelState(CardShape):
-    """A model, its price, and what became of it."""
+    """A model with its price and its state."""
 
     provider: str
     model: str
     state: str = Field(examples=["priced"])
-    held: str | None = Field(description="The id of the change of it that waits.")
+    held: str | None = Field(description="The id of its held change.")
     first_seen: Instant | None
     missing_since: Instant | None
     retired_at: Instant | None
 
 
 class Listing(Schema):
-    """What a provider says of a model: its rates, or `unpriced` and why."""
+    """A provider's listing of a model: its rates, or `unpriced` with the reason."""
 
     rates: Rates | None
     currency: str | None = None
@@ -242,7 +246,7 @@ class Listing(Schema):
 
 
 class Card(Listing):
-    """A card of the ledger: in force from `since` until `until`, known from `recorded_at`."""
+    """A card of the ledger, in force from `since` until `until`, known since `recorded_at`."""
 
     since: Instant
     until: Instant | None
@@ -251,7 +255,7 @@ class Card(Listing):
     source: str
     url: str
     reading: str
-    digest: str | None = Field(description="SHA-256 of the answer that it was read from.")
+    digest: str | None = Field(description="SHA-256 of the provider's response.")
     card: str
 
 
@@ -264,7 +268,7 @@ class History(Schema):
 
 
 class DecidedChange(Schema):
-    """A held change, and what became of it."""
+    """A held change with the decision about it."""
 
     id: str
     provider: str
@@ -273,7 +277,7 @@ class DecidedChange(Schema):
     old: Listing | None
     new: Listing | None
     reasons: list[str]
-    since: Instant = Field(description="When the provider was first seen to say so.")
+    since: Instant = Field(description="When this change was first read.")
     reading: str
     state: str = Field(examples=["open", "accepted", "rejected", "released", "lapsed"])
     decided_at: Instant | None
@@ -282,9 +286,9 @@ class DecidedChange(Schema):
 
 
 class HeldChange(DecidedChange):
-    """A held change, with what helps to judge it."""
+    """A held change with the facts for a decision."""
 
-    version: str = Field(description="To be named by whoever decides about it.")
+    version: str = Field(description="A decision about this change must name it.")
     moves: list[dict[str, Any]]
     rules: list[dict[str, Any]]
     peers: dict[str, Any]
@@ -310,26 +314,26 @@ class Override(Schema):
 
 
 class ReportedOverride(Override):
-    """An override, beside what the provider says now."""
+    """An override, compared with the provider's rate now."""
 
     upstream_now: str | None
     upstream_moved: bool
 
 
 class Overrides(Schema):
-    """One for each meter."""
+    """Overrides, one for each meter."""
 
     items: list[Override]
 
 
 class ReportedOverrides(Schema):
-    """One for each meter."""
+    """Overrides, one for each meter."""
 
     items: list[ReportedOverride]
 
 
 class Announcement(Schema):
-    """A move that passes the gate once."""
+    """An announced move. It passes the gate once."""
 
     id: str
     provider: str
@@ -348,7 +352,7 @@ class Announcement(Schema):
 
 
 class Announcements(Schema):
-    """All of them."""
+    """A list of announcements."""
 
     items: list[Announcement]
 
@@ -367,19 +371,19 @@ class Model(Schema):
 
 
 class Models(Schema):
-    """A list as OpenRouter's."""
+    """A list of models as OpenRouter returns it."""
 
     data: list[Model]
 
 
 class Health(Schema):
-    """The process answers."""
+    """The process responds."""
 
     status: str
 
 
 class Ready(Schema):
-    """Whether the database answers, and how old the oldest knowledge is."""
+    """Whether the database responds, and the age of the oldest reading."""
 
     ready: bool
     oldest_reading_seconds: int | None

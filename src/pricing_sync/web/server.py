@@ -1,4 +1,4 @@
-"""The routes as an app of their own."""
+"""The routes as a standalone app."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _document = Routes("document")
 
 
 def standalone(pricing: PricingSync) -> FastAPI:
-    """An app that opens *pricing* when it starts, and serves nothing else."""
+    """An app with these routes only. It opens *pricing* when it starts."""
     app = _App(
         title="pricing-sync",
-        summary="The prices that an LLM gateway bills by, and how they are kept true.",
+        summary="The prices that an LLM gateway bills by, their history, and their checks.",
         version=VERSION,
         lifespan=pricing.lifespan,
         openapi_url=None,
@@ -41,15 +41,17 @@ def standalone(pricing: PricingSync) -> FastAPI:
     declared = [route for subject in (*SUBJECTS, _document) for route in subject.declared]
     app.include_router(build(pricing, declared))
     app.add_middleware(_SecurityHeaders)
-    app.add_exception_handler(HTTPException, _answer)
-    app.add_exception_handler(Exception, _answer)
+    app.add_exception_handler(HTTPException, _error_response)
+    app.add_exception_handler(Exception, _error_response)
     return app
 
 
 class _App(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The document, in which errors have the type that they are sent with. FastAPI says of
-        every answer of a route that it has the type of its best."""
+        """The document, with the media type that errors are really sent with.
+
+        FastAPI gives every response of a route the media type of its successful one.
+        """
         if self.openapi_schema is None:
             for path in super().openapi()["paths"].values():
                 for operation in path.values():
@@ -60,20 +62,20 @@ class _App(FastAPI):
 
 def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        MEDIA_TYPE if described["schema"].get("$ref", "").endswith("/Problem") else said: described
-        for said, described in content.items()
+        MEDIA_TYPE if item["schema"].get("$ref", "").endswith("/Problem") else media_type: item
+        for media_type, item in content.items()
     }
 
 
 @_document.get("/openapi.json", Scope.READ, include_in_schema=False)
 def openapi_document(request: Request) -> dict[str, Any]:
-    """This interface, as OpenAPI has it."""
+    """The OpenAPI document of this API."""
     found: dict[str, Any] = request.app.openapi()
     return found
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
-    """What is answered where no route of ours is, or where one has a bug."""
+async def _error_response(_request: Request, error: Exception) -> Response:
+    """The response for an unknown path, or for a bug in a route."""
     if isinstance(error, HTTPException):
         return problem_of(error).response()
     return Problem(500, "something is wrong here; the log says what").response()
@@ -84,11 +86,11 @@ class _SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        async def send_on(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_on)
+        await self._app(scope, receive, send_with_headers)

@@ -40,12 +40,12 @@ def listed(prices: Any, at: datetime = AT, **fields: Any) -> Listing:
     return listing
 
 
-def stated(listing: Listing) -> list[tuple[When, dict[Meter, int]]]:
-    """The overrides of a card, in order."""
+def conditional_rates(listing: Listing) -> list[tuple[When, dict[Meter, int]]]:
+    """The conditional rates of a card, in order."""
     assert isinstance(listing, RateCard), listing
     return [
-        (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
-        for override in listing.conditional_rates
+        (entry.when, {meter: int(rate) for meter, rate in entry.rates.items()})
+        for entry in listing.conditional_rates
     ]
 
 
@@ -80,7 +80,7 @@ def test_the_unit_is_in_the_name_of_the_key() -> None:
 
 
 def test_a_tier_begins_one_token_above_its_start() -> None:
-    """Tiers of several meters that start together are one override."""
+    """Tiers of several meters with the same start share one condition."""
     prices = {
         "input_mtok": {"base": 1, "tiers": [{"start": 200000, "price": 2}]},
         "output_mtok": {
@@ -91,7 +91,7 @@ def test_a_tier_begins_one_token_above_its_start() -> None:
     card = listed(prices)
     assert isinstance(card, RateCard)
     assert {Meter.INPUT: 1_000_000_000, Meter.OUTPUT: 5_000_000_000} == card.rates
-    assert stated(card) == [
+    assert conditional_rates(card) == [
         (
             When(min_input_tokens=200_001),
             {Meter.INPUT: 2_000_000_000, Meter.OUTPUT: 9_000_000_000},
@@ -118,7 +118,7 @@ def test_a_tier_begins_one_token_above_its_start() -> None:
         [],
     ],
 )
-def test_a_price_or_tier_that_cannot_be_read_spoils_the_row(value: Any) -> None:
+def test_a_price_or_tier_that_cannot_be_read_makes_the_row_unreadable(value: Any) -> None:
     """A tier without its start would apply to every request."""
     assert why(listed({**PRICED, "input_mtok": value})).startswith("prices.input_mtok")
 
@@ -139,25 +139,27 @@ DATED = [
         (datetime(2027, 1, 1, tzinfo=UTC), 3_000_000_000),
     ],
 )
-def test_the_last_entry_that_has_begun_counts(at: datetime, rate: int) -> None:
-    """A date begins at midnight UTC, wherever *at* was told."""
+def test_the_last_entry_that_has_started_is_in_force(at: datetime, rate: int) -> None:
+    """A date begins at midnight UTC, whatever the time zone of *at* is."""
     assert RateCard({Meter.INPUT: Rate(rate)}) == listed(DATED, at)
 
 
-def test_nothing_has_begun_yet() -> None:
-    """A model whose first price lies ahead has none today."""
+def test_a_model_whose_first_price_starts_later_is_not_published() -> None:
+    """It has no price today."""
     assert Unpriced(Why.NOT_PUBLISHED) == listed(DATED[2:])
 
 
 def test_hours_are_a_condition() -> None:
-    """The clock decides at the time of use, not at the time of reading."""
+    """They are evaluated at the time of use, not at the time of reading."""
     hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
     entries = [{"prices": PRICED}, {"constraint": hours, "prices": {"input_mtok": 3}}]
-    assert stated(listed(entries)) == [(When(hours=(30, 990)), {Meter.INPUT: 3_000_000_000})]
+    assert conditional_rates(listed(entries)) == [
+        (When(hours=(30, 990)), {Meter.INPUT: 3_000_000_000})
+    ]
 
 
 def test_a_later_date_replaces_hours_before_it() -> None:
-    """The last active entry wins, so hours count only after the last date that has begun."""
+    """The last active entry wins, so only hours after the last started date apply."""
     hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
     entries = [
         {"prices": {"input_mtok": 1}},
@@ -184,20 +186,20 @@ def test_a_later_date_replaces_hours_before_it() -> None:
         "2026-01-01",
     ],
 )
-def test_a_constraint_that_cannot_be_read_spoils_the_row(constraint: Any) -> None:
-    """Left out, it would let its prices apply always."""
+def test_a_constraint_that_cannot_be_read_makes_the_row_unreadable(constraint: Any) -> None:
+    """If it were ignored, its prices would always apply."""
     entries = [{"prices": PRICED}, {"constraint": constraint, "prices": {"input_mtok": 3}}]
     assert why(listed(entries)).startswith("constraint")
 
 
-def test_hours_without_other_hours_spoil_the_row() -> None:
-    """What the rest of the day costs is not said."""
+def test_hours_without_prices_for_the_other_hours_make_the_row_unreadable() -> None:
+    """The prices of the rest of the day are not known."""
     hours = {"start_time": "00:30:00Z", "end_time": "16:30:00Z"}
     assert why(listed([{"constraint": hours, "prices": PRICED}])).startswith("prices: ")
 
 
-def test_a_variant_for_batches() -> None:
-    """`processing: batch` is our service tier; other variants are other products, and counted."""
+def test_a_variant_of_a_service_tier_is_conditional() -> None:
+    """`processing: batch` is a service tier. Variants of other products are counted as ignored."""
     variants = [
         {"when": {"processing": "batch"}, "prices": {"input_mtok": 0.75}},
         {"when": {"service_tier": "flex"}, "prices": {"input_mtok": 0.5}},
@@ -210,30 +212,30 @@ def test_a_variant_for_batches() -> None:
             "prices": {"input_mtok": 9},
         },
     ]
-    assert stated(listed(PRICED, price_variants=variants)) == [
+    assert conditional_rates(listed(PRICED, price_variants=variants)) == [
         (When(service_tier="batch"), {Meter.INPUT: 750_000_000}),
         (When(service_tier="flex"), {Meter.INPUT: 500_000_000}),
     ]
 
 
 def test_a_variant_with_tiers() -> None:
-    """A long batch is both: a batch, and long."""
+    """The price of a long batch request has both conditions."""
     tiers = {"base": 1, "tiers": [{"start": 100, "price": 2}]}
     variant = {"when": {"processing": "batch"}, "prices": {"input_mtok": tiers}}
-    assert stated(listed(PRICED, price_variants=[variant])) == [
+    assert conditional_rates(listed(PRICED, price_variants=[variant])) == [
         (When(service_tier="batch"), {Meter.INPUT: 1_000_000_000}),
         (When(service_tier="batch", min_input_tokens=101), {Meter.INPUT: 2_000_000_000}),
     ]
 
 
 @pytest.mark.parametrize("prices", [{}, [], None, {"input_mtok": 0}, {"input_mtok": None}])
-def test_no_prices_are_not_published(prices: Any) -> None:
-    """The catalog leaves free models, and those whose price nobody found, without prices."""
+def test_a_model_without_prices_is_not_published(prices: Any) -> None:
+    """The catalog has no prices for free models, and for models whose price is unknown."""
     assert Unpriced(Why.NOT_PUBLISHED) == listed(prices)
 
 
-def test_prices_that_nobody_translates_are_counted() -> None:
-    """A meter that is not ours, and a variant that is not."""
+def test_prices_without_a_translation_are_counted() -> None:
+    """A meter and a variant that we do not support."""
     model = {
         "id": "m",
         "prices": {**PRICED, "input_video_mtok": 3},
@@ -257,14 +259,14 @@ def test_prices_that_nobody_translates_are_counted() -> None:
         b'[{"id":"p","models":[]},{"id":"p","models":[]}]',
     ],
 )
-def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+def test_a_broken_envelope_is_malformed(body: bytes) -> None:
     """It is an error of the whole answer, never an empty list."""
     with pytest.raises(Malformed):
         genai_prices.read(body, "p", AT)
 
 
-def test_a_provider_that_is_not_there() -> None:
-    """Its absence says nothing of its models."""
+def test_a_missing_provider_is_an_incomplete_answer() -> None:
+    """Its models do not count as vanished."""
     with pytest.raises(Incomplete, match="nobody is not among the 0 providers"):
         genai_prices.read(b"[]", "nobody", AT)
 

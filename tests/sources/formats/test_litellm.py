@@ -29,19 +29,20 @@ PRICED = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
 CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(2_000_000_000)})
 
 
-def listed(fields: Any, model: str = "acme/m", owner: str = "acme") -> Listing:
-    body = json.dumps({model: {"litellm_provider": owner, "mode": "chat", **fields}}).encode()
-    [(name, listing)] = litellm.read(body, owner).rows
+def listed(fields: Any, model: str = "acme/m", provider: str = "acme") -> Listing:
+    body = json.dumps({model: {"litellm_provider": provider, "mode": "chat", **fields}}).encode()
+    [(name, listing)] = litellm.read(body, provider).rows
     assert name == model
     return listing
 
 
-def overrides(fields: Any, owner: str = "acme") -> list[tuple[When, dict[Meter, int]]]:
-    card = listed(PRICED | fields, owner=owner)
+def conditional_rates(fields: Any, provider: str = "acme") -> list[tuple[When, dict[Meter, int]]]:
+    """The conditional rates of a model with these fields in addition to PRICED."""
+    card = listed(PRICED | fields, provider=provider)
     assert isinstance(card, RateCard), card
     return [
-        (override.when, {meter: int(rate) for meter, rate in override.rates.items()})
-        for override in card.conditional_rates
+        (entry.when, {meter: int(rate) for meter, rate in entry.rates.items()})
+        for entry in card.conditional_rates
     ]
 
 
@@ -51,7 +52,7 @@ def why(listing: Listing) -> str:
 
 
 def test_prices_are_numbers_per_single_unit() -> None:
-    """Tokens, characters, seconds, pages and queries alike."""
+    """For tokens, characters, seconds, pages and queries."""
     assert listed(
         {
             "input_cost_per_token": 1e-6,
@@ -77,23 +78,25 @@ def test_prices_are_numbers_per_single_unit() -> None:
 
 
 def test_binary_noise_is_rounded_away() -> None:
-    """A float that went through JSON names the price it was made from."""
+    """A float in the map is read as the decimal price that it was made from."""
     body = b'{"m":{"litellm_provider":"p","input_cost_per_token":1.0000000000000001e-07}}'
     assert [("m", RateCard({Meter.INPUT: Rate(100_000_000)}))] == litellm.read(body, "p").rows
 
 
 def test_a_long_context_begins_one_token_above_its_threshold() -> None:
-    """LiteLLM bills it above the number, and for xAI at the number."""
+    """In LiteLLM the threshold is exclusive, and for xAI it is inclusive."""
     long = {"input_cost_per_token_above_200k_tokens": 3e-6}
-    assert overrides(long) == [(When(min_input_tokens=200_001), {Meter.INPUT: 3_000_000_000})]
-    assert overrides(long, "xai") == [
+    assert conditional_rates(long) == [
+        (When(min_input_tokens=200_001), {Meter.INPUT: 3_000_000_000})
+    ]
+    assert conditional_rates(long, "xai") == [
         (When(min_input_tokens=200_000), {Meter.INPUT: 3_000_000_000})
     ]
 
 
-def test_the_order_of_overrides_is_that_of_the_bill() -> None:
-    """A long request on priority without a price of its own costs the standard long price, and one
-    in a batch the flat batch price; the later override wins."""
+def test_conditional_rates_are_in_the_order_in_which_litellm_applies_them() -> None:
+    """The later one wins. A long request without a long price of its tier costs the standard long
+    price if the tier is priority, and the flat batch price if it is batch."""
     fields = {
         "input_cost_per_token_above_200k_tokens_flex": 5e-6,
         "input_cost_per_token_batches": 4e-6,
@@ -101,7 +104,7 @@ def test_the_order_of_overrides_is_that_of_the_bill() -> None:
         "input_cost_per_token_above_128k_tokens": 2e-6,
         "input_cost_per_token_priority": 6e-6,
     }
-    assert overrides(fields) == [
+    assert conditional_rates(fields) == [
         (When(service_tier="priority"), {Meter.INPUT: 6_000_000_000}),
         (When(min_input_tokens=128_001), {Meter.INPUT: 2_000_000_000}),
         (When(min_input_tokens=200_001), {Meter.INPUT: 3_000_000_000}),
@@ -111,14 +114,16 @@ def test_the_order_of_overrides_is_that_of_the_bill() -> None:
 
 
 def test_an_hour_of_cache_is_not_a_long_context() -> None:
-    """`above_1hr` belongs to the meter, `above_200k_tokens` is a condition, and both may meet."""
-    assert overrides({"cache_creation_input_token_cost_above_1hr_above_200k_tokens": 3e-6}) == [
-        (When(min_input_tokens=200_001), {Meter.CACHE_WRITE_1H: 3_000_000_000})
-    ]
+    """`above_1hr` is part of the meter and `above_200k_tokens` is a condition. A key may have
+    both."""
+    assert conditional_rates(
+        {"cache_creation_input_token_cost_above_1hr_above_200k_tokens": 3e-6}
+    ) == [(When(min_input_tokens=200_001), {Meter.CACHE_WRITE_1H: 3_000_000_000})]
 
 
 def test_tiers_begin_above_their_lower_bound() -> None:
-    """The first tier is the base; the last has no end. A whole request is billed at one tier."""
+    """The first tier has the base rates, and the last has no upper bound. One tier applies to a
+    whole request."""
     tiers = [
         {"range": [0, 32000.0], "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
         {"range": [32000.0, 128000.0], "input_cost_per_token": 3e-6},
@@ -127,7 +132,7 @@ def test_tiers_begin_above_their_lower_bound() -> None:
     assert isinstance(card, RateCard)
     assert card.rates == CARD.rates
     assert [(When(min_input_tokens=32_001), {Meter.INPUT: Rate(3_000_000_000)})] == [
-        (override.when, override.rates) for override in card.conditional_rates
+        (entry.when, entry.rates) for entry in card.conditional_rates
     ]
 
 
@@ -146,20 +151,20 @@ def test_tiers_begin_above_their_lower_bound() -> None:
         {"range": [0, 1000]},
     ],
 )
-def test_tiers_that_cannot_be_read_spoil_the_row(tiers: Any) -> None:
-    """A gap, an unknown condition or a missing bound leaves some request without its price."""
+def test_tiers_that_cannot_be_read_make_the_row_unreadable(tiers: Any) -> None:
+    """A gap, an unknown condition or a missing bound leaves some requests without a known price."""
     assert why(listed({"tiered_pricing": tiers})).startswith("tiered_pricing")
 
 
 def test_tiers_by_number_of_results_vary() -> None:
-    """How many results a search returns is no condition of a card."""
+    """A card has no condition for the number of results of a search."""
     tiers = [{"input_cost_per_query": 0.005, "max_results_range": [0, 25]}]
     listing = listed({"tiered_pricing": tiers})
     assert isinstance(listing, Unpriced)
     assert listing.why is Why.VARIES
 
 
-def test_off_peak_hours_are_told_in_the_zone_of_their_weekdays() -> None:
+def test_off_peak_hours_are_in_the_zone_of_their_weekdays() -> None:
     """00:00 to 01:00 UTC is 08:00 to 09:00 in Shanghai; without weekdays the zone is UTC."""
     block = {
         "input_cost_per_token": 5e-7,
@@ -172,7 +177,7 @@ def test_off_peak_hours_are_told_in_the_zone_of_their_weekdays() -> None:
     }
     half = {Meter.INPUT: 500_000_000}
     early, weekend = frozenset({1, 2}), frozenset({6, 7})
-    assert overrides({"off_peak_pricing": block}) == [
+    assert conditional_rates({"off_peak_pricing": block}) == [
         (When(hours=(480, 540), weekdays=early, time_zone="Asia/Shanghai"), half),
         (When(hours=(1080, 480), weekdays=early, time_zone="Asia/Shanghai"), half),
         (When(weekdays=weekend, time_zone="Asia/Shanghai"), half),
@@ -201,21 +206,21 @@ def test_off_peak_hours_are_told_in_the_zone_of_their_weekdays() -> None:
         },
     ],
 )
-def test_hours_that_cannot_be_read_spoil_the_row(conditions: Any) -> None:
-    """Left out, they would let the low price apply all day."""
+def test_hours_that_cannot_be_read_make_the_row_unreadable(conditions: Any) -> None:
+    """If they were ignored, the low price would apply all day."""
     block = {"input_cost_per_token": 5e-7, **conditions}
     assert why(listed(PRICED | {"off_peak_pricing": block})).startswith("off_peak_pricing")
 
 
-def test_two_prices_for_one_meter_leave_it_out() -> None:
-    """An image put in and an image made are not one thing; equal prices are."""
+def test_a_meter_with_two_different_prices_is_left_out() -> None:
+    """An input image and a generated image are one meter, so one rate must apply to both."""
     both = {"input_cost_per_image": 0.001, "output_cost_per_image": 0.134}
     assert listed(PRICED | both) == CARD
-    made = listed({"input_cost_per_image": 0.0, "output_cost_per_image": 0.04})
-    assert RateCard({Meter.IMAGE: Rate(40_000_000_000_000)}) == made
+    output_only = listed({"input_cost_per_image": 0.0, "output_cost_per_image": 0.04})
+    assert RateCard({Meter.IMAGE: Rate(40_000_000_000_000)}) == output_only
 
 
-def test_a_search_that_costs_by_its_size_is_left_out() -> None:
+def test_a_search_whose_price_depends_on_its_size_is_left_out() -> None:
     """The three sizes agree in all but four of 437 recorded rows."""
     sizes = {"search_context_size_low": 0.005, "search_context_size_high": 0.012}
     assert listed(PRICED | {"search_context_cost_per_query": sizes}) == CARD
@@ -223,13 +228,13 @@ def test_a_search_that_costs_by_its_size_is_left_out() -> None:
 
 @pytest.mark.parametrize("price", [True, "0.1", "1e-6", "1_000", "NaN", "", [], {}, -1e-6])
 @pytest.mark.parametrize("key", ["input_cost_per_token", "input_cost_per_token_batches"])
-def test_a_price_that_is_no_number_spoils_its_row(key: str, price: Any) -> None:
-    """LiteLLM would bill the negative one, and crash on the string."""
+def test_a_price_that_is_no_number_makes_its_row_unreadable(key: str, price: Any) -> None:
+    """LiteLLM would bill a negative price, and fail on a string."""
     assert why(listed({**PRICED, key: price}))
 
 
-def test_null_names_no_price() -> None:
-    """LiteLLM bills it at nothing. Here that meter is not known, and alone it is no price."""
+def test_null_is_no_price() -> None:
+    """LiteLLM bills it at zero. Here the meter has no rate, and a row without rates is unpriced."""
     assert RateCard({Meter.OUTPUT: Rate(2_000_000_000)}) == listed(
         {**PRICED, "input_cost_per_token": None}
     )
@@ -238,7 +243,7 @@ def test_null_names_no_price() -> None:
 
 
 def test_zero_is_free_only_where_the_id_says_so() -> None:
-    """Local models and subscriptions are at zero too."""
+    """Local models and models of subscriptions are listed at zero too."""
     zero = {"input_cost_per_token": 0, "output_cost_per_token": 0.0}
     assert isinstance(listed(zero, "ollama/llama3"), Unpriced)
     free = RateCard({Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0)})
@@ -246,8 +251,8 @@ def test_zero_is_free_only_where_the_id_says_so() -> None:
     assert free == listed(zero, "acme/m-free")
 
 
-def test_the_two_rows_that_are_no_models() -> None:
-    """The explanation of the format has zero prices and belongs to nobody."""
+def test_the_two_rows_that_are_not_models_are_skipped() -> None:
+    """The example of the format has zero prices and is not sold by any provider."""
     body = json.dumps(
         {
             "sample_spec": {"litellm_provider": "acme", "input_cost_per_token": 0.0},
@@ -259,8 +264,8 @@ def test_the_two_rows_that_are_no_models() -> None:
     assert litellm.providers(body) == ["acme"]
 
 
-def test_a_row_of_no_provider_is_nameless_everywhere() -> None:
-    """It may be a model of any of them."""
+def test_a_row_without_a_provider_is_nameless_for_every_provider() -> None:
+    """It may be a model of any provider."""
     body = b'{"a":{"litellm_provider":"p"},"b":{"litellm_provider":null},"c":1,"d":{}}'
     assert litellm.read(body, "p").rows == [
         ("a", Unpriced(Why.NOT_PUBLISHED)),
@@ -270,8 +275,8 @@ def test_a_row_of_no_provider_is_nameless_everywhere() -> None:
     ]
 
 
-def test_prices_that_nobody_translates_are_counted() -> None:
-    """A tier of service that is not ours, a multiplier, a unit of another kind."""
+def test_prices_without_a_translation_are_counted() -> None:
+    """A service tier, a multiplier and a unit that we do not support."""
     fields = {
         **PRICED,
         "litellm_provider": "p",
@@ -290,24 +295,24 @@ def test_prices_that_nobody_translates_are_counted() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"\xff", b'{"a":'])
-def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+def test_a_broken_envelope_is_malformed(body: bytes) -> None:
     """It is an error of the whole answer, never an empty list."""
     with pytest.raises(Malformed, match="body: "):
         litellm.read(body, "acme")
 
 
-def test_a_provider_that_is_not_there() -> None:
-    """Its absence says nothing of its models."""
+def test_a_missing_provider_is_an_incomplete_answer() -> None:
+    """Its models do not count as vanished."""
     with pytest.raises(Incomplete, match="no model of nobody"):
         litellm.read(b'{"a":{"litellm_provider":"p"}}', "nobody")
 
 
 @needs_samples
 def test_every_recorded_token_price_is_the_published_one() -> None:
-    """Of 4,551 models: the four prices that most have, and that each row is there once."""
+    """Of 4,551 models: the four most frequent prices are exact, and each row occurs once."""
     body = sample(RECORDED)
     document = json.loads(body, parse_float=Decimal)
-    read = [row for owner in litellm.providers(body) for row in litellm.read(body, owner).rows]
+    read = [row for name in litellm.providers(body) for row in litellm.read(body, name).rows]
     listings = {model: listing for model, listing in read if model is not None}
     assert len(read) == len(listings) == 4551
     assert document.keys() - listings.keys() == {"sample_spec", "fallback_generalizations"}

@@ -41,10 +41,11 @@ def listed(cost: Any, model: str = "a/b") -> Listing:
     return listing
 
 
-def overrides(cost: Any) -> list[tuple[When, dict[Meter, Rate]]]:
+def conditional_rates(cost: Any) -> list[tuple[When, dict[Meter, Rate]]]:
+    """The conditional rates of a model with these fields in addition to PRICED."""
     card = listed(PRICED | cost)
     assert isinstance(card, RateCard), card
-    return [(override.when, dict(override.rates)) for override in card.conditional_rates]
+    return [(entry.when, dict(entry.rates)) for entry in card.conditional_rates]
 
 
 def why(listing: Listing) -> str:
@@ -53,7 +54,7 @@ def why(listing: Listing) -> str:
 
 
 def test_prices_are_numbers_per_million() -> None:
-    """Every meter is told in US dollars per million tokens."""
+    """Every meter is in US dollars per million tokens."""
     assert listed({**PRICED, "cache_read": 0.125, "cache_write": 2, "input_audio": 3}) == RateCard(
         {
             Meter.INPUT: Rate(1_250_000_000),
@@ -65,8 +66,8 @@ def test_prices_are_numbers_per_million() -> None:
     )
 
 
-def test_experimental_modes_are_no_list_price() -> None:
-    """A `fast` mode has its own prices, which are not those of the model."""
+def test_prices_of_experimental_modes_are_ignored() -> None:
+    """A `fast` mode has its own prices, which are not the prices of the model."""
     assert listed(PRICED) == CARD
 
 
@@ -82,12 +83,12 @@ def test_an_all_zero_model_is_unpriced_unless_its_id_says_free() -> None:
     assert isinstance(listed(zero, "free/b"), Unpriced)
 
 
-def test_a_zero_beside_prices_is_not_quoted() -> None:
-    """A cache that costs nothing to write is one that is not billed apart."""
+def test_a_zero_among_prices_is_no_rate() -> None:
+    """A zero for cache writes means that they are not billed separately."""
     assert listed({**PRICED, "cache_write": 0}) == CARD
 
 
-def test_no_cost_is_not_published() -> None:
+def test_a_model_without_cost_is_not_published() -> None:
     """225 models of the recorded catalog have none."""
     assert Unpriced(Why.NOT_PUBLISHED) == listed(None)
 
@@ -99,12 +100,12 @@ def test_a_missing_base_price_is_not_zero(key: str) -> None:
 
 
 def test_a_tier_begins_one_token_above_its_size() -> None:
-    """The catalog's own readers bill it for more input than the size; the shortest comes first."""
+    """The catalog's own readers apply it when input > size. The shortest context comes first."""
     tiers = [
         {"input": 5, "output": 20, "tier": {"type": "context", "size": 256000}},
         {"input": 2.5, "tier": {"type": "context", "size": 32000}},
     ]
-    assert overrides({"tiers": tiers}) == [
+    assert conditional_rates({"tiers": tiers}) == [
         (When(min_input_tokens=32001), {Meter.INPUT: Rate(2_500_000_000)}),
         (
             When(min_input_tokens=256001),
@@ -114,13 +115,13 @@ def test_a_tier_begins_one_token_above_its_size() -> None:
 
 
 def test_the_legacy_tier_is_above_200_000() -> None:
-    """`context_over_200k` counts only where there are no tiers: beside them it repeats one of them
-    at 200,000, whatever that tier's size is."""
+    """`context_over_200k` is read only without tiers: it repeats one of them at 200,000, whatever
+    the size of that tier is."""
     legacy = {"context_over_200k": {"input": 5}}
     tiers = {"tiers": [{"input": 5, "tier": {"type": "context", "size": 272000}}]}
     five = {Meter.INPUT: Rate(5_000_000_000)}
-    assert overrides(legacy) == [(When(min_input_tokens=200_001), five)]
-    assert overrides(legacy | tiers) == [(When(min_input_tokens=272_001), five)]
+    assert conditional_rates(legacy) == [(When(min_input_tokens=200_001), five)]
+    assert conditional_rates(legacy | tiers) == [(When(min_input_tokens=272_001), five)]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +140,12 @@ def test_the_legacy_tier_is_above_200_000() -> None:
         "context",
     ],
 )
-def test_a_tier_whose_condition_cannot_be_read_spoils_the_row(tier: Any) -> None:
-    """Left out, the condition would let the tier's price apply to every request."""
+def test_a_tier_whose_condition_cannot_be_read_makes_the_row_unreadable(tier: Any) -> None:
+    """If the condition were ignored, the tier's price would apply to every request."""
     assert why(listed(PRICED | {"tiers": [{"input": 5, "tier": tier}]})).startswith("cost.tiers[0]")
 
 
-def test_a_tier_with_another_condition_spoils_the_row() -> None:
+def test_a_tier_with_another_condition_makes_the_row_unreadable() -> None:
     """A key that is neither a price nor `tier` may be a condition."""
     tier = {"input": 5, "tier": {"type": "context", "size": 1}, "region": "eu"}
     assert why(listed(PRICED | {"tiers": [tier]})) == (
@@ -152,8 +153,8 @@ def test_a_tier_with_another_condition_spoils_the_row() -> None:
     )
 
 
-def test_one_size_twice_spoils_the_row() -> None:
-    """Which of the two would win is not written anywhere."""
+def test_two_tiers_of_one_size_make_the_row_unreadable() -> None:
+    """The catalog does not define which of the two applies."""
     tier = {"input": 5, "tier": {"type": "context", "size": 7}}
     assert why(listed(PRICED | {"tiers": [tier, tier]})) == (
         "cost.tiers: [7, 7] name one size twice"
@@ -161,15 +162,15 @@ def test_one_size_twice_spoils_the_row() -> None:
 
 
 @pytest.mark.parametrize("price", [True, "1_000", "１２", "NaN", "", [], -1, {"a": 1}])
-def test_a_price_that_is_no_number_spoils_its_row_only(price: Any) -> None:
-    """The row is unreadable under its id, and the row beside it keeps its price."""
+def test_a_price_that_is_no_number_makes_only_its_row_unreadable(price: Any) -> None:
+    """The row is unreadable under its id, and the other row keeps its price."""
     models = {"bad": {"cost": {**PRICED, "input": price}}, "good": {"cost": PRICED}}
     (_, bad), (_, good) = models_dev.read(catalog(models), "acme").rows
     assert why(bad).startswith("cost.input: ")
     assert good == CARD
 
 
-def test_a_row_that_is_no_object_spoils_itself_only() -> None:
+def test_a_row_that_is_no_object_makes_only_itself_unreadable() -> None:
     """So does an id that is not safe to show."""
     rows = models_dev.read(catalog({"x": 1, "y": None, "a b": {}, "z": {"cost": PRICED}}), "acme")
     assert [model for model, _ in rows.rows] == ["x", "y", None, "z"]
@@ -177,7 +178,7 @@ def test_a_row_that_is_no_object_spoils_itself_only() -> None:
 
 
 def test_an_unknown_price_key_is_counted() -> None:
-    """A new meter does not pass unseen, and does not spoil the row."""
+    """A new meter is noticed, and the row stays readable."""
     page = models_dev.read(catalog({"a": {"cost": {**PRICED, "smell": 2}}}), "acme")
     assert Counter({"cost.smell": 1}) == page.ignored
 
@@ -195,20 +196,20 @@ def test_an_unknown_price_key_is_counted() -> None:
         b'{"acme":{"models":1}',
     ],
 )
-def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+def test_a_broken_envelope_is_malformed(body: bytes) -> None:
     """It is an error of the whole answer, never an empty list."""
     with pytest.raises(Malformed):
         models_dev.read(body, "acme")
 
 
-def test_a_provider_that_is_not_there() -> None:
-    """Its absence says nothing of its models."""
+def test_a_missing_provider_is_an_incomplete_answer() -> None:
+    """Its models do not count as vanished."""
     with pytest.raises(Incomplete, match="nobody is not among the 2 providers"):
         models_dev.read(catalog({}), "nobody")
 
 
-def test_another_provider_cannot_spoil_this_one() -> None:
-    """Only the part that is asked for is decoded."""
+def test_errors_in_another_provider_do_not_matter() -> None:
+    """Only the requested provider is decoded."""
     body = b'{"acme":{"models":{"a":{"cost":{"input":1.25,"output":10}}}},"other":{"models":0}}'
     assert [("a", CARD)] == models_dev.read(body, "acme").rows
 
@@ -220,7 +221,7 @@ def test_providers_are_the_keys() -> None:
 
 @needs_samples
 def test_every_recorded_rate_is_the_published_one() -> None:
-    """Of 4,518 models of 124 providers: each rate above zero, of each tier, and nothing else."""
+    """Of 4,518 models of 124 providers: each rate above zero, of each tier, and no other rate."""
     body = sample(RECORDED)
     counts: Counter[str] = Counter()
     for provider, entry in json.loads(body, parse_float=Decimal).items():
@@ -229,11 +230,11 @@ def test_every_recorded_rate_is_the_published_one() -> None:
         for row, (model, listing) in zip(entry["models"].values(), listings, strict=True):
             counts[type(listing).__name__] += 1
             if isinstance(listing, RateCard):
-                assert published(row["cost"]) == stated(listing), (provider, model)
+                assert expected_rates(row["cost"]) == decoded_rates(listing), (provider, model)
     assert counts == {"RateCard": 3895, "Unpriced": 607, "Unreadable": 16}
 
 
-def published(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
+def expected_rates(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
     tiers = [(tier["tier"]["size"] + 1, tier) for tier in cost.get("tiers", [])]
     above_zero = [
         (size, key, Decimal(amount).quantize(NANO))
@@ -244,7 +245,7 @@ def published(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
     return sorted(above_zero) or [(0, "input", Decimal(0)), (0, "output", Decimal(0))]
 
 
-def stated(card: RateCard) -> list[tuple[int, str, Decimal]]:
+def decoded_rates(card: RateCard) -> list[tuple[int, str, Decimal]]:
     return sorted(
         ((when.min_input_tokens if when else None) or 0, str(meter), rate.per_million)
         for when, meter, rate in card.every_rate()

@@ -1,4 +1,4 @@
-"""The OpenRouter dialect, on built rows and on every recorded day."""
+"""OpenRouter's format, on built rows and on every recorded day."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from recorded import SAMPLES, needs_samples
 
 DAYS = sorted(SAMPLES.glob("openrouter/20??-??-??.json")) if SAMPLES.is_dir() else []
 
-# Written down a second time on purpose: what each key counts, in words.
+# The meter of each key, written a second time on purpose.
 METERS = {
     "prompt": "input",
     "completion": "output",
@@ -61,7 +61,8 @@ def listed(model: str, pricing: Any) -> Listing:
     return listing
 
 
-def overridden(**entry: Any) -> Listing:
+def with_conditional_rates(**entry: Any) -> Listing:
+    """The listing of a model with one entry in `overrides`."""
     return one(prompt="0.000001", completion="0.000002", overrides=[entry])
 
 
@@ -82,14 +83,14 @@ def test_prices_are_strings_per_single_unit() -> None:
 
 
 def test_minus_one_varies() -> None:
-    """A router is listed at -1, which is not a price, not even a negative one."""
+    """A router is listed at -1, which is neither a price nor a bad amount."""
     listing = listed("openrouter/auto", {"prompt": "-1", "completion": "-1"})
     assert isinstance(listing, Unpriced)
     assert listing.why is Why.VARIES
 
 
 def test_zero_is_free_only_where_the_id_says_so() -> None:
-    """Zero without `:free` is a model that is sold some other way."""
+    """A model at zero without `:free` is not sold per token."""
     zero = {"prompt": "0", "completion": "0", "request": "0"}
     assert listed("a/b:free", zero) == RateCard({Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0)})
     assert listed("a/b", zero) == Unpriced(
@@ -97,8 +98,8 @@ def test_zero_is_free_only_where_the_id_says_so() -> None:
     )
 
 
-def test_no_pricing_is_not_published() -> None:
-    """A model without prices is listed all the same."""
+def test_a_model_without_pricing_is_not_published() -> None:
+    """It is listed as unpriced, not left out."""
     assert Unpriced(Why.NOT_PUBLISHED) == listed("a/b", None)
     assert Unpriced(Why.NOT_PUBLISHED) == listed("a/b", {})
 
@@ -106,8 +107,8 @@ def test_no_pricing_is_not_published() -> None:
 @pytest.mark.parametrize(
     "price", [True, "1_000", "１２", "NaN", "", [], {"a": 1}, "-0.1", "1e400", "0x10", " 1"]
 )
-def test_a_price_that_is_no_number_spoils_its_row_only(price: Any) -> None:
-    """The row is unreadable under its id, and the row beside it keeps its price."""
+def test_a_price_that_is_no_number_makes_only_its_row_unreadable(price: Any) -> None:
+    """The row is unreadable under its id, and the other row keeps its price."""
     rows = [
         {"id": "a/bad", "pricing": {"prompt": price, "completion": "0.1"}},
         {"id": "a/good", "pricing": {"prompt": "0.1", "completion": "0.1"}},
@@ -122,8 +123,8 @@ def test_a_missing_base_price_is_not_zero() -> None:
     assert why(one(prompt="0.1")) == "pricing.completion: missing, though always listed"
 
 
-def test_an_image_price_is_told_by_its_neighbours() -> None:
-    """Equal to the prompt it is per token, beside `request` per image, else nobody knows."""
+def test_the_unit_of_an_image_price_follows_from_other_fields() -> None:
+    """It is per token if equal to `prompt`, per image if there is a `request`, else unknown."""
     token = one(prompt="0.1", completion="0.2", image="0.1")
     whole = one(prompt="0.1", completion="0.2", image="0.005", request="0")
     neither = one(prompt="0.1", completion="0.2", image="0.005")
@@ -136,22 +137,24 @@ def test_an_image_price_is_told_by_its_neighbours() -> None:
 
 
 def test_a_discount_is_already_in_the_price() -> None:
-    """The printed price is what is paid, whatever the discount beside it."""
+    """The listed price is the price to pay, whatever `discount` is."""
     assert one(prompt="0.1", completion="0.2", discount=0.26) == one(prompt="0.1", completion="0.2")
 
 
-def test_an_override_begins_one_token_above_its_number() -> None:
-    """OpenRouter's `min_prompt_tokens` is exclusive, ours inclusive; what it leaves out stays."""
-    card = overridden(min_prompt_tokens=32000, prompt="0.000003")
+def test_a_longer_context_begins_one_token_above_its_number() -> None:
+    """`min_prompt_tokens` is exclusive, ours inclusive. Meters that it omits keep the base rate."""
+    card = with_conditional_rates(min_prompt_tokens=32000, prompt="0.000003")
     assert isinstance(card, RateCard)
-    [override] = card.conditional_rates
-    assert When(min_input_tokens=32001) == override.when
-    assert {Meter.INPUT: Rate(3_000_000_000)} == override.rates
+    [conditional] = card.conditional_rates
+    assert When(min_input_tokens=32001) == conditional.when
+    assert {Meter.INPUT: Rate(3_000_000_000)} == conditional.rates
 
 
-def test_an_override_of_hours() -> None:
-    """HHMM in UTC as a number, and days by name."""
-    card = overridden(utc_start=2230, utc_end=600, utc_days=["Mon", "sunday"], prompt="0.1")
+def test_hours_and_weekdays_are_conditions() -> None:
+    """Hours are HHMM numbers in UTC, and weekdays are names."""
+    card = with_conditional_rates(
+        utc_start=2230, utc_end=600, utc_days=["Mon", "sunday"], prompt="0.1"
+    )
     assert isinstance(card, RateCard)
     assert When(hours=(1350, 360), weekdays=frozenset({1, 7})) == card.conditional_rates[0].when
 
@@ -170,13 +173,13 @@ def test_an_override_of_hours() -> None:
         {"min_prompt_tokens": True, "prompt": "0.1"},
     ],
 )
-def test_a_condition_that_cannot_be_read_spoils_the_row(entry: Any) -> None:
-    """Left out, it would widen the override to requests it was not meant for."""
-    assert why(overridden(**entry)).startswith("pricing.overrides[0]")
+def test_a_condition_that_cannot_be_read_makes_the_row_unreadable(entry: Any) -> None:
+    """If it were ignored, the rates would apply to too many requests."""
+    assert why(with_conditional_rates(**entry)).startswith("pricing.overrides[0]")
 
 
 def test_an_unknown_price_key_is_counted() -> None:
-    """A new meter does not pass unseen, and does not spoil the row."""
+    """A new meter is noticed, and the row stays readable."""
     body = b'{"data":[{"id":"a/b","pricing":{"prompt":"1","completion":"1","smell":"2"}}]}'
     assert Counter({"pricing.smell": 1}) == openrouter.read(body).ignored
 
@@ -185,7 +188,7 @@ def test_an_unknown_price_key_is_counted() -> None:
     "body",
     [b"", b"<html>", b"{}", b'{"data":null}', b'{"data":{}}', b"null", b"\xff", b'{"data":['],
 )
-def test_a_broken_envelope_is_no_list(body: bytes) -> None:
+def test_a_broken_envelope_is_malformed(body: bytes) -> None:
     """It is an error of the whole answer, never an empty list."""
     with pytest.raises(Malformed, match="body: "):
         openrouter.read(body)
@@ -208,34 +211,36 @@ def expected_rates(prices: Mapping[str, Any], *, list_of_2025: bool) -> dict[str
 
 
 def expected(row: Mapping[str, Any]) -> Plain | None:
-    """What a row's prices are by the published rules; None when it has none."""
+    """The rates of a row by the published rules; None when it is unpriced."""
     prices = row["pricing"]
     base = expected_rates(prices, list_of_2025="request" in prices)
     if base["input"] < 0 or (not any(base.values()) and not row["id"].endswith(":free")):
         return None
-    named = {meter: rate for meter, rate in base.items() if rate}
+    above_zero = {meter: rate for meter, rate in base.items() if rate}
     higher = [
         (entry["min_prompt_tokens"] + 1, expected_rates(entry, list_of_2025=False))
         for entry in prices.get("overrides", [])
     ]
-    return named or {"input": 0, "output": 0}, higher
+    return above_zero or {"input": 0, "output": 0}, higher
 
 
 def plain(card: RateCard) -> Plain:
     return {str(meter): int(rate) for meter, rate in card.rates.items()}, [
         (
-            override.when.min_input_tokens,
-            {str(meter): int(r) for meter, r in override.rates.items()},
+            conditional.when.min_input_tokens,
+            {str(meter): int(r) for meter, r in conditional.rates.items()},
         )
-        for override in card.conditional_rates
+        for conditional in card.conditional_rates
     ]
 
 
 @needs_samples
 @pytest.mark.parametrize("day", DAYS, ids=lambda day: day.stem)
 def test_every_recorded_rate_is_the_published_one(day: Path) -> None:
-    """Each rate of each meter of each model, overrides included, to 10⁻¹⁵ per unit; and each row
-    is a card, unpriced or unreadable: none is dropped, and none is priced that should not be."""
+    """Each rate of each meter of each model is exact to 10⁻¹⁵ per unit, conditional rates included.
+
+    Each row is a card, unpriced or unreadable. No row is dropped or wrongly priced.
+    """
     body = day.read_bytes()
     document = json.loads(body, parse_float=Decimal)
     rows = document if isinstance(document, list) else document["data"]
@@ -250,8 +255,8 @@ def test_every_recorded_rate_is_the_published_one(day: Path) -> None:
 
 
 @needs_samples
-def test_the_recorded_days_show_what_they_are_there_to_show() -> None:
-    """Overrides, free models, routers and unsold ones all occur, so the test above is not idle."""
+def test_the_recorded_days_contain_every_kind_of_listing() -> None:
+    """Conditional rates, free models, routers and models not sold per token all occur."""
     listings = [listing for day in DAYS for _, listing in openrouter.read(day.read_bytes()).rows]
     cards = [listing for listing in listings if isinstance(listing, RateCard)]
     unpriced = Counter(listing.why for listing in listings if isinstance(listing, Unpriced))
@@ -267,7 +272,7 @@ def test_the_recorded_days_show_what_they_are_there_to_show() -> None:
 BASE = {Meter.INPUT: Rate(10**9), Meter.OUTPUT: Rate(10**10)}
 
 
-def dearer(when: When, meter: Meter = Meter.INPUT) -> RateCard:
+def card_with(when: When, meter: Meter = Meter.INPUT) -> RateCard:
     return RateCard(BASE, (ConditionalRates(when, {meter: Rate(5 * 10**9)}),))
 
 
@@ -276,7 +281,7 @@ def read_back(pricing: Any, model: str = "a/b") -> Listing:
 
 
 def test_rates_are_written_as_plain_decimals_of_dollars_per_unit() -> None:
-    """However small or large; a whole image is told from image tokens by `request` beside it."""
+    """However small or large. A card with a price per whole image also gets a `request`."""
     card = RateCard(
         {
             Meter.INPUT: Rate(1),
@@ -296,8 +301,8 @@ def test_rates_are_written_as_plain_decimals_of_dollars_per_unit() -> None:
     assert image == read_back(openrouter.write(image))
 
 
-def test_every_meter_of_the_dialect_is_read_back_as_it_was_written() -> None:
-    """Each at a rate of its own."""
+def test_every_meter_of_the_format_is_read_back_as_it_was_written() -> None:
+    """Each meter has a different rate."""
     meters = [Meter(name) for name in METERS.values()]
     card = RateCard({meter: Rate(place + 10**9) for place, meter in enumerate(meters)})
     assert card == read_back(openrouter.write(card))
@@ -319,8 +324,8 @@ def test_every_meter_of_the_dialect_is_read_back_as_it_was_written() -> None:
     ],
 )
 def test_conditions_are_read_back_as_they_were_written(when: When, written: dict[str, Any]) -> None:
-    """With the boundary of the dialect: above a number of tokens, not at it."""
-    card = dearer(when)
+    """The boundary of the format is exclusive: above a number of tokens."""
+    card = card_with(when)
     pricing = openrouter.write(card)
     assert pricing is not None
     assert [written | {"prompt": "0.000005"}] == pricing["overrides"]
@@ -335,16 +340,16 @@ def test_conditions_are_read_back_as_they_were_written(when: When, written: dict
         RateCard({Meter.CHARACTER: Rate(1)}),
         RateCard({}, (ConditionalRates(When(min_input_tokens=9), BASE),)),
         RateCard({Meter.INPUT: Rate(7), Meter.IMAGE: Rate(7)}),
-        dearer(When(hours=(0, 60), time_zone="Asia/Shanghai")),
-        dearer(When(weekdays=frozenset({1}), time_zone="Asia/Shanghai")),
-        dearer(When(min_input_tokens=0)),
-        dearer(When()),
-        dearer(When(min_input_tokens=9), Meter.PAGE),
-        dearer(When(min_input_tokens=9), Meter.IMAGE),
+        card_with(When(hours=(0, 60), time_zone="Asia/Shanghai")),
+        card_with(When(weekdays=frozenset({1}), time_zone="Asia/Shanghai")),
+        card_with(When(min_input_tokens=0)),
+        card_with(When()),
+        card_with(When(min_input_tokens=9), Meter.PAGE),
+        card_with(When(min_input_tokens=9), Meter.IMAGE),
     ],
 )
-def test_what_the_dialect_cannot_say_is_not_said_at_all(card: RateCard) -> None:
-    """A price that is half said is a wrong one."""
+def test_a_card_that_the_format_cannot_express_is_not_written(card: RateCard) -> None:
+    """A part of its prices would be a wrong price."""
     assert openrouter.write(card) is None
 
 
@@ -357,14 +362,14 @@ def test_what_the_dialect_cannot_say_is_not_said_at_all(card: RateCard) -> None:
     ],
 )
 def test_rates_of_tiers_and_regions_are_left_out(when: When) -> None:
-    """Who does not ask for them pays the base rates, which stay true."""
-    assert {"prompt": "0.000001", "completion": "0.00001"} == openrouter.write(dearer(when))
+    """The base rates stay correct for all requests without a tier or region."""
+    assert {"prompt": "0.000001", "completion": "0.00001"} == openrouter.write(card_with(when))
 
 
 @needs_samples
 @pytest.mark.parametrize("day", DAYS, ids=lambda day: day.stem)
 def test_every_recorded_card_is_read_back_as_it_was_written(day: Path) -> None:
-    """To the last rate and condition."""
+    """Every rate and every condition is the same."""
     cards = [
         (model, listing)
         for model, listing in openrouter.read(day.read_bytes()).rows

@@ -41,24 +41,24 @@ def plain(input_: str, output: str) -> list[dict[str, Any]]:
 
 
 def ranged(**ranges: Any) -> Listing:
-    """What the host in Singapore says of one built model; ranges as `{name: items}`."""
+    """The listing of one built model on the host in Singapore; ranges as `{name: items}`."""
     prices = [{"range_name": name, "prices": items} for name, items in ranges.items()]
     return read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])]).listings["m"]
 
 
 def one(*items: Any) -> Listing:
-    """What the host in Singapore says of one built model with one range."""
+    """The listing of one built model with one range on the host in Singapore."""
     return ranged(Default=list(items))
 
 
-def usd(per_million: int) -> Rate:
-    """Whole thousandths of a dollar per million."""
-    return Rate(per_million * 1_000_000)
+def usd(thousandths: int) -> Rate:
+    """The rate for whole thousandths of a dollar per million."""
+    return Rate(thousandths * 1_000_000)
 
 
 @needs_samples
 def test_the_documented_example() -> None:
-    """The example is of the Chinese host: two yuan, not two dollars. It shows 2 models of 168."""
+    """The example is in yuan, as on the host in Beijing. It has 2 of 168 models."""
     document = json.loads(sample("alibaba-cloud/2026-09-list-models-docs-example.json"))
     document["output"]["total"] = 2
     body = json.dumps(document).encode()
@@ -71,15 +71,15 @@ def test_the_documented_example() -> None:
 
 
 @needs_samples
-def test_the_example_as_it_stands_is_a_part() -> None:
-    """Two models of 168 are no list."""
+def test_the_documented_example_alone_is_incomplete() -> None:
+    """Two of 168 models are not the whole list."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER_CN, [sample("alibaba-cloud/2026-09-list-models-docs-example.json")])
 
 
 @needs_samples
 def test_the_recorded_prices() -> None:
-    """One model of the host in Beijing, its cache's hits included."""
+    """One model of the host in Beijing, with its price for cache hits."""
     prices = json.loads(sample("alibaba-cloud/2026-09-19-prices-array-beijing.json"))
     answer = read_answer(PROVIDER_CN, [page([{"model": "MiniMax-M2.1", "prices": prices}])])
     card = RateCard(
@@ -94,8 +94,8 @@ def test_the_recorded_prices() -> None:
     assert {} == answer.ignored
 
 
-def test_the_host_makes_the_currency() -> None:
-    """The same words are dollars in Singapore and yuan in Beijing."""
+def test_the_host_sets_the_currency() -> None:
+    """The same row is in dollars in Singapore and in yuan in Beijing."""
     row = {"model": "m", "prices": [{"range_name": "Default", "prices": plain("1", "4")}]}
     rates = {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)}
     dollars, yuan = (
@@ -108,19 +108,19 @@ def test_the_host_makes_the_currency() -> None:
 @pytest.mark.parametrize(
     "unit", ["每百万tokens", "每千tokens", "Per 1K tokens", "Per image", "", None]
 )
-def test_a_unit_that_is_not_known_here_is_refused(unit: Any) -> None:
-    """In Singapore a Chinese unit may be a price in yuan."""
+def test_an_unknown_unit_makes_the_model_unreadable(unit: Any) -> None:
+    """On the host in Singapore a Chinese unit may mean a price in yuan."""
     assert isinstance(one(item("input_token", "1", unit)), Unreadable)
 
 
 @pytest.mark.parametrize("unit", ["Per 1M tokens", "per million tokens", "PER 1M  TOKENS"])
-def test_units_that_are_known(unit: str) -> None:
-    """Both English spellings, in any case."""
+def test_known_units_are_read_in_any_case(unit: str) -> None:
+    """Both English spellings are read, in upper and lower case."""
     assert RateCard({Meter.INPUT: usd(1000)}) == one(item("input_token", "1", unit))
 
 
-def test_ranges_are_conditions_and_not_the_first_row() -> None:
-    """`32k<Input` is above 32,000, so at 32,001 tokens or more; the order of ranges is nothing."""
+def test_each_range_is_a_condition_in_any_order() -> None:
+    """`32k<Input` means 32,001 input tokens or more."""
     listing = ranged(
         **{
             "128k<Input<=256k": plain("3", "15"),
@@ -150,12 +150,12 @@ def test_ranges_are_conditions_and_not_the_first_row() -> None:
         ("Input≤500", "500<Input≤1k", 501),
     ],
 )
-def test_names_of_ranges(first: str, second: str, above: int) -> None:
+def test_the_bounds_of_a_range_are_read_from_its_name(first: str, second: str, above: int) -> None:
     """A `k` is a thousand tokens and an `m` a million."""
     listing = ranged(**{first: plain("1", "4"), second: plain("2", "8")})
     assert isinstance(listing, RateCard)
     assert [When(min_input_tokens=above)] == [
-        override.when for override in listing.conditional_rates
+        conditional.when for conditional in listing.conditional_rates
     ]
 
 
@@ -182,20 +182,20 @@ def test_names_of_ranges(first: str, second: str, above: int) -> None:
         "empty",
     ],
 )
-def test_ranges_that_do_not_join_are_refused(names: list[str]) -> None:
-    """A request in a gap has no price, and one in an overlap has two."""
+def test_ranges_with_a_gap_or_an_overlap_are_unreadable(names: list[str]) -> None:
+    """A request in a gap would have no price, and a request in an overlap would have two."""
     assert isinstance(ranged(**{name: plain("1", "4") for name in names}), Unreadable)
 
 
-def test_a_meter_priced_in_some_ranges_only_is_refused() -> None:
-    """Else a long request's cache would be priced like a short one's."""
+def test_a_meter_priced_in_some_ranges_only_is_unreadable() -> None:
+    """Otherwise the cache of a long request would be priced like that of a short one."""
     cached = [*plain("1", "4"), item("input_token_cache", "0.2")]
     listing = ranged(**{"Input<=32k": cached, "32k<Input<=128k": plain("2", "8")})
     assert isinstance(listing, Unreadable)
 
 
 def test_batches_are_a_service_tier_in_every_range() -> None:
-    """The batch prices of a range apply when both the tier and the length do."""
+    """The batch prices of a range apply when both the tier and the length match."""
     low = [*plain("1", "4"), item("input_token_batch", "0.5"), item("output_token_batch", "2")]
     high = [*plain("2", "8"), item("input_token_batch", "1"), item("output_token_batch", "4")]
     listing = ranged(**{"Input<=32k": low, "32k<Input<=128k": high})
@@ -216,15 +216,15 @@ def test_batches_are_a_service_tier_in_every_range() -> None:
     )
 
 
-def test_thoughts_are_reasoning_where_a_model_can_do_without() -> None:
-    """Two prices of output: the plain one, and that of thinking."""
+def test_a_second_output_price_is_reasoning() -> None:
+    """A model with and without thinking has an output price for each."""
     thinking = [item("thinking_input_token", "0.4"), item("thinking_output_token", "4")]
     expected = {Meter.INPUT: usd(400), Meter.OUTPUT: usd(1200), Meter.REASONING: usd(4000)}
     assert RateCard(expected) == one(*plain("0.4", "1.2"), *thinking)
 
 
 def test_thinking_prices_alone_are_the_prices() -> None:
-    """A model that always thinks has no other output."""
+    """A model that always thinks has no other output price."""
     thinking = [
         item("thinking_input_token", "0.4"),
         item("thinking_output_token", "4"),
@@ -234,13 +234,13 @@ def test_thinking_prices_alone_are_the_prices() -> None:
     assert RateCard(expected) == one(*thinking)
 
 
-def test_input_that_costs_more_when_thinking_is_refused() -> None:
-    """There is no condition for it."""
+def test_input_that_costs_more_when_thinking_is_unreadable() -> None:
+    """No condition can express it."""
     assert isinstance(one(*plain("1", "4"), item("thinking_input_token", "2")), Unreadable)
 
 
 def test_the_meters_of_caches() -> None:
-    """Hits that happen by themselves are told even where those asked for are cheaper."""
+    """The price of automatic cache hits is used even if explicit hits are cheaper."""
     listing = one(
         *plain("1", "4"),
         item("input_token_cache_read", "0.1"),
@@ -254,15 +254,15 @@ def test_the_meters_of_caches() -> None:
     assert usd(2000) == listing.rates[Meter.CACHE_WRITE_1H]
 
 
-def test_hits_asked_for_are_told_where_there_are_no_others() -> None:
-    """A cache has one price then."""
+def test_the_price_of_explicit_cache_hits_is_used_if_there_is_no_other() -> None:
+    """The cache has only one price then."""
     listing = one(*plain("1", "4"), item("input_token_cache_read", "0.1"))
     assert isinstance(listing, RateCard)
     assert usd(100) == listing.rates[Meter.CACHE_READ]
 
 
-def test_sound_and_pictures_have_meters_of_their_own() -> None:
-    """One model, four kinds of token."""
+def test_audio_and_image_tokens_have_their_own_meters() -> None:
+    """One model has four kinds of tokens."""
     expected = {
         Meter.INPUT: usd(430),
         Meter.INPUT_IMAGE: usd(780),
@@ -278,14 +278,14 @@ def test_sound_and_pictures_have_meters_of_their_own() -> None:
     assert RateCard(expected) == listing
 
 
-def test_two_prices_of_text_are_none() -> None:
-    """What text costs after pictures has no condition here."""
+def test_two_prices_of_text_output_are_unreadable() -> None:
+    """No condition can express text output for image input."""
     listing = one(item("purein_text_output_token", "1"), item("multiin_text_output_token", "3"))
     assert isinstance(listing, Unreadable)
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("price", "expected"),
     [
         (item("image_number", "0.075", "Per image"), {Meter.IMAGE: Rate(75_000_000_000_000)}),
         (item("content_duration", "0.00012", "Per second"), {Meter.SECOND: Rate(120_000_000_000)}),
@@ -297,25 +297,25 @@ def test_two_prices_of_text_are_none() -> None:
     ],
     ids=["image", "second", "character", "embedding"],
 )
-def test_what_is_not_a_chat(told: dict[str, Any], expected: dict[Meter, Rate]) -> None:
-    """Each unit with its meter."""
-    assert RateCard(expected) == one(told)
+def test_each_type_has_its_meter(price: dict[str, Any], expected: dict[Meter, Rate]) -> None:
+    """Models that are not chat models have meters too."""
+    assert RateCard(expected) == one(price)
 
 
-def test_an_image_is_not_sold_by_the_token() -> None:
-    """A unit belongs to its type."""
+def test_an_image_priced_per_token_is_unreadable() -> None:
+    """The unit must fit the type."""
     assert isinstance(one(item("image_number", "0.075")), Unreadable)
 
 
 @pytest.mark.parametrize("type_", ["video_ratio_720p", "720P_no_audio", "image_thinking"])
-def test_what_no_meter_counts_is_not_priced(type_: str) -> None:
-    """A second of video has many prices."""
+def test_types_that_no_meter_counts_are_not_priced(type_: str) -> None:
+    """A second of video has several prices."""
     listing = one(item(type_, "0.1", "Per second"))
     assert Unpriced(Why.NOT_PER_TOKEN, f"priced by {type_}") == listing
 
 
-def test_a_price_that_is_left_out_is_counted() -> None:
-    """A batch in a conversation is neither a batch nor a conversation."""
+def test_a_type_that_no_meter_counts_is_ignored_and_counted() -> None:
+    """The price of a batch in a chat is neither the batch price nor the standard price."""
     prices = [{"range_name": "Default", "prices": [*plain("1", "4"), item("x_batch_chat", "1")]}]
     answer = read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])])
     assert {"prices.x_batch_chat": 1} == answer.ignored
@@ -323,41 +323,41 @@ def test_a_price_that_is_left_out_is_counted() -> None:
 
 
 def test_an_unknown_type_is_unreadable() -> None:
-    """It may be the larger part of the bill."""
+    """Its price may be the larger part of the bill."""
     assert isinstance(one(*plain("1", "4"), item("dream_token", "1")), Unreadable)
 
 
 @pytest.mark.parametrize("band", ["standard", None, ""])
-def test_the_standard_price_is_of_every_hour(band: str | None) -> None:
-    """A band's price beside it is not the standard one."""
+def test_the_standard_price_is_used_and_not_that_of_a_time_band(band: str | None) -> None:
+    """The standard price has the band `standard` or none."""
     busy = item("input_token", "2", time_band="busy")
     listing = one(busy, item("input_token", "1", time_band=band))
     assert RateCard({Meter.INPUT: usd(1000)}) == listing
 
 
-def test_a_price_by_the_hour_alone_is_no_price() -> None:
-    """Which hours are meant is not in the answer."""
+def test_a_model_priced_only_by_time_bands_is_unpriced() -> None:
+    """The answer does not state the hours of the bands."""
     bands = [item("input_token", price, time_band=band) for price, band in ("2p", "1o")]
     assert Unpriced(Why.VARIES, "priced by the time of day") == one(*bands)
 
 
 @pytest.mark.parametrize("prices", [None, []])
-def test_no_prices_are_no_price(prices: Any) -> None:
-    """Not zero."""
+def test_a_model_without_prices_is_unpriced(prices: Any) -> None:
+    """Its price is unknown, and not zero."""
     answer = read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])])
     assert {"m": Unpriced(Why.NOT_PUBLISHED)} == answer.listings
 
 
 def test_a_model_listed_at_zero_is_not_free() -> None:
-    """Previews are listed at zero."""
+    """Preview models are listed at zero."""
     listing = one(item("input_token", "0"), item("output_token", "0"))
     assert isinstance(listing, Unpriced)
     assert Why.NOT_PER_TOKEN is listing.why
 
 
 @pytest.mark.parametrize("price", [True, "1_000", "NaN", "-1", [], "$1"])
-def test_a_price_that_is_no_number_spoils_its_row_alone(price: Any) -> None:
-    """`True` is the integer 1 to Python, and no price."""
+def test_a_price_that_is_not_a_number_makes_only_its_row_unreadable(price: Any) -> None:
+    """In Python `True` is the integer 1. It is not a price."""
     rows = [
         {"model": model, "prices": [{"range_name": "Default", "prices": items}]}
         for model, items in {"bad": [item("input_token", price)], "good": plain("1", "4")}.items()
@@ -367,13 +367,13 @@ def test_a_price_that_is_no_number_spoils_its_row_alone(price: Any) -> None:
     assert isinstance(listings["good"], RateCard)
 
 
-def test_one_type_twice_with_two_prices_is_refused() -> None:
-    """Never the first row, never the last."""
+def test_one_type_with_two_prices_is_unreadable() -> None:
+    """Neither the first nor the last price is used."""
     assert isinstance(one(item("input_token", "1"), item("input_token", "2")), Unreadable)
 
 
-def test_pages_follow_to_the_last() -> None:
-    """Two models at one a page are two pages."""
+def test_the_pages_end_at_the_total() -> None:
+    """Two models with one model per page make two pages."""
     assert {"page_no": "2"} == next_page(PROVIDER, page([{"model": "a"}], size=1, total=2), 1)
     assert next_page(PROVIDER, page([{"model": "b"}], here=2, size=1, total=2), 2) is None
 
@@ -388,14 +388,14 @@ def test_pages_follow_to_the_last() -> None:
     ],
     ids=["one of two", "empty", "the first number again", "no models"],
 )
-def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
-    """Absence means nothing unless every page is there."""
+def test_a_list_with_a_part_missing_is_incomplete(pages: list[bytes]) -> None:
+    """A model counts as missing only if every page was read."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, pages)
 
 
-def test_a_failure_told_with_status_200_is_a_failure() -> None:
-    """With the provider's own words."""
+def test_a_failure_with_status_200_is_an_error() -> None:
+    """The error has the code and the message of the answer."""
     body = b'{"code": "InvalidApiKey", "message": "Invalid API-key provided.", "success": false}'
     with pytest.raises(DecodeError, match=r"InvalidApiKey: Invalid API-key provided\."):
         read_answer(PROVIDER, [body])
@@ -413,13 +413,13 @@ def test_a_failure_told_with_status_200_is_a_failure() -> None:
         b'{"success": true, "output": {"models": []}}',
     ],
 )
-def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
     """An error page is not an empty list."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])
 
 
-def test_the_key_of_a_region_comes_first() -> None:
+def test_the_key_of_the_host_s_region_comes_first() -> None:
     """A key of one region is refused in another."""
     assert PROVIDER.key is not None
     assert PROVIDER_CN.key is not None

@@ -1,4 +1,4 @@
-"""Providers read from the catalog, and the tables they are checked against."""
+"""Providers that are read from the catalog, and the curated tables that check them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BODY = json.dumps(
     }
 ).encode()
 
-with_a_table = pytest.mark.parametrize(
+with_table = pytest.mark.parametrize(
     "provider", [groq.PROVIDER, google_vertex.PROVIDER], ids=lambda provider: provider.id
 )
 
@@ -37,8 +37,8 @@ def curated(provider: Provider) -> Curated:
     return provider.curated
 
 
-def test_a_catalog_provider_reads_its_own_models_only() -> None:
-    """One document serves them all, and the card says that it came from a catalog."""
+def test_a_catalog_provider_reads_only_its_own_models() -> None:
+    """All catalog providers read one document, and their source is the catalog."""
     provider = catalog_provider("acme")
     card = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(2_000_000_000)})
     assert {"m": card} == read_answer(provider, [BODY]).listings
@@ -49,21 +49,21 @@ def test_a_catalog_provider_reads_its_own_models_only() -> None:
 
 
 def test_a_catalog_without_the_provider_is_incomplete() -> None:
-    """So is one that lists none of its models: neither says that they are gone."""
+    """So is a catalog without models of the provider. Neither makes a model vanish."""
     for name in ("nobody", "empty"):
         with pytest.raises(IncompleteAnswer, match=name):
             read_answer(catalog_provider(name), [BODY])
 
 
-def test_an_answer_that_is_no_catalog() -> None:
-    """It is an error of the whole answer."""
+def test_an_answer_in_another_format_is_an_error() -> None:
+    """The whole answer is refused."""
     with pytest.raises(DecodeError, match="acme: body: not JSON"):
         read_answer(catalog_provider("acme"), [b"<html>"])
 
 
-@with_a_table
-def test_a_table_says_where_and_when_it_was_read(provider: Provider) -> None:
-    """A price that a person read is worth what its page and its date are worth."""
+@with_table
+def test_a_curated_table_has_its_page_and_its_date(provider: Provider) -> None:
+    """Only with both can a person check the table."""
     table = curated(provider)
     assert table.page.startswith("https://")
     assert date.fromisoformat(table.read_on) > date(2026, 1, 1)
@@ -71,34 +71,34 @@ def test_a_table_says_where_and_when_it_was_read(provider: Provider) -> None:
     assert 8 <= len(table.cards) <= 12
 
 
-@with_a_table
-def test_no_price_in_a_table_is_a_thousand_times_off(provider: Provider) -> None:
-    """A table in the wrong unit would be wrong throughout."""
+@with_table
+def test_no_price_in_a_curated_table_is_a_thousand_times_off(provider: Provider) -> None:
+    """A wrong unit would make every price of the table wrong."""
     for card in curated(provider).cards.values():
         assert all(0 < rate.per_million < 50 for _, meter, rate in card.every_rate())
 
 
 @needs_samples
-def test_the_groq_table_is_what_the_page_said() -> None:
-    """Every amount on the page, and no other."""
+def test_the_groq_table_equals_the_recorded_page() -> None:
+    """The table has every amount of the page, and no other."""
     text = sample("groq/2026-10-05-price-table.csv").decode()
     facts = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    per_unit = {
+    listed = {
         (fact["model"], "tokens" if "tokens" in fact["per"] else fact["per"], fact["meter"]): (
             fact["amount"]
         )
         for fact in facts
         if fact["amount"] != "contact sales"
     }
-    said = {
+    curated_rates = {
         (model, unit_of(meter), direction_of(meter)): rate
         for model, card in curated(groq.PROVIDER).cards.items()
         for meter, rate in card.rates.items()
     }
-    assert per_unit.keys() == said.keys()
-    for place, amount in per_unit.items():
+    assert listed.keys() == curated_rates.keys()
+    for place, amount in listed.items():
         millions = Decimal(amount) / 3600 * 1_000_000 if place[1] == "hour" else Decimal(amount)
-        assert millions.quantize(Decimal("1e-9")) == said[place].per_million, place
+        assert millions.quantize(Decimal("1e-9")) == curated_rates[place].per_million, place
 
 
 def unit_of(meter: Meter) -> str:
@@ -110,10 +110,10 @@ def direction_of(meter: Meter) -> str:
 
 
 @needs_samples
-def test_the_vertex_table_is_what_litellm_says_too() -> None:
-    """Each of its rates, long contexts included, is in LiteLLM's map of 2026-10."""
+def test_the_vertex_table_agrees_with_litellm() -> None:
+    """Each of its rates, including long contexts, is in LiteLLM's map of 2026-10."""
     body = sample("litellm/2026-10-model-prices.json")
-    theirs = {
+    litellm_listings = {
         model.removeprefix("vertex_ai/"): listing
         for owner in litellm.providers(body)
         if owner.startswith("vertex_ai")
@@ -121,7 +121,7 @@ def test_the_vertex_table_is_what_litellm_says_too() -> None:
         if model
     }
     for model, card in curated(google_vertex.PROVIDER).cards.items():
-        listing = theirs[model]
+        listing = litellm_listings[model]
         assert isinstance(listing, RateCard)
         stated = set(listing.every_rate())
         assert [] == [rate for rate in card.every_rate() if rate not in stated], model
@@ -129,7 +129,7 @@ def test_the_vertex_table_is_what_litellm_says_too() -> None:
 
 @needs_samples
 def test_the_known_ids_are_those_of_the_recorded_catalog() -> None:
-    """Each of them can be read, but for those without a single readable price."""
+    """The recorded catalog has each of them, and each can be read."""
     body = sample(RECORDED)
     assert catalog.IDS < set(models_dev.providers(body))
     for name in catalog.IDS:
@@ -137,9 +137,9 @@ def test_the_known_ids_are_those_of_the_recorded_catalog() -> None:
 
 
 @needs_samples
-@with_a_table
+@with_table
 def test_the_recorded_catalog_prices_most_of_the_table(provider: Provider) -> None:
-    """The ids of the table are those of the catalog, else nothing would be checked."""
+    """The table and the catalog use the same ids. Otherwise the table would check nothing."""
     listings = read_answer(provider, [sample(RECORDED)]).listings
     known = [model for model in curated(provider).cards if model in listings]
     assert len(known) >= len(curated(provider).cards) - 1

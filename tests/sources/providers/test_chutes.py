@@ -1,4 +1,4 @@
-"""Chutes: the recorded list of 2025, and built rows in the shape it has now."""
+"""Chutes: the recorded list of 2025, and built rows in the current format."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ ZERO = Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
 
 
 def answer(*rows: Any) -> Answer:
-    """What is made of a built list."""
+    """The answer of a built list."""
     return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
 
 
 def one(**pricing: Any) -> Listing:
-    """What is made of one built row."""
+    """The listing of one built row."""
     return answer({"id": "a/b-TEE", "pricing": pricing}).listings["a/b-TEE"]
 
 
 def old(**price: Any) -> Listing:
-    """What is made of one built row in the older shape."""
+    """The listing of one built row in the older format."""
     return answer({"id": "m", "price": price}).listings["m"]
 
 
 @needs_samples
 def test_the_recorded_list() -> None:
-    """One price for everything is a price for nothing in particular; zero is not even that."""
+    """A single price for all tokens is not a rate, and neither is a zero."""
     listings = read_answer(PROVIDER, [sample("chutes/2025-07-25-v1-models.json")]).listings
     assert 62 == len(listings)
     assert {BLENDED, ZERO} == set(listings.values())
@@ -55,7 +55,7 @@ def test_the_recorded_list() -> None:
 
 
 def test_a_price_is_per_million() -> None:
-    """The names are those that others use per token."""
+    """Other providers use the same field names for prices per token."""
     assert RateCard(
         {
             Meter.INPUT: Rate(270_000_000),
@@ -66,25 +66,25 @@ def test_a_price_is_per_million() -> None:
 
 
 def test_a_string_is_not_a_price_per_million() -> None:
-    """It is how the others write a price per token: read here it would be a millionth of it."""
+    """Other providers write prices per token as strings. Read here, one would be a millionth."""
     expected = Unreadable("pricing.prompt: a string, as prices per token are elsewhere")
     assert expected == one(prompt="0.00000027", completion="0.000001")
 
 
 def test_zero_is_not_free() -> None:
-    """It is a trial, or a price that is yet to come."""
+    """The model is on trial, or its price is not set yet."""
     assert ZERO == one(prompt=0, completion=0, input_cache_read=0.0)
     assert RateCard({Meter.INPUT: Rate(270_000_000)}) == one(prompt=0.27, input_cache_read=0)
 
 
-def test_the_older_price_does_not_count_beside_the_newer() -> None:
+def test_the_newer_price_wins_over_the_older_one() -> None:
     """A row may have both."""
     row = {"id": "m", "pricing": {"prompt": 0.27}, "price": {"usd": 9, "tao": 1}}
     assert RateCard({Meter.INPUT: Rate(270_000_000)}) == answer(row).listings["m"]
 
 
-def test_the_older_price_is_of_no_meter() -> None:
-    """And TAO is not a currency that anyone here converts."""
+def test_the_older_price_has_no_meter() -> None:
+    """A price in TAO is not converted."""
     assert BLENDED == old(usd=0.27216, tao=0.0006)
     assert ZERO == old(usd=0, tao=0)
     assert Unpriced(Why.NOT_PUBLISHED) == old(tao=0.0006)
@@ -92,30 +92,30 @@ def test_the_older_price_is_of_no_meter() -> None:
 
 
 @pytest.mark.parametrize("price", [True, -1, [], {}, "NaN", 10**40])
-def test_what_is_not_an_amount_spoils_its_row(price: Any) -> None:
-    """In Python True is the number 1."""
+def test_a_price_that_is_not_an_amount_makes_its_row_unreadable(price: Any) -> None:
+    """In Python `True` is the number 1."""
     assert isinstance(one(prompt=price, completion=1), Unreadable)
 
 
-def test_the_older_price_is_read_as_strictly() -> None:
-    """True is no price of one dollar."""
+def test_true_in_the_older_price_is_unreadable() -> None:
+    """`True` is not a price of one dollar."""
     assert isinstance(old(usd=True), Unreadable)
 
 
-def test_a_new_price_does_not_pass_unseen() -> None:
-    """A key that nobody translates is counted."""
+def test_an_unknown_price_field_is_counted() -> None:
+    """A new meter must not go unnoticed."""
     row = {"id": "m", "pricing": {"prompt": 1, "request": 2}}
     assert {"pricing.request": 1} == answer(row).ignored
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_what_is_not_a_list_of_models(body: bytes) -> None:
-    """It is an error of the whole answer."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """The whole answer is refused."""
     with pytest.raises(DecodeError, match="chutes: body: "):
         read_answer(PROVIDER, [body])
 
 
 def test_an_empty_list_is_incomplete() -> None:
-    """It does not withdraw every model."""
+    """An empty list withdraws no model."""
     with pytest.raises(IncompleteAnswer, match="lists no models"):
         answer()

@@ -1,4 +1,4 @@
-"""Cloudflare Workers AI: the recorded page, and built ones."""
+"""Cloudflare Workers AI: the recorded page, and built pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def row(model: str, *prices: tuple[str, Any], currency: str = "USD") -> dict[str
 
 
 def one(*prices: tuple[str, Any], **fields: Any) -> Listing:
-    """What is made of one built row."""
+    """The listing of one built row."""
     return read_answer(PROVIDER, [page([row("@cf/a/m", *prices, **fields)])]).listings["@cf/a/m"]
 
 
@@ -51,9 +51,9 @@ def why(listing: Listing) -> str:
 
 @needs_samples
 def test_the_recorded_page() -> None:
-    """91 rows are the whole list, though 245 are announced."""
-    read = read_answer(PROVIDER, [sample(RECORDED)])
-    listings = read.listings
+    """91 rows are the whole list, although `total_count` is 245."""
+    parsed = read_answer(PROVIDER, [sample(RECORDED)])
+    listings = parsed.listings
     assert {RateCard: 45, Unpriced: 46} == Counter(type(listing) for listing in listings.values())
     assert {
         Meter.INPUT: Rate(950_000_000),
@@ -64,8 +64,8 @@ def test_the_recorded_page() -> None:
     assert {Meter.SECOND: Rate(7_500_000_000)} == rates_of(listings["@cf/openai/whisper"])
     assert {Meter.CHARACTER: Rate(15_000_000_000)} == rates_of(listings["@cf/deepgram/aura-1"])
     assert {Meter.REQUEST: Rate(2_500_000_000)} == rates_of(listings["@cf/microsoft/resnet-50"])
-    assert () == read.nameless
-    assert {} == read.ignored
+    assert () == parsed.nameless
+    assert {} == parsed.ignored
 
 
 def rates_of(listing: Listing) -> Any:
@@ -75,7 +75,7 @@ def rates_of(listing: Listing) -> Any:
 
 @needs_samples
 def test_the_recorded_rows_without_a_price() -> None:
-    """No price, a price of zero and a price in a unit that nobody counts are three things."""
+    """No price, a price of zero and a price in a unit without a meter differ."""
     listings = read_answer(PROVIDER, [sample(RECORDED)]).listings
     assert Unpriced(Why.NOT_PUBLISHED) == listings["@cf/qwen/qwen1.5-0.5b-chat"]
     zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero, with nothing that says it is free")
@@ -99,61 +99,61 @@ def test_the_recorded_rows_without_a_price() -> None:
     ],
 )
 def test_each_unit_names_its_meter(unit: str, price: float, expected: Any) -> None:
-    """Everything is told per million of it."""
+    """Each rate is per million of its unit."""
     assert RateCard(expected) == one((unit, price))
 
 
 @pytest.mark.parametrize(
     "unit", ["per step", "per 512 by 512 tile", "per audio minute (websocket)"]
 )
-def test_a_unit_that_is_not_counted_leaves_the_model_unpriced(unit: str) -> None:
-    """Also beside one that is: the bill would be half a bill."""
+def test_a_unit_without_a_meter_leaves_the_model_unpriced(unit: str) -> None:
+    """Also if another unit has one: the bill would be only a part of the price."""
     assert Unpriced(Why.NOT_PER_TOKEN, f"priced {unit}") == one((unit, 0.5))
     assert Unpriced(Why.NOT_PER_TOKEN, f"priced {unit}") == one(
         ("per audio minute", 0.0052), (unit, 0.5)
     )
 
 
-def test_an_unknown_unit_spoils_the_row() -> None:
-    """It may be the larger part of the bill."""
+def test_an_unknown_unit_makes_the_row_unreadable() -> None:
+    """Its price may be the larger part of the bill."""
     listing = one(("per M input tokens", 1), ("per moon", 2))
     assert "price: 'USD' 'per moon' is not known" == why(listing)
 
 
-def test_another_currency_spoils_the_row() -> None:
-    """Nothing is taken for dollars that does not say so."""
+def test_another_currency_makes_the_row_unreadable() -> None:
+    """A price is in dollars only if it states so."""
     assert "'EUR'" in why(one(("per M input tokens", 1), currency="EUR"))
 
 
-def test_one_unit_at_two_prices_spoils_the_row() -> None:
-    """Once more at the same price is nothing."""
+def test_one_unit_with_two_prices_makes_the_row_unreadable() -> None:
+    """The same price twice is one price."""
     twice = ("per M input tokens", 1)
     assert RateCard({Meter.INPUT: Rate(1_000_000_000)}) == one(twice, twice)
     assert "twice" in why(one(twice, ("per M input tokens", 2)))
 
 
 @pytest.mark.parametrize("price", [True, "NaN", -1, "0,35", [], {}])
-def test_what_is_not_an_amount_spoils_its_row(price: Any) -> None:
-    """In Python True is the number 1."""
+def test_a_price_that_is_not_an_amount_makes_its_row_unreadable(price: Any) -> None:
+    """In Python `True` is the number 1."""
     assert why(one(("per M input tokens", price))).startswith("price.per M input tokens: ")
 
 
 @pytest.mark.parametrize("value", ["0.35", {"unit": "per step"}, [{"unit": "per step"}], [1]])
-def test_a_price_of_another_shape_spoils_its_row(value: Any) -> None:
-    """All other properties are strings; this one is a list."""
+def test_a_price_of_another_type_makes_its_row_unreadable(value: Any) -> None:
+    """All other properties are strings; `price` is a list."""
     odd = {"name": "m", "properties": [{"property_id": "price", "value": value}]}
     assert why(read_answer(PROVIDER, [page([odd])]).listings["m"]).startswith("price: ")
 
 
 @pytest.mark.parametrize("properties", [None, [], [{"property_id": "price", "value": None}]])
-def test_a_missing_price_is_not_published(properties: Any) -> None:
-    """It is unknown, and not zero."""
+def test_a_model_without_a_price_is_unpriced(properties: Any) -> None:
+    """Its price is unknown, and not zero."""
     bare = {"name": "m", "properties": properties}
     assert Unpriced(Why.NOT_PUBLISHED) == read_answer(PROVIDER, [page([bare])]).listings["m"]
 
 
-def test_a_model_whose_end_was_planned_keeps_its_price() -> None:
-    """18 of them were still sold seven months later."""
+def test_a_model_past_its_planned_end_keeps_its_price() -> None:
+    """18 such models were still sold seven months later."""
     ending = row("m", ("per M input tokens", 1))
     ending["properties"].append({"property_id": "planned_deprecation_date", "value": "2025-10-01"})
     expected = RateCard({Meter.INPUT: Rate(1_000_000_000)})
@@ -161,7 +161,7 @@ def test_a_model_whose_end_was_planned_keeps_its_price() -> None:
 
 
 def test_the_list_ends_with_a_short_page() -> None:
-    """What `total_count` says is not asked."""
+    """`total_count` is not used."""
     full, short = page(rows(100)), page(rows(7, first=100), 2)
     assert {"page": "2"} == next_page(PROVIDER, full, 1)
     assert next_page(PROVIDER, short, 2) is None
@@ -169,32 +169,32 @@ def test_the_list_ends_with_a_short_page() -> None:
 
 
 def test_the_list_ends_with_an_empty_page() -> None:
-    """After a last page that was full."""
+    """This happens after a last page that was full."""
     full, empty = page(rows(100)), page([], 2)
     assert next_page(PROVIDER, empty, 2) is None
     assert 100 == len(read_answer(PROVIDER, [full, empty]).listings)
 
 
 def test_a_full_page_is_not_the_last() -> None:
-    """A reading that stops there has a part of the list."""
+    """A reading that stops there has only a part of the list."""
     with pytest.raises(IncompleteAnswer, match="goes on after page 1"):
         read_answer(PROVIDER, [page(rows(100))])
 
 
-def test_pages_that_the_server_makes_smaller_are_full_too() -> None:
-    """Its 20 of 20 are not a short page of 100."""
+def test_a_full_page_of_the_server_s_own_size_is_not_the_last() -> None:
+    """20 rows on a page of 20 are not a short page of 100."""
     info = {"page": 1, "per_page": 20}
     assert {"page": "2"} == next_page(PROVIDER, page(rows(20), result_info=info), 1)
 
 
-def test_a_page_other_than_the_one_asked_for() -> None:
-    """The list that it belongs to cannot be put together."""
+def test_a_page_with_another_number_is_incomplete() -> None:
+    """Its rows cannot be joined to a whole list."""
     with pytest.raises(IncompleteAnswer, match="page 1, where page 2 was asked for"):
         next_page(PROVIDER, page(rows(100), 1), 2)
 
 
-def test_no_success_is_told_in_their_words() -> None:
-    """The status of the answer may be 200 all the same."""
+def test_an_answer_without_success_is_an_error() -> None:
+    """The error has the messages of the answer. The HTTP status may be 200."""
     errors = [{"code": 10000, "message": "Authentication error"}]
     body = page([], success=False, result=None, errors=errors)
     with pytest.raises(DecodeError, match="cloudflare-workers-ai: body: Authentication error"):
@@ -203,7 +203,7 @@ def test_no_success_is_told_in_their_words() -> None:
         read_answer(PROVIDER, [b'{"success": false}'])
 
 
-def test_the_account_is_part_of_the_address() -> None:
+def test_the_account_is_a_part_of_the_url() -> None:
     """It comes from the environment."""
     assert ("CLOUDFLARE_ACCOUNT_ID",) == PROVIDER.variables
     assert (
@@ -215,7 +215,7 @@ def test_the_account_is_part_of_the_address() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"success": true, "result": {}}']
 )
-def test_what_is_not_a_list_of_models(body: bytes) -> None:
-    """It is an error of the whole answer."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """The whole answer is refused."""
     with pytest.raises(DecodeError, match="cloudflare-workers-ai: body: "):
         read_answer(PROVIDER, [body])

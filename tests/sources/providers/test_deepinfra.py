@@ -1,4 +1,4 @@
-"""DeepInfra: both of its lists as recorded, and built rows for what they do not hold."""
+"""DeepInfra: both recorded lists, and built rows for the cases that they do not have."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ RATES = {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)}
 
 
 def answer(*rows: Any) -> Answer:
-    """What is made of a built list in cents."""
+    """The answer of a built list in cents."""
     return read_answer(PROVIDER, [json.dumps(rows).encode()])
 
 
 def one(**pricing: Any) -> Listing:
-    """What is made of one built row in cents."""
+    """The listing of one built row in cents."""
     return answer({"model_name": "a/b", "pricing": pricing}).listings["a/b"]
 
 
 def openai_one(metadata: Any) -> Listing:
-    """What is made of one built row of the OpenAI-like list."""
+    """The listing of one built row of the OpenAI-like list."""
     body = json.dumps({"object": "list", "data": [{"id": "a/b", "metadata": metadata}]})
     return read_answer(PROVIDER, [body.encode()]).listings["a/b"]
 
 
 @needs_samples
 def test_the_recorded_row_in_cents() -> None:
-    """4.5e-05 cents a token are 45 cents a million, and 0.15555556 of it is 7."""
-    said = read_answer(PROVIDER, [sample("deepinfra/2026-05-12-models-list-one-row.json")])
+    """4.5e-05 cents per token are 45 cents per million, and 0.15555556 of that is 7 cents."""
+    parsed = read_answer(PROVIDER, [sample("deepinfra/2026-05-12-models-list-one-row.json")])
     card = RateCard(
         {
             Meter.INPUT: Rate(450_000_000),
@@ -57,15 +57,15 @@ def test_the_recorded_row_in_cents() -> None:
             Meter.CACHE_READ: Rate(70_000_000),
         }
     )
-    assert {"moonshotai/Kimi-K2.5": card} == said.listings
-    assert {} == said.ignored
+    assert {"moonshotai/Kimi-K2.5": card} == parsed.listings
+    assert {} == parsed.ignored
 
 
 @needs_samples
 def test_the_recorded_excerpt_in_cents() -> None:
-    """Service tiers multiply every rate, seconds are seconds, and a row needs a name."""
-    said = read_answer(PROVIDER, [sample("deepinfra/2026-09-models-list-excerpt.json")])
-    assert said.listings["deepseek-ai/DeepSeek-V4-Pro"] == RateCard(
+    """Service tiers multiply every rate. Seconds have a meter. A row without a name is counted."""
+    parsed = read_answer(PROVIDER, [sample("deepinfra/2026-09-models-list-excerpt.json")])
+    assert parsed.listings["deepseek-ai/DeepSeek-V4-Pro"] == RateCard(
         {
             Meter.INPUT: Rate(1_300_000_000),
             Meter.OUTPUT: Rate(2_600_000_000),
@@ -90,34 +90,34 @@ def test_the_recorded_excerpt_in_cents() -> None:
             ),
         ),
     )
-    assert RateCard({Meter.SECOND: Rate(10_000_000_000)}) == said.listings["x/whisper"]
-    assert len(said.nameless) == 1
+    assert RateCard({Meter.SECOND: Rate(10_000_000_000)}) == parsed.listings["x/whisper"]
+    assert len(parsed.nameless) == 1
 
 
 @needs_samples
 def test_the_recorded_list_in_dollars() -> None:
-    """78 of 142 models have a price, in dollars per million, the noise of floats rounded away."""
-    said = read_answer(PROVIDER, [sample("deepinfra/2026-03-01-v1-openai-models.json")])
-    assert len(said.listings) == 142
-    assert sum(isinstance(listing, RateCard) for listing in said.listings.values()) == 78
-    assert {} == said.ignored
-    assert said.listings["deepseek-ai/DeepSeek-V3.1-Terminus"] == RateCard(
+    """78 of 142 models have a price, in dollars per million. Float noise is rounded away."""
+    parsed = read_answer(PROVIDER, [sample("deepinfra/2026-03-01-v1-openai-models.json")])
+    assert len(parsed.listings) == 142
+    assert sum(isinstance(listing, RateCard) for listing in parsed.listings.values()) == 78
+    assert {} == parsed.ignored
+    assert parsed.listings["deepseek-ai/DeepSeek-V3.1-Terminus"] == RateCard(
         {
             Meter.INPUT: Rate(210_000_000),
             Meter.OUTPUT: Rate(790_000_000),
             Meter.CACHE_READ: Rate(130_000_000),
         }
     )
-    assert Unpriced(Why.NOT_PUBLISHED) == said.listings["BAAI/bge-m3"]
+    assert Unpriced(Why.NOT_PUBLISHED) == parsed.listings["BAAI/bge-m3"]
 
 
-def test_both_lists_name_one_price() -> None:
-    """0.0001 cents a token and 1 dollar a million are the same rate."""
+def test_both_lists_give_the_same_rates() -> None:
+    """0.0001 cents per token and 1 dollar per million are the same rate."""
     dollars = {"pricing": {"input_tokens": 1, "output_tokens": 3.9999999999999996}}
     assert RateCard(RATES) == one(**CENTS) == openai_one(dollars)
 
 
-def test_a_cached_price_has_the_precision_of_its_multiple() -> None:
+def test_a_cached_price_is_rounded_in_both_lists() -> None:
     """0.0799999993 is 0.08 in either list."""
     dollars = {"pricing": {"input_tokens": 0.43, "cache_read_tokens": 0.0799999993}}
     expected = {Meter.INPUT: Rate(430_000_000), Meter.CACHE_READ: Rate(80_000_000)}
@@ -125,8 +125,8 @@ def test_a_cached_price_has_the_precision_of_its_multiple() -> None:
     assert RateCard(expected) == openai_one(dollars) == one(type="tokens", **cents)
 
 
-def test_a_discount_is_taken_off_everything() -> None:
-    """What is told is what is charged: at 30 % off, 0.70 of 1 and of each multiple of it."""
+def test_a_discount_applies_to_every_rate() -> None:
+    """The rates are those charged: at 30 % off, 0.70 of 1 and of each multiple of it."""
     listing = one(
         **CENTS,
         discount=0.3,
@@ -144,31 +144,31 @@ def test_a_discount_is_taken_off_everything() -> None:
         Meter.OUTPUT: Rate(5_600_000_000),
         Meter.CACHE_READ: Rate(140_000_000),
     }
-    override = ConditionalRates(When(service_tier="priority"), priority)
-    assert RateCard(base, (override,)) == listing
+    conditional = ConditionalRates(When(service_tier="priority"), priority)
+    assert RateCard(base, (conditional,)) == listing
 
 
 @pytest.mark.parametrize("discount", [1, 1.5, 30, -0.1, True, "30%"])
-def test_a_discount_that_is_no_fraction_is_refused(discount: Any) -> None:
-    """30 is not 30 %, and nothing is given away."""
+def test_a_discount_that_is_not_a_fraction_is_unreadable(discount: Any) -> None:
+    """30 does not mean 30 %, and a discount of 1 does not make the model free."""
     assert isinstance(one(**CENTS, discount=discount), Unreadable)
 
 
 @pytest.mark.parametrize("discount", [None, 0])
-def test_no_discount_is_none(discount: Any) -> None:
-    """The list price is what is charged."""
+def test_without_a_discount_the_list_price_applies(discount: Any) -> None:
+    """A discount of zero is no discount."""
     assert RateCard(RATES) == one(**CENTS, discount=discount)
 
 
-def test_writes_to_the_cache_are_multiples_of_the_input() -> None:
-    """Five minutes cost 1.25 times the input, an hour twice."""
+def test_cache_writes_are_multiples_of_the_input() -> None:
+    """A write for five minutes costs 1.25 times the input, one for an hour twice the input."""
     listing = one(**CENTS, rate_per_explicit_cache_write_token={"5m": 1.25, "1h": 2.0})
     writes = {Meter.CACHE_WRITE: Rate(1_250_000_000), Meter.CACHE_WRITE_1H: Rate(2_000_000_000)}
     assert RateCard(RATES | writes) == listing
 
 
-def test_two_prices_of_a_write_are_none() -> None:
-    """A write that happens by itself and one that was asked for are one meter here."""
+def test_two_prices_of_a_cache_write_are_unreadable() -> None:
+    """Automatic and explicit cache writes have one meter."""
     explicit = {"rate_per_explicit_cache_write_token": {"5m": 1.25}}
     assert isinstance(one(**CENTS, **explicit, rate_per_input_token_cache_write=1), Unreadable)
 
@@ -192,7 +192,7 @@ def test_two_prices_of_a_write_are_none() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_read_spoils_its_row_alone(wrong: dict[str, Any]) -> None:
+def test_a_wrong_value_makes_only_its_row_unreadable(wrong: dict[str, Any]) -> None:
     """No multiple and no price is guessed."""
     bad = {"model_name": "a/bad", "pricing": CENTS | wrong}
     listings = answer(bad, {"model_name": "a/good", "pricing": CENTS}).listings
@@ -202,12 +202,12 @@ def test_what_cannot_be_read_spoils_its_row_alone(wrong: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("zero", [0, None])
 def test_a_multiple_of_zero_makes_nothing_free(zero: Any) -> None:
-    """A cache without a price costs what the input does."""
+    """A cache without a price is billed at the input rate."""
     assert RateCard(RATES) == one(**CENTS, rate_per_input_token_cached=zero)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         {"full": "$1 in $4 out $0.2 cached <= 32K, $2 in $8 out $0.4 cached > 32K"},
         {"short": "$1 in $4 out ≤ 128K"},
@@ -215,15 +215,15 @@ def test_a_multiple_of_zero_makes_nothing_free(zero: Any) -> None:
     ],
     ids=["full", "short", "table"],
 )
-def test_tiers_told_in_prose_leave_no_price(words: dict[str, Any]) -> None:
+def test_tiers_in_prose_leave_the_model_unpriced(text: dict[str, Any]) -> None:
     """The lowest tier alone would underbill every long request."""
-    listing = one(**CENTS, **words)
+    listing = one(**CENTS, **text)
     assert isinstance(listing, Unpriced)
     assert Why.VARIES is listing.why
 
 
-def test_words_that_repeat_the_price_change_nothing() -> None:
-    """Not every sentence is a tier."""
+def test_prose_that_repeats_the_price_is_ignored() -> None:
+    """Not all prose states a tier."""
     assert RateCard(RATES) == one(**CENTS, full="$1 in $4 out / 1M tokens", short="$1/$4")
 
 
@@ -247,21 +247,19 @@ def test_words_that_repeat_the_price_change_nothing() -> None:
     ],
     ids=lambda value: value.get("type", ""),
 )
-def test_each_way_of_selling_has_its_meter(
-    pricing: dict[str, Any], expected: dict[Meter, Rate]
-) -> None:
-    """Embeddings by the token, speech by the second or the character."""
+def test_each_type_has_its_meter(pricing: dict[str, Any], expected: dict[Meter, Rate]) -> None:
+    """Embeddings are priced by the token, speech by the second or the character."""
     assert RateCard(expected) == one(**pricing)
 
 
 @pytest.mark.parametrize("type_", ["image_units", "frame_units", "frame", "uptime"])
-def test_units_of_its_own_are_no_meter(type_: str) -> None:
+def test_types_that_no_meter_counts_are_not_priced(type_: str) -> None:
     """An image unit is not an image, and a machine's uptime is not a model's second."""
     expected = Unpriced(Why.NOT_PER_TOKEN, f"type {type_}")
     assert expected == one(type=type_, cents_per_image_unit=0.1, cents_per_sec=0.05)
 
 
-def test_zero_is_a_price_not_set() -> None:
+def test_a_zero_is_a_price_that_is_not_set() -> None:
     """Characters at 0.0 are not free."""
     listing = one(type="input_character_length", cents_per_input_chars=0.0)
     assert isinstance(listing, Unpriced)
@@ -269,31 +267,31 @@ def test_zero_is_a_price_not_set() -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"pricing": None}])
-def test_no_metadata_is_no_price(metadata: Any) -> None:
-    """The OpenAI-like list is silent on images and embeddings."""
+def test_a_model_without_metadata_is_unpriced(metadata: Any) -> None:
+    """The OpenAI-like list has no prices of images and embeddings."""
     assert Unpriced(Why.NOT_PUBLISHED) == openai_one(metadata)
 
 
-def test_a_true_in_dollars_is_no_price() -> None:
-    """`True` is the integer 1 to Python."""
+def test_true_in_the_list_in_dollars_is_unreadable() -> None:
+    """In Python `True` is the integer 1."""
     assert isinstance(openai_one({"pricing": {"input_tokens": True}}), Unreadable)
 
 
-def test_a_price_that_nobody_translates_is_counted() -> None:
-    """A new meter must not pass unseen."""
-    said = answer({"model_name": "a/b", "pricing": CENTS | {"cents_per_thought": 1}})
-    assert {"pricing.cents_per_thought": 1} == said.ignored
+def test_an_unknown_price_field_is_counted() -> None:
+    """A new meter must not go unnoticed."""
+    parsed = answer({"model_name": "a/b", "pricing": CENTS | {"cents_per_thought": 1}})
+    assert {"pricing.cents_per_thought": 1} == parsed.ignored
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"object": "list", "data": []}'])
-def test_an_empty_list_is_no_list(body: bytes) -> None:
-    """DeepInfra has not closed shop."""
+def test_an_empty_list_is_incomplete(body: bytes) -> None:
+    """An empty list withdraws no model."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, [body])
 
 
 @pytest.mark.parametrize("body", [b"", b"<!doctype html><html></html>", b"{}", b"null", b"[1"])
-def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
     """An error page is not an empty list."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])

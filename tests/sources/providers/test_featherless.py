@@ -1,4 +1,4 @@
-"""Featherless: the recorded rows, and built ones for what was never recorded."""
+"""Featherless: the recorded rows, and built rows for the cases that were never recorded."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ KIMI = {
 }
 
 
-def page(rows: list[Any], here: int = 1, last: int = 1, total: int | None = None) -> bytes:
+def page(rows: list[Any], current: int = 1, last: int = 1, total: int | None = None) -> bytes:
     """A built page of the list."""
     items = len(rows) if total is None else total
-    pagination = {"current_page": here, "total_pages": last, "total_items": items}
+    pagination = {"current_page": current, "total_pages": last, "total_items": items}
     return json.dumps({"data": rows, "pagination": pagination}).encode()
 
 
 def one(**row: Any) -> Listing:
-    """What is made of a list of one built row."""
+    """The listing of one built row."""
     return read_answer(PROVIDER, [page([{"id": "a/Model", **row}])]).listings["a/Model"]
 
 
 @needs_samples
 def test_the_recorded_row_with_prices() -> None:
-    """The strings are dollars per token, and a zero quotes nothing."""
+    """The strings are dollars per token, and a zero is not a price."""
     row = json.loads(sample("featherless/2026-09-26-one-model.json"))
     answer = read_answer(PROVIDER, [page([row])])
     card = RateCard({Meter.INPUT: Rate(3_000_000_000), Meter.OUTPUT: Rate(15_000_000_000)})
@@ -49,26 +49,26 @@ def test_the_recorded_row_with_prices() -> None:
 
 @needs_samples
 def test_the_recorded_row_without_prices() -> None:
-    """A model without prices is not a free one."""
+    """A model without prices is not free."""
     row = json.loads(sample("featherless/2026-07-01-one-model-no-pricing.json"))
     answer = read_answer(PROVIDER, [page([row])])
     assert {"moonshotai/Kimi-K2-Instruct": Unpriced(Why.NOT_PUBLISHED)} == answer.listings
 
 
-def test_both_units_of_one_object_make_one_price() -> None:
+def test_both_units_of_one_price_give_one_rate() -> None:
     """3 per million and 0.000003 per token are the same rate."""
     card = RateCard({Meter.INPUT: Rate(3_000_000_000), Meter.OUTPUT: Rate(15_000_000_000)})
     assert card == one(pricing=KIMI)
 
 
 @pytest.mark.parametrize("wrong", [{"input": 2}, {"output": 15.5}, {"prompt": "3"}])
-def test_two_units_that_disagree_are_refused(wrong: dict[str, Any]) -> None:
-    """A row whose strings and numbers differ has a unit that we do not know."""
+def test_two_units_that_disagree_are_unreadable(wrong: dict[str, Any]) -> None:
+    """If the strings and the numbers of a row differ, one unit is not the known one."""
     assert isinstance(one(pricing=KIMI | wrong), Unreadable)
 
 
-def test_images_and_requests_have_prices_of_their_own() -> None:
-    """Whole images and requests are told for one of each."""
+def test_images_and_requests_have_their_own_prices() -> None:
+    """These prices are per image and per request."""
     listing = one(pricing=KIMI | {"image": "0.001", "request": "0.0002"})
     assert isinstance(listing, RateCard)
     assert Rate(1_000_000_000_000) == listing.rates[Meter.IMAGE]
@@ -76,15 +76,15 @@ def test_images_and_requests_have_prices_of_their_own() -> None:
 
 
 def test_a_model_listed_at_zero_is_not_free() -> None:
-    """Nothing on Featherless says of a model that it is free."""
+    """Featherless marks no model as free."""
     listing = one(pricing={"prompt": "0", "completion": "0", "input": 0, "output": 0})
     assert isinstance(listing, Unpriced)
     assert Why.NOT_PER_TOKEN is listing.why
 
 
 @pytest.mark.parametrize("price", [True, "1_000", "NaN", -1, [], "0.000003 USD"])
-def test_a_price_that_is_no_number_spoils_its_row_alone(price: Any) -> None:
-    """`True` is the integer 1 to Python, and no price."""
+def test_a_price_that_is_not_a_number_makes_only_its_row_unreadable(price: Any) -> None:
+    """In Python `True` is the integer 1. It is not a price."""
     bad = {"id": "a/Bad", "pricing": KIMI | {"prompt": price}}
     good = {"id": "a/Good", "pricing": KIMI}
     listings = read_answer(PROVIDER, [page([bad, good])]).listings
@@ -92,8 +92,8 @@ def test_a_price_that_is_no_number_spoils_its_row_alone(price: Any) -> None:
     assert isinstance(listings["a/Good"], RateCard)
 
 
-def test_a_price_that_nobody_translates_is_counted() -> None:
-    """A new meter must not pass unseen."""
+def test_an_unknown_price_field_is_counted() -> None:
+    """A new meter must not go unnoticed."""
     body = page([{"id": "a/Model", "pricing": KIMI | {"input_cache_read": "0.0000003"}}])
     assert Counter({"pricing.input_cache_read": 1}) == read_answer(PROVIDER, [body]).ignored
 
@@ -104,8 +104,8 @@ def test_ids_differ_by_case() -> None:
     assert ["a/model", "A/Model"] == list(read_answer(PROVIDER, [page(rows)]).listings)
 
 
-def test_pages_follow_to_the_last() -> None:
-    """The page after the first is the second, and none follows the last."""
+def test_the_pages_end_at_the_last() -> None:
+    """The second page follows the first, and no page follows the last."""
     assert {"page": "2"} == next_page(PROVIDER, page([{"id": "a/b"}], 1, 2), 1)
     assert next_page(PROVIDER, page([{"id": "a/c"}], 2, 2), 2) is None
 
@@ -119,10 +119,10 @@ def test_pages_follow_to_the_last() -> None:
         [page([{"id": "a/b"}], total=2)],
         [page([])],
     ],
-    ids=["one of two", "empty", "the first again", "fewer models than it says", "no models"],
+    ids=["one of two", "empty", "the first again", "fewer models than its total", "no models"],
 )
-def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
-    """Absence means nothing unless every page is there."""
+def test_a_list_with_a_part_missing_is_incomplete(pages: list[bytes]) -> None:
+    """A model counts as missing only if every page was read."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, pages)
 
@@ -140,7 +140,7 @@ def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
         b'{"error": {"code": "model_not_found"}}',
     ],
 )
-def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
-    """A wall in front of the API, or a list without its pagination, is not an empty list."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """A refusal in front of the API, or a list without `pagination`, is not an empty list."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])

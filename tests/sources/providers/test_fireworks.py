@@ -1,4 +1,4 @@
-"""Fireworks: the recorded lists, and built rows for what they do not hold."""
+"""Fireworks: the recorded lists, and built rows for the cases that they do not have."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def row(mode: str | None, input_: Any = "1", output: Any = "4", **more: Any) -> 
 
 
 def answer(*rows: Any) -> Answer:
-    """What is made of a built list."""
+    """The answer of a built list."""
     return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
 
 
 @needs_samples
 def test_the_recorded_list() -> None:
-    """26 rows are 17 models: nine priority rows join their standard ones."""
-    said = read_answer(PROVIDER, [sample("fireworks/2026-10-08-v1-serverless-models.json")])
-    assert len(said.listings) == 17
-    assert {} == said.ignored
-    assert said.listings["accounts/fireworks/models/kimi-k3"] == RateCard(
+    """26 rows are 17 models: nine priority rows are joined to their standard rows."""
+    parsed = read_answer(PROVIDER, [sample("fireworks/2026-10-08-v1-serverless-models.json")])
+    assert len(parsed.listings) == 17
+    assert {} == parsed.ignored
+    assert parsed.listings["accounts/fireworks/models/kimi-k3"] == RateCard(
         {
             Meter.INPUT: Rate(3_000_000_000),
             Meter.CACHE_READ: Rate(300_000_000),
@@ -70,59 +70,59 @@ def test_the_recorded_list() -> None:
             ),
         ),
     )
-    assert said.listings["accounts/fireworks/routers/kimi-k3-fast"] == RateCard(
+    assert parsed.listings["accounts/fireworks/routers/kimi-k3-fast"] == RateCard(
         {
             Meter.INPUT: Rate(4_500_000_000),
             Meter.CACHE_READ: Rate(450_000_000),
             Meter.OUTPUT: Rate(22_500_000_000),
         }
     )
-    embedding = said.listings["accounts/fireworks/models/qwen3-embedding-8b"]
+    embedding = parsed.listings["accounts/fireworks/models/qwen3-embedding-8b"]
     assert RateCard({Meter.INPUT: Rate(100_000_000)}) == embedding
-    assert "accounts/fireworks/models/glm-5p2" not in said.listings
-    assert Unpriced(Why.NOT_PUBLISHED) == said.listings["firerouter/auto"]
+    assert "accounts/fireworks/models/glm-5p2" not in parsed.listings
+    assert Unpriced(Why.NOT_PUBLISHED) == parsed.listings["firerouter/auto"]
 
 
 @needs_samples
 def test_the_recorded_list_without_prices() -> None:
-    """The other endpoint names 38 models and not one price."""
-    said = read_answer(
+    """The other endpoint has 38 models and no price."""
+    parsed = read_answer(
         PROVIDER, [sample("fireworks/2025-10-10-inference-v1-models-no-prices.json")]
     )
-    assert {Unpriced(Why.NOT_PUBLISHED): 38} == Counter(said.listings.values())
+    assert {Unpriced(Why.NOT_PUBLISHED): 38} == Counter(parsed.listings.values())
 
 
 @pytest.mark.parametrize("order", [("standard", "priority"), ("priority", "standard")])
 def test_priority_is_a_condition_of_the_standard_card(order: tuple[str, str]) -> None:
-    """Whichever row comes last, the price of a plain request is the standard one."""
+    """In either order of the rows, the price of a plain request is the standard one."""
     rows = {"standard": row("standard"), "priority": row("priority", "2", "8")}
     expected = RateCard(CARD.rates, (PRIORITY,))
     assert {"m": expected} == answer(*(rows[mode] for mode in order)).listings
 
 
-def test_priority_alone_prices_nothing_else() -> None:
-    """Without a standard row, nobody said what a plain request costs."""
+def test_a_priority_row_alone_has_no_base_rates() -> None:
+    """Without a standard row, the price of a plain request is unknown."""
     assert {"m": RateCard({}, (PRIORITY,))} == answer(row("priority", "2", "8")).listings
 
 
-def test_fast_is_a_model_called_by_another_name() -> None:
-    """A request names the router, so the router has the price."""
+def test_a_fast_row_is_a_model_with_another_name() -> None:
+    """A request names the router, so the price is listed under the router."""
     fast = row("fast", "2", "8", usage_identifier="routers/m-fast")
     listings = answer(row("standard"), fast).listings
     assert {"m": CARD, "routers/m-fast": RateCard(PRIORITY.rates)} == listings
 
 
 @pytest.mark.parametrize("mode", ["fast", "turbo"])
-def test_a_row_that_cannot_be_called_is_nameless(mode: str) -> None:
-    """It spoils no other row, and is not dropped."""
-    said = answer(row("standard"), row(mode, "2", "8"))
-    assert {"m": CARD} == said.listings
-    assert len(said.nameless) == 1
-    assert mode in said.nameless[0]
+def test_a_row_that_no_request_can_name_is_nameless(mode: str) -> None:
+    """It is counted, and the other rows stay readable."""
+    parsed = answer(row("standard"), row(mode, "2", "8"))
+    assert {"m": CARD} == parsed.listings
+    assert len(parsed.nameless) == 1
+    assert mode in parsed.nameless[0]
 
 
-def test_two_rows_that_disagree_are_refused() -> None:
-    """Two standard prices of one model are none; the same twice is one."""
+def test_two_rows_that_disagree_are_unreadable() -> None:
+    """Two equal standard rows of one model are one listing."""
     assert isinstance(answer(row("standard"), row("standard", "2")).listings["m"], Unreadable)
     assert {"m": CARD} == answer(row("standard"), row("standard")).listings
 
@@ -136,15 +136,15 @@ def test_two_rows_that_disagree_are_refused() -> None:
     ],
     ids=["sku", "unit", "another price"],
 )
-def test_what_is_not_known_by_name_spoils_the_model(odd: dict[str, Any]) -> None:
-    """Half a card would bill the other half at nothing."""
+def test_an_unknown_sku_or_unit_makes_the_model_unreadable(odd: dict[str, Any]) -> None:
+    """A card without it would bill only a part of the price."""
     pricing = [*row("standard")["pricing"], odd]
     assert isinstance(answer(row("standard", pricing=pricing)).listings["m"], Unreadable)
 
 
 @pytest.mark.parametrize("price", [True, "1_000", "NaN", "-1", None, {"units": 1}])
-def test_a_price_that_is_no_number_is_not_a_price(price: Any) -> None:
-    """`True` is the integer 1 to Python; a null names nothing, and the rest is as it was."""
+def test_a_price_that_is_not_a_number_makes_the_model_unreadable(price: Any) -> None:
+    """In Python `True` is the integer 1. A null is no price, and the other prices stay."""
     listing = answer(row("standard", price)).listings["m"]
     if price is None:
         assert RateCard({Meter.OUTPUT: Rate(4_000_000_000)}) == listing
@@ -152,36 +152,36 @@ def test_a_price_that_is_no_number_is_not_a_price(price: Any) -> None:
         assert isinstance(listing, Unreadable)
 
 
-def test_an_unreadable_tier_spoils_the_model() -> None:
+def test_an_unreadable_tier_makes_the_model_unreadable() -> None:
     """A card without the tier would bill priority requests at the standard price."""
     listings = answer(row("standard"), row("priority", True)).listings
     assert isinstance(listings["m"], Unreadable)
 
 
 def test_a_model_listed_at_zero_is_not_free() -> None:
-    """Nothing in a row says that it is free."""
+    """Nothing in a row states that the model is free."""
     listing = answer(row("standard", "0", "0")).listings["m"]
     assert isinstance(listing, Unpriced)
     assert Why.NOT_PER_TOKEN is listing.why
 
 
 @pytest.mark.parametrize("key", ["nextPageToken", "next_page_token"])
-def test_pages_follow_by_token(key: str) -> None:
-    """The token is spelled in two ways, and an empty one ends the list."""
+def test_the_page_token_leads_to_the_next_page(key: str) -> None:
+    """The key of the token has two spellings, and an empty token ends the list."""
     body = {"data": [row("standard")], key: "abc"}
     assert {"pageToken": "abc"} == next_page(PROVIDER, json.dumps(body).encode(), 1)
     assert next_page(PROVIDER, json.dumps({**body, key: ""}).encode(), 1) is None
 
 
-def test_a_list_that_goes_on_is_not_whole() -> None:
-    """Absence means nothing unless every page is there."""
+def test_a_list_with_a_next_page_is_incomplete() -> None:
+    """A model counts as missing only if every page was read."""
     body = {"data": [row("standard")], "nextPageToken": "abc"}
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, [json.dumps(body).encode()])
 
 
-def test_an_empty_list_is_no_list() -> None:
-    """Fireworks has not closed shop."""
+def test_an_empty_list_is_incomplete() -> None:
+    """An empty list withdraws no model."""
     with pytest.raises(IncompleteAnswer):
         answer()
 
@@ -189,14 +189,14 @@ def test_an_empty_list_is_no_list() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<!doctype html><html></html>", b"{}", b"[]", b"null", b'{"data": {}}']
 )
-def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
     """An error page is not an empty list."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])
 
 
-def test_the_rows_of_one_model_may_fall_on_two_pages() -> None:
-    """Standard and priority make one card wherever the page ends."""
+def test_the_rows_of_one_model_may_be_on_two_pages() -> None:
+    """A standard and a priority row make one card, also on different pages."""
     pages = [
         json.dumps({"data": [row("priority", "2", "8")], "nextPageToken": "x"}).encode(),
         json.dumps({"data": [row("standard")]}).encode(),

@@ -32,7 +32,7 @@ def page(rows: list[Any], offset: int = 0, total: int | None = None) -> bytes:
 
 
 def one(**row: Any) -> Listing:
-    """What is made of a list of one built row."""
+    """The listing of one built row."""
     return read_answer(PROVIDER, [page([{"modelId": "a/b", **row}])]).listings["a/b"]
 
 
@@ -53,7 +53,7 @@ def band(uncached: str, cached: str, output: str, **more: str) -> dict[str, str]
 def test_the_fixture_of_the_list() -> None:
     """An amount of 850 at scale 9 is $0.85 per million, and models without amounts have no price.
 
-    The fixture keeps the rows and drops the counts of its envelope.
+    The fixture has the rows without the counts of the envelope.
     """
     rows = json.loads(sample("nearai/2026-model-list-third-party-fixture.json"))["models"]
     listings = read_answer(PROVIDER, [page(rows)]).listings
@@ -115,7 +115,7 @@ def test_the_recorded_text_pricing() -> None:
 
 
 def test_an_amount_and_a_scale_make_a_rate() -> None:
-    """850 nano-dollars a token are 85 cents a million."""
+    """850 nano-dollars per token are 85 cents per million."""
     listing = one(inputCostPerToken=cost(850), outputCostPerToken=cost(3300))
     expected = RateCard({Meter.INPUT: Rate(850_000_000), Meter.OUTPUT: Rate(3_300_000_000)})
     assert expected == listing
@@ -127,7 +127,7 @@ def test_another_scale_is_another_rate() -> None:
 
 
 def test_images_are_priced_one_by_one() -> None:
-    """Forty million nano-dollars are four cents an image, whatever a token costs."""
+    """Forty million nano-dollars are four cents per image, also if a token costs nothing."""
     expected = RateCard({Meter.IMAGE: Rate(40_000_000_000_000)})
     assert expected == one(costPerImage=cost(40_000_000), inputCostPerToken=cost(0))
 
@@ -150,26 +150,26 @@ def test_images_are_priced_one_by_one() -> None:
     ],
     ids=str,
 )
-def test_a_cost_of_another_shape_is_unreadable(wrong: Any) -> None:
-    """A scale below zero would be a million dollars a token."""
+def test_a_wrong_cost_is_unreadable(wrong: Any) -> None:
+    """A scale of -6 would make it a million dollars per token."""
     assert isinstance(one(inputCostPerToken=wrong), Unreadable)
 
 
 def test_a_model_activated_at_zero_has_no_price() -> None:
-    """Models went live at zero by accident."""
+    """Models were activated at zero by accident."""
     listing = one(inputCostPerToken=cost(0), outputCostPerToken=cost(0))
     assert Unpriced(Why.NOT_PUBLISHED) == listing
 
 
-def test_a_cached_token_at_zero_is_free_and_without_a_price_is_not() -> None:
-    """Omitted means no discount, which is the input's rate."""
+def test_a_cached_token_at_zero_is_free_and_one_without_a_price_is_not() -> None:
+    """A cached token without a price has no discount: it costs the input rate."""
     free = one(inputCostPerToken=cost(850), cacheReadCostPerToken=cost(0))
     assert RateCard({Meter.INPUT: Rate(850_000_000), Meter.CACHE_READ: Rate(0)}) == free
     assert RateCard({Meter.INPUT: Rate(850_000_000)}) == one(inputCostPerToken=cost(850))
 
 
 def test_text_pricing_repeats_the_amounts() -> None:
-    """Amounts are rounded to a whole nano-dollar per token, text pricing is exact: it is told."""
+    """Text pricing is used: it is exact, and the amounts are rounded to whole nano-dollars."""
     listing = one(
         inputCostPerToken=cost(63),
         outputCostPerToken=cost(500),
@@ -184,8 +184,8 @@ def test_text_pricing_repeats_the_amounts() -> None:
     )
 
 
-def test_text_pricing_that_contradicts_the_amounts_is_refused() -> None:
-    """Two prices of one token are none."""
+def test_text_pricing_that_contradicts_the_amounts_is_unreadable() -> None:
+    """Neither of the two prices is used."""
     listing = one(
         inputCostPerToken=cost(64),
         textPricing=text({"default": {"short": band("0.0625", "0.00625", "0.50")}}),
@@ -194,7 +194,7 @@ def test_text_pricing_that_contradicts_the_amounts_is_refused() -> None:
 
 
 def test_cache_writes_and_a_long_priority_tier() -> None:
-    """A request is long above the threshold, so at one token more than it."""
+    """A long request has at least one token more than the threshold."""
     bands = {"short": band("1", "0.1", "4", cacheWrite="1.25"), "long": band("2", "0.2", "6")}
     listing = one(
         textPricing=text(
@@ -208,7 +208,7 @@ def test_cache_writes_and_a_long_priority_tier() -> None:
         When(service_tier="priority"),
         When(min_input_tokens=1001),
         When(min_input_tokens=1001, service_tier="priority"),
-    ] == [override.when for override in listing.conditional_rates]
+    ] == [conditional.when for conditional in listing.conditional_rates]
 
 
 @pytest.mark.parametrize(
@@ -236,12 +236,12 @@ def test_cache_writes_and_a_long_priority_tier() -> None:
         "a string",
     ],
 )
-def test_text_pricing_of_another_shape_is_unreadable(wrong: Any) -> None:
-    """What is not understood is not ignored: it may be most of the bill."""
+def test_unknown_text_pricing_is_unreadable(wrong: Any) -> None:
+    """An unknown part is not ignored: it may be the larger part of the bill."""
     assert isinstance(one(textPricing=wrong), Unreadable)
 
 
-def test_pages_follow_until_the_offset_reaches_the_total() -> None:
+def test_the_pages_end_when_the_offset_reaches_the_total() -> None:
     """The next page begins where this one ends."""
     assert {"offset": "1"} == next_page(PROVIDER, page([{"modelId": "a/b"}], total=2), 1)
     assert next_page(PROVIDER, page([{"modelId": "a/c"}], offset=1, total=2), 2) is None
@@ -252,8 +252,8 @@ def test_pages_follow_until_the_offset_reaches_the_total() -> None:
     [[page([{"modelId": "a/b"}], total=2)], [page([], total=2)], [page([])]],
     ids=["one of two", "empty", "no models"],
 )
-def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
-    """Absence means nothing unless every page is there."""
+def test_a_list_with_a_part_missing_is_incomplete(pages: list[bytes]) -> None:
+    """A model counts as missing only if every page was read."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, pages)
 
@@ -269,7 +269,7 @@ def test_a_list_with_a_part_missing_is_no_list(pages: list[bytes]) -> None:
         b'{"models": [{"modelId": "a/b"}], "totalModels": 1, "page": 1, "totalPages": 1}',
     ],
 )
-def test_anything_else_is_an_error_of_the_whole_answer(body: bytes) -> None:
-    """The last of these is the shape of 2025-10."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """The last one is the format of 2025-10."""
     with pytest.raises(DecodeError):
         read_answer(PROVIDER, [body])

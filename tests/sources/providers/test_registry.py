@@ -1,4 +1,4 @@
-"""Which provider a name means."""
+"""Which provider `find` gives for a name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def points(monkeypatch: pytest.MonkeyPatch, *named: tuple[str, str]) -> None:
-    """Entry points of providers, and no others, by name and value."""
+    """Install these entry points of providers, by name and value, and no others."""
     found = [EntryPoint(name, value, GROUP) for name, value in named]
     monkeypatch.setattr(
         "pricing_sync.sources.providers.entry_points", lambda group: found if group == GROUP else []
@@ -36,7 +36,7 @@ def points(monkeypatch: pytest.MonkeyPatch, *named: tuple[str, str]) -> None:
 
 
 def test_the_built_in_providers() -> None:
-    """In the order in which they are shown. A provider that is not here is not read by default."""
+    """They are in the order of display. A provider that is not here is not read by default."""
     assert list(built_in()) == [
         "openrouter",
         "featherless",
@@ -61,7 +61,7 @@ def test_the_built_in_providers() -> None:
 
 @pytest.mark.parametrize("provider", built_in().values(), ids=lambda provider: provider.id)
 def test_a_built_in_provider_is_well_formed(provider: Provider) -> None:
-    """Its id is safe in a file, a URL and a metric; its address names every variable in it."""
+    """Its id is safe in a file, a URL and a metric. It names every variable of its URL."""
     assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*", provider.id)
     assert provider.name.strip()
     assert provider.url.startswith("https://")
@@ -70,37 +70,37 @@ def test_a_built_in_provider_is_well_formed(provider: Provider) -> None:
     assert (provider.source is Source.API) == (provider.url != "https://models.dev/api.json")
 
 
-def test_no_two_providers_ask_the_same_question() -> None:
-    """Else one of them would be stored under the other's name."""
-    asked = [provider.url for provider in built_in().values() if provider.source is Source.API]
-    assert len(asked) == len(set(asked)) == 16
+def test_no_two_providers_have_the_same_url() -> None:
+    """Otherwise the prices of one provider would be stored under the id of another."""
+    urls = [provider.url for provider in built_in().values() if provider.source is Source.API]
+    assert len(urls) == len(set(urls)) == 16
 
 
 def test_a_built_in_provider_is_found_by_its_id() -> None:
-    """The same one each time."""
+    """Each call gives the same object."""
     for name, provider in built_in().items():
         assert provider.id == name
         assert find(name) is provider
 
 
 def test_a_provider_of_the_catalog_needs_no_code() -> None:
-    """The known ids are bare; a newer one is written with the catalog's name before it."""
+    """A known id needs no prefix. A newer one needs the prefix `models.dev/`."""
     assert find("mistral").source is Source.CATALOG
     assert find("mistral").id == "mistral"
     assert find("models.dev/brand-new").id == "brand-new"
     assert find("models.dev/mistral").id == "mistral"
 
 
-def test_the_catalog_does_not_stand_in_for_a_provider_that_is_read_itself() -> None:
-    """Two sources under one id would undo each other's prices at each reading."""
+def test_a_built_in_provider_is_never_read_from_the_catalog() -> None:
+    """Two sources with one id would replace each other's prices at each reading."""
     assert catalog.IDS.isdisjoint(built_in())
     with pytest.raises(UnknownName, match=r"^models\.dev/openrouter: read from openrouter itself"):
         find("models.dev/openrouter")
 
 
 @pytest.mark.usefixtures("install")
-def test_an_unknown_name_says_what_is_close() -> None:
-    """In one line, built-in, installed and catalog alike."""
+def test_the_error_of_an_unknown_name_lists_close_ids() -> None:
+    """Built-in, installed and catalog ids are compared. The error is one line."""
     for name, close in (("opnrouter", "openrouter"), ("acmee", "acme"), ("mistrale", "mistral")):
         with pytest.raises(UnknownName, match=f"^{name}: no such provider; there is {close}"):
             find(name)
@@ -123,22 +123,22 @@ def test_an_unknown_name_says_what_is_close() -> None:
         "x" * 9 + "\x1b",
     ],
 )
-def test_a_name_that_is_no_id_is_not_looked_up(name: str) -> None:
-    """It may not reach a path, a URL or a log line."""
+def test_a_name_that_is_not_an_id_is_refused(name: str) -> None:
+    """It must not get into a path, a URL or a log line."""
     with pytest.raises(UnknownName, match=r"^'[ -~]*': not a provider's id$"):
         find(name)
 
 
 def test_an_installed_provider_is_found(install: ModuleType) -> None:
-    """By the name of its entry point, which is its id."""
+    """The name of its entry point is its id."""
     install.PROVIDER = ACME  # type: ignore[attr-defined]
     assert find("acme") is ACME
 
 
-def test_an_installed_provider_goes_before_the_catalog(
+def test_an_installed_provider_wins_over_the_catalog(
     install: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes one knows better than a catalog. But a built-in one is not replaced."""
+    """It does not replace a built-in provider."""
     mistral = Provider(id="mistral", name="Mistral", url="https://a.example/", decode=ACME.decode)
     install.PROVIDER = mistral  # type: ignore[attr-defined]
     points(monkeypatch, ("mistral", "acme_prices:PROVIDER"), ("openrouter", "acme_prices:PROVIDER"))
@@ -149,18 +149,18 @@ def test_an_installed_provider_goes_before_the_catalog(
 @pytest.mark.parametrize(
     "value", ["no_such_module_here:PROVIDER", "acme_prices:NO_SUCH_NAME", "acme_prices"]
 )
-def test_an_installed_provider_that_cannot_be_loaded(
+def test_an_installed_provider_that_cannot_be_loaded_is_an_error(
     install: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """The error names the entry point and where it points."""
+    """The error has the name and the value of the entry point."""
     install.PROVIDER = ACME  # type: ignore[attr-defined]
     points(monkeypatch, ("acme", value))
     with pytest.raises(SettingsError, match=f"^entry point acme of {re.escape(GROUP)}: {value}"):
         find("acme")
 
 
-def test_an_installed_provider_of_another_name(install: ModuleType) -> None:
-    """Its prices would be stored under an id that nobody asked for."""
+def test_an_installed_provider_with_another_id_is_an_error(install: ModuleType) -> None:
+    """Its prices would be stored under an id that was not requested."""
     install.PROVIDER = Provider(  # type: ignore[attr-defined]
         id="other", name="Other", url=ACME.url, decode=ACME.decode
     )
@@ -168,8 +168,10 @@ def test_an_installed_provider_of_another_name(install: ModuleType) -> None:
         find("acme")
 
 
-def test_two_installed_providers_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which of them is meant depends on nothing that anybody chose."""
+def test_two_installed_providers_with_one_name_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No rule decides which of the two is used."""
     points(monkeypatch, ("acme", "b:PROVIDER"), ("acme", "a:PROVIDER"))
     with pytest.raises(SettingsError, match="a:PROVIDER and b:PROVIDER"):
         find("acme")

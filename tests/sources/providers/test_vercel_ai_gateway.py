@@ -30,22 +30,22 @@ BASE = {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(12_000_000_000)}
 
 
 def answer(*rows: Any) -> Answer:
-    """What is made of a built list."""
+    """The answer of a built list."""
     return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
 
 
 def typed(type_: str | None, **pricing: Any) -> Listing:
-    """What is made of one built row of that type."""
+    """The listing of one built row of that type."""
     return answer({"id": "a/b", "type": type_, "pricing": pricing}).listings["a/b"]
 
 
 def one(**pricing: Any) -> Listing:
-    """What is made of one built row of a model that writes text."""
+    """The listing of one built row of a text model."""
     return typed("language", **{"input": "0.000002", "output": "0.000012", **pricing})
 
 
 def tiers(*entries: tuple[int, str]) -> list[dict[str, Any]]:
-    return [{"cost": cost, "min": begins} for begins, cost in entries]
+    return [{"cost": cost, "min": start} for start, cost in entries]
 
 
 def why(listing: Listing) -> str:
@@ -56,17 +56,17 @@ def why(listing: Listing) -> str:
 @needs_samples
 def test_the_recorded_list() -> None:
     """In 2025 every model had two prices per token and no type."""
-    read = read_answer(PROVIDER, [sample("vercel/2025-07-25-v1-models.json")])
-    assert {RateCard: 78} == Counter(type(listing) for listing in read.listings.values())
+    parsed = read_answer(PROVIDER, [sample("vercel/2025-07-25-v1-models.json")])
+    assert {RateCard: 78} == Counter(type(listing) for listing in parsed.listings.values())
     expected = RateCard({Meter.INPUT: Rate(80_000_000), Meter.OUTPUT: Rate(240_000_000)})
-    assert expected == read.listings["alibaba/qwen-3-14b"]
-    assert {} == read.ignored
+    assert expected == parsed.listings["alibaba/qwen-3-14b"]
+    assert {} == parsed.ignored
 
 
 @needs_samples
-def test_the_example_of_the_documentation() -> None:
-    """Four meters have one long tier: it is one condition."""
-    read = read_answer(PROVIDER, [sample("vercel/2026-v1-models-docs-example.json")])
+def test_the_documented_example() -> None:
+    """Four meters have a long tier with one boundary: it is one condition."""
+    parsed = read_answer(PROVIDER, [sample("vercel/2026-v1-models-docs-example.json")])
     assert {
         "google/gemini-3-pro": RateCard(
             {
@@ -87,12 +87,12 @@ def test_the_example_of_the_documentation() -> None:
                 ),
             ),
         )
-    } == read.listings
-    assert {} == read.ignored
+    } == parsed.listings
+    assert {} == parsed.ignored
 
 
-def test_tiers_ascend_and_are_merged() -> None:
-    """A meter that has no tier at a boundary keeps what it has there."""
+def test_tiers_are_sorted_and_merged() -> None:
+    """A meter without a tier at a boundary keeps its rate there."""
     listing = one(
         input_tiers=tiers((256_001, "0.000008"), (0, "0.000002"), (128_001, "0.000004")),
         output_tiers=tiers((0, "0.000012"), (256_001, "0.000024")),
@@ -105,8 +105,8 @@ def test_tiers_ascend_and_are_merged() -> None:
     assert RateCard(BASE, (middle, last)) == listing
 
 
-def test_the_first_tier_is_the_base() -> None:
-    """It has no `min` in some rows, and some rows have the tiers alone."""
+def test_the_first_tier_has_the_base_rates() -> None:
+    """In some rows it has no `min`, and some rows have only the tiers."""
     first = [{"cost": "0.000001", "max": 64_000}, {"cost": "0.000002", "min": 64_000}]
     long = ConditionalRates(When(min_input_tokens=64_000), {Meter.CACHE_READ: Rate(2_000_000_000)})
     expected = RateCard({**BASE, Meter.CACHE_READ: Rate(1_000_000_000)}, (long,))
@@ -114,12 +114,12 @@ def test_the_first_tier_is_the_base() -> None:
 
 
 def test_a_first_tier_at_another_price_is_unreadable() -> None:
-    """One of the two is not what it seems."""
+    """One of the two prices is misread."""
     assert "first tier" in why(one(input_tiers=tiers((0, "0.000003"))))
 
 
 def test_two_tiers_at_one_boundary_are_unreadable() -> None:
-    """Neither is left out."""
+    """Neither of them is used."""
     listing = one(input_tiers=tiers((0, "0.000002"), (9, "0.000003"), (9, "0.000004")))
     assert "begin at one token" in why(listing)
 
@@ -136,8 +136,8 @@ def test_two_tiers_at_one_boundary_are_unreadable() -> None:
         [{"cost": "0.1", "min": 0.5}],
     ],
 )
-def test_broken_tiers_spoil_the_row(broken: Any) -> None:
-    """Without them long requests would be billed at the base."""
+def test_broken_tiers_make_the_row_unreadable(broken: Any) -> None:
+    """Without them, long requests would be billed at the base rates."""
     assert why(one(input_tiers=broken)).startswith("pricing.input_tiers: ")
 
 
@@ -159,19 +159,19 @@ def test_broken_tiers_spoil_the_row(broken: Any) -> None:
     ],
 )
 def test_each_price_names_its_meter(key: str, price: str, expected: Any) -> None:
-    """All per single unit but the search: ten dollars are for a thousand of them."""
+    """All prices are per single unit, except searches: ten dollars are for a thousand."""
     assert RateCard({**BASE, **expected}) == one(**{key: price})
 
 
-def test_what_is_no_rate_is_not_reported() -> None:
-    """And what is one, and is not translated, is."""
+def test_only_unknown_fields_are_counted() -> None:
+    """A known field that is not a rate is not counted."""
     row = {"input": "0.000002", "varies_by_provider": True, "fast": {}, "maps_search": "14"}
-    read = answer({"id": "a/b", "type": "language", "pricing": row})
-    assert {"pricing.fast": 1, "pricing.maps_search": 1} == read.ignored
+    parsed = answer({"id": "a/b", "type": "language", "pricing": row})
+    assert {"pricing.fast": 1, "pricing.maps_search": 1} == parsed.ignored
 
 
 def test_service_tiers_are_conditions() -> None:
-    """Each for all requests, then for those above its own threshold; built, as never recorded."""
+    """A tier has rates for all requests, then for those above its threshold. Never recorded."""
     flex = {
         "input": "0.000001",
         "output": "0.000006",
@@ -194,24 +194,24 @@ def test_service_tiers_are_conditions() -> None:
     ) == one(service_tiers={"flex": flex, "priority": priority})
 
 
-def test_an_unknown_service_tier_does_not_pass_unseen() -> None:
+def test_an_unknown_service_tier_is_counted() -> None:
     """It changes no other price."""
     row = {"input": "0.000002", "service_tiers": {"turbo": {"input": "1"}}}
-    read = answer({"id": "a/b", "pricing": row})
-    assert RateCard({Meter.INPUT: Rate(2_000_000_000)}) == read.listings["a/b"]
-    assert {"pricing.service_tiers.turbo": 1} == read.ignored
+    parsed = answer({"id": "a/b", "pricing": row})
+    assert RateCard({Meter.INPUT: Rate(2_000_000_000)}) == parsed.listings["a/b"]
+    assert {"pricing.service_tiers.turbo": 1} == parsed.ignored
 
 
 @pytest.mark.parametrize(
     "broken", [[], {"flex": 1}, {"flex": {"input": True}}, {"flex": {"long_context": {}}}]
 )
-def test_broken_service_tiers_spoil_the_row(broken: Any) -> None:
-    """Without them a tier's requests would be billed at the base."""
+def test_broken_service_tiers_make_the_row_unreadable(broken: Any) -> None:
+    """Without them, requests in a tier would be billed at the base rates."""
     assert why(one(service_tiers=broken)).startswith("pricing.service_tiers")
 
 
-def test_an_image_that_costs_by_its_size_has_no_one_price() -> None:
-    """The flat price beside the matrix is that of one size; tokens keep theirs."""
+def test_an_image_priced_by_its_size_is_unpriced() -> None:
+    """With a matrix, the flat price is that of one size. Token prices are kept."""
     matrix = [{"size": "1K", "cost": "0.04"}, {"size": "4K", "cost": "0.24"}]
     priced = {"image": "0.04", "image_dimension_quality_pricing": matrix}
     assert Unpriced(Why.NOT_PER_TOKEN, "type image") == typed("image", **priced)
@@ -219,21 +219,21 @@ def test_an_image_that_costs_by_its_size_has_no_one_price() -> None:
     assert RateCard({Meter.IMAGE: Rate(40_000_000_000_000)}) == typed("image", image="0.04")
 
 
-def test_an_embedding_has_a_price_for_input_alone() -> None:
-    """That is a whole price."""
+def test_an_embedding_has_a_price_for_input_only() -> None:
+    """It needs no output price."""
     expected = RateCard({Meter.INPUT: Rate(20_000_000)})
     assert expected == typed("embedding", input="0.00000002")
 
 
 @pytest.mark.parametrize("type_", ["video", "reranking", "speech", "realtime"])
 def test_other_types_without_a_price_are_not_sold_by_the_token(type_: str) -> None:
-    """Their matrices count what nobody here counts."""
+    """No meter counts the units of their price matrices."""
     expected = Unpriced(Why.NOT_PER_TOKEN, f"type {type_}")
     assert expected == typed(type_, video_duration_pricing=[{"cost_per_second": "0.4"}])
 
 
-def test_a_model_of_text_without_a_price() -> None:
-    """Unknown is not free, and neither is zero."""
+def test_a_text_model_without_a_price_is_unpriced() -> None:
+    """Neither an unknown price nor a zero is free."""
     assert Unpriced(Why.NOT_PUBLISHED) == typed("language")
     assert Unpriced(Why.NOT_PUBLISHED) == answer({"id": "a/b"}).listings["a/b"]
     zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero")
@@ -241,19 +241,19 @@ def test_a_model_of_text_without_a_price() -> None:
 
 
 @pytest.mark.parametrize("price", [True, "true", "NaN", "-1", "1_0", "", [], {}])
-def test_what_is_not_an_amount_spoils_its_row(price: Any) -> None:
-    """Each of these is something that some general parser takes for a number."""
+def test_a_price_that_is_not_an_amount_makes_its_row_unreadable(price: Any) -> None:
+    """Some general parser accepts each of these as a number."""
     assert why(one(input=price)).startswith("pricing.input: ")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_what_is_not_a_list_of_models(body: bytes) -> None:
-    """It is an error of the whole answer."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """The whole answer is refused."""
     with pytest.raises(DecodeError, match="vercel-ai-gateway: body: "):
         read_answer(PROVIDER, [body])
 
 
 def test_an_empty_list_is_incomplete() -> None:
-    """It does not withdraw every model."""
+    """An empty list withdraws no model."""
     with pytest.raises(IncompleteAnswer, match="lists no models"):
         answer()

@@ -53,12 +53,12 @@ KEY = {"acls": ["api-key:model:*", "api-key:endpoint:*"], "api_key_blocked": Fal
 
 
 def answer(*rows: Any) -> Answer:
-    """What is made of a built list."""
+    """The answer of a built list."""
     return read_answer(PROVIDER, [json.dumps({"models": rows}).encode()])
 
 
 def one(**fields: Any) -> Listing:
-    """What is made of one built row."""
+    """The listing of one built row."""
     return answer({"id": "m", **TOKENS, **fields}).listings["m"]
 
 
@@ -74,27 +74,27 @@ def why(listing: Listing) -> str:
 
 @needs_samples
 def test_the_example_of_the_reference() -> None:
-    """Cents per hundred million; zeros are no tier, no images and no search; an alias is listed."""
-    read = read_answer(PROVIDER, [sample("xai/2026-language-models-docs-example.json")])
+    """Prices are cents per hundred million. A zero is not a price. An alias is listed."""
+    parsed = read_answer(PROVIDER, [sample("xai/2026-language-models-docs-example.json")])
     expected = {"latest": LATEST, "grok-4.3-latest": LATEST, "grok-420-reasoning": REASONING}
-    assert expected == read.listings
-    assert {} == read.ignored
+    assert expected == parsed.listings
+    assert {} == parsed.ignored
 
 
 @needs_samples
 def test_the_example_of_the_list_of_all_models() -> None:
-    """The same prices under `data`, and an image model whose price contradicts its own unit."""
-    read = read_answer(PROVIDER, [sample("xai/2026-v1-models-docs-example.json")])
+    """It has the same prices under `data`, and an image model whose price contradicts its unit."""
+    parsed = read_answer(PROVIDER, [sample("xai/2026-v1-models-docs-example.json")])
     assert {
         "latest": LATEST,
         "grok-420-reasoning": REASONING,
         "grok-imagine-image": Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text"),
-    } == read.listings
+    } == parsed.listings
 
 
 @needs_samples
 def test_the_recorded_error_bodies() -> None:
-    """The whole answer is refused in xAI's words."""
+    """The whole answer is refused, with xAI's message."""
     recorded = json.loads(sample("xai/2026-error-bodies.json"))
     bad_key = json.dumps(recorded["bad_key_2026-02-27_Bvonx-wayfwd"]).encode()
     with pytest.raises(DecodeError, match="specified an invalid argument: Incorrect API key"):
@@ -117,7 +117,7 @@ def test_a_search_is_counted_in_the_same_unit() -> None:
 
 
 def test_long_context_begins_at_the_threshold() -> None:
-    """At or above it. A meter at zero there has its standard price."""
+    """A request of exactly the threshold is long. A meter at zero keeps its standard price."""
     expected = ConditionalRates(When(min_input_tokens=200_000), {Meter.INPUT: Rate(4_000_000_000)})
     assert RateCard(BASE, (expected,)) == one(
         prompt_text_token_price_long_context=40_000,
@@ -127,7 +127,7 @@ def test_long_context_begins_at_the_threshold() -> None:
 
 
 def test_a_threshold_without_prices_is_no_tier() -> None:
-    """So are prices of null, which is how the list of all models leaves them out."""
+    """Neither are prices of null, which are in the list of all models."""
     assert RateCard(BASE) == one(
         long_context_threshold=200_000, prompt_text_token_price_long_context=None
     )
@@ -135,43 +135,43 @@ def test_a_threshold_without_prices_is_no_tier() -> None:
 
 @pytest.mark.parametrize("threshold", [0, None, "soon", -1])
 def test_long_context_prices_without_a_threshold_are_unreadable(threshold: Any) -> None:
-    """They cannot be left out: long requests would be billed at half their price."""
+    """If they were left out, long requests would be billed at half their price."""
     listing = one(prompt_text_token_price_long_context=40_000, long_context_threshold=threshold)
     assert "long_context_threshold" in why(listing)
 
 
 def test_each_alias_is_a_model() -> None:
-    """A request may name it, and it costs what the model costs."""
-    read = answer({"id": "m", "aliases": ["m-latest", "m-0309"], **TOKENS})
+    """A request may name an alias, and its price is that of the model."""
+    parsed = answer({"id": "m", "aliases": ["m-latest", "m-0309"], **TOKENS})
     assert {"m": RateCard(BASE), "m-latest": RateCard(BASE), "m-0309": RateCard(BASE)} == (
-        read.listings
+        parsed.listings
     )
 
 
 def test_an_alias_of_two_models_at_two_prices_is_unreadable() -> None:
-    """Nobody can say which of them a request gets."""
+    """It is unknown which of the two a request gets."""
     cheap = {**TOKENS, "prompt_text_token_price": 10_000}
-    read = answer({"id": "a", "aliases": ["x"], **TOKENS}, {"id": "b", "aliases": ["x"], **cheap})
-    assert "twice" in why(read.listings["x"])
-    assert RateCard(BASE) == read.listings["a"]
+    parsed = answer({"id": "a", "aliases": ["x"], **TOKENS}, {"id": "b", "aliases": ["x"], **cheap})
+    assert "twice" in why(parsed.listings["x"])
+    assert RateCard(BASE) == parsed.listings["a"]
 
 
-def test_an_alias_that_is_no_name_is_nameless() -> None:
-    """It is not stored, and it is not dropped."""
-    read = answer({"id": "m", "aliases": ["<b>"], **TOKENS})
-    assert {"m": RateCard(BASE)} == read.listings
-    assert 1 == len(read.nameless)
+def test_an_alias_that_is_not_a_model_id_is_nameless() -> None:
+    """It is not stored, but it is counted."""
+    parsed = answer({"id": "m", "aliases": ["<b>"], **TOKENS})
+    assert {"m": RateCard(BASE)} == parsed.listings
+    assert 1 == len(parsed.nameless)
 
 
-def test_a_row_of_another_shape_hides_its_aliases() -> None:
-    """That counts as a row without a name, so that nothing is taken for gone."""
-    read = answer({"id": "m", "aliases": "m-latest", **TOKENS})
-    assert isinstance(read.listings["m"], Unreadable)
-    assert 1 == len(read.nameless)
+def test_an_unreadable_row_has_unknown_aliases() -> None:
+    """They count as a row without a name, so that no model counts as vanished."""
+    parsed = answer({"id": "m", "aliases": "m-latest", **TOKENS})
+    assert isinstance(parsed.listings["m"], Unreadable)
+    assert 1 == len(parsed.nameless)
 
 
-def test_zero_for_text_is_not_a_price() -> None:
-    """An embedding has a price for input alone; a model of images has neither."""
+def test_a_zero_is_not_a_price() -> None:
+    """An embedding has a price for input only. An image model has no price for text."""
     assert RateCard({Meter.INPUT: Rate(2_000_000_000)}) == one(completion_text_token_price=0)
     expected = Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text")
     assert expected == one(prompt_text_token_price=0, completion_text_token_price=0)
@@ -179,38 +179,40 @@ def test_zero_for_text_is_not_a_price() -> None:
 
 @pytest.mark.parametrize("price", [True, 1.25, "1.25", -1, "NaN", [], 10**30])
 @pytest.mark.parametrize("field", ["prompt_text_token_price", "search_price"])
-def test_what_is_not_a_whole_amount_spoils_its_row(field: str, price: Any) -> None:
-    """A fraction would be in some other unit."""
+def test_a_price_that_is_not_a_whole_amount_makes_its_row_unreadable(
+    field: str, price: Any
+) -> None:
+    """A fraction would mean another unit."""
     assert why(one(**{field: price})).startswith(f"{field}: ")
 
 
-def test_a_new_price_does_not_pass_unseen() -> None:
-    """A key that nobody translates is counted, and what is no price is not."""
+def test_an_unknown_price_field_is_counted() -> None:
+    """A field that is not a price is not counted."""
     row = {"id": "m", **TOKENS, "prompt_audio_token_price": 1, "context_length": 5}
     assert {"model.prompt_audio_token_price": 1} == answer(row).ignored
 
 
-def test_a_key_for_all_models_may_ask() -> None:
-    """The list it gets is the whole list."""
+def test_a_key_for_all_models_is_accepted() -> None:
+    """The list for this key is whole."""
     check(**KEY)
 
 
 @pytest.mark.parametrize("acls", [[], ["api-key:endpoint:*"], ["api-key:model:grok-4"]])
-def test_a_key_for_some_models_gets_a_part_of_the_list(acls: list[str]) -> None:
-    """The models it may not use would seem to be gone."""
+def test_a_key_for_some_models_is_refused(acls: list[str]) -> None:
+    """The models that it may not use would count as vanished."""
     with pytest.raises(Incomplete, match=r"api-key:model:\*"):
         check(acls=acls)
 
 
 @pytest.mark.parametrize("flag", ["api_key_blocked", "api_key_disabled", "team_blocked"])
-def test_a_blocked_key_gets_no_list(flag: str) -> None:
-    """Whatever its ACLs."""
+def test_a_blocked_key_is_refused(flag: str) -> None:
+    """Its ACLs do not matter."""
     with pytest.raises(Incomplete, match="blocked"):
         check(**{**KEY, flag: True})
 
 
-def test_what_is_said_of_a_bad_key_is_passed_on() -> None:
-    """It is not taken for a key without ACLs."""
+def test_the_error_of_a_bad_key_has_xai_s_message() -> None:
+    """A bad key is not mistaken for a key without ACLs."""
     with pytest.raises(Malformed, match="bad: no such key"):
         check(code="bad", error="no such key")
     with pytest.raises(Malformed, match="acls"):
@@ -220,13 +222,13 @@ def test_what_is_said_of_a_bad_key_is_passed_on() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"models": {}}', b'{"models": null}']
 )
-def test_what_is_not_a_list_of_models(body: bytes) -> None:
-    """It is an error of the whole answer."""
+def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
+    """The whole answer is refused."""
     with pytest.raises(DecodeError, match="xai: body: "):
         read_answer(PROVIDER, [body])
 
 
 def test_an_empty_list_is_incomplete() -> None:
-    """It does not withdraw every model."""
+    """An empty list withdraws no model."""
     with pytest.raises(IncompleteAnswer, match="lists no models"):
         answer()

@@ -1,4 +1,4 @@
-"""How each provider tells its prices."""
+"""The wire format of each provider."""
 
 from collections.abc import Mapping
 
@@ -21,9 +21,9 @@ from pricing_sync.demo.formats import (
     vercel,
     xai,
 )
-from pricing_sync.demo.formats.format import Asked, Format, Json, encode
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, encode
 
-__all__ = ["FORMATS", "Asked", "Format", "Json", "encode"]
+__all__ = ["FORMATS", "Format", "Json", "ListRequest", "encode"]
 
 #: By provider id.
 FORMATS: Mapping[str, Format] = {

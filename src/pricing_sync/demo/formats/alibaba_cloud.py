@@ -1,4 +1,4 @@
-"""Alibaba Cloud Model Studio: strings per million, by ranges of input, in one of two languages."""
+"""Alibaba Cloud Model Studio: strings per million by ranges of input, in one of two languages."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import (
-    Asked,
     Format,
     Json,
+    ListRequest,
     Render,
     Row,
-    above,
     key_required,
-    named,
     per_one,
     plain,
+    price_fields,
+    threshold,
 )
 from pricing_sync.prices.rates import Meter
 
@@ -30,9 +30,9 @@ _FIELDS = {
 
 
 def _in(per_million: str, per_image: str) -> Render:
-    """The list of one region, with its words for the two units."""
+    """The list of one region; the names of the two units are in the language of the region."""
 
-    def items(prices: Prices) -> list[Row]:
+    def price_rows(prices: Prices) -> list[Row]:
         return [
             {
                 "type": key,
@@ -40,42 +40,41 @@ def _in(per_million: str, per_image: str) -> Render:
                 "price_unit": per_image if key == "image_number" else per_million,
                 "time_band": "standard",
             }
-            for key, amount in named(prices, _FIELDS)
+            for key, amount in price_fields(prices, _FIELDS)
         ]
 
     def row(model: Model) -> Row:
-        ranges = zip(_ranges(model), (model.prices, *_overriding(model)), strict=True)
+        long_prices = [prices for _, prices in model.conditional_prices]
+        ranges = zip(_ranges(model), (model.prices, *long_prices), strict=True)
         return {
             "model": model.id,
             "model_info": {"context_window": model.context},
-            "prices": [{"range_name": name, "prices": items(prices)} for name, prices in ranges],
+            "prices": [
+                {"range_name": name, "prices": price_rows(prices)} for name, prices in ranges
+            ],
         }
 
-    def render(models: Sequence[Model], asked: Asked) -> Json:
-        number, size = asked.number("page_no", 1), asked.page_size
+    def render(models: Sequence[Model], request: ListRequest) -> Json:
+        number, size = request.number("page_no", 1), request.page_size
         output = {
             "total": len(models),
             "page_no": number,
             "page_size": size,
-            "models": [row(model) for model in asked.page(models, (number - 1) * size)],
+            "models": [row(model) for model in request.page(models, (number - 1) * size)],
         }
         return {"code": None, "message": None, "success": True, "output": output}
 
     return render
 
 
-def _overriding(model: Model) -> list[Prices]:
-    return [prices for _, prices in model.overrides]
-
-
 def _ranges(model: Model) -> list[str]:
     """`Default`, or `Input<=32k` and `32k<Input<=128k` and so on up to the context."""
-    if not model.overrides:
+    if not model.conditional_prices:
         return ["Default"]
-    bounds = [f"{above(when) // 1000}k" for when, _ in model.overrides]
-    ends = [*bounds, f"{(model.context or 0) // 1000}k"]
-    begins = ["", *(f"{bound}<" for bound in bounds)]
-    return [f"{begin}Input<={end}" for begin, end in zip(begins, ends, strict=True)]
+    bounds = [f"{threshold(when) // 1000}k" for when, _ in model.conditional_prices]
+    upper = [*bounds, f"{(model.context or 0) // 1000}k"]
+    lower = ["", *(f"{bound}<" for bound in bounds)]
+    return [f"{low}Input<={high}" for low, high in zip(lower, upper, strict=True)]
 
 
 _KEY = key_required(

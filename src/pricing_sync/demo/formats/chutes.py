@@ -1,11 +1,11 @@
-"""Chutes: the words of OpenRouter with another unit, numbers per million."""
+"""Chutes: the field names of OpenRouter with another unit, numbers per million."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, named
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, price_fields
 from pricing_sync.prices.rates import Meter
 
 _PROMPT = {
@@ -15,14 +15,13 @@ _PROMPT = {
 }
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
-    """The words of OpenRouter with another unit: numbers, per million."""
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     rows = [
         {
             "id": model.id,
             "object": "model",
             "context_length": model.context,
-            "pricing": dict(named(model.prices, _PROMPT)),
+            "pricing": dict(price_fields(model.prices, _PROMPT)),
             "confidential_compute": model.id.endswith("-TEE"),
         }
         for model in models

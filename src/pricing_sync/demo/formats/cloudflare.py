@@ -1,4 +1,4 @@
-"""Cloudflare Workers AI: prices by the words of their unit, and a total that is not true."""
+"""Cloudflare Workers AI: prices by the name of their unit, and a total that is too high."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, plain
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, key_required, plain
 from pricing_sync.prices.rates import Meter
 
-# The meter, and the share of the price of a million that one such unit has.
+# By unit: the meter, and the factor from the price per million to the price per unit.
 _UNITS = {
     "per M input tokens": (Meter.INPUT, Decimal(1)),
     "per M output tokens": (Meter.OUTPUT, Decimal(1)),
@@ -18,16 +18,16 @@ _UNITS = {
     "per 1k characters": (Meter.CHARACTER, Decimal("0.001")),
     "per inference request": (Meter.REQUEST, Decimal("0.000001")),
 }
-_OTHERWISE = {
+_OTHER_PRICES = {
     "Text-to-Image": {"per 512 by 512 tile": Decimal("0.0058"), "per step": Decimal("0.00011")},
     "Summarization": {"per M input tokens": Decimal(0)},
 }
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    """The total counts more models than are ever listed: 245, when there were 91."""
-    number, size = asked.number("page", 1), asked.page_size
-    rows = [_row(model) for model in asked.page(models, (number - 1) * size)]
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    """The list. Its total is too high: 245 for a list of 91 models."""
+    number, size = request.number("page", 1), request.page_size
+    rows = [_row(model) for model in request.page(models, (number - 1) * size)]
     return {
         "success": True,
         "result": rows,
@@ -43,12 +43,12 @@ def _answer(models: Sequence[Model], asked: Asked) -> Json:
 
 
 def _row(model: Model) -> Row:
-    told = {
-        unit: Decimal(plain(model.prices[meter] * share))
-        for unit, (meter, share) in _UNITS.items()
+    amounts = {
+        unit: Decimal(plain(model.prices[meter] * factor))
+        for unit, (meter, factor) in _UNITS.items()
         if meter in model.prices
-    } or _OTHERWISE.get(model.kind, {})
-    prices = [{"unit": unit, "price": price, "currency": "USD"} for unit, price in told.items()]
+    } or _OTHER_PRICES.get(model.kind, {})
+    prices = [{"unit": unit, "price": price, "currency": "USD"} for unit, price in amounts.items()]
     properties: list[Row] = [{"property_id": "price", "value": prices}] if prices else []
     if model.context is not None:
         properties.append({"property_id": "context_window", "value": str(model.context)})

@@ -1,4 +1,4 @@
-"""DeepInfra: cents per token as floats, caches and tiers as multiples, discounts to take off."""
+"""DeepInfra: cents per token as floats before discount, cache and tiers as multiples of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields
 from pricing_sync.prices.rates import Meter
 
 _TYPES = {
@@ -19,7 +19,7 @@ _TOKENS = (
 )
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     return [
         {
             "model_name": model.id,
@@ -36,24 +36,24 @@ def _pricing(model: Model) -> Row:
     if model.why is not None:
         return {"type": "image_units", "cents_per_image_unit": Decimal("0.05")}
     kind, fields = _TYPES.get(model.kind, _TOKENS)
-    paid = 1 - (model.discount or 0)
+    share = 1 - (model.discount or 0)
     pricing: Row = {"type": kind, "discount": model.discount}
-    pricing |= {key: _cents(amount / paid) for key, amount in named(model.prices, fields)}
+    pricing |= {key: _cents(amount / share) for key, amount in price_fields(model.prices, fields)}
     pricing["rate_per_input_token_cached"] = _multiple(model.prices, model.prices, Meter.CACHE_READ)
-    for when, prices in model.overrides:
-        # One multiple of every price, so the input's is all that is looked at.
+    for when, prices in model.conditional_prices:
+        # A tier is one multiple of every price, so the multiple of the input price is enough.
         multiple = _multiple(prices, model.prices, Meter.INPUT)
         pricing[f"rate_per_service_tier_{when.service_tier}"] = multiple
     return pricing
 
 
 def _cents(per_million: Decimal) -> Decimal:
-    """Cents for one, as a float would be written: 4.5e-05."""
+    """Cents for one unit, written like a float: 4.5e-05."""
     return Decimal(repr(float(per_million.scaleb(-4))))
 
 
 def _multiple(prices: Prices, base: Prices, meter: Meter) -> Decimal | None:
-    """How many times the base's input price, to eight places."""
+    """The price of *meter* as a multiple of the base input price, to eight places."""
     if meter not in prices or not base.get(Meter.INPUT):
         return None
     return (prices[meter] / base[Meter.INPUT]).quantize(Decimal("1e-8"))

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, per_one, price_fields
 from pricing_sync.prices.rates import Meter
 
 _PER_TOKEN = {"prompt": Meter.INPUT, "completion": Meter.OUTPUT}
 _PER_MILLION = {"input": Meter.INPUT, "output": Meter.OUTPUT}
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    number, size = asked.number("page", 1), asked.page_size
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    number, size = request.number("page", 1), request.page_size
     return {
-        "data": [_row(model) for model in asked.page(models, (number - 1) * size)],
+        "data": [_row(model) for model in request.page(models, (number - 1) * size)],
         "pagination": {
             "current_page": number,
             "total_pages": ceil(len(models) / size),
@@ -29,14 +29,14 @@ def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "context_length": model.context, "status": "active"}
     if model.why is not None:
         return row
-    per_token = {key: per_one(amount) for key, amount in named(model.prices, _PER_TOKEN)}
-    per_million = dict(named(model.prices, _PER_MILLION))
+    per_token = {key: per_one(amount) for key, amount in price_fields(model.prices, _PER_TOKEN)}
+    per_million = dict(price_fields(model.prices, _PER_MILLION))
     return row | {"pricing": {**per_token, "image": "0", "request": "0", **per_million}}
 
 
-def _no_scripts(headers: Mapping[str, str]) -> tuple[int, Json] | None:
+def _refuse_scripts(headers: Mapping[str, str]) -> tuple[int, Json] | None:
     agent = headers.get("user-agent", "").lower()
     return (404, "Gone.") if not agent or agent.startswith("python") else None
 
 
-FORMAT = Format({"/v1/models": _answer}, "prompt", _no_scripts)
+FORMAT = Format({"/v1/models": _answer}, "prompt", _refuse_scripts)

@@ -1,4 +1,4 @@
-"""Fireworks: a row for each way a model is served, and SKUs with names."""
+"""Fireworks: one row for each serving mode of a model, with prices by SKU name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, named, plain
+from pricing_sync.demo.formats.format import (
+    Format,
+    Json,
+    ListRequest,
+    Row,
+    key_required,
+    plain,
+    price_fields,
+)
 from pricing_sync.prices.rates import Meter
 
 _FIELDS = {
@@ -17,16 +25,16 @@ _FIELDS = {
 _EMBEDDING = {"Embedding input tokens": Meter.INPUT}
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    """The rows of one model are kept on one page; the token is opaque."""
-    token = asked.parameters.get("pageToken")
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    """A page; it has all rows of a model, and the token of the next page is opaque."""
+    token = request.parameters.get("pageToken")
     start = int(urlsafe_b64decode(token)) if token else 0
-    rows = [row for model in asked.page(models, start) for row in _rows(model)]
-    end = start + asked.page_size
-    if end >= len(models) or asked.ends_early:
+    rows = [row for model in request.page(models, start) for row in _rows(model)]
+    end = start + request.page_size
+    if end >= len(models) or request.ends_early:
         return {"object": "list", "data": rows}
-    following = urlsafe_b64encode(b"%d" % end).decode()
-    return {"object": "list", "data": rows, "nextPageToken": following}
+    next_token = urlsafe_b64encode(b"%d" % end).decode()
+    return {"object": "list", "data": rows, "nextPageToken": next_token}
 
 
 def _rows(model: Model) -> list[Row]:
@@ -36,12 +44,12 @@ def _rows(model: Model) -> list[Row]:
     skus = _EMBEDDING if model.kind == "embedding" else _FIELDS
     priced = row | {"serverless_mode": "standard", "pricing": _skus(model.prices, skus)}
     if model.id.endswith("-fast"):
-        called = model.id.replace("/routers/", "/models/").removesuffix("-fast")
-        fast = {"id": called, "serverless_mode": "fast", "usage_identifier": model.id}
+        name = model.id.replace("/routers/", "/models/").removesuffix("-fast")
+        fast = {"id": name, "serverless_mode": "fast", "usage_identifier": model.id}
         return [priced | fast]
     tiers = [
         row | {"serverless_mode": when.service_tier, "pricing": _skus(prices, skus)}
-        for when, prices in model.overrides
+        for when, prices in model.conditional_prices
     ]
     return [priced, *tiers]
 
@@ -49,7 +57,7 @@ def _rows(model: Model) -> list[Row]:
 def _skus(prices: Prices, skus: Mapping[str, Meter]) -> list[Row]:
     return [
         {"sku": sku, "amount": plain(amount), "unit": "1M tokens"}
-        for sku, amount in named(prices, skus)
+        for sku, amount in price_fields(prices, skus)
     ]
 
 

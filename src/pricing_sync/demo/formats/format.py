@@ -1,7 +1,7 @@
-"""What a format is: the paths a provider answers at, and its list as it would send it.
+"""The definition of a wire format: the paths that a provider serves, and how it writes its list.
 
-The formats beside this file are written from the formats' descriptions, independently of the
-readers, which are tested against them. Fields that no reader of prices needs are left out.
+The other files of this folder are written from descriptions of the formats, independently of the
+decoders, which are tested against them. Fields that no decoder of prices needs are left out.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ Row: TypeAlias = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question for a list."""
+class ListRequest:
+    """One request for a list."""
 
     parameters: Mapping[str, str]
-    #: The most rows on a page, whatever is asked for.
+    #: The most rows on a page; a page size in the request is ignored.
     page_size: int
-    #: Whether the rows after the first page are withheld, though still counted.
+    #: Whether the rows after the first page are left out but still counted.
     ends_early: bool = False
-    #: What every provider of the catalog sells.
+    #: The models of every catalog provider.
     catalog: Mapping[str, Sequence[Model]] = field(default_factory=dict)
 
-    def number(self, name: str, otherwise: int) -> int:
+    def number(self, name: str, default: int) -> int:
         text = self.parameters.get(name, "")
-        return int(text) if text.isdecimal() and len(text) < 10 else otherwise
+        return int(text) if text.isdecimal() and len(text) < 10 else default
 
     def page(self, models: Sequence[Model], start: int) -> Sequence[Model]:
         """The models from *start* on that fit on a page."""
         return () if start and self.ends_early else models[start : start + self.page_size]
 
 
-Render: TypeAlias = Callable[[Sequence[Model], Asked], Json]
-#: Why a request is turned away, by its headers: a status and what is said; None if it is not.
+Render: TypeAlias = Callable[[Sequence[Model], ListRequest], Json]
+#: Checks the headers of a request: the status and answer of a refusal; None if it is accepted.
 Refuse: TypeAlias = Callable[[Mapping[str, str]], tuple[int, Json] | None]
 
 
-def anyone(_headers: Mapping[str, str]) -> None:
+def accept_all(_headers: Mapping[str, str]) -> None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One provider's way of answering."""
+    """The wire format of one provider."""
 
-    #: By the whole path, a regular expression.
+    #: By a regular expression that matches the whole path.
     paths: Mapping[str, Render]
-    #: The key of an input price, which a change of schema renames.
+    #: The key of the input price, which the fault `schema_change` renames.
     price_key: str
-    refuse: Refuse = anyone
+    refuse: Refuse = accept_all
     has_etag: bool = False
 
 
@@ -66,7 +66,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(answer: Json) -> bytes:
-    """JSON, in which a Decimal is a number to its last digit."""
+    """JSON in which a Decimal is a number with all its digits."""
     return _ENCODER.encode(answer)
 
 
@@ -85,23 +85,24 @@ def whole(amount: Decimal) -> Decimal:
 
 
 def ten_thousandths(per_million: Decimal) -> Decimal:
-    """A whole number where it is one, without an exponent."""
+    """The price in units of 10⁻⁴, written without an exponent or trailing zeros."""
     return Decimal(plain(per_million.scaleb(4)))
 
 
-def named(prices: Prices, keys: Mapping[str, Meter]) -> Iterator[tuple[str, Decimal]]:
+def price_fields(prices: Prices, keys: Mapping[str, Meter]) -> Iterator[tuple[str, Decimal]]:
+    """The keys whose meters have a price, with their amounts per million units."""
     return ((key, prices[meter]) for key, meter in keys.items() if meter in prices)
 
 
-def above(when: When) -> int:
-    """The tokens above which a condition holds."""
+def threshold(when: When) -> int:
+    """The number of input tokens above which a condition applies."""
     return (when.min_input_tokens or 1) - 1
 
 
-def key_required(said: Json) -> Refuse:
-    """Turn away whoever shows no key; any key will do."""
+def key_required(error: Json) -> Refuse:
+    """Refuse requests without a key, with status 401 and *error*; any key is accepted."""
 
     def refuse(headers: Mapping[str, str]) -> tuple[int, Json] | None:
-        return None if headers.get("authorization") else (401, said)
+        return None if headers.get("authorization") else (401, error)
 
     return refuse

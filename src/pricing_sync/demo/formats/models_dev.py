@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields, threshold
 from pricing_sync.prices.rates import Meter, Why
 
 _COST = {
@@ -19,15 +19,15 @@ _COST = {
 }
 
 
-def _answer(_models: Sequence[Model], asked: Asked) -> Json:
-    """The document is the same for everyone."""
+def _answer(_models: Sequence[Model], request: ListRequest) -> Json:
+    """The whole document; it is the same for every provider."""
     return {
         provider: {
             "id": provider,
             "name": provider,
             "models": {model.id: _row(model) for model in models},
         }
-        for provider, models in asked.catalog.items()
+        for provider, models in request.catalog.items()
     }
 
 
@@ -36,17 +36,17 @@ def _row(model: Model) -> Row:
     if model.why is Why.NOT_PUBLISHED:
         return row
     cost: Row = {"input": 0, "output": 0, **_cost(model.prices)}
-    if model.overrides:
-        cost["context_over_200k"] = _cost(model.overrides[0][1])
+    if model.conditional_prices:
+        cost["context_over_200k"] = _cost(model.conditional_prices[0][1])
         cost["tiers"] = [
-            _cost(prices) | {"tier": {"type": "context", "size": above(when)}}
-            for when, prices in model.overrides
+            _cost(prices) | {"tier": {"type": "context", "size": threshold(when)}}
+            for when, prices in model.conditional_prices
         ]
     return row | {"cost": cost}
 
 
 def _cost(prices: Prices) -> Row:
-    return dict(named(prices, _COST))
+    return dict(price_fields(prices, _COST))
 
 
 FORMAT = Format({"/api.json": _answer}, "input", has_etag=True)

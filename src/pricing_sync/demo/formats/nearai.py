@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, plain, whole
+from pricing_sync.demo.formats.format import (
+    Format,
+    Json,
+    ListRequest,
+    Row,
+    plain,
+    price_fields,
+    threshold,
+    whole,
+)
 from pricing_sync.prices.rates import Meter
 
 _AMOUNTS = {
@@ -21,11 +30,11 @@ _TEXT = {
 }
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    start = asked.number("offset", 0)
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    start = request.number("offset", 0)
     return {
-        "models": [_row(model) for model in asked.page(models, start)],
-        "limit": asked.page_size,
+        "models": [_row(model) for model in request.page(models, start)],
+        "limit": request.page_size,
         "offset": start,
         "total": len(models),
     }
@@ -36,24 +45,24 @@ def _row(model: Model) -> Row:
     row |= {
         # Nano-dollars per token.
         key: {"amount": whole(amount.scaleb(3)), "scale": 9, "currency": "USD"}
-        for key, amount in named(model.prices, _AMOUNTS)
+        for key, amount in price_fields(model.prices, _AMOUNTS)
     }
-    return row | ({"textPricing": _text(model)} if model.overrides else {})
+    return row | ({"textPricing": _text(model)} if model.conditional_prices else {})
 
 
 def _text(model: Model) -> Row:
     tiers: dict[str, dict[str, Row]] = {"default": {"short": _band(model.prices)}}
     text: Row = {"version": 1, "currency": "USD", "unit": "million_tokens", "tiers": tiers}
-    for when, prices in model.overrides:
+    for when, prices in model.conditional_prices:
         band = "short" if when.min_input_tokens is None else "long"
         tiers.setdefault(when.service_tier or "default", {})[band] = _band(prices)
         if band == "long":
-            text["longContextThreshold"] = above(when)
+            text["longContextThreshold"] = threshold(when)
     return text
 
 
 def _band(prices: Prices) -> Row:
-    return {key: plain(amount) for key, amount in named(prices, _TEXT)}
+    return {key: plain(amount) for key, amount in price_fields(prices, _TEXT)}
 
 
 FORMAT = Format({"/v1/model/list": _answer}, "inputCostPerToken")

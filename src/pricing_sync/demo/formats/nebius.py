@@ -1,11 +1,19 @@
-"""Nebius: strings per token, for those who ask for `verbose`."""
+"""Nebius: strings per token, only in answers to requests with `verbose`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required, named, per_one
+from pricing_sync.demo.formats.format import (
+    Format,
+    Json,
+    ListRequest,
+    Row,
+    key_required,
+    per_one,
+    price_fields,
+)
 from pricing_sync.prices.rates import Meter
 
 _PROMPT = {
@@ -19,9 +27,9 @@ _ZEROS: Row = dict.fromkeys(
 )
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    """Without `verbose` there is no price, and no error either."""
-    verbose = asked.parameters.get("verbose") == "true"
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    """The list; without `verbose` its rows have no prices, and the status is still 200."""
+    verbose = request.parameters.get("verbose") == "true"
     return {"object": "list", "data": [_row(model, verbose=verbose) for model in models]}
 
 
@@ -29,11 +37,11 @@ def _row(model: Model, *, verbose: bool) -> Row:
     row: Row = {"id": model.id, "object": "model"}
     if not verbose:
         return row
-    told = {key: per_one(amount) for key, amount in named(model.prices, _PROMPT)}
+    prices = {key: per_one(amount) for key, amount in price_fields(model.prices, _PROMPT)}
     return row | {
         "context_length": model.context,
         "architecture": {"modality": model.kind.replace("chat", "text->text")},
-        "pricing": {**_ZEROS, **told},
+        "pricing": {**_ZEROS, **prices},
     }
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import (
-    Asked,
     Format,
     Json,
+    ListRequest,
     key_required,
-    named,
+    price_fields,
     ten_thousandths,
 )
 from pricing_sync.prices.rates import Meter
@@ -18,14 +18,14 @@ from pricing_sync.prices.rates import Meter
 _FIELDS = {"input_token_price_per_m": Meter.INPUT, "output_token_price_per_m": Meter.OUTPUT}
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     rows = [
         {
             "id": model.id,
             "object": "model",
             **dict.fromkeys(_FIELDS, 0),
-            # 10⁻⁴ dollars.
-            **{key: ten_thousandths(amount) for key, amount in named(model.prices, _FIELDS)},
+            # In units of 10⁻⁴ dollars.
+            **{key: ten_thousandths(amount) for key, amount in price_fields(model.prices, _FIELDS)},
             "context_size": model.context,
             "model_type": model.kind,
             "status": 1,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named, per_one
+from pricing_sync.demo.formats.format import (
+    Format,
+    Json,
+    ListRequest,
+    Row,
+    per_one,
+    price_fields,
+    threshold,
+)
 from pricing_sync.prices.rates import Meter, When, Why
 
 _FIELDS = {
@@ -24,9 +32,9 @@ _FIELDS = {
 _UNPRICED = {Why.VARIES: "-1", Why.NOT_PER_TOKEN: "0"}
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    everything = asked.parameters.get("output_modalities") == "all"
-    return {"data": [_row(m) for m in models if everything or m.kind == "chat"]}
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    all_kinds = request.parameters.get("output_modalities") == "all"
+    return {"data": [_row(m) for m in models if all_kinds or m.kind == "chat"]}
 
 
 def _row(model: Model) -> Row:
@@ -42,20 +50,20 @@ def _row(model: Model) -> Row:
 
 def _pricing(model: Model) -> Row:
     if model.why is not None:
-        told = _UNPRICED.get(model.why)
-        return dict.fromkeys(("prompt", "completion"), told) if told else {}
+        price = _UNPRICED.get(model.why)
+        return dict.fromkeys(("prompt", "completion"), price) if price else {}
     overrides = [
-        _condition(when) | {key: per_one(amount) for key, amount in named(prices, _FIELDS)}
-        for when, prices in model.overrides
+        _condition(when) | {key: per_one(amount) for key, amount in price_fields(prices, _FIELDS)}
+        for when, prices in model.conditional_prices
     ]
     pricing: Row = {"prompt": "0", "completion": "0"}
-    pricing |= {key: per_one(amount) for key, amount in named(model.prices, _FIELDS)}
+    pricing |= {key: per_one(amount) for key, amount in price_fields(model.prices, _FIELDS)}
     return pricing | ({"overrides": overrides} if overrides else {})
 
 
 def _condition(when: When) -> Row:
     if when.hours is None:
-        return {"min_prompt_tokens": above(when)}
+        return {"min_prompt_tokens": threshold(when)}
     start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)
     return {"utc_start": start, "utc_end": end}
 

@@ -1,4 +1,4 @@
-"""Together AI: a bare list of numbers per million, with the noise of floats."""
+"""Together AI: a plain array of numbers per million, with the rounding errors of floats."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from decimal import Decimal
 from math import inf, nextafter
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, key_required
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, key_required
 from pricing_sync.prices.rates import Meter
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     return [
         {
             "id": model.id,
@@ -24,16 +24,16 @@ def _answer(models: Sequence[Model], _asked: Asked) -> Json:
     ]
 
 
-# What stands in `input` of a type that is not sold per token: dollars per million characters for
-# speech, and for transcription a number that nobody is billed.
-_OTHERWISE = {"audio": Decimal(65), "transcribe": Decimal("0.27")}
+# `input` of the types that are not sold per token: dollars per million characters for speech, and
+# for transcription a number that is not billed.
+_OTHER_INPUT = {"audio": Decimal(65), "transcribe": Decimal("0.27")}
 
 
 def _pricing(model: Model) -> Row:
     zero = Decimal(0)
     return {
         "hourly": 0,
-        "input": _noisy(model.prices.get(Meter.INPUT, _OTHERWISE.get(model.kind, zero))),
+        "input": _noisy(model.prices.get(Meter.INPUT, _OTHER_INPUT.get(model.kind, zero))),
         "output": _noisy(model.prices.get(Meter.OUTPUT, zero)),
         "base": 0,
         "finetune": 0,
@@ -41,7 +41,7 @@ def _pricing(model: Model) -> Row:
 
 
 def _noisy(amount: Decimal) -> Decimal:
-    """The amount as a float that was multiplied once too often: 0.18 is 0.18000000000000002."""
+    """The amount with the rounding error of a float: 0.18 becomes 0.18000000000000002."""
     return amount if amount == int(amount) else Decimal(repr(nextafter(float(amount), inf)))
 
 

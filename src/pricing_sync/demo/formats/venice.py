@@ -1,4 +1,4 @@
-"""Venice: numbers per million, each in dollars and in diem, by the type of the model."""
+"""Venice: numbers per million, in dollars and in diem; the fields depend on the model type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, above, named
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields, threshold
 from pricing_sync.prices.rates import Meter
 
 _TOKENS = {
@@ -18,17 +18,17 @@ _TOKENS = {
 _FIELDS = {"tts": {"input": Meter.CHARACTER}, "image": {"generation": Meter.IMAGE}}
 
 
-def _answer(models: Sequence[Model], asked: Asked) -> Json:
-    """The list; only of models that write text unless all are asked for."""
-    everything = asked.parameters.get("type") == "all"
-    rows = [_row(model) for model in models if everything or model.kind == "chat"]
+def _answer(models: Sequence[Model], request: ListRequest) -> Json:
+    """The list; without `type=all` it has only the text models."""
+    all_types = request.parameters.get("type") == "all"
+    rows = [_row(model) for model in models if all_types or model.kind == "chat"]
     return {"object": "list", "data": rows}
 
 
 def _row(model: Model) -> Row:
     pricing = _pricing(model.prices, model.kind)
-    for when, prices in model.overrides:
-        long = {"context_token_threshold": above(when), **_pricing(prices, model.kind)}
+    for when, prices in model.conditional_prices:
+        long = {"context_token_threshold": threshold(when), **_pricing(prices, model.kind)}
         pricing["extended"] = long
     return {
         "id": model.id,
@@ -40,10 +40,10 @@ def _row(model: Model) -> Row:
 
 def _pricing(prices: Prices, kind: str) -> Row:
     fields = _FIELDS.get(kind, _TOKENS)
-    # A whole image has its price for one.
-    share = Decimal("0.000001") if kind == "image" else Decimal(1)
-    told = {key: amount * share for key, amount in named(prices, fields)}
-    return {key: {"usd": amount, "diem": amount} for key, amount in told.items()}
+    # The price of images is per image, not per million.
+    factor = Decimal("0.000001") if kind == "image" else Decimal(1)
+    amounts = {key: amount * factor for key, amount in price_fields(prices, fields)}
+    return {key: {"usd": amount, "diem": amount} for key, amount in amounts.items()}
 
 
 FORMAT = Format({"/api/v1/models": _answer}, "usd")

@@ -1,4 +1,4 @@
-"""Vercel AI Gateway: strings per token, with tiers that name their first token."""
+"""Vercel AI Gateway: strings per token, with tiers given by their first token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Asked, Format, Json, Row, named, per_one, plain
+from pricing_sync.demo.formats.format import (
+    Format,
+    Json,
+    ListRequest,
+    Row,
+    per_one,
+    plain,
+    price_fields,
+)
 from pricing_sync.prices.rates import Meter, When
 
 _FIELDS = {
@@ -18,7 +26,7 @@ _FIELDS = {
 }
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     rows = [
         {
             "id": model.id,
@@ -33,24 +41,26 @@ def _answer(models: Sequence[Model], _asked: Asked) -> Json:
 
 
 def _pricing(model: Model) -> Row:
-    pricing: Row = {key: per_one(amount) for key, amount in named(model.prices, _FIELDS)}
-    if Meter.WEB_SEARCH in model.prices:  # for a thousand
+    pricing: Row = {key: per_one(amount) for key, amount in price_fields(model.prices, _FIELDS)}
+    if Meter.WEB_SEARCH in model.prices:  # dollars per thousand searches
         pricing["web_search"] = plain(model.prices[Meter.WEB_SEARCH].scaleb(-3))
     for key, meter in _FIELDS.items():
-        costs = [(when, prices[meter]) for when, prices in model.overrides if meter in prices]
+        costs = [
+            (when, prices[meter]) for when, prices in model.conditional_prices if meter in prices
+        ]
         if costs and meter in model.prices:
             pricing[f"{key}_tiers"] = _tiers(model.prices[meter], costs)
     return pricing
 
 
 def _tiers(base: Decimal, costs: Sequence[tuple[When, Decimal]]) -> list[Row]:
-    """From the first token of a tier up to the first of the next."""
-    begins = [0, *(when.min_input_tokens for when, _ in costs)]
+    """The tiers; each goes from its first token up to the first token of the next."""
+    starts = [0, *(when.min_input_tokens for when, _ in costs)]
     tiers: list[Row] = [
-        {"cost": per_one(amount), "min": begin}
-        for begin, amount in zip(begins, (base, *(amount for _, amount in costs)), strict=True)
+        {"cost": per_one(amount), "min": start}
+        for start, amount in zip(starts, (base, *(amount for _, amount in costs)), strict=True)
     ]
-    for tier, end in zip(tiers, begins[1:], strict=False):
+    for tier, end in zip(tiers, starts[1:], strict=False):
         tier["max"] = end
     return tiers
 

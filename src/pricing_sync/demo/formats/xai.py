@@ -1,4 +1,4 @@
-"""xAI: whole numbers of cents per hundred million, zero where there is no long context."""
+"""xAI: whole numbers of cents per hundred million; zero means no long-context price."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import (
-    Asked,
     Format,
     Json,
+    ListRequest,
     Row,
     key_required,
-    named,
+    price_fields,
     ten_thousandths,
 )
 from pricing_sync.prices.rates import Meter
@@ -23,11 +23,11 @@ _FIELDS = {
     "prompt_image_token_price": Meter.INPUT_IMAGE,
     "search_price": Meter.WEB_SEARCH,
 }
-# Zero means that there is no such tier.
+# Zero means that there is no long-context price.
 _LONG = {f"{key}_long_context": meter for key, meter in list(_FIELDS.items())[:3]}
 
 
-def _answer(models: Sequence[Model], _asked: Asked) -> Json:
+def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
     return {"models": [_row(model) for model in models]}
 
 
@@ -35,15 +35,15 @@ def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "object": "model", "aliases": list(model.aliases)}
     row |= dict.fromkeys((*_FIELDS, *_LONG, "long_context_threshold"), 0)
     # Cents per hundred million tokens.
-    row |= {key: ten_thousandths(amount) for key, amount in named(model.prices, _FIELDS)}
-    for when, prices in model.overrides:
+    row |= {key: ten_thousandths(amount) for key, amount in price_fields(model.prices, _FIELDS)}
+    for when, prices in model.conditional_prices:
         row["long_context_threshold"] = when.min_input_tokens
-        row |= {key: ten_thousandths(amount) for key, amount in named(prices, _LONG)}
+        row |= {key: ten_thousandths(amount) for key, amount in price_fields(prices, _LONG)}
     return row
 
 
-def _key(_models: Sequence[Model], _asked: Asked) -> Json:
-    """What a key may do; this one sees every model."""
+def _key(_models: Sequence[Model], _request: ListRequest) -> Json:
+    """The permissions of the API key; it may use every model."""
     return {
         "redacted_api_key": "xai-...demo",
         "name": "demo",

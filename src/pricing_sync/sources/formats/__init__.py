@@ -1,1 +1,1 @@
-"""The formats that several parties speak. Each file knows its own, and none knows another."""
+"""The formats that more than one provider or tool uses. No file here imports another one."""

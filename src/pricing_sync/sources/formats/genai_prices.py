@@ -1,8 +1,8 @@
 """The genai-prices catalog: a list of providers, US dollars per the unit that a key's name ends in.
 
-Prices may be dated, and hold for certain hours; a list of prices is read as it stands at one
-instant. Source: genai-prices 0.2.3, its schema and its reader, read 2026-10, and the document
-recorded 2026-08-21.
+Prices may begin on a date or apply in certain hours, so the catalog is read for one instant.
+Source: genai-prices 0.2.3, its schema and its reader, read 2026-10, and the document recorded
+2026-08-21.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _RATES: Fields = {
     "audio_hours": Amount(Meter.SECOND, Per.HOUR),
     "input_audio_hours": Amount(Meter.SECOND, Per.HOUR),
 }
-# The conditions of `price_variants` that we have too. Other ones are other products.
+# The conditions of `price_variants` that we support. Other conditions stand for other products.
 _SERVICE_TIERS = {
     ("processing", "batch"): "batch",
     ("service_tier", "batch"): "batch",
@@ -97,8 +97,8 @@ def read(body: bytes, provider_id: str, at: datetime) -> Page:
     """The models of one provider, at the prices that the catalog has for the instant *at*.
 
     Raises:
-        Malformed: the document is not in the format, or has the provider twice.
-        Incomplete: the catalog does not have that provider.
+        Malformed: the document is not in the format, or contains the provider more than once.
+        Incomplete: the catalog does not contain that provider.
     """
     heads = envelope(body, list[_Head])
     found = [head.models for head in heads if head.id == provider_id]
@@ -112,12 +112,12 @@ def read(body: bytes, provider_id: str, at: datetime) -> Page:
 
 
 def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
-    """What the catalog says of one model. It leaves free models without prices; a zero is none."""
+    """The listing of one model. A zero is no price: the catalog has none for free models."""
     entries = _entries(row.prices)
-    active = [entry for entry in entries if _has_begun(entry, today)]
+    active = [entry for entry in entries if _has_started(entry, today)]
     if not active:
         return Unpriced(Why.NOT_PUBLISHED)
-    # The last active entry replaces the others, so the hours that count come after the last date.
+    # A later entry replaces the earlier ones, so only hours after the last dated entry apply.
     start = max((index for index, entry in enumerate(active) if _hours(entry) is None), default=-1)
     if start < 0:
         raise BadAmount("prices: each entry is for certain hours, and none for the others")
@@ -131,9 +131,9 @@ def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
 
 
 def _entries(prices: Raw) -> list[dict[str, Raw]]:
-    """The dated entries of `prices`; undated prices are one entry that always holds.
+    """The entries of `prices`, in order. A single object of prices is one entry, always in force.
 
-    Only the first may always hold. Another one would hide those before it for ever.
+    Only the first entry may have no constraint. A later one would replace those before it for ever.
     """
     if not bytes(prices).startswith(b"["):
         return [{"prices": prices}]
@@ -144,7 +144,7 @@ def _entries(prices: Raw) -> list[dict[str, Raw]]:
     return entries
 
 
-def _has_begun(entry: Mapping[str, Raw], today: date) -> bool:
+def _has_started(entry: Mapping[str, Raw], today: date) -> bool:
     text = nested(_constraint(entry).get("start_date", ABSENT), str, "constraint.start_date")
     if text is None:
         return True
@@ -156,10 +156,10 @@ def _has_begun(entry: Mapping[str, Raw], today: date) -> bool:
 
 
 def _constraint(entry: Mapping[str, Raw]) -> dict[str, Raw]:
-    """The condition of an entry. One that is not known would widen it, if it were passed over."""
+    """The constraint of an entry. An unknown key is an error, because it may limit the prices."""
     unknown = entry.keys() - {"constraint", "prices", "when"}
     if unknown:
-        raise BadAmount(f"constraint: perhaps {min(unknown)}, which is not known")
+        raise BadAmount(f"constraint: the unknown key {min(unknown)} may be a condition")
     if "constraint" not in entry:
         return {}
     constraint = nested(entry["constraint"], dict[str, Raw], "constraint") or {}
@@ -181,7 +181,7 @@ def _hours(entry: Mapping[str, Raw]) -> tuple[int, int] | None:
 
 
 def _minute(raw: Raw, where: str) -> int:
-    """The minute of the day that a UTC time such as "16:30:00Z" names."""
+    """The minute of the day of a UTC time such as "16:30:00Z"."""
     text = nested(raw, str, where) or ""
     match = _TIME.fullmatch(text)
     if match is None:
@@ -190,14 +190,14 @@ def _minute(raw: Raw, where: str) -> int:
 
 
 def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[ConditionalRates]:
-    """The prices of other ways to be served, which replace the standard ones meter by meter."""
+    """The rates of service tiers, which replace the standard rates meter by meter."""
     variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
     for variant in variants:
         when = nested(variant.get("when", ABSENT), dict[str, str], "price_variants.when") or {}
         tier = _SERVICE_TIERS.get(next(iter(when.items()), ("", ""))) if len(when) == 1 else None
         if tier is None:
             ignored["price_variants"] += 1
-        elif _has_begun(variant, today):
+        elif _has_started(variant, today):
             yield from _conditional(
                 variant, When(service_tier=tier, hours=_hours(variant)), ignored
             )
@@ -206,38 +206,38 @@ def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[Conditio
 def _conditional(
     entry: Mapping[str, Raw], when: When, ignored: Counter[str]
 ) -> Iterator[ConditionalRates]:
-    flat, tiers = _prices(entry, when, ignored)
-    if flat:
-        yield ConditionalRates(when, flat)
+    base, tiers = _prices(entry, when, ignored)
+    if base:
+        yield ConditionalRates(when, base)
     yield from tiers
 
 
 def _prices(
     entry: Mapping[str, Raw], when: When, ignored: Counter[str]
 ) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
-    """The flat rates of an entry, and those of longer contexts, shortest first."""
+    """The base rates of an entry, and the rates of longer contexts, shortest first."""
     prices = nested(entry.get("prices", ABSENT), dict[str, Raw], "prices") or {}
-    flat: dict[str, Raw] = {}
+    base: dict[str, Raw] = {}
     tiers: dict[int, dict[str, Raw]] = {}
     for key, raw in prices.items():
-        flat[key] = raw
+        base[key] = raw
         if bytes(raw).startswith(b"{") and key in _RATES:
-            flat[key] = _split(raw, key, tiers)
-    return _read(flat, ignored), [
-        ConditionalRates(replace(when, min_input_tokens=start + 1), _read(tiers[start], ignored))
+            base[key] = _split_tiers(raw, key, tiers)
+    return _rates(base, ignored), [
+        ConditionalRates(replace(when, min_input_tokens=start + 1), _rates(tiers[start], ignored))
         for start in sorted(tiers)
     ]
 
 
-def _read(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+def _rates(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     return without_zeros(rates(prices, _RATES, ignored, "prices"))
 
 
-def _split(raw: Raw, key: str, tiers: dict[int, dict[str, Raw]]) -> Raw:
-    """The base of `{"base": …, "tiers": [{"start": …, "price": …}]}`; the rest goes to *tiers*.
+def _split_tiers(raw: Raw, key: str, tiers: dict[int, dict[str, Raw]]) -> Raw:
+    """The base of `{"base": …, "tiers": [{"start": …, "price": …}]}`; its tiers go to *tiers*.
 
-    A tier is billed to the whole request when its input is above the start; ours begins one token
-    later.
+    A tier's price applies to the whole request when its input is above the start, exclusive. Our
+    condition is inclusive, so it is the start plus one token.
     """
     where = f"prices.{key}"
     tiered = nested(raw, dict[str, Raw], where) or {}

@@ -1,7 +1,7 @@
 """LiteLLM's cost map: one flat object of models, US dollars per single unit.
 
-A key is LiteLLM's own name for a model, usually with the provider's prefix (`groq/…`), and is kept
-as it is. The conditions are those that LiteLLM 1.109.1 bills by: where its keys are silent, its
+A key is LiteLLM's own name of a model, usually with the provider's prefix (`groq/…`), and is kept
+unchanged. The conditions are those of LiteLLM 1.109.1. Where the keys alone do not define them, its
 cost calculator was read (2026-10).
 """
 
@@ -61,21 +61,22 @@ _RATES: Fields = {
     "input_cost_per_request": Amount(Meter.REQUEST, Per.ONE),
     "ocr_cost_per_page": Amount(Meter.PAGE, Per.ONE),
 }
-# One meter, two directions. xAI's price of a made image stands under `input_cost_per_image`.
-_EITHER = {
+# One meter with a key for input and one for output. For xAI, the price of a generated image is in
+# `input_cost_per_image`.
+_INPUT_OR_OUTPUT = {
     Meter.IMAGE: ("input_cost_per_image", "output_cost_per_image"),
     Meter.SECOND: ("input_cost_per_second", "output_cost_per_second"),
     Meter.CHARACTER: ("input_cost_per_character", "output_cost_per_character"),
 }
-_SEARCH = "search_context_cost_per_query"
+_WEB_SEARCH = "search_context_cost_per_query"
 _KNOWN: Fields = {
     **_RATES,
-    **{key: None for keys in _EITHER.values() for key in keys},
-    _SEARCH: None,
+    **{key: None for keys in _INPUT_OR_OUTPUT.values() for key in keys},
+    _WEB_SEARCH: None,
     "tiered_pricing": None,
     "off_peak_pricing": None,
 }
-_ABOVE = re.compile(
+_PRICE_KEY = re.compile(
     rf"(?P<field>{'|'.join(_RATES)})"
     r"(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?"
     r"(?:_(?P<tier>batches|flex|priority))?"
@@ -87,13 +88,13 @@ _FREE = (":free", "-free")
 # `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
 _NOT_MODELS = ("sample_spec", "fallback_generalizations")
 
-# Here a threshold counts at the number itself; everywhere else above it.
+# For these providers a threshold is inclusive; for all others it is exclusive.
 _INCLUSIVE = frozenset({"xai"})
 
 _DAY = 24 * 60
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-# Minutes ahead of UTC in zones that keep one offset all year. `weekdays` are told there while the
-# hours are told in UTC, and a window has one zone.
+# Minutes ahead of UTC in zones with the same offset all year. LiteLLM states `weekdays` in such a
+# zone and hours in UTC, while a `When` has one zone.
 _OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
 
 
@@ -107,22 +108,22 @@ def providers(body: bytes) -> list[str]:
     Raises:
         Malformed: it is not an object.
     """
-    return sorted({owner for _, _, owner in _rows(body) if owner is not None})
+    return sorted({provider for _, _, provider in _rows(body) if provider is not None})
 
 
 def read(body: bytes, provider_id: str) -> Page:
-    """The models whose `litellm_provider` is *provider_id*, and the rows that name no provider.
+    """The models whose `litellm_provider` is *provider_id*, and the rows without a provider.
 
     Raises:
         Malformed: the map is not an object.
-        Incomplete: no model in it is of that provider.
+        Incomplete: it contains no model of that provider.
     """
     page = Page([])
     found = False
-    for model, raw, owner in _rows(body):
-        if owner is None:
+    for model, raw, row_provider_id in _rows(body):
+        if row_provider_id is None:
             page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
-        elif owner == provider_id:
+        elif row_provider_id == provider_id:
             found = True
             page.rows.append(_row(model, raw, provider_id, page.ignored))
     if not found:
@@ -131,22 +132,23 @@ def read(body: bytes, provider_id: str) -> Page:
 
 
 def read_all(body: bytes) -> dict[str, Page]:
-    """The models of every provider in the map, and under no name the rows that name none.
+    """The models of every provider in the map; the rows without a provider are under `""`.
 
     Raises:
         Malformed: the map is not an object.
     """
     pages: dict[str, Page] = {}
-    for model, raw, owner in _rows(body):
-        page = pages.setdefault(owner or "", Page([]))
-        if owner is None:
+    for model, raw, provider_id in _rows(body):
+        page = pages.setdefault(provider_id or "", Page([]))
+        if provider_id is None:
             page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
         else:
-            page.rows.append(_row(model, raw, owner, page.ignored))
+            page.rows.append(_row(model, raw, provider_id, page.ignored))
     return pages
 
 
 def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
+    """The key, the row and the `litellm_provider` of each model; None if it has no provider."""
     for model, raw in envelope(body, dict[str, Raw]).items():
         if model in _NOT_MODELS:
             continue
@@ -157,13 +159,15 @@ def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
         yield model, raw, head.litellm_provider if head else None
 
 
-def _row(model: str, raw: Raw, owner: str, ignored: Counter[str]) -> tuple[str | None, Listing]:
+def _row(
+    model: str, raw: Raw, provider_id: str, ignored: Counter[str]
+) -> tuple[str | None, Listing]:
     if not is_model_id(model):
         return None, Unreadable(f"{shorten(model.encode())} is not a model id")
     try:
         fields = nested(raw, dict[str, Raw], "row") or {}
         prices = {key: value for key, value in fields.items() if _is_price(key)}
-        return model, _listing(model, prices, owner, ignored)
+        return model, _listing(model, prices, provider_id, ignored)
     except BadAmount as error:
         return model, Unreadable(str(error))
 
@@ -172,20 +176,22 @@ def _is_price(key: str) -> bool:
     return any(word in key for word in _PRICE_WORDS)
 
 
-def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter[str]) -> Listing:
-    """What the map says of one model; zero is a price only for an id that says so."""
+def _listing(
+    model: str, prices: Mapping[str, Raw], provider_id: str, ignored: Counter[str]
+) -> Listing:
+    """The listing of one model. Zero is a price only when the id ends in `:free` or `-free`."""
     _refuse_strings(prices, "row")
     tiers = nested(prices.get("tiered_pricing", ABSENT), list[dict[str, Raw]], "tiered_pricing")
     if tiers and "max_results_range" in tiers[0]:
         return Unpriced(Why.VARIES, "priced by how many results a search returns")
-    flat, conditional_rates = _flat(prices, owner, ignored)
-    base = flat | _either(prices, ignored) | _search(prices, ignored)
+    flat, conditional_rates = _flat(prices, provider_id, ignored)
+    base = flat | _input_or_output(prices, ignored) | _web_search(prices, ignored)
     if tiers:
         base, conditional_rates = _tiered(base, tiers, conditional_rates, ignored)
     conditional_rates += _off_peak(prices, ignored)
-    named = without_zeros(base)
-    if named or conditional_rates:
-        return RateCard(named, tuple(conditional_rates))
+    above_zero = without_zeros(base)
+    if above_zero or conditional_rates:
+        return RateCard(above_zero, tuple(conditional_rates))
     if not base:
         return Unpriced(Why.NOT_PUBLISHED)
     tokens: set[Meter] = base.keys() & {Meter.INPUT, Meter.OUTPUT}
@@ -195,72 +201,72 @@ def _listing(model: str, prices: Mapping[str, Raw], owner: str, ignored: Counter
 
 
 def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:
-    """A price in quotes is none: LiteLLM itself fails on it at the first request."""
+    """Raise BadAmount for a price in quotes: LiteLLM itself fails on it at the first request."""
     for key, raw in prices.items():
         if bytes(raw).startswith(b'"'):
             raise BadAmount(f"{where}.{key}: {shorten(bytes(raw))} is not a number")
 
 
 def _flat(
-    prices: Mapping[str, Raw], owner: str, ignored: Counter[str]
+    prices: Mapping[str, Raw], provider_id: str, ignored: Counter[str]
 ) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
-    """The base rates, and those that a key's suffix makes conditional."""
+    """The base rates, and the conditional rates of keys with a suffix."""
     groups: dict[When, dict[str, Raw]] = {}
     for key, raw in prices.items():
-        match = _ABOVE.fullmatch(key)
-        when = _when(match, owner) if match else When()
+        match = _PRICE_KEY.fullmatch(key)
+        when = _when(match, provider_id) if match else When()
         groups.setdefault(when, {})[match["field"] if match else key] = raw
     base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
     conditional_rates = [
         ConditionalRates(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
-        for when in sorted(groups, key=_order)
+        for when in sorted(groups, key=_precedence)
     ]
     return base, [conditional for conditional in conditional_rates if conditional.rates]
 
 
-def _when(match: re.Match[str], owner: str) -> When:
+def _when(match: re.Match[str], provider_id: str) -> When:
     above = match["thousands"] and int(match["thousands"]) * 1000
     return When(
-        min_input_tokens=above + (owner not in _INCLUSIVE) if above else None,
+        min_input_tokens=above + (provider_id not in _INCLUSIVE) if above else None,
         service_tier=_SERVICE_TIERS.get(match["tier"] or ""),
     )
 
 
-def _order(when: When) -> tuple[int, int]:
-    """Where an override stands, so that the later ones win as they do in LiteLLM.
+def _precedence(when: When) -> tuple[int, int]:
+    """A sort key: of two conditions that match, the later one wins, as in LiteLLM.
 
-    A long request of `flex` or `priority` without a price of its own is billed at the standard
-    long price; one of `batch` at the flat batch price.
+    LiteLLM bills a long request without a long price of its service tier at the standard long price
+    if the tier is `flex` or `priority`, and at the flat batch price if it is `batch`.
     """
     if when.min_input_tokens is None:
         return (2 if when.service_tier == "batch" else 0), 0
     return (3 if when.service_tier else 1), when.min_input_tokens
 
 
-def _either(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    """The meters that have a key for each direction, when the two do not disagree.
+def _input_or_output(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The rates of meters that have one key for input and one for output.
 
-    A row that puts different prices on both leaves the meter out rather than guess.
+    A meter with different prices in the two keys is left out and counted in *ignored*.
     """
     found: dict[Meter, Rate] = {}
-    for meter, keys in _EITHER.items():
-        read = [rate(prices.get(key, ABSENT), key, Per.ONE) for key in keys]
-        named = {published for published in read if published}
-        if len(named) > 1:
+    for meter, keys in _INPUT_OR_OUTPUT.items():
+        published = [rate(prices.get(key, ABSENT), key, Per.ONE) for key in keys]
+        above_zero = {rate for rate in published if rate}
+        if len(above_zero) > 1:
             ignored[f"row.{keys[1]}"] += 1
-        elif any(published is not None for published in read):
-            found[meter] = named.pop() if named else Rate(0)
+        elif any(rate is not None for rate in published):
+            found[meter] = above_zero.pop() if above_zero else Rate(0)
     return found
 
 
-def _search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    """The price of a web search, when it does not depend on how much of the web is read."""
-    sizes = nested(prices.get(_SEARCH, ABSENT), dict[str, Raw], _SEARCH) or {}
-    _refuse_strings(sizes, _SEARCH)
-    named = {rate(raw, f"{_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
-    if len(named) > 1:
-        ignored[f"row.{_SEARCH}"] += 1
-    only = named.pop() if len(named) == 1 else None
+def _web_search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+    """The rate of a web search, if it is the same for every size of the search context."""
+    sizes = nested(prices.get(_WEB_SEARCH, ABSENT), dict[str, Raw], _WEB_SEARCH) or {}
+    _refuse_strings(sizes, _WEB_SEARCH)
+    published = {rate(raw, f"{_WEB_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
+    if len(published) > 1:
+        ignored[f"row.{_WEB_SEARCH}"] += 1
+    only = published.pop() if len(published) == 1 else None
     return {} if only is None else {Meter.WEB_SEARCH: only}
 
 
@@ -270,10 +276,13 @@ def _tiered(
     conditional_rates: list[ConditionalRates],
     ignored: Counter[str],
 ) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
-    """The rates of `tiered_pricing`: each tier is billed to the whole request, from above its lower
-    bound to its upper bound, and the last one has no end."""
+    """The base rates and the conditional rates of `tiered_pricing`.
+
+    A tier's prices apply to the whole request when its input is above the lower bound and not above
+    the upper bound. The last tier has no upper bound.
+    """
     if conditional_rates:
-        raise BadAmount("tiered_pricing: beside conditional prices, with no rule which wins")
+        raise BadAmount("tiered_pricing: listed with other conditional prices, in an unknown order")
     first: dict[Meter, Rate] = {}
     higher: list[ConditionalRates] = []
     end = 0
@@ -283,46 +292,46 @@ def _tiered(
         if start != end or stop <= start:
             raise BadAmount(f"{where}.range: {start} to {stop} does not continue from {end}")
         end = stop
-        named = without_zeros(_block(tier, ("range",), ignored, where))
+        above_zero = without_zeros(_block(tier, ("range",), ignored, where))
         if start:
-            higher.append(ConditionalRates(When(min_input_tokens=start + 1), named))
+            higher.append(ConditionalRates(When(min_input_tokens=start + 1), above_zero))
         else:
-            first = named
+            first = above_zero
     return {**base, **first}, higher
 
 
 def _range(tier: Mapping[str, Raw], where: str) -> tuple[int, int]:
     bounds = nested(tier.get("range", ABSENT), list[Raw], f"{where}.range")
-    read = [whole(bound, f"{where}.range") for bound in bounds or ()]
-    if len(read) != 2 or read[0] is None or read[1] is None:
+    counts = [whole(bound, f"{where}.range") for bound in bounds or ()]
+    if len(counts) != 2 or counts[0] is None or counts[1] is None:
         raise BadAmount(f"{where}.range: not a lower and an upper bound")
-    return read[0], read[1]
+    return counts[0], counts[1]
 
 
 def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[ConditionalRates]:
-    """The rates of certain hours. They replace whatever would apply, so they come last."""
+    """The rates of certain hours. They replace all other rates, so they come last."""
     where = "off_peak_pricing"
     block = nested(prices.get(where, ABSENT), dict[str, Raw], where)
     if not block:
         return []
     conditions = ("hours_utc", "windows", "weekday_timezone")
-    named = without_zeros(_block(block, conditions, ignored, where))
+    found = without_zeros(_block(block, conditions, ignored, where))
     windows = nested(block.get("windows", ABSENT), list[dict[str, Raw]], f"{where}.windows") or []
     if is_named(block.get("hours_utc", ABSENT)):
         windows.append({"hours_utc": block["hours_utc"]})
-    if not windows or not named:
+    if not windows or not found:
         raise BadAmount(f"{where}: no hours, or no price in them")
-    told = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone")
-    zone = "UTC" if told is None else told
+    published = nested(block.get("weekday_timezone", ABSENT), str, f"{where}.weekday_timezone")
+    zone = "UTC" if published is None else published
     return [
-        ConditionalRates(when, named) for window in windows for when in _window(window, zone, where)
+        ConditionalRates(when, found) for window in windows for when in _window(window, zone, where)
     ]
 
 
 def _block(
     block: Mapping[str, Raw], conditions: tuple[str, ...], ignored: Counter[str], where: str
 ) -> dict[Meter, Rate]:
-    """The rates in an object with conditions. One we cannot read would widen them all."""
+    """The rates next to *conditions*. An unknown key is an error, because it may limit them."""
     prices = {key: raw for key, raw in block.items() if key not in conditions}
     unknown = [key for key in prices if not _is_price(key)]
     if unknown:
@@ -332,7 +341,7 @@ def _block(
 
 
 def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
-    """The conditions of one window: its hours on its weekdays, in the zone that tells both."""
+    """The conditions of one window: its hours and weekdays, both in the zone of the weekdays."""
     if set(window) - {"hours_utc", "weekdays"}:
         raise BadAmount(f"{where}.windows: {sorted(window)} are not hours and weekdays")
     days = nested(window.get("weekdays", ABSENT), list[int], f"{where}.weekdays")
@@ -340,26 +349,27 @@ def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
         raise BadAmount(f"{where}.weekdays: {days} are not 1 … 7")
     if days is not None and zone not in _OFFSETS:
         raise BadAmount(f"{where}.weekday_timezone: the offset of {zone[:40]!r} is not known")
-    told = When(
+    when = When(
         weekdays=None if days is None else frozenset(days),
         time_zone="UTC" if days is None else zone,
     )
     for hours in _hours(window.get("hours_utc", ABSENT), f"{where}.hours_utc"):
-        yield _within(told, hours, where)
+        yield _with_hours(when, hours, where)
 
 
-def _within(told: When, hours: tuple[int, int], where: str) -> When:
+def _with_hours(when: When, hours: tuple[int, int], where: str) -> When:
+    """*when* with hours that are given in UTC, moved to its time zone."""
     start, end = hours
     if start == end:  # the whole day
-        if told.weekdays is None:
+        if when.weekdays is None:
             raise BadAmount(f"{where}: every hour of every day is not off-peak")
-        return told
-    offset = _OFFSETS[told.time_zone]
-    return replace(told, hours=((start + offset) % _DAY, (end + offset) % _DAY or _DAY))
+        return when
+    offset = _OFFSETS[when.time_zone]
+    return replace(when, hours=((start + offset) % _DAY, (end + offset) % _DAY or _DAY))
 
 
 def _hours(raw: Raw, where: str) -> list[tuple[int, int]]:
-    """Windows such as "16:30-00:30", one or a list of them, in minutes since midnight."""
+    """One window such as "16:30-00:30", or a list of them, in minutes since midnight UTC."""
     texts = nested(raw, str | list[str], where)  # type: ignore[arg-type]
     windows = [texts] if isinstance(texts, str) else texts
     if not windows:

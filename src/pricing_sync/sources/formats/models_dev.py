@@ -1,6 +1,6 @@
 """The models.dev catalog, `api.json`: one object of providers, US dollars per million tokens.
 
-Kept by hand and by scripts, so it may lag the provider by weeks.
+People and scripts maintain it, so it may lag a provider's prices by weeks.
 Source: the project's README and AGENTS.md, read 2026-10, and the document recorded 2026-05-14.
 """
 
@@ -49,12 +49,12 @@ _RATES: Fields = {
 _COST: Fields = {**_RATES, "tiers": None, "context_over_200k": None}
 _TIER: Fields = {**_RATES, "tier": None}
 
-# A subscription's models cost zero per token and are not free: 434 of them in 2026-06.
+# The models of a subscription cost zero per token and are not free: 434 of them in 2026-06.
 _FREE = (":free", "-free")
 
 
 class Row(Struct):
-    """A model; `experimental.modes` and all else that is no list price is left aside."""
+    """A model. `experimental.modes` and other fields that are no list price are not read."""
 
     cost: dict[str, Raw] | None = None
 
@@ -73,11 +73,11 @@ def providers(body: bytes) -> list[str]:
 
 
 def read(body: bytes, provider_id: str) -> Page:
-    """The models of one provider. The rest of the document is stepped over, not decoded.
+    """The models of one provider. The rest of the document is skipped, not decoded.
 
     Raises:
         Malformed: the document or the provider's part of it is not in the format.
-        Incomplete: the catalog does not have that provider.
+        Incomplete: the catalog does not contain that provider.
     """
     catalog = envelope(body, dict[str, Raw])
     if provider_id not in catalog:
@@ -87,7 +87,7 @@ def read(body: bytes, provider_id: str) -> Page:
 
 
 def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
-    """What the catalog says of one model; a zero beside real prices means nothing is quoted."""
+    """The listing of one model. Among prices above zero, a zero means that there is no price."""
     cost = row.cost
     if not cost:
         return Unpriced(Why.NOT_PUBLISHED)
@@ -96,9 +96,9 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
             raise BadAmount(f"cost.{key}: missing, though always listed")
     base = rates(cost, _COST, ignored, "cost")
     conditional_rates = _conditional_rates(cost, ignored)
-    named = without_zeros(base)
-    if named or any(conditional.rates for conditional in conditional_rates):
-        return RateCard(named, conditional_rates)
+    above_zero = without_zeros(base)
+    if above_zero or any(conditional.rates for conditional in conditional_rates):
+        return RateCard(above_zero, conditional_rates)
     if model.endswith(_FREE):
         return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
     return Unpriced(
@@ -111,8 +111,8 @@ def _conditional_rates(
 ) -> tuple[ConditionalRates, ...]:
     """The rates of longer contexts, shortest first.
 
-    `context_over_200k` repeats the tiers for old readers, at 200,000 whatever the tier's own size
-    is, so it counts only without them.
+    `context_over_200k` repeats a tier for old readers, at 200,000 even if the size of the tier is
+    another one. It is read only when there are no tiers.
     """
     tiers = nested(cost.get("tiers", ABSENT), list[dict[str, Raw]], "cost.tiers")
     if tiers is not None:
@@ -135,7 +135,7 @@ def _tiers(
 
 
 def _size(tier: Mapping[str, Raw], where: str) -> int:
-    """The context size of a tier. Any other condition would widen it, if it were passed over."""
+    """The context size of a tier. Another condition is an error, because it may limit a price."""
     condition = nested(tier.get("tier", ABSENT), dict[str, Raw], f"{where}.tier") or {}
     kind = nested(condition.get("type", ABSENT), str, f"{where}.tier.type")
     size = whole(condition.get("size", ABSENT), f"{where}.tier.size")
@@ -150,8 +150,8 @@ def _above(
     """The rates of requests with more input tokens than *size*.
 
     The documentation says that a tier's size is "the threshold where that band starts". opencode,
-    for which the catalog is kept, bills a tier for input > size (read 2026-10), as the name of the
-    legacy field says too. Ours begins one token later.
+    for which the catalog is maintained, applies a tier when input > size (read 2026-10), and the
+    name of the legacy field says the same. Our condition is inclusive, so it is the size plus one.
     """
     unknown = [key for key in prices if key not in _TIER]
     if unknown:

@@ -1,6 +1,6 @@
-"""The OpenRouter dialect of `GET /models`: decimal strings, US dollars per single unit.
+"""OpenRouter's format of `GET /models`: decimal strings, US dollars per single unit.
 
-Read here, and written, for OpenRouter itself and for everyone who copies its shape.
+It is read and written here, for OpenRouter and for the providers and tools that copy its format.
 Source: openrouter.ai/docs, the official SDK 1.3.84, and answers recorded 2025-05 to 2026-07.
 """
 
@@ -58,7 +58,7 @@ FIELDS: Fields = {
     "request": Amount(Meter.REQUEST, Per.ONE),
     "web_search": Amount(Meter.WEB_SEARCH, Per.ONE),
     "image": None,  # per image or per image token: see `_image`
-    "discount": None,  # already taken off the prices beside it
+    "discount": None,  # the listed prices already include it
     "overrides": None,
 }
 _IMAGE_TOKEN: Fields = {"image": Amount(Meter.INPUT_IMAGE, Per.ONE)}
@@ -84,7 +84,7 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """A page of models. Archives that keep only the list, without its envelope, are read too."""
+    """A page of models. A bare list, as archives store it, is read too."""
     if body.lstrip()[:1] == b"[":
         body = b'{"data":' + body + b"}"
     answer = envelope(body, _List)
@@ -92,16 +92,17 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What OpenRouter says of one model: -1 is a price that depends on where the request lands, and
-    zero is a price only for the ids that say so."""
+    """The listing of one model. Zero is a price only when the id ends in `:free`."""
     return listing_of(row.pricing, ignored, free=row.id.endswith(":free"))
 
 
 def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free: bool) -> Listing:
-    """The listing that a `pricing` object makes; *free* when there is evidence that zero is meant.
+    """The listing of a `pricing` object; *free* if there is evidence that a zero means free.
+
+    A price of -1 varies: it depends on where a router sends the request.
 
     Raises:
-        BadAmount: a price is not one.
+        BadAmount: a field is not a valid price, or a condition cannot be read.
     """
     if not pricing:
         return Unpriced(Why.NOT_PUBLISHED)
@@ -115,31 +116,31 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
             Why.VARIES, "listed at -1: a router's price depends on where a request lands"
         )
     base = rates(pricing, FIELDS, ignored) | _image(pricing, ignored)
-    named = without_zeros(base)
-    if not named and not free:
+    priced = without_zeros(base)
+    if not priced and not free:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    if free and not named:
-        named = {
+    if free and not priced:
+        priced = {
             meter: rate for meter, rate in base.items() if meter in (Meter.INPUT, Meter.OUTPUT)
         }
-    return RateCard(named, _conditional_rates(pricing, ignored))
+    return RateCard(priced, _conditional_rates(pricing, ignored))
 
 
 def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     """The `image` price, whose unit changed: per image in 2025, per image token in 2026.
 
-    An image token costs what a text token does, to the digit, in all 130 rows recorded in 2026.
-    The lists of 2025 are known by their `request`, there even when zero. A row that is neither
-    leaves the meter out rather than guess.
+    In all 130 rows recorded in 2026, an image token costs exactly as much as a text token. The rows
+    of 2025 always contain `request`, even when it is zero. If a row matches neither, the meter is
+    left out and counted in *ignored*.
     """
     image = number(pricing.get("image", ABSENT), "pricing.image")
     if image is None or image == 0:
         return {}
-    unit = {"image": pricing["image"]}
+    price = {"image": pricing["image"]}
     if image == number(pricing.get("prompt", ABSENT), "pricing.prompt"):
-        return rates(unit, _IMAGE_TOKEN, ignored)
+        return rates(price, _IMAGE_TOKEN, ignored)
     if "request" in pricing:
-        return rates(unit, _WHOLE_IMAGE, ignored)
+        return rates(price, _WHOLE_IMAGE, ignored)
     ignored["pricing.image"] += 1
     return {}
 
@@ -161,7 +162,7 @@ def _conditional(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) ->
     where = f"pricing.overrides[{index}]"
     when = _when(entry, where)
     replaced = rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where) | _image(entry, ignored)
-    # A condition we cannot read would widen the override to requests it was not meant for.
+    # If an unknown condition were ignored, the rates would apply to too many requests.
     unknown = [key for key in entry if key not in FIELDS and key not in _CONDITIONS]
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
@@ -178,7 +179,7 @@ def _when(entry: Mapping[str, Raw], where: str) -> When:
     if tokens is None and start is None and days is None:
         raise BadAmount(f"{where}: no condition")
     return When(
-        # OpenRouter's tier begins above the number, ours at it.
+        # OpenRouter's number is exclusive, ours is inclusive.
         min_input_tokens=None if tokens is None else tokens + 1,
         hours=None if start is None or end is None else (start, end),
         weekdays=days,
@@ -186,7 +187,7 @@ def _when(entry: Mapping[str, Raw], where: str) -> When:
 
 
 def _minute(entry: Mapping[str, Raw], key: str, where: str) -> int | None:
-    """The minute of the day that an HHMM number or string names."""
+    """The minute of the day of an HHMM number or string."""
     raw = entry.get(key, ABSENT)
     if not is_named(raw):
         return None
@@ -216,18 +217,18 @@ _KEYS = {amount.meter: key for key, amount in FIELDS.items() if amount is not No
 
 
 def write(card: RateCard) -> dict[str, Any] | None:
-    """The `pricing` object that says what *card* does; None when none would.
+    """The `pricing` object of *card*; None if the format cannot express it.
 
-    What this dialect has no word for is left out where the rest stays true (rates of service tiers
-    and regions). Where it would not, nothing is said at all: of another currency or meter, of a
-    condition on the hours of another zone. As in OpenRouter's own list, prompt and completion are
-    always there, at zero where no tokens of theirs are sold.
+    Rates of service tiers and regions are left out, because the other rates stay correct without
+    them. Cards in another currency, with a meter that the format does not have, or with hours or
+    weekdays in another time zone than UTC, are not written. `prompt` and `completion` are always
+    present, as in OpenRouter's own list: at zero when the card has no rate for them.
     """
     base = _write_rates(card.rates)
     if card.currency != "USD" or not card.rates or base is None:
         return None
     if Meter.IMAGE in card.rates:
-        # What tells whole images from image tokens: see `_image`.
+        # The field that marks a price per whole image: see `_image`.
         base.setdefault("request", "0")
         if base["image"] == base.get("prompt"):
             return None
@@ -239,12 +240,12 @@ def write(card: RateCard) -> dict[str, Any] | None:
         if when is None or replaced is None or Meter.IMAGE in entry.rates:
             return None
         conditional_rates.append(when | replaced)
-    named = {"prompt": "0", "completion": "0", **base}
-    return named | ({"overrides": conditional_rates} if conditional_rates else {})
+    pricing = {"prompt": "0", "completion": "0", **base}
+    return pricing | ({"overrides": conditional_rates} if conditional_rates else {})
 
 
 def _write_rates(rates: Rates) -> dict[str, str] | None:
-    """Dollars per unit; None when a meter has no key."""
+    """The rates in dollars per unit; None if a meter has no key."""
     keys = _KEYS | {Meter.IMAGE: "image"}
     if not rates.keys() <= keys.keys():
         return None
@@ -258,10 +259,10 @@ def _dollars(rate: Rate) -> str:
 
 
 def _write_when(when: When) -> dict[str, Any] | None:
-    """The condition in the dialect's words; None when it has none for it."""
+    """The fields of a condition; None if the format cannot express it."""
     written: dict[str, Any] = {}
     if when.min_input_tokens is not None:
-        # OpenRouter's tier begins above the number, ours at it.
+        # OpenRouter's number is exclusive, ours is inclusive.
         written["min_prompt_tokens"] = when.min_input_tokens - 1
     if when.hours is not None:
         start, end = (minute // 60 * 100 + minute % 60 for minute in when.hours)

@@ -1,4 +1,4 @@
-"""Which providers there are, by name."""
+"""The registry of providers, by id."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from pricing_sync.sources.providers import (
     xai,
 )
 
-#: The entry points of providers from elsewhere: each is named by the provider's id.
+#: The entry-point group of providers from other packages; an entry point's name is its id.
 GROUP = "pricing_sync.providers"
-#: Before the id of a provider of the catalog that is too new to be known here.
+#: The prefix of a catalog provider's id that is too new for `catalog.IDS`.
 CATALOG = "models.dev/"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
-# What loading an entry point raises: its module, its name, or the Provider it builds is wrong.
+# The errors of loading an entry point whose module, attribute or Provider is wrong.
 _BROKEN = (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError)
 
 
 def built_in() -> dict[str, Provider]:
-    """The providers with a file of their own here, by id."""
-    every = (
+    """The providers that have a module in this package, by id, in the order of display."""
+    providers = (
         openrouter.PROVIDER,
         featherless.PROVIDER,
         nearai.PROVIDER,
@@ -62,40 +62,40 @@ def built_in() -> dict[str, Provider]:
         vercel_ai_gateway.PROVIDER,
         venice.PROVIDER,
     )
-    return {provider.id: provider for provider in every}
+    return {provider.id: provider for provider in providers}
 
 
 def find(provider_id: str) -> Provider:
-    """The provider of that id: built in, else an installed one, else one of the catalog.
+    """The provider of that id: a built-in one, else an installed one, else one of the catalog.
 
-    `models.dev/ID` is a provider of the catalog that is not known here yet; its id is ID.
+    `models.dev/ID` is the catalog's provider ID, which need not be in `catalog.IDS`.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: no provider has that id.
         SettingsError: an installed provider of that id cannot be loaded.
     """
-    own = built_in()
-    if provider_id in own:
-        return own[provider_id]
-    bare = provider_id.removeprefix(CATALOG)
-    if not _ID.fullmatch(bare):
+    known = built_in()
+    if provider_id in known:
+        return known[provider_id]
+    catalog_id = provider_id.removeprefix(CATALOG)
+    if not _ID.fullmatch(catalog_id):
         raise UnknownName(f"{provider_id[:80]!a}: not a provider's id")
     installed = entry_points(group=GROUP)
     if found := [point for point in installed if point.name == provider_id]:
         return _load(found)
-    if bare in own:
-        raise UnknownName(f"{provider_id}: read from {bare} itself, not from the catalog")
-    if bare in catalog.IDS or bare != provider_id:
-        return catalog.catalog_provider(bare)
-    names = [*own, *(point.name for point in installed), *catalog.IDS]
-    close = get_close_matches(bare, names, cutoff=0.7)
+    if catalog_id in known:
+        raise UnknownName(f"{provider_id}: read from {catalog_id} itself, not from the catalog")
+    if catalog_id in catalog.IDS or catalog_id != provider_id:
+        return catalog.catalog_provider(catalog_id)
+    names = [*known, *(point.name for point in installed), *catalog.IDS]
+    close = get_close_matches(catalog_id, names, cutoff=0.7)
     raise UnknownName(
         f"{provider_id}: no such provider" + (f"; there is {' and '.join(close)}" if close else "")
     )
 
 
 def _load(points: Sequence[EntryPoint]) -> Provider:
-    """The provider of an entry point, which must be the only one of its name."""
+    """The provider of an entry point, which must be the only one with its name."""
     where = f"entry point {points[0].name} of {GROUP}"
     if len(points) > 1:
         raise SettingsError(f"{where}: {' and '.join(sorted(p.value for p in points))}")

@@ -1,9 +1,9 @@
-"""Alibaba Cloud Model Studio: price lists by length of input, type of price and time of day.
+"""Alibaba Cloud Model Studio: prices by length of input, type of price and time of day.
 
-An answer names no currency: the host in Singapore bills dollars, the one in Beijing yuan. Prices
-come as words (`Per 1M tokens`, `每百万tokens`), and what is not known by name is refused. A failure
-is told with status 200. Read 2026-10 off the official pages and independent readers; apart from one
-model's prices of 2026-09-19, no recorded answer is public.
+An answer names no currency: the host in Singapore bills in dollars, the one in Beijing in yuan.
+Units are text (`Per 1M tokens`, `每百万tokens`); an unknown unit, type or range makes the model
+unreadable. A failure has HTTP status 200. Read 2026-10 in the official documentation and in
+independent clients. No recorded answer is public, except one model's prices of 2026-09-19.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from pricing_sync.sources.strict_json import (
     shorten,
 )
 
-#: What a unit counts, and how many of it.
+#: By the text of a unit: what it counts, and how many of it.
 Units = Mapping[str, tuple[str, Per]]
 
 ENGLISH: Units = {
@@ -57,7 +57,7 @@ CHINESE: Units = {
     "每秒": ("second", Per.ONE),
     "每万字符": ("character", Per.TEN_THOUSAND),
 }
-#: The types of price, less `thinking_` before them and `_batch` behind.
+#: The types of price, without the prefix `thinking_` and the suffix `_batch`.
 TYPES: Mapping[str, Meter] = {
     "input_token": Meter.INPUT,
     "text_input_token": Meter.INPUT,
@@ -67,14 +67,15 @@ TYPES: Mapping[str, Meter] = {
     "output_token": Meter.OUTPUT,
     "omni_output_token": Meter.OUTPUT,
     "omni_no_audio_output_token": Meter.OUTPUT,
-    # Text after text, and text after pictures or sound: one price, or none we can tell.
+    # Text output for text input, and for image or audio input. No condition separates the two,
+    # so different prices make the model unreadable.
     "purein_text_output_token": Meter.OUTPUT,
     "multiin_text_output_token": Meter.OUTPUT,
     "input_token_cache": Meter.CACHE_READ,
     "text_input_token_cache": Meter.CACHE_READ,
     "omni_input_token_cache": Meter.CACHE_READ,
     "audio_input_token_cache": Meter.CACHE_READ_AUDIO,
-    "input_token_cache_read": Meter.CACHE_READ,  # see `_metered`
+    "input_token_cache_read": Meter.CACHE_READ,  # see `_by_meter`
     "input_token_cache_creation_5m": Meter.CACHE_WRITE,
     "input_token_cache_creation_1h": Meter.CACHE_WRITE_1H,
     "vision_input_token": Meter.INPUT_IMAGE,
@@ -88,16 +89,18 @@ TYPES: Mapping[str, Meter] = {
     "content_duration": Meter.SECOND,
     "cosy_tts_number": Meter.CHARACTER,
 }
-_COUNTED = {Meter.IMAGE: "image", Meter.SECOND: "second", Meter.CHARACTER: "character"}
-# Known, and told in no meter of ours: resolutions, qualities, voices, batches in a conversation.
-_OTHERWISE = re.compile(
+# All other meters count tokens.
+_UNITS = {Meter.IMAGE: "image", Meter.SECOND: "second", Meter.CHARACTER: "character"}
+# Known types that no meter counts: by resolution, quality or voice, and batches in a chat.
+_UNCOUNTED = re.compile(
     r"video_.+|.+_no_audio|image_.+|qima_.+|tts_vc_model|vision_input_token_cache|.+_batch_chat"
 )
 _RANGE = re.compile(
     r"(?:([0-9]{1,9})([km]?)<)?(?:input|token|输入)(?:<=|≤)([0-9]{1,9})([km]?)", re.IGNORECASE
 )
-# The pages do not say whether 1k is 1,000 or 1,024; every reader seen says 1,000 (2026-10). If that
-# is wrong, requests of up to 2.4 % more than a bound are priced one range too high, none too low.
+# The documentation does not state whether 1k is 1,000 or 1,024; every client checked uses 1,000
+# (2026-10). If it is 1,024, requests of up to 2.4 % more than a bound are priced one range too
+# high, and none too low.
 _THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -117,8 +120,8 @@ class _Item(Struct):
 
     @property
     def is_metered(self) -> bool:
-        """Whether it is a price of ours to read, be it of a type that nobody knows."""
-        return self.is_standard and (self.name in TYPES or not _OTHERWISE.fullmatch(self.name))
+        """Whether the price must be read: a standard price of a known meter or an unknown type."""
+        return self.is_standard and (self.name in TYPES or not _UNCOUNTED.fullmatch(self.name))
 
 
 class _Range(Struct):
@@ -146,7 +149,7 @@ class _Answer(Struct):
 
 
 def read(body: bytes, *, currency: str, units: Units) -> Page:
-    """One page of models, priced in *currency* by *units*."""
+    """One page of models, with prices in *currency* and units of *units*."""
     output = _output(body)
     read_row = partial(listing, currency=currency, units=units)
     return read_rows(output.models, Row, read_row, output.total)
@@ -155,72 +158,80 @@ def read(body: bytes, *, currency: str, units: Units) -> Page:
 def _output(body: bytes) -> _Output:
     answer = envelope(body, _Answer)
     if not answer.success or answer.output is None:
-        words = (answer.code or "no code", answer.message or "no message")
-        raise Malformed("body", ": ".join(shorten(word.encode()) for word in words))
+        parts = (answer.code or "no code", answer.message or "no message")
+        raise Malformed("body", ": ".join(shorten(part.encode()) for part in parts))
     return answer.output
 
 
 def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> Listing:
-    """What Model Studio says of one model: a set of rates for each range and service tier."""
+    """The listing of one model: a set of rates for each range and service tier."""
     ranges = nested(row.prices, list[_Range], "prices") or []
-    items = [item for told in ranges for item in told.prices]
+    items = [item for part in ranges for item in part.prices]
     ignored.update(f"prices.{item.type}" for item in items if not item.is_metered)
     if not items:
         return Unpriced(Why.NOT_PUBLISHED)
     if not any(item.is_standard for item in items):
-        # The bands' hours are not in the answer, and neither band is the price of every hour.
+        # The answer does not state the hours of the bands, and no band's price holds all day.
         return Unpriced(Why.VARIES, "priced by the time of day")
     if not any(item.is_metered for item in items):
         return Unpriced(Why.NOT_PER_TOKEN, f"priced by {items[0].type}")
-    begins = _begin(ranges)
-    standard = _alike([_rates(told.prices, units, batch=False) for told in begins.values()])
-    batch = _alike([_rates(told.prices, units, batch=True) for told in begins.values()])
+    by_start = _by_start(ranges)
+    standard = _same_meters([_rates(part.prices, units, batch=False) for part in by_start.values()])
+    batch = _same_meters([_rates(part.prices, units, batch=True) for part in by_start.values()])
     if not standard[0] and not batch[0]:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     conditional_rates = [
         ConditionalRates(
-            When(min_input_tokens=begin + 1 if begin else None, service_tier=tier), rates
+            When(min_input_tokens=start + 1 if start else None, service_tier=tier), rates
         )
         for tier, sets in ((None, standard), ("batch", batch))
-        for begin, rates in zip(begins, sets, strict=True)
-        if rates and (begin or tier)
+        for start, rates in zip(by_start, sets, strict=True)
+        if rates and (start or tier)
     ]
     return RateCard(standard[0], tuple(conditional_rates), currency)
 
 
-def _begin(ranges: Iterable[_Range]) -> dict[int, _Range]:
+def _by_start(ranges: Iterable[_Range]) -> dict[int, _Range]:
     """The ranges by the number of input tokens above which they apply, from zero and without gaps.
 
     Raises:
-        BadAmount: a range that cannot be read, or that does not join the one before it.
+        BadAmount: a range cannot be read, or does not start where the one before it ends.
     """
-    told = sorted(((*_bounds(told.range_name), told) for told in ranges), key=lambda part: part[:2])
-    ends = [0, *(end for _, end, _ in told)]
-    for (begin, _, part), end in zip(told, ends, strict=False):
-        if begin != end:
+    bounded = [(*_bounds(part.range_name), part) for part in ranges]
+    bounded.sort(key=lambda item: item[:2])
+    ends = [0, *(end for _, end, _ in bounded)]
+    for (start, _, part), end in zip(bounded, ends, strict=False):
+        if start != end:
             raise BadAmount(f"prices: range {part.range_name!r} does not begin at {end}")
-    return {begin: part for begin, _, part in told}
+    return {start: part for start, _, part in bounded}
 
 
 def _bounds(name: str | None) -> tuple[int, int]:
-    """The tokens above which a range begins, and up to which it goes; the default's end is -1,
-    where no other range can begin."""
+    """The number of input tokens above which a range starts, and the last number in it.
+
+    The default range ends at -1, so that no other range can follow it.
+    """
     compact = "".join((name or "").split())
     if compact.lower() in ("", "default"):
         return 0, -1
     match = _RANGE.fullmatch(compact)
     if match is None:
         raise BadAmount(f"prices: range {name!r} is not known")
-    begin = int(match[1] or 0) * _THOUSANDS[(match[2] or "").lower()]
+    start = int(match[1] or 0) * _THOUSANDS[(match[2] or "").lower()]
     end = int(match[3]) * _THOUSANDS[match[4].lower()]
-    if end <= begin:
+    if end <= start:
         raise BadAmount(f"prices: range {name!r} holds nothing")
-    return begin, end
+    return start, end
 
 
-def _alike(sets: Sequence[dict[Meter, Rate]]) -> Sequence[dict[Meter, Rate]]:
-    """*sets*, if all name the same meters: one that a range does not name would be priced like
-    those of shorter requests."""
+def _same_meters(sets: Sequence[dict[Meter, Rate]]) -> Sequence[dict[Meter, Rate]]:
+    """*sets*, if all of them price the same meters.
+
+    A meter that a range leaves out would be priced at the rate of shorter requests.
+
+    Raises:
+        BadAmount: a meter has a price in some ranges only.
+    """
     for one, another in pairwise(sets):
         if one.keys() != another.keys():
             odd = ", ".join(sorted(one.keys() ^ another.keys()))
@@ -229,29 +240,29 @@ def _alike(sets: Sequence[dict[Meter, Rate]]) -> Sequence[dict[Meter, Rate]]:
 
 
 def _rates(items: Iterable[_Item], units: Units, *, batch: bool) -> dict[Meter, Rate]:
-    """The rates that one range names for batches, or for all else.
+    """The rates of one range, for batches or for all other requests.
 
-    A model that only thinks has only `thinking_` prices, and they are its prices. One that does
-    both has a second price of output, for what it says after thinking and for the thoughts: they
-    are told as reasoning, so an answer that was thought about is priced like one that was not.
+    A model that always thinks has only `thinking_` prices, and they are its prices. A model with
+    both modes has a second output price, for its thoughts and for the answer after them. That
+    price is stored as reasoning, so the answer after them is priced like one without thinking.
     """
     plain: dict[str, Rate] = {}
     thinking: dict[str, Rate] = {}
     for item in items:
         if not item.is_metered:
             continue
-        said = _rate(item, units)
-        if not said or item.type.endswith("_batch") is not batch:
+        published = _rate(item, units)
+        if not published or item.type.endswith("_batch") is not batch:
             continue
         kind = thinking if item.type.startswith("thinking_") else plain
-        if kind.setdefault(item.name, said) != said:
-            raise BadAmount(f"prices.{item.type}: {kind[item.name]} and {said}")
-    found, thought = _metered(plain), _metered(thinking)
-    if Meter.OUTPUT in found and Meter.OUTPUT in thought:
-        thought[Meter.REASONING] = thought.pop(Meter.OUTPUT)
-    for meter, said in thought.items():
-        if found.setdefault(meter, said) != said:
-            raise BadAmount(f"prices: {meter} is {found[meter]}, and {said} when thinking")
+        if kind.setdefault(item.name, published) != published:
+            raise BadAmount(f"prices.{item.type}: {kind[item.name]} and {published}")
+    found, found_thinking = _by_meter(plain), _by_meter(thinking)
+    if Meter.OUTPUT in found and Meter.OUTPUT in found_thinking:
+        found_thinking[Meter.REASONING] = found_thinking.pop(Meter.OUTPUT)
+    for meter, published in found_thinking.items():
+        if found.setdefault(meter, published) != published:
+            raise BadAmount(f"prices: {meter} is {found[meter]}, and {published} when thinking")
     return found
 
 
@@ -260,20 +271,25 @@ def _rate(item: _Item, units: Units) -> Rate | None:
     if item.name not in TYPES:
         raise BadAmount(f"prices.{item.type}: not a type that is known")
     counted, per = units.get(unit, ("", Per.ONE))
-    if counted != _COUNTED.get(TYPES[item.name], "token"):
+    if counted != _UNITS.get(TYPES[item.name], "token"):
         raise BadAmount(f"prices.{item.type}: {item.price_unit!r} is not its unit here")
     return rate(item.price, f"prices.{item.type}", per)
 
 
-def _metered(named: Mapping[str, Rate]) -> dict[Meter, Rate]:
-    """Rates by meter. Where hits of the cache that a request asked for are cheaper than those that
-    happen by themselves, the latter's rate is told: they cannot be switched off."""
+def _by_meter(by_type: Mapping[str, Rate]) -> dict[Meter, Rate]:
+    """The rates by meter.
+
+    Hits of the explicit cache (`input_token_cache_read`) may be cheaper than hits of the automatic
+    one (`input_token_cache`). Where both have a price, the automatic one's is used: the automatic
+    cache cannot be switched off.
+    """
     found: dict[Meter, Rate] = {}
-    for name, said in named.items():
-        if name == "input_token_cache_read" and "input_token_cache" in named:
+    for name, published in by_type.items():
+        if name == "input_token_cache_read" and "input_token_cache" in by_type:
             continue
-        if found.setdefault(TYPES[name], said) != said:
-            raise BadAmount(f"prices.{name}: {TYPES[name]} is {found[TYPES[name]]} and {said}")
+        meter = TYPES[name]
+        if found.setdefault(meter, published) != published:
+            raise BadAmount(f"prices.{name}: {meter} is {found[meter]} and {published}")
     return found
 
 
@@ -295,7 +311,7 @@ PROVIDER = Provider(
         "https://dashscope-intl.aliyuncs.com/api/v1/models"
         "?page_no=1&page_size=100&language=en-US&service_site=international"
     ),
-    # A unit in Chinese on this host may be a price in yuan.
+    # On this host a Chinese unit may mean a price in yuan, so only English units are read.
     decode=partial(read, currency="USD", units=ENGLISH),
     following=_following,
     key=Key(

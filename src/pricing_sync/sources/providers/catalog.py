@@ -1,4 +1,4 @@
-"""Providers that publish no prices to programs, as the models.dev catalog has them.
+"""Providers without a price API, read from the models.dev catalog.
 
 The catalog is kept by hand and may lag. A provider with a curated table is checked against it.
 """
@@ -11,8 +11,8 @@ from pricing_sync.prices.rates import Source
 from pricing_sync.sources.formats import models_dev
 from pricing_sync.sources.provider import Curated, Provider
 
-# Read 2026-05-14, without those that have a file of their own here.
-_READ = """
+# Read 2026-05-14, without the providers that have a module in this package.
+_KNOWN = """
 302ai abacus abliteration-ai aihubmix alibaba alibaba-cn alibaba-coding-plan
 alibaba-coding-plan-cn amazon-bedrock ambient anthropic auriko azure
 azure-cognitive-services bailing baseten berget clarifai claudinio cloudferro-sherlock
@@ -29,14 +29,14 @@ tencent-tokenhub the-grid-ai togetherai upstage v0 vercel vivgrid vultr wafer.ai
 xiaomi xiaomi-token-plan-ams xiaomi-token-plan-cn xiaomi-token-plan-sgp xpersona zai
 zai-coding-plan zenmux zhipuai zhipuai-coding-plan
 """
-#: The providers that the catalog is known to have. It gains some every month.
-IDS = frozenset(_READ.split())
+#: The catalog's providers on that day. It gains new ones every month.
+IDS = frozenset(_KNOWN.split())
 
 
 def catalog_provider(
     models_dev_id: str, name: str | None = None, curated: Curated | None = None
 ) -> Provider:
-    """The provider whose prices are those of *models_dev_id* in the catalog."""
+    """A provider that reads its prices from *models_dev_id* in the catalog."""
     return Provider(
         id=models_dev_id,
         name=name or models_dev_id,

@@ -1,8 +1,8 @@
-"""Cerebras: a short public list, strings per token.
+"""Cerebras: a short public list, with strings of US dollars per token.
 
-The unit depends on the `format` that is asked for: `huggingface` has numbers per million under
-`input` and `output`, and the list that takes a key has no prices. Neither can be read as this one.
-Cached input, and the enterprise and code plans, are not in any of them. Read 2026-08.
+The unit depends on the query parameter `format`: `huggingface` has numbers per million under
+`input` and `output`. The list that requires a key has no prices. Neither can be mistaken for this
+list. None of the lists has cached input, or the enterprise and code plans. Read 2026-08.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pricing_sync.sources.strict_json import (
 FIELDS: Fields = {
     "prompt": Amount(Meter.INPUT, Per.ONE),
     "completion": Amount(Meter.OUTPUT, Per.ONE),
-    # Only in the `openrouter` format, where a zero is its default and means "not offered".
+    # Only in the `openrouter` format, where zero is the default and means "not offered".
     "input_cache_read": Amount(Meter.CACHE_READ, Per.ONE),
     "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
     "request": Amount(Meter.REQUEST, Per.ONE),
@@ -38,7 +38,7 @@ FIELDS: Fields = {
 
 class Row(Struct):
     id: str
-    # Rows marked `deprecated` are still sold at the price they name.
+    # Models marked `deprecated` are still sold at the listed price.
     pricing: dict[str, Raw] | None = None
 
 
@@ -47,22 +47,22 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list; without any price it is the list for holders of a key, and not this one."""
+    """The whole list. One without any price is the list that requires a key, and is refused."""
     page = read_rows(envelope(body, _List).data, Row, listing)
     return refuse_priceless(page, "no model has a price")
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Cerebras says of one model: a zero quotes nothing."""
+    """The listing of one model. A zero is not a price."""
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
     for key in ("prompt", "completion"):
         if not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: missing, or not a string as prices per token are")
-    named = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not named:
+    base = without_zeros(rates(row.pricing, FIELDS, ignored))
+    if not base:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(named)
+    return RateCard(base)
 
 
 PROVIDER = Provider(

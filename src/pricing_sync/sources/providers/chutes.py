@@ -1,6 +1,6 @@
-"""Chutes: numbers of US dollars per million, under the names that others use per token.
+"""Chutes: numbers of US dollars per million, in fields that elsewhere hold prices per token.
 
-Until some time in 2025 there was one `price` for a token in or out, in dollars and in TAO, which
+Until some time in 2025 one `price` covered input and output tokens, in dollars and in TAO, which
 is another currency. Read 2026-10.
 """
 
@@ -48,20 +48,20 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Chutes says of one model: zero is written while it is tried out, and quotes nothing."""
+    """The listing of one model. Zero is listed during a trial and is not a price."""
     if not row.pricing:
         return _blended(row)
     for key in FIELDS:
         if bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: a string, as prices per token are elsewhere")
-    named = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not named:
+    base = without_zeros(rates(row.pricing, FIELDS, ignored))
+    if not base:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
-    return RateCard(named)
+    return RateCard(base)
 
 
 def _blended(row: Row) -> Unpriced:
-    """The older `price`: what it is for, input or output, it does not say."""
+    """No rates: the older `price` does not state whether it is for input or output."""
     usd = number((row.price or {}).get("usd", ABSENT), "price.usd")
     if usd is None:
         return Unpriced(Why.NOT_PUBLISHED)

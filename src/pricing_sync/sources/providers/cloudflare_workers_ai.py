@@ -1,8 +1,8 @@
-"""Cloudflare Workers AI: a list of named units for each model, in numbers of US dollars.
+"""Cloudflare Workers AI: a list of units and prices for each model, in numbers of US dollars.
 
-Billing is in neurons, 10,000 of them a day for nothing: an allowance of the account, which makes
-no model free. Until 2026-05-15 the prices were rounded, so that day moved all of them by a
-percent. Models whose planned end has passed are listed, and sold, until they go. Read 2026-05-07.
+Billing is in neurons. 10,000 neurons a day are free: this is an allowance of the account and makes
+no model free. Until 2026-05-15 the prices were rounded, so all of them moved by a percent on that
+day. A model past its planned end stays listed and sold until it is removed. Read 2026-05-07.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNITS: Fields = {
     "per M cached input tokens": Amount(Meter.CACHE_READ, Per.MILLION),
     "per audio minute": Amount(Meter.SECOND, Per.MINUTE),
     "per 1k characters": Amount(Meter.CHARACTER, Per.THOUSAND),
-    # The page of prices said $2.509 per image in 2026-05, which is its price per million.
+    # In 2026-05 the pricing page stated $2.509 per image, which is the price of a million.
     "per inference request": Amount(Meter.REQUEST, Per.ONE),
     # No meter counts these.
     "per step": None,
@@ -57,7 +57,7 @@ class _Property(Struct):
 
 
 class Row(Struct):
-    # What the wire calls `id` is a number of the catalogue, which no request names.
+    # The field `id` is an internal catalogue id, which no request uses.
     id: str = field(name="name")
     properties: list[_Property] | None = None
 
@@ -75,15 +75,15 @@ class _Answer(Struct):
     success: bool
     result: list[Raw] | None = None
     errors: list[_Problem] | None = None
-    # Its `total_count` is no total: 245 beside the only 91 rows (2026-05-07).
+    # Its `total_count` is not the number of models: 245 in a list of 91 rows (2026-05-07).
     result_info: _Info | None = None
 
 
 def _answer(body: bytes) -> tuple[list[Raw], _Info]:
     answer = envelope(body, _Answer)
     if not answer.success or answer.result is None:
-        said = "; ".join(problem.message for problem in answer.errors or ())
-        raise Malformed("body", said or "no success, and no reason")
+        messages = "; ".join(problem.message for problem in answer.errors or ())
+        raise Malformed("body", messages or "no success, and no reason")
     return answer.result, answer.result_info or _Info()
 
 
@@ -93,28 +93,28 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Cloudflare says of one model: a zero is a price that is yet to come."""
-    quoted = [
+    """The listing of one model. A zero means that the price is not set yet."""
+    prices = [
         price
-        for told in row.properties or ()
-        if told.property_id == "price"
-        for price in nested(told.value, list[_Price], "price") or ()
+        for item in row.properties or ()
+        if item.property_id == "price"
+        for price in nested(item.value, list[_Price], "price") or ()
     ]
-    if not quoted:
+    if not prices:
         return Unpriced(Why.NOT_PUBLISHED)
-    named = without_zeros(_rates(quoted, ignored))
-    # A bill by half of the units would be half a bill.
-    uncounted = [price.unit for price in quoted if UNITS[price.unit] is None]
+    base = without_zeros(_rates(prices, ignored))
+    # A card without the units that no meter counts would bill only a part of the price.
+    uncounted = [price.unit for price in prices if UNITS[price.unit] is None]
     if uncounted:
         return Unpriced(Why.NOT_PER_TOKEN, f"priced {', '.join(uncounted)}")
-    if not named:
+    if not base:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, with nothing that says it is free")
-    return RateCard(named)
+    return RateCard(base)
 
 
-def _rates(quoted: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
+def _rates(prices: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
     found: dict[Meter, Rate] = {}
-    for price in quoted:
+    for price in prices:
         if price.unit not in UNITS or price.currency != "USD":
             raise BadAmount(f"price: {price.currency!r} {price.unit!r} is not known")
         for meter, rate in rates({price.unit: price.price}, UNITS, ignored, "price").items():
@@ -124,7 +124,7 @@ def _rates(quoted: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:
-    """The page after a full one; the page after a short one is not there."""
+    """The page after a full one; a page that is not full is the last."""
     rows, info = _answer(body)
     if info.page not in (None, count):
         raise Incomplete("result_info", f"page {info.page}, where page {count} was asked for")

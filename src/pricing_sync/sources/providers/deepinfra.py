@@ -1,8 +1,8 @@
-"""DeepInfra: its list in cents per token, and its OpenAI-like list in dollars per million.
+"""DeepInfra: its own list in cents per token, and its OpenAI-like list in dollars per million.
 
-The first is asked for, because it alone tells of tiers and discounts; the second is read too. In
-the first, caches and tiers are multiples of the prices. Read 2026-10 off recorded rows and eight
-independent readers; no whole answer of it is public.
+The first is requested, because only it states tiers and discounts; the second can be read too. In
+the first, cache and tier prices are multiples of the base prices. Read 2026-10 in recorded rows
+and in eight independent clients; no whole answer is public.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ CENTS: Fields = {
     "cents_per_input_token": Amount(Meter.INPUT, Per.ONE, CurrencyUnit.CENT),
     "cents_per_output_token": Amount(Meter.OUTPUT, Per.ONE, CurrencyUnit.CENT),
     "cents_per_input_chars": Amount(Meter.CHARACTER, Per.ONE, CurrencyUnit.CENT),
-    "cents_per_input_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of what is sent
-    "cents_per_output_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of what comes back
-    "cents_per_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of work
-    # Read below, or words about the prices.
+    "cents_per_input_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of input
+    "cents_per_output_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of output
+    "cents_per_sec": Amount(Meter.SECOND, Per.ONE, CurrencyUnit.CENT),  # of computing
+    # Read by a function below, or text about the prices.
     **dict.fromkeys(
         (
             "type",
@@ -74,8 +74,8 @@ DOLLARS: Fields = {
 TYPES = frozenset(
     {"tokens", "input_tokens", "time", "input_length", "output_length", "input_character_length"}
 )
-# An image unit is not an image but a size times iterations, and uptime is a machine's.
-OTHERWISE = frozenset({"image_units", "frame", "frame_units", "uptime"})
+# An image unit is a size times iterations, not an image; uptime is the time of a machine.
+UNCOUNTED_TYPES = frozenset({"image_units", "frame", "frame_units", "uptime"})
 # "$1.2 in $6 out $0.24 cached <= 32K, $2.4 in $12 out $0.48 cached <= 128K, …"
 _TIER = re.compile(r"[<>≤≥]\s*=?\s*\d")
 _MICRO = Decimal("0.000001")
@@ -101,113 +101,113 @@ class _OpenAIList(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole of either list, told apart by its outermost brackets."""
+    """A whole list: an array is the one in cents, an object is the OpenAI-like one."""
     if body.lstrip()[:1] == b"[":
         return read_rows(envelope(body, list[Raw]), Row, listing)
     return read_rows(envelope(body, _OpenAIList).data, OpenAIRow, openai_listing)
 
 
 def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
-    """What the OpenAI-like list says of one model."""
+    """The listing of one model in the OpenAI-like list."""
     if row.metadata is None or not row.metadata.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    named = without_zeros(rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing"))
-    if not named:
+    base = without_zeros(rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing"))
+    if not base:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
-    if Meter.CACHE_READ in named:  # a multiple already, so 0.070000002 is 0.07
-        named[Meter.CACHE_READ] = _times(named[Meter.CACHE_READ], Decimal(1), "cache_read_tokens")
-    return RateCard(named)
+    if Meter.CACHE_READ in base:  # computed from a multiple: 0.070000002 is 0.07
+        base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Decimal(1), "cache_read_tokens")
+    return RateCard(base)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What the list says of one model: what is charged now, any discount taken off."""
+    """The listing of one model in the list in cents: the current price, after any discount."""
     pricing = row.pricing
     if not pricing:
         return Unpriced(Why.NOT_PUBLISHED)
     sold_by = nested(pricing.get("type", ABSENT), str, "pricing.type")
-    if sold_by in OTHERWISE:
+    if sold_by in UNCOUNTED_TYPES:
         return Unpriced(Why.NOT_PER_TOKEN, f"type {sold_by}")
     if sold_by not in TYPES:
         raise BadAmount(f"pricing.type: {sold_by!r} is not known")
-    if _tells_tiers(pricing):
-        # Prices of longer requests are words for people. To read them as numbers is to guess, and
-        # to store the lowest tier alone would underbill each long request in silence. So the
-        # model has no price until a person enters one, which is not an error of the list.
+    if _has_tiers_in_text(pricing):
+        # The prices of long requests are in prose. Parsing prose is guessing, and storing only the
+        # lowest tier would silently underbill each long request. So the model has no price until
+        # a person enters one. This is not an error of the list.
         return Unpriced(Why.VARIES, "priced by the length of the input, which is told in prose")
     listed = without_zeros(rates(pricing, CENTS, ignored))
     if not listed:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
-    base = _caches(pricing, _discounted(pricing, listed))
+    base = _with_caches(pricing, _discounted(pricing, listed))
     return RateCard(base, tuple(_tiers(pricing, base)))
 
 
-def _tells_tiers(pricing: Mapping[str, Raw]) -> bool:
-    told = (nested(pricing.get(key, ABSENT), object, key) for key in ("short", "full", "table"))
-    return any(_TIER.search(str(words)) for words in told)
+def _has_tiers_in_text(pricing: Mapping[str, Raw]) -> bool:
+    texts = (nested(pricing.get(key, ABSENT), object, key) for key in ("short", "full", "table"))
+    return any(_TIER.search(str(text)) for text in texts)
 
 
 def _discounted(pricing: Mapping[str, Raw], listed: dict[Meter, Rate]) -> dict[Meter, Rate]:
-    """The rates less the discount, the fraction of every price that is off while it is listed."""
-    off = number(pricing.get("discount", ABSENT), "pricing.discount")
-    if not off:
+    """The rates after the discount: a fraction of every price, listed only while it applies."""
+    discount = number(pricing.get("discount", ABSENT), "pricing.discount")
+    if not discount:
         return listed
-    if not 0 < off < 1:
-        raise BadAmount(f"pricing.discount: {off} is not a fraction")
-    return {meter: _times(rate, 1 - off, "pricing.discount") for meter, rate in listed.items()}
+    if not 0 < discount < 1:
+        raise BadAmount(f"pricing.discount: {discount} is not a fraction")
+    return {meter: _times(rate, 1 - discount, "pricing.discount") for meter, rate in listed.items()}
 
 
-def _caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, Rate]:
-    """*base* and the rates of caches, which are multiples of the input's."""
+def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, Rate]:
+    """*base* with the cache rates, which are listed as multiples of the input rate."""
     explicit = nested(
         pricing.get("rate_per_explicit_cache_write_token", ABSENT),
         dict[str, Raw],
         "pricing.rate_per_explicit_cache_write_token",
     )
-    written = explicit or {}
-    unknown = written.keys() - {"5m", "1h"}
+    writes = explicit or {}
+    unknown = writes.keys() - {"5m", "1h"}
     if unknown:
         raise BadAmount(f"pricing.rate_per_explicit_cache_write_token: {min(unknown)} is not known")
     multiples = (
         (Meter.CACHE_READ, pricing.get("rate_per_input_token_cached", ABSENT)),
         (Meter.CACHE_WRITE, pricing.get("rate_per_input_token_cache_write", ABSENT)),
-        (Meter.CACHE_WRITE, written.get("5m", ABSENT)),
-        (Meter.CACHE_WRITE_1H, written.get("1h", ABSENT)),
+        (Meter.CACHE_WRITE, writes.get("5m", ABSENT)),
+        (Meter.CACHE_WRITE_1H, writes.get("1h", ABSENT)),
     )
     found = dict(base)
     for meter, raw in multiples:
-        by = _multiple(raw, f"pricing: multiple for {meter}")
-        if by is None or Meter.INPUT not in base:
+        multiple = _multiple(raw, f"pricing: multiple for {meter}")
+        if multiple is None or Meter.INPUT not in base:
             continue
-        rate = _times(base[Meter.INPUT], by, meter)
+        rate = _times(base[Meter.INPUT], multiple, meter)
         if found.setdefault(meter, rate) != rate:
             raise BadAmount(f"pricing: {meter} is {found[meter]} and {rate}")
     return found
 
 
 def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[ConditionalRates]:
-    """The service tiers, which multiply every rate."""
+    """The rates of the service tiers, each a multiple of the base rates."""
     found = []
     for tier in ("flex", "priority"):
         where = f"pricing.rate_per_service_tier_{tier}"
-        by = _multiple(pricing.get(f"rate_per_service_tier_{tier}", ABSENT), where)
-        if by is not None:
-            named = {meter: _times(rate, by, where) for meter, rate in base.items()}
-            found.append(ConditionalRates(When(service_tier=tier), named))
+        multiple = _multiple(pricing.get(f"rate_per_service_tier_{tier}", ABSENT), where)
+        if multiple is not None:
+            rates = {meter: _times(rate, multiple, where) for meter, rate in base.items()}
+            found.append(ConditionalRates(When(service_tier=tier), rates))
     return found
 
 
 def _multiple(raw: Raw, where: str) -> Decimal | None:
-    """The multiple in a field; None when there is none, or zero, which makes nothing free."""
-    by = number(raw, where)
-    if not by:
+    """The multiple in a field; None when it is absent or zero, since zero makes nothing free."""
+    multiple = number(raw, where)
+    if not multiple:
         return None
-    if not 0 < by <= _LARGEST_MULTIPLE:
-        raise BadAmount(f"{where}: {by} is not a multiple")
-    return by
+    if not 0 < multiple <= _LARGEST_MULTIPLE:
+        raise BadAmount(f"{where}: {multiple} is not a multiple")
+    return multiple
 
 
 def _times(rate: Rate, by: Decimal, where: str) -> Rate:
-    """The product, to 10⁻⁶ dollars per million: multiples are published to eight places."""
+    """The product, rounded to 10⁻⁶ dollars per million: multiples are listed to eight places."""
     try:
         product = Rate.of((rate.per_million * by).quantize(_MICRO), Per.MILLION)
     except (ValueError, ArithmeticError):

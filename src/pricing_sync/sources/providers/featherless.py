@@ -1,8 +1,8 @@
-"""Featherless: open-weight models by the thousand, and prices since the summer of 2026.
+"""Featherless: thousands of open-weight models, with prices since the summer of 2026.
 
-These are the prices of metered use; a flat plan does not bill tokens. One object tells them twice,
-as strings per token and as numbers per million. Unpaged, the list is 50 MB. A client that names
-itself like a script is told 404 "Gone.", which is no list. Read 2026-09.
+These are the prices of metered use; a flat plan does not bill tokens. One object has each price
+twice, as a string per token and as a number per million. Without pages, the list is 50 MB. A client
+with the user agent of a script gets 404 "Gone.", which is not a list. Read 2026-09.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from pricing_sync.sources.strict_json import (
 FIELDS: Fields = {
     "prompt": Amount(Meter.INPUT, Per.ONE),
     "completion": Amount(Meter.OUTPUT, Per.ONE),
-    # The same two prices again. If they ever differ, one unit is not what we think it is, and
-    # `rates` refuses the row.
+    # The same two prices again. If they differ, one unit is not the one used here, and `rates`
+    # refuses the row.
     "input": Amount(Meter.INPUT, Per.MILLION),
     "output": Amount(Meter.OUTPUT, Per.MILLION),
     "image": Amount(Meter.IMAGE, Per.ONE),
@@ -54,31 +54,31 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """One page. Without `pagination` nobody can say whether it is the whole list."""
+    """One page. `pagination` is required: only it shows whether the list is whole."""
     answer = envelope(body, _List)
     return read_rows(answer.data, Row, listing, answer.pagination.total_items)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Featherless says of one model: a zero quotes nothing."""
+    """The listing of one model. A zero is not a price."""
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    named = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not named:
+    base = without_zeros(rates(row.pricing, FIELDS, ignored))
+    if not base:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(named)
+    return RateCard(base)
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:
     answer = envelope(body, _List)
-    here, last = answer.pagination.current_page, answer.pagination.total_pages
-    if here != count:
-        raise Incomplete("pagination", f"page {here}, where page {count} was asked for")
-    if here >= last:
+    current, last = answer.pagination.current_page, answer.pagination.total_pages
+    if current != count:
+        raise Incomplete("pagination", f"page {current}, where page {count} was asked for")
+    if current >= last:
         return None
     if not answer.data:
-        raise Incomplete("data", f"page {here} of {last} is empty")
-    return {"page": str(here + 1)}
+        raise Incomplete("data", f"page {current} of {last} is empty")
+    return {"page": str(current + 1)}
 
 
 PROVIDER = Provider(

@@ -1,7 +1,7 @@
-"""Fireworks: a row for each way a model is served, its prices told by the names of SKUs.
+"""Fireworks: a row for each way a model is served, with prices by the name of a SKU.
 
-A model's `standard` and `priority` rows share an id and make one card; `fast` is called by another
-name and is a model of its own. `/inference/v1/models` has no prices. Read 2026-10-08.
+A model's `standard` and `priority` rows share an id and make one card. A `fast` row is requested by
+another name and is a separate model. `/inference/v1/models` has no prices. Read 2026-10-08.
 """
 
 from __future__ import annotations
@@ -65,50 +65,54 @@ class _List(Struct):
     data: list[Raw]
     # Both spellings have been seen.
     next_page: str | None = field(name="nextPageToken", default=None)
-    next_page_too: str | None = field(name="next_page_token", default=None)
+    next_page_snake: str | None = field(name="next_page_token", default=None)
 
 
 def read(body: bytes) -> Page:
-    """One page, each row under the name that its model is called by."""
+    """One page, each row under the model name that a request uses."""
     page = Page([])
     for model, row in parse(envelope(body, _List).data, Row):
         if isinstance(row, Unreadable):
             page.rows.append((model, row))
         else:
-            page.rows.append((_called(row), guard(listing, row, page.ignored)))
+            page.rows.append((_request_name(row), guard(listing, row, page.ignored)))
     return page
 
 
-def _called(row: Row) -> str | None:
-    """What a request for this row names as its model."""
+def _request_name(row: Row) -> str | None:
+    """The model name that a request uses for this row; None if it is missing or not a model id."""
     if row.serverless_mode in (None, "standard", "priority"):
         return row.id
-    called = row.usage_identifier
-    return called if called is not None and is_model_id(called) else None
+    name = row.usage_identifier
+    return name if name is not None and is_model_id(name) else None
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What one row says: base rates, or for `priority` the rates of that service tier alone."""
+    """The listing of one row: base rates, or for `priority` the rates of that tier alone."""
     if row.serverless_mode not in (None, "standard", "priority", "fast"):
         raise BadAmount(f"{row.id}: serverless_mode {row.serverless_mode!r} is not known")
-    if _called(row) is None:
+    if _request_name(row) is None:
         raise BadAmount(f"{row.id}: fast, without the usage_identifier that it is called by")
     items = nested(row.pricing, list[_Item], "pricing")
     if not items:
         return Unpriced(Why.NOT_PUBLISHED)
     if row.serverless_mode is None:
         raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
-    named = without_zeros(_rates(items, ignored))
-    if not named:
+    published = without_zeros(_rates(items, ignored))
+    if not published:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     if row.serverless_mode == "priority":
-        return RateCard({}, (ConditionalRates(When(service_tier="priority"), named),))
-    return RateCard(named)
+        return RateCard({}, (ConditionalRates(When(service_tier="priority"), published),))
+    return RateCard(published)
 
 
 def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
-    """The rates of one row. A SKU or a unit nobody knows spoils it, for it may be the larger part
-    of the bill."""
+    """The rates of one row.
+
+    Raises:
+        BadAmount: a SKU or a unit is unknown, and may be the larger part of the bill; or one meter
+            has two prices.
+    """
     found: dict[Meter, Rate] = {}
     for item in items:
         if item.sku not in SKUS or item.unit != UNIT:
@@ -120,10 +124,10 @@ def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
 
 
 def _joined(first: Listing, second: Listing) -> Listing:
-    """One listing of two rows with one name: a base and a tier's rates complete each other."""
-    for said in (first, second):
-        if isinstance(said, Unreadable):
-            return said
+    """The listing of a model with two rows: base rates and a tier's rates make one card."""
+    for listing in (first, second):
+        if isinstance(listing, Unreadable):
+            return listing
     if first == second:
         return first
     if isinstance(first, RateCard) and isinstance(second, RateCard):
@@ -135,7 +139,7 @@ def _joined(first: Listing, second: Listing) -> Listing:
 
 def _following(body: bytes, _count: int) -> Mapping[str, str] | None:
     answer = envelope(body, _List)
-    token = answer.next_page or answer.next_page_too
+    token = answer.next_page or answer.next_page_snake
     return {"pageToken": token} if token else None
 
 

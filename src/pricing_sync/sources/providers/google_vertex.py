@@ -1,9 +1,8 @@
-"""Google Vertex AI: its model lists carry no prices, so the prices are the catalog's.
+"""Google Vertex AI: its model lists have no prices, so the prices come from the catalog.
 
 Google's Cloud Billing Catalog has prices by SKU, but names the model in free text only. The table
-below holds what two other catalogs, LiteLLM 1.109.1 (2026-10) and, for Gemini, genai-prices
-(2026-08), both state with Google's page as their source;
-it bears LiteLLM's date, not that of a visit to the page.
+below holds prices that LiteLLM 1.109.1 (2026-10) and, for Gemini, also genai-prices (2026-08) state
+with Google's page as their source. Its date is LiteLLM's, not the date of a visit to the page.
 """
 
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, When

@@ -1,8 +1,8 @@
-"""Groq: its API lists models without prices, so the prices are the catalog's.
+"""Groq: its API lists models without prices, so the prices come from the catalog.
 
-The table below was read off Groq's own page. The page also takes half off cached input and
-batches, in prose only. By "Contact Sales" it withdraws the prices of llama-3.1-8b-instant,
-llama-3.3-70b-versatile and minimaxai/minimax-m2.7, which is neither free nor unchanged.
+The table below was read on Groq's own page. The page also states half price for cached input and
+for batches, in prose only. It replaces the prices of llama-3.1-8b-instant, llama-3.3-70b-versatile
+and minimaxai/minimax-m2.7 by "Contact Sales": they are neither free nor unchanged.
 """
 
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard

@@ -1,6 +1,6 @@
 """NEAR AI Cloud: prices as a whole amount and a decimal scale, and tiers in `textPricing`.
 
-The list is public, a hundred models a page. Read 2026-08 off the server's source and its own
+The list is public, with a hundred models a page. Read 2026-08 in the server's source and in its
 configuration of `textPricing`.
 """
 
@@ -46,8 +46,9 @@ TEXT: Fields = {
     "output": Amount(Meter.OUTPUT, Per.MILLION),
 }
 _TIERS = {"default": None, "flex": "flex", "priority": "priority"}
-# The amounts repeat `textPricing`, rounded to whole nano-dollars per token: half of one apart.
-_ROUNDED_AWAY = Rate.of("0.0005", Per.MILLION)
+# The amounts repeat `textPricing`, rounded to whole nano-dollars per token, so the two differ by
+# half a nano-dollar at most.
+_ROUNDING = Rate.of("0.0005", Per.MILLION)
 
 
 class _Cost(Struct):
@@ -91,18 +92,18 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What NEAR AI says of one model: its amounts and, where there is one, its text pricing."""
+    """The listing of one model: its amounts and, if it has one, its text pricing."""
     amounts = _amounts(row)
     text = nested(row.text_pricing, _TextPricing, "textPricing")
-    base, conditional_rates = _text(text, ignored) if text else ({}, ())
-    for meter in base.keys() & amounts.keys():
-        if abs(base[meter] - amounts[meter]) > _ROUNDED_AWAY:
-            why = f"{base[meter]} per million in textPricing, {amounts[meter]} beside it"
+    short, conditional_rates = _text_rates(text, ignored) if text else ({}, ())
+    for meter in short.keys() & amounts.keys():
+        if abs(short[meter] - amounts[meter]) > _ROUNDING:
+            why = f"{short[meter]} per million in textPricing, {amounts[meter]} in the amount"
             raise BadAmount(f"{meter}: {why}")
-    named = _quoted({**amounts, **base})
-    if not named:
+    base = _without_unset({**amounts, **short})
+    if not base:
         return Unpriced(Why.NOT_PUBLISHED)
-    return RateCard(named, conditional_rates)
+    return RateCard(base, conditional_rates)
 
 
 def _amounts(row: Row) -> dict[Meter, Rate]:
@@ -116,7 +117,7 @@ def _amounts(row: Row) -> dict[Meter, Rate]:
 
 
 def _amount(raw: Raw, where: str) -> Rate | None:
-    """The rate that `{"amount": 850, "scale": 9}` names: 850 x 10^-9 dollars for one."""
+    """The rate of a cost: `{"amount": 850, "scale": 9}` is 850 x 10^-9 dollars for one."""
     cost = nested(raw, _Cost, where)
     if cost is None:
         return None
@@ -125,13 +126,15 @@ def _amount(raw: Raw, where: str) -> Rate | None:
     scale = whole(cost.scale, f"{where}.scale")
     if scale is None:
         raise BadAmount(f"{where}.scale: missing")
-    # The amount is a 64-bit integer: a string, or `true`, makes no number with the exponent.
+    # The amount is a 64-bit integer. A string or `true` with the exponent is not a number.
     return rate(Raw(bytes(cost.amount) + b"e-%d" % scale), f"{where}.amount", Per.ONE)
 
 
-def _quoted(published: Rates) -> dict[Meter, Rate]:
-    """The rates that are meant. Zero was what a model got by accident before 2026-06-17; since
-    2026-07-09 a cached token at zero is free, and one without a discount has no price of its own.
+def _without_unset(published: Rates) -> dict[Meter, Rate]:
+    """The rates without zeros, except a cache read at zero where the input has a price.
+
+    Before 2026-06-17 models got zero by accident. Since 2026-07-09 a cached token at zero is free,
+    and a cached token without a discount has no price of its own.
     """
     paid = {meter: rate for meter, rate in published.items() if rate}
     if Meter.INPUT in paid and Meter.CACHE_READ in published:
@@ -139,14 +142,17 @@ def _quoted(published: Rates) -> dict[Meter, Rate]:
     return paid
 
 
-def _text(
+def _text_rates(
     text: _TextPricing, ignored: Counter[str]
 ) -> tuple[dict[Meter, Rate], tuple[ConditionalRates, ...]]:
-    """The default rates for short requests, and the overrides: all short ones, then all long ones,
-    because a long request in a tier without long rates is billed at the default tier's."""
+    """The default rates for short requests, and the conditional rates.
+
+    The conditional rates of all short requests come before those of all long ones: a long request
+    in a tier without long rates is billed at the long rates of the default tier.
+    """
     if (text.version, text.currency, text.unit) != (1, "USD", "million_tokens"):
-        said = f"version {text.version}, {text.currency!r} per {text.unit!r}"
-        raise BadAmount(f"textPricing: {said} is not what we read")
+        found = f"version {text.version}, {text.currency!r} per {text.unit!r}"
+        raise BadAmount(f"textPricing: {found} is not what we read")
     unknown = [tier for tier in text.tiers if tier not in _TIERS]
     if unknown or "default" not in text.tiers:
         raise BadAmount(f"textPricing.tiers: {', '.join(unknown) or 'no default'}")
@@ -161,23 +167,26 @@ def _text(
         if bands.long
     ]
     conditional_rates = [
-        ConditionalRates(When(service_tier=tier), _quoted(said)) for tier, said in short[1:]
+        ConditionalRates(When(service_tier=tier), _without_unset(published))
+        for tier, published in short[1:]
     ]
     if long:
         above = _threshold(text)
         conditional_rates += [
-            ConditionalRates(When(min_input_tokens=above, service_tier=tier), _quoted(said))
-            for tier, said in long
+            ConditionalRates(
+                When(min_input_tokens=above, service_tier=tier), _without_unset(published)
+            )
+            for tier, published in long
         ]
     return short[0][1], tuple(conditional_rates)
 
 
 def _threshold(text: _TextPricing) -> int:
-    """The first number of input tokens that is long."""
+    """The smallest number of input tokens of a long request."""
     threshold = whole(text.long_context_threshold, "textPricing.longContextThreshold")
     if threshold is None:
         raise BadAmount("textPricing.longContextThreshold: missing, though there are long rates")
-    # Strict: the server calls a request long when it has more input tokens than this (2026-08).
+    # Exclusive: a request is long when it has more input tokens than this (2026-08).
     return threshold + 1
 
 

@@ -1,4 +1,4 @@
-"""Nebius Token Factory: strings of US dollars per unit, and only when `verbose` is asked for.
+"""Nebius Token Factory: strings of US dollars per unit, only in the answer to `verbose=true`.
 
 Cached input is billed at a price that is not in the list. Read 2026-09-23.
 """
@@ -26,7 +26,7 @@ FIELDS: Fields = {
     "prompt": Amount(Meter.INPUT, Per.ONE),
     "completion": Amount(Meter.OUTPUT, Per.ONE),
     "request": Amount(Meter.REQUEST, Per.ONE),
-    # Zero wherever seen. One image by the shape it is copied from (confidence medium).
+    # Zero in every row seen. Per image in the format that this one copies (confidence medium).
     "image": Amount(Meter.IMAGE, Per.ONE),
     "price_per_minute": Amount(Meter.SECOND, Per.MINUTE),
     "price_per_video_second": Amount(Meter.SECOND, Per.ONE),
@@ -43,24 +43,24 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list; without any price it is not the verbose one."""
+    """The whole list. One without any price is not the verbose one, and is refused."""
     page = read_rows(envelope(body, _List).data, Row, listing)
     return refuse_priceless(page, "no model has a price, as when the list is not verbose")
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Nebius says of one model: a zero is a unit that it is not sold by."""
+    """The listing of one model. A zero means that the model is not sold by that unit."""
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    quoted = {
+    prices = {
         key: raw
         for key, raw in row.pricing.items()
         if key not in FIELDS or number(raw, f"pricing.{key}") != 0
     }
-    named = rates(quoted, FIELDS, ignored)
-    if not named:
+    base = rates(prices, FIELDS, ignored)
+    if not base:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(named)
+    return RateCard(base)
 
 
 PROVIDER = Provider(

@@ -1,8 +1,8 @@
 """Novita AI: whole numbers of 10⁻⁴ US dollars per million tokens, so that 14000 is $1.40.
 
-The newer `pricing` repeats them beside a decimal in dollars and adds the cache; models with tiers
-may have zero in the flat fields. The flat fields are off an answer recorded 2025-07-25; the rest
-is as several independent readers describe it, and was not seen whole. Read 2026-10.
+The newer `pricing` repeats them, with decimals in dollars, and adds the cache. Models with tiers
+may have zero in the flat fields. The flat fields were read in an answer recorded 2025-07-25; the
+rest follows several independent clients, and no whole answer with it was seen. Read 2026-10.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ WHOLE: Fields = {
     f"{key}.price_per_m": Amount(meter, Per.MILLION, CurrencyUnit.TEN_THOUSANDTH)
     for key, meter in METERS.items()
 }
-# The same prices again, in dollars. If they ever differ, one unit is not what we think it is, and
-# `rates` refuses the row.
+# The same prices again, in dollars. If they differ, one unit is not the one used here, and `rates`
+# refuses the row.
 DECIMAL: Fields = {
     f"{key}.price_per_m_decimal": Amount(meter, Per.MILLION) for key, meter in METERS.items()
 }
@@ -77,12 +77,12 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list, in which test models are models like the others."""
+    """The whole list. Test models are read like all others."""
     return read_rows(envelope(body, _List).data, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Novita says of one model. It writes zero for models that it bills: no quote."""
+    """The listing of one model. A zero is not a price: some models at zero are billed."""
     status = number(row.status, "status")
     if status is not None and status <= 0:
         return Unpriced(Why.WITHDRAWN, f"status {status}")
@@ -90,21 +90,21 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         "prompt.price_per_m": row.input_token_price_per_m,
         "completion.price_per_m": row.output_token_price_per_m,
     }
-    told = [_named(flat, ignored), _named(_flattened(row.pricing), ignored)]
+    sets = [_nonzero(flat, ignored), _nonzero(_flattened(row.pricing), ignored)]
     conditional_rates = []
     for tier in _tiers(row):
-        said = _named(_flattened(tier.pricing), ignored)
-        if not said:
+        tier_rates = _nonzero(_flattened(tier.pricing), ignored)
+        if not tier_rates:
             raise BadAmount("tiered_billing_configs: a tier without a price")
-        # The tier of the first token is the base, told once more.
-        if _begins(tier) <= 1:
-            told.append(said)
+        start = _start(tier)
+        if start <= 1:  # the tier of the first token repeats the base rates
+            sets.append(tier_rates)
         else:
-            conditional_rates.append(ConditionalRates(When(min_input_tokens=_begins(tier)), said))
-    named = _agreed(told)
-    if not named:
+            conditional_rates.append(ConditionalRates(When(min_input_tokens=start), tier_rates))
+    base = _agreed(sets)
+    if not base:
         return Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
-    return RateCard(named, tuple(conditional_rates))
+    return RateCard(base, tuple(conditional_rates))
 
 
 def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:
@@ -115,9 +115,9 @@ def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:
     }
 
 
-def _named(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+def _nonzero(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     for key in sorted(prices.keys() & WHOLE.keys()):
-        whole(prices[key], f"pricing.{key}")  # a fraction would be in another unit
+        whole(prices[key], f"pricing.{key}")  # a fraction would mean another unit
     return without_zeros(rates(prices, {**WHOLE, **DECIMAL}, ignored))
 
 
@@ -125,26 +125,29 @@ def _tiers(row: Row) -> list[_Tier]:
     tiers = row.tiered_billing_configs or []
     if row.is_tiered_billing and not tiers:
         raise BadAmount("tiered_billing_configs: none, though billing is tiered")
-    return [] if row.is_tiered_billing is False else sorted(tiers, key=_begins)
+    return [] if row.is_tiered_billing is False else sorted(tiers, key=_start)
 
 
-def _begins(tier: _Tier) -> int:
-    """The first number of input tokens of a tier. The one before ends at the same number; that
-    the higher tier has it is an assumption (2026-10, confidence low)."""
+def _start(tier: _Tier) -> int:
+    """The smallest number of input tokens of a tier.
+
+    The tier before it ends at the same number; that the number belongs to the higher tier is an
+    assumption (2026-10, confidence low).
+    """
     tokens = whole(tier.min_tokens, "tiered_billing_configs.min_tokens")
     if tokens is None:
         raise BadAmount("tiered_billing_configs.min_tokens: missing")
     return tokens
 
 
-def _agreed(told: list[dict[Meter, Rate]]) -> dict[Meter, Rate]:
-    """One set of rates, of several that must not contradict each other."""
-    named: dict[Meter, Rate] = {}
-    for said in told:
-        for meter, rate in said.items():
-            if named.setdefault(meter, rate) != rate:
-                raise BadAmount(f"{meter}: {named[meter]} per million, and elsewhere {rate}")
-    return named
+def _agreed(sets: list[dict[Meter, Rate]]) -> dict[Meter, Rate]:
+    """One set of rates out of several, which must not contradict each other."""
+    agreed: dict[Meter, Rate] = {}
+    for one in sets:
+        for meter, rate in one.items():
+            if agreed.setdefault(meter, rate) != rate:
+                raise BadAmount(f"{meter}: {agreed[meter]} per million, and elsewhere {rate}")
+    return agreed
 
 
 PROVIDER = Provider(

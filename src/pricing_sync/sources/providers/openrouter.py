@@ -1,7 +1,7 @@
 """OpenRouter: every model it routes to, at the price of the endpoint it would choose.
 
-The list defaults to models that write text; `output_modalities=all` is the whole of it.
-The answer carries no validator, and its cache is good for five minutes. Read 2026-10-27.
+By default the list has only models that write text; with `output_modalities=all` it is whole.
+The answer has no validator, and may be cached for five minutes. Read 2026-10-27.
 """
 
 from pricing_sync.prices.rates import Meter

@@ -1,7 +1,7 @@
-"""Together AI: numbers per million, whose meaning depends on the type of the model.
+"""Together AI: numbers per million. The type of the model states what they count.
 
-The list has no envelope, and the key is required. Batches at half price are in prose only.
-Read 2026-10 off its OpenAPI description, and off an answer recorded 2025-07-25.
+The list has no envelope, and the key is required. The half price of batches is in prose only.
+Read 2026-10 in its OpenAPI description, and in an answer recorded 2025-07-25.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ FIELDS: Fields = {
     "finetune": None,
     "base": None,
 }
-TOKENS = frozenset({"chat", "language", "code", "embedding", "rerank", "moderation"})
-# Their `input` counts something else, or nothing: `audio` 65 is per million characters, and
-# `transcribe` 0.27 is not the price per minute that is billed.
-OTHERWISE = frozenset({"image", "audio", "transcribe", "video"})
+TOKEN_TYPES = frozenset({"chat", "language", "code", "embedding", "rerank", "moderation"})
+# For these, `input` counts something else or nothing: the 65 of `audio` is per million characters,
+# and the 0.27 of `transcribe` is not the price per minute that is billed.
+UNCOUNTED_TYPES = frozenset({"image", "audio", "transcribe", "video"})
 
 
 class Row(Struct):
@@ -44,26 +44,28 @@ class Row(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list, which is the outermost thing of the answer."""
+    """The whole list, which is the outermost JSON value of the answer."""
     return read_rows(envelope(body, list[Raw]), Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Together says of one model: all zeros is a model not sold by the token, unless its name
-    ends in "Free"."""
-    if row.type in OTHERWISE:
+    """The listing of one model.
+
+    All zeros mean that the model is not sold by the token, unless its id ends in "-free".
+    """
+    if row.type in UNCOUNTED_TYPES:
         return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
-    if row.type not in TOKENS:
-        return Unreadable(f"type: {row.type!r}, whose prices count nobody knows what")
+    if row.type not in TOKEN_TYPES:
+        return Unreadable(f"type: {row.type!r} is not known")
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    base = rates(row.pricing, FIELDS, ignored)
-    named = without_zeros(base)
-    if not named and row.id.lower().endswith("-free"):
-        named = {meter: rate for meter, rate in base.items() if meter is not Meter.CACHE_READ}
-    if not named:
+    published = rates(row.pricing, FIELDS, ignored)
+    base = without_zeros(published)
+    if not base and row.id.lower().endswith("-free"):
+        base = {meter: rate for meter, rate in published.items() if meter is not Meter.CACHE_READ}
+    if not base:
         return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(named)
+    return RateCard(base)
 
 
 PROVIDER = Provider(

@@ -1,7 +1,7 @@
-"""Venice: numbers of US dollars, each beside the same in Diem, which is another currency.
+"""Venice: numbers of US dollars, each with the same price in Diem, which is another currency.
 
-The type of the model says what its prices count. Read 2026-10 off Venice's own description of the
-list, and off answers recorded 2025-07-25 and 2026-07-28; confidence high for text, medium for the
+The type of the model states what its prices count. Read 2026-10 in Venice's description of the
+list, and in answers recorded 2025-07-25 and 2026-07-28; confidence high for text, medium for the
 other types. Videos, some music and edits of images are priced by the job, or not in the list.
 """
 
@@ -50,7 +50,7 @@ BY_TYPE: Mapping[str | None, Fields] = {
     "text": TOKENS,
     "embedding": TOKENS,
     "decision": TOKENS,
-    # Characters under the name that tokens have.
+    # Here `input` counts characters.
     "tts": {"input": Amount(Meter.CHARACTER, Per.MILLION)},
     "asr": {"per_audio_second": Amount(Meter.SECOND, Per.ONE)},
     # `upscale` is the account's price for another service, repeated in every row.
@@ -77,29 +77,29 @@ class _List(Struct):
 
 
 def read(body: bytes) -> Page:
-    """The whole list, with the models that are offline for the moment."""
+    """The whole list, including the models that are offline for the moment."""
     return read_rows(envelope(body, _List).data, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Venice says of one model: a zero quotes nothing."""
+    """The listing of one model. A zero is not a price."""
     if row.type is None:
         raise BadAmount("type: missing, and it says what the prices count")
     pricing = row.model_spec.pricing
     if not pricing:
         return Unpriced(Why.NOT_PUBLISHED)
     fields = BY_TYPE.get(row.type)
-    named = _usd(pricing, fields, ignored) if fields else {}
-    if not named:
+    base = _usd(pricing, fields, ignored) if fields else {}
+    if not base:
         keys = shorten(", ".join(pricing).encode())
         return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}: no price counted here in {keys}")
-    return RateCard(named, _extended(pricing, ignored))
+    return RateCard(base, _extended(pricing, ignored))
 
 
 def _usd(
     pricing: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
 ) -> dict[Meter, Rate]:
-    """The rates in dollars of the fields that count something, zeros left out."""
+    """The rates in dollars of the fields that have a meter, without zeros."""
     prices = {
         key: _dollars(raw, f"{where}.{key}") if fields.get(key) else raw
         for key, raw in pricing.items()
@@ -121,9 +121,9 @@ def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Condit
     threshold = whole(extended.pop("context_token_threshold", ABSENT), where)
     if threshold is None:
         raise BadAmount(f"{where}: no context_token_threshold")
-    named = _usd(extended, TOKENS, ignored, where)
-    # Strict: for more tokens of input than the threshold (Venice, 2026-10).
-    return (ConditionalRates(When(min_input_tokens=threshold + 1), named),) if named else ()
+    long = _usd(extended, TOKENS, ignored, where)
+    # Exclusive: for more input tokens than the threshold (Venice, 2026-10).
+    return (ConditionalRates(When(min_input_tokens=threshold + 1), long),) if long else ()
 
 
 PROVIDER = Provider(

@@ -1,8 +1,8 @@
 """Vercel AI Gateway: strings of US dollars per unit, and tiers by the tokens of the request.
 
-Read 2026-10 off the documentation's example, independent readers of the list, and an answer
-recorded 2025-07-25. Where `varies_by_provider`, `/v1/models/{creator}/{model}/endpoints` has the
-price at each of them.
+Read 2026-10 in the documentation's example, in independent clients, and in an answer recorded
+2025-07-25. For a model with `varies_by_provider`, the price of each provider is at
+`/v1/models/{creator}/{model}/endpoints`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ FIELDS: Fields = {
     "audio_input_token_cost": Amount(Meter.INPUT_AUDIO, Per.ONE),
     "audio_output_token_cost": Amount(Meter.OUTPUT_AUDIO, Per.ONE),
     "image": Amount(Meter.IMAGE, Per.ONE),
-    # "10" for a model whose searches its maker sells at $10 a thousand, which is also how the
-    # pages for people word it; the documentation names no unit (2026-10, confidence high).
+    # "10" for a model whose maker sells searches at $10 a thousand, which is also the unit of
+    # Vercel's web pages; the documentation states no unit (2026-10, confidence high).
     "web_search": Amount(Meter.WEB_SEARCH, Per.THOUSAND),
     "speech_input_character_cost": Amount(Meter.CHARACTER, Per.ONE),
     "transcription_duration_cost_per_second": Amount(Meter.SECOND, Per.ONE),
@@ -60,7 +60,7 @@ FIELDS: Fields = {
     **{f"{key}_tiers": None for key in TOKENS},
 }
 SERVICE_TIERS = frozenset({"batch", "flex", "priority"})
-# An image's price by size and quality: the flat `image` beside it is one of them.
+# The prices of an image by size and quality. The flat `image` is only one of them.
 IMAGE_MATRIX = "image_dimension_quality_pricing"
 
 
@@ -71,7 +71,7 @@ class _Tier(Struct):
 
 class Row(Struct):
     id: str
-    # Not there in 2025, when all models wrote text.
+    # Absent in 2025, when all models wrote text.
     type: str | None = None
     pricing: dict[str, Raw] | None = None
 
@@ -86,25 +86,25 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """What Vercel says of one model: a zero quotes nothing."""
+    """The listing of one model. A zero is not a price."""
     pricing = row.pricing or {}
-    named = without_zeros(rates(pricing, FIELDS, ignored))
+    base = without_zeros(rates(pricing, FIELDS, ignored))
     if IMAGE_MATRIX in pricing:
-        named.pop(Meter.IMAGE, None)
+        base.pop(Meter.IMAGE, None)
     tiers = _tiers(pricing)
     for meter, first in tiers.pop(0, {}).items():
-        if named.setdefault(meter, first) != first:
-            raise BadAmount(f"{meter}: {named[meter]} per million, and {first} in the first tier")
-    if named:
+        if base.setdefault(meter, first) != first:
+            raise BadAmount(f"{meter}: {base[meter]} per million, and {first} in the first tier")
+    if base:
         long = [ConditionalRates(When(min_input_tokens=at), tiers[at]) for at in sorted(tiers)]
-        return RateCard(named, (*long, *_service_tiers(pricing, ignored)))
+        return RateCard(base, (*long, *_service_tiers(pricing, ignored)))
     if row.type not in (None, "language", "embedding"):
         return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
     return Unpriced(Why.NOT_PUBLISHED, "listed at zero" if row.pricing else "")
 
 
 def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
-    """The rates of all meters by the number of input tokens that they begin at."""
+    """The rates by the smallest number of input tokens to which they apply."""
     found: dict[int, dict[Meter, Rate]] = {}
     for key, unit in TOKENS.items():
         where = f"pricing.{key}_tiers"
@@ -112,7 +112,7 @@ def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
             cost = rate(tier.cost, where, unit.per) if unit else None
             if unit is None or not cost:
                 continue
-            # `min` is the first token of its tier: 200001 where the maker says "above 200k".
+            # Inclusive: `min` is 200001 where the model's maker states "above 200k".
             tier_rates = found.setdefault(whole(tier.min, where) or 0, {})
             if tier_rates.setdefault(unit.meter, cost) != cost:
                 raise BadAmount(f"{where}: two tiers begin at one token")
@@ -122,17 +122,17 @@ def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
 def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterator[ConditionalRates]:
     """The rates of the service tiers, each first for all requests and then for long ones.
 
-    Two independent readers agree on the shape, and one on the threshold being the last token that
-    is not long (2026-10, confidence medium).
+    Two independent clients agree on the format. One of them excludes the threshold itself from the
+    long requests (2026-10, confidence medium).
     """
     where = "pricing.service_tiers"
     tiers = nested(pricing.get("service_tiers", ABSENT), dict[str, dict[str, Raw]], where) or {}
-    for name, told in tiers.items():
+    for name, prices in tiers.items():
         if name not in SERVICE_TIERS:
             ignored[f"{where}.{name}"] += 1
             continue
-        long = nested(told.pop("long_context", ABSENT), dict[str, Raw], where)
-        yield ConditionalRates(When(service_tier=name), _above_zero(told, ignored))
+        long = nested(prices.pop("long_context", ABSENT), dict[str, Raw], where)
+        yield ConditionalRates(When(service_tier=name), _above_zero(prices, ignored))
         if long is not None:
             threshold = whole(long.pop("threshold", ABSENT), where)
             if threshold is None:

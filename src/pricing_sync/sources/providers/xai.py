@@ -1,8 +1,8 @@
 """xAI: whole numbers of US cents per hundred million tokens, so that 12500 is $1.25 per million.
 
-The list holds what the key may use, so the key is first asked whether that is everything. Batches,
-tools and the premium of the US region (1.1x) are in prose only. Read 2026-10 off the API
-reference and its examples; no whole live list was seen.
+The list has only the models that the key may use, so a first request checks that the key may use
+all of them. Batches, tools and the premium of the US region (1.1x) are in prose only. Read 2026-10
+in the API reference and its examples; no whole live list was seen.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ BASE: Fields = {
     "prompt_image_token_price": _cents(Meter.INPUT_IMAGE),
     "search_price": _cents(Meter.WEB_SEARCH),
 }
-# A zero among these is no tier for that meter: the standard price holds.
+# A zero here means that the meter has no long-context price: the standard price applies.
 LONG: Fields = {
     "prompt_text_token_price_long_context": _cents(Meter.INPUT),
     "cached_prompt_text_token_price_long_context": _cents(Meter.CACHE_READ),
     "completion_text_token_price_long_context": _cents(Meter.OUTPUT),
 }
 THRESHOLD = "long_context_threshold"
-# The reference says cents, and its own example is in 10⁻⁸ cents.
+# Known fields that are no rate. The unit of `image_price` is unclear: the reference states cents,
+# but its own example is in 10⁻⁸ cents.
 OTHER: Fields = {THRESHOLD: None, "image_price": None}
 
 
@@ -72,7 +73,7 @@ class Row(Struct):
 
 
 class _Reply(Struct):
-    # A bad key, or an account without credits, gets these two alone.
+    # The answer to a bad key, or to an account without credits, has only these two.
     code: str | None = None
     error: str | None = None
 
@@ -90,20 +91,20 @@ class _KeyInfo(_Reply):
 
 
 def read(body: bytes) -> Page:
-    """The whole list. An alias is called like a model, and costs what its model costs."""
+    """The whole list. An alias is listed as a model, with the card of its model."""
     answer = envelope(body, _List)
-    _refused(answer)
+    _refuse_error(answer)
     models = answer.data if answer.models is None else answer.models
     if models is None:
         raise Malformed("body", "neither `models` nor `data`")
     page = Page([])
     for raw, (model, row) in zip(models, parse(models, Row), strict=True):
         if isinstance(row, Unreadable):
-            # Its aliases cannot be told either. A row without a name keeps them from being gone.
+            # Its aliases are unreadable too. The nameless row keeps them from counting as vanished.
             page.rows += [(model, row), (None, row)]
             continue
-        said = _listing(raw, page.ignored)
-        page.rows += [(model, said), *(_alias(alias, said) for alias in row.aliases or ())]
+        found = _listing(raw, page.ignored)
+        page.rows += [(model, found), *(_alias(alias, found) for alias in row.aliases or ())]
     return page
 
 
@@ -116,43 +117,44 @@ def _listing(raw: Raw, ignored: Counter[str]) -> Listing:
         return Unreadable(str(error))
 
 
-def _alias(alias: str, said: Listing) -> tuple[str | None, Listing]:
+def _alias(alias: str, model: Listing) -> tuple[str | None, Listing]:
     if is_model_id(alias):
-        return alias, said
+        return alias, model
     return None, Unreadable(f"alias: {shorten(alias.encode())} is not a model id")
 
 
 def listing(prices: Mapping[str, Raw], ignored: Counter[str]) -> Listing:
-    """What xAI says of one model: a zero is no price, nor free."""
+    """The listing of one model. A zero is not a price, and does not mean free."""
     for key in sorted(prices.keys() & (BASE.keys() | LONG.keys())):
-        whole(prices[key], key)  # a fraction would be in another unit
-    base = rates(prices, {**BASE, **dict.fromkeys(LONG), **OTHER}, ignored, "model")
-    named = without_zeros(base)
-    if not named.keys() & {Meter.INPUT, Meter.OUTPUT}:
+        whole(prices[key], key)  # a fraction would mean another unit
+    fields = {**BASE, **dict.fromkeys(LONG), **OTHER}
+    base = without_zeros(rates(prices, fields, ignored, "model"))
+    if not base.keys() & {Meter.INPUT, Meter.OUTPUT}:
         return Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text")
-    return RateCard(named, _long_context(prices, ignored))
+    return RateCard(base, _long_context(prices, ignored))
 
 
 def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
-    quoted = {key: raw for key, raw in prices.items() if key in LONG}
-    named = without_zeros(rates(quoted, LONG, ignored, "model"))
-    if not named:
+    published = {key: raw for key, raw in prices.items() if key in LONG}
+    long = without_zeros(rates(published, LONG, ignored, "model"))
+    if not long:
         return ()
     threshold = whole(prices.get(THRESHOLD, ABSENT), THRESHOLD)
     if not threshold:
         raise BadAmount(f"{THRESHOLD}: none, though there are prices for long contexts")
-    # "At or above" in the reference, and "≥ 200k" on the page of prices. Read 2026-10.
-    return (ConditionalRates(When(min_input_tokens=threshold), named),)
+    # "At or above" in the reference, and "≥ 200k" on the pricing page. Read 2026-10.
+    return (ConditionalRates(When(min_input_tokens=threshold), long),)
 
 
 def check(body: bytes) -> None:
-    """Whether the key may use, and so is shown, every model.
+    """Check that the key may use every model: the list has only the models that it may use.
 
     Raises:
-        Malformed, Incomplete: it is not so, or cannot be told.
+        Malformed: the answer is an error, or does not state what the key may use.
+        Incomplete: the key may not use every model, or is blocked.
     """
     key = envelope(body, _KeyInfo)
-    _refused(key)
+    _refuse_error(key)
     if key.acls is None:
         raise Malformed("body", "no `acls`")
     if key.api_key_blocked or key.api_key_disabled or key.team_blocked:
@@ -161,7 +163,7 @@ def check(body: bytes) -> None:
         raise Incomplete("acls", "without api-key:model:* the list is a part of the whole")
 
 
-def _refused(reply: _Reply) -> None:
+def _refuse_error(reply: _Reply) -> None:
     if reply.error is not None:
         raise Malformed("body", f"{reply.code}: {reply.error}")
 

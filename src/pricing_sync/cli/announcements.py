@@ -1,0 +1,140 @@
+"""The commands by which a person approves moves that a provider has announced."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.errors import SettingsError
+from pricing_sync.gate import Announced
+from pricing_sync.json_views import announcement_json
+from pricing_sync.prices.rates import Per, Rate, When
+from pricing_sync.sources.strict_json import is_model_id
+from pricing_sync.store.review import Announcement
+
+
+def announce(
+    context: typer.Context,
+    *,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    meter: Annotated[str, typer.Argument(metavar="METER", help="Such as input.")],
+    old: Annotated[
+        str,
+        typer.Argument(metavar="OLD", help="The rate until then, per million; none if none."),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The rate from then on.")],
+    not_before: Annotated[
+        datetime,
+        typer.Option("--not-before", parser=typed.instant, metavar="TIME", help="ISO 8601, UTC."),
+    ],
+    min_input_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Of the conditional rate for requests this long.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="Of the rate for this service tier.")] = None,
+    region: Annotated[str | None, typer.Option(help="Of the rate for this region.")] = None,
+    reason: typed.Reason,
+    author: typed.Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Approve a move beforehand; it passes the gate once."""
+    if not is_model_id(model):
+        raise SettingsError(f"announce: {model!r} is not a model id")
+    when = When(min_input_tokens=min_input_tokens, service_tier=tier, region=region)
+    move = Announced(
+        model=model,
+        meter=typed.meter_name(meter),
+        old=None if old == "none" else _rate("OLD", old),
+        new=_rate("NEW", new),
+        not_before=not_before,
+        when=None if when == When() else when,
+    )
+    with typed.open_app(context, database, create=True) as app:
+        app.access.provider(provider)
+        made = app.store.review.announce(
+            provider, move, author=author or getpass.getuser(), reason=reason, now=datetime.now(UTC)
+        )
+    _show([made], as_json=as_json)
+
+
+def announcements(
+    context: typer.Context,
+    *,
+    provider: typed.OneProvider = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that came true or were ended.")
+    ] = False,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """The moves that a person has approved beforehand."""
+    with typed.open_app(context, database) as app:
+        if provider is not None:
+            app.access.provider(provider)
+        found = app.store.review.announcements(provider, include_used=everything)
+    _show(found, as_json=as_json)
+
+
+def unannounce(
+    context: typer.Context,
+    *,
+    announcement: Annotated[str, typer.Argument(metavar="ID", help="As `announcements` shows it.")],
+    reason: typed.Reason,
+    author: typed.Author = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Take an announcement back."""
+    with typed.open_app(context, database) as app:
+        ended = app.store.review.end_announcement(
+            announcement,
+            author=author or getpass.getuser(),
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+    _show([ended], as_json=as_json)
+
+
+def _rate(name: str, text: str) -> Rate:
+    try:
+        return Rate.of(text, Per.MILLION)
+    except ValueError as error:
+        raise typer.BadParameter(f"{name}: {error}") from None
+
+
+def _show(entries: Sequence[Announcement], *, as_json: bool) -> None:
+    if as_json:
+        tables.print_json([announcement_json(entry) for entry in entries])
+        return
+    tables.print_table(
+        (
+            *("id", "provider", Column("model", Fit.ID), Column("move", Fit.TEXT)),
+            *("not before", Column("state and why", Fit.TEXT)),
+        ),
+        (
+            (
+                entry.id,
+                entry.provider,
+                entry.move.model,
+                texts.move(entry.move.when, entry.move.meter, entry.move.old, entry.move.new),
+                texts.minute(entry.move.not_before),
+                f"{_state(entry)}; {entry.author}: {entry.reason}",
+            )
+            for entry in entries
+        ),
+        empty="no announcements",
+    )
+
+
+def _state(entry: Announcement) -> str:
+    if entry.used_at is not None:
+        return f"came true in reading {entry.used_by}"
+    return "ended" if entry.ended_at is not None else "to come"

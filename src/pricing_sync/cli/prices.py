@@ -1,0 +1,399 @@
+"""The commands that read the ledger: prices, their history, what moved, what a usage costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from pricing_sync.app import PricingSync
+from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.errors import NoPrice, SettingsError, UnknownName
+from pricing_sync.json_views import (
+    cardless_json,
+    instant_json,
+    ledger_change_json,
+    price_json,
+    statement_json,
+)
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.card_json import write_rates
+from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.cost import cost as cost_of
+from pricing_sync.prices.rates import Meter, RateCard, Unpriced
+from pricing_sync.prices.statements import ModelState, Statement
+from pricing_sync.prices.usage import Usage
+
+_LATELY = timedelta(days=30)
+#: The meters that have a column of their own; the others are counted unless `--wide` is given.
+_COMMON = (Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE)
+
+
+def prices(
+    context: typer.Context,
+    provider: typed.OneProvider = None,
+    model: typed.OneModel = None,
+    *,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="A column for each meter, and every condition, however wide."),
+    ] = False,
+    at: typed.At = None,
+    known_at: typed.KnownAt = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """The prices in force, per million units, overrides included.
+
+    A unit is what the meter counts: a token, or an image, a request, a search, a character, a
+    second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
+    """
+    with typed.open_app(context, database) as app:
+        _require_known(app, provider, model)
+        found = app.prices(provider, model, at=at, known_at=known_at)
+        without = [] if at or known_at else app.models_without_card(provider, model)
+    if as_json:
+        records = [price_json(price) for price in found]
+        records += [cardless_json(state, why) for state, why in without]
+        records.sort(key=lambda record: (record["provider"], record["model"]))
+        tables.print_json(records)
+    elif model is not None and len(found) == 1:
+        tables.print_block(_card_lines(found[0]))
+    else:
+        _show_prices(found, without, wide=wide)
+
+
+def _require_known(app: PricingSync, provider: str | None, model: str | None) -> None:
+    """Raise UnknownName for a provider or model that the ledger has never seen."""
+    if provider is None:
+        return
+    if not (app.store.model_states(provider, model) or app.store.overrides(provider, model)):
+        app.access.provider(provider)
+        name = f"{provider}: {model}" if model else provider
+        raise UnknownName(f"{name}: not in the ledger")
+
+
+def _show_prices(
+    found: Sequence[Price], without: Sequence[tuple[ModelState, str]], *, wide: bool
+) -> None:
+    """Each provider's models: with a price in a table, the others by the reason for having none."""
+    names = sorted(
+        {*(price.provider for price in found), *(state.provider for state, _ in without)}
+    )
+    if not names:
+        tables.err.print("no prices")
+    for name in names:
+        prices_ = [price for price in found if price.provider == name]
+        _show_provider(name, prices_, wide=wide)
+        for line in _lines_without_price(prices_, [e for e in without if e[0].provider == name]):
+            tables.print_line(line, "  ")
+        if name != names[-1]:
+            tables.print_line("")
+
+
+def _show_provider(provider: str, found: Sequence[Price], *, wide: bool) -> None:
+    priced = [(price, price.listing) for price in found if isinstance(price.listing, RateCard)]
+    currencies = sorted({card.currency for _, card in priced})
+    unit = f", {' or '.join(currencies)} per million units" if currencies else ""
+    tables.print_line(
+        f"{provider}: {len(priced)} model{'s' * (len(priced) != 1)} with a price{unit}"
+    )
+    if not priced:
+        return
+    meters = [
+        meter
+        for meter in (Meter if wide else _COMMON)
+        if meter in _COMMON or any(meter in card.rates for _, card in priced)
+    ]
+    tables.print_table(
+        (
+            Column("model", Fit.ID),
+            *(Column(meter.replace("_", "\n", 1), Fit.FIGURE) for meter in meters),
+            Column("currency", optional=True),
+            Column("more", optional=True),
+            Column("since", spare=True),
+            Column("source", optional=True),
+        ),
+        (
+            (
+                price.model,
+                *(texts.usual_rate(card, meter) for meter in meters),
+                card.currency if len(currencies) > 1 else "",
+                "; ".join(_condition_lines(card)) if wide else _more(card),
+                texts.day(price.since),
+                price.source if wide else "",
+            )
+            for price, card in priced
+        ),
+        empty="",
+        is_whole=wide,
+    )
+
+
+def _more(card: RateCard) -> str:
+    """`+3`: how many rates and conditions have no column."""
+    hidden = sum(meter not in _COMMON for meter in card.rates) + len(card.conditional_rates)
+    return f"+{hidden}" if hidden else ""
+
+
+def _lines_without_price(
+    found: Sequence[Price], without: Sequence[tuple[ModelState, str]]
+) -> Iterator[str]:
+    """`no price, varies: openrouter/auto`: for each reason, the models that have none."""
+    models: dict[str, list[str]] = {}
+    for price in found:
+        if isinstance(price.listing, Unpriced):
+            reason = f"no price, {price.listing.why.replace('_', ' ')}"
+            models.setdefault(reason, []).append(price.model)
+    for state, why in without:
+        kind, _, reasons = why.partition(": ")
+        reason = f"held by {texts.rule_names(reasons.split(', '))}" if kind == "held" else why
+        models.setdefault(reason, []).append(state.model)
+    yield from (f"{reason}: {', '.join(names)}" for reason, names in models.items())
+
+
+def _condition_lines(card: RateCard) -> Iterator[str]:
+    for entry in card.conditional_rates:
+        rates = ", ".join(f"{meter} {rate}" for meter, rate in write_rates(entry.rates).items())
+        yield f"when {texts.condition(entry.when)}: {rates}"
+
+
+def _card_lines(price: Price) -> Iterator[str]:
+    """One model's price in full, a rate on each line."""
+    yield f"{price.provider} {price.model}"
+    card = price.listing
+    if not isinstance(card, RateCard):
+        yield f"  no price: {card}"
+    else:
+        yield f"  {card.currency} per million units"
+        yield from _rate_lines(write_rates(card.rates), "  ")
+        for entry in card.conditional_rates:
+            yield f"  when {texts.condition(entry.when)}"
+            yield from _rate_lines(write_rates(entry.rates), "    ")
+    yield f"  since {texts.minute(price.since)}, from {price.source}"
+
+
+def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
+    name_width = max(map(len, rates), default=0)
+    figure_width = max(map(len, rates.values()), default=0)
+    for name, rate in rates.items():
+        yield f"{indent}{name:{name_width}}  {rate:>{figure_width}}"
+
+
+def history(
+    context: typer.Context,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Superseded rows too, with when each was known.")
+    ] = False,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """How the price of a model moved, with its evidence."""
+    with typed.open_app(context, database) as app:
+        app.access.provider(provider)
+        found = app.history(provider, model, everything=everything)
+    if as_json:
+        tables.print_json([statement_json(statement) for statement in found])
+    elif everything:
+        _show_superseded(found)
+    else:
+        _show_history(found)
+
+
+def _show_history(found: Sequence[Statement]) -> None:
+    currency = next((s.listing.currency for s in found if isinstance(s.listing, RateCard)), None)
+    if currency:
+        tables.print_line(f"{currency} per million units")
+    tables.print_table(
+        (Column("since"), Column("price", Fit.TEXT), Column("evidence")),
+        _history_rows(found),
+        empty="no history",
+    )
+
+
+def _history_rows(found: Sequence[Statement]) -> Iterator[Sequence[str]]:
+    """Each card with what moved, and each end of a card that no other one follows at once."""
+    before: Statement | None = None
+    for statement in found:
+        if before is not None and before.until != statement.since:
+            yield _end_row(before)
+            before = None
+        old = before.listing if before else None
+        yield (
+            texts.instant(statement.since),
+            texts.change(old, statement.listing),
+            _evidence(statement),
+        )
+        before = statement
+    if before is not None and before.until is not None:
+        yield _end_row(before)
+
+
+def _end_row(statement: Statement) -> Sequence[str]:
+    return texts.instant(statement.until), "no longer listed", ""
+
+
+def _show_superseded(found: Sequence[Statement]) -> None:
+    """Two lines a row: what was true when, and when it was known."""
+    for statement in found:
+        until = texts.instant(statement.until) or "now"
+        superseded = texts.instant(statement.superseded_at) or "now"
+        tables.print_line(
+            f"{texts.instant(statement.since)} to {until}: {texts.listing(statement.listing)}", "  "
+        )
+        tables.print_line(
+            f"  known {texts.instant(statement.recorded_at)} to {superseded},"
+            f" from {_evidence(statement)}",
+            "    ",
+        )
+
+
+def _evidence(statement: Statement) -> str:
+    return f"{statement.source} {(statement.digest or '')[:12]}".rstrip()
+
+
+def changes(
+    context: typer.Context,
+    *,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since", parser=typed.instant, metavar="TIME", help="By default 30 days ago."
+        ),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            "--provider",
+            metavar="PROVIDER",
+            help="Only this provider.",
+            autocompletion=typed.complete_provider,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Only this model.")
+    ] = None,
+    added: Annotated[
+        bool, typer.Option("--added", help="The first prices of new models too.")
+    ] = False,
+    limit: typed.Limit = 50,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """What moved across all models, newest first."""
+    begin = since or datetime.now(UTC) - _LATELY
+    with typed.open_app(context, database) as app:
+        _require_known(app, provider, model if provider else None)
+        found = app.changes(
+            begin, provider=provider, model=model, include_added=added, limit=limit + 1
+        )
+    shown, more = found[:limit], len(found) > limit
+    if as_json:
+        tables.print_json([ledger_change_json(entry) for entry in shown])
+        return
+    tables.print_table(
+        ("since", Column("provider", Fit.ID), Column("model", Fit.ID), Column("change", Fit.TEXT)),
+        (
+            (texts.minute(entry.at), entry.provider, entry.change.model, _change_text(entry.change))
+            for entry in shown
+        ),
+        empty=f"nothing moved since {texts.minute(begin)}",
+    )
+    if more:
+        tables.err.print(f"and older ones: give --limit, or --since after {texts.minute(begin)}")
+
+
+def _change_text(change: Change) -> str:
+    if change.kind is Kind.VANISHED:
+        return "no longer listed"
+    moved = texts.change(change.old, change.new)
+    if change.kind is Kind.CHANGED:
+        return moved
+    return f"{'new' if change.kind is Kind.ADDED else 'listed again'}: {moved}"
+
+
+def cost(
+    context: typer.Context,
+    provider: typed.ProviderName,
+    model: typed.ModelName,
+    used: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="METER=QUANTITY",
+            help="What was used, such as input=10000 cache_read=8000 output=500. Totals: cached"
+            " tokens are part of input, reasoning is part of output.",
+        ),
+    ],
+    *,
+    tier: Annotated[
+        str | None, typer.Option("--tier", help="The service tier: batch, flex or priority.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Where it was served.")] = None,
+    at: typed.At = None,
+    known_at: typed.KnownAt = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """What a usage costs, exactly, meter by meter."""
+    quantities = dict(typed.quantity(text) for text in used)
+    when = at or datetime.now(UTC)
+    with typed.open_app(context, database) as app:
+        app.access.provider(provider)
+        price = app.price(provider, model, at=at, known_at=known_at)
+    if not isinstance(price.listing, RateCard):
+        raise NoPrice(f"{provider}: {model}: no price is known: {price.listing}")
+    try:
+        usage = Usage(**quantities, service_tier=tier, region=region)
+        result = cost_of(price.listing, usage, when)
+    except ValueError as error:
+        raise SettingsError(f"usage: {error}") from None
+    except NoPrice as error:
+        raise NoPrice(f"{provider}: {model}: {error}") from None
+    record = _cost_json(price, result, when)
+    if as_json:
+        tables.print_json(record)
+        return
+    tables.print_table(
+        (
+            Column("meter"),
+            *(Column(name, Fit.FIGURE) for name in ("quantity", "per million", "amount")),
+        ),
+        (
+            (item["meter"], item["quantity"], item["rate"], item["amount"])
+            for item in record["items"]
+        ),
+        empty="nothing was used",
+    )
+    tables.print_line(f"{record['total']} {record['currency']}")
+
+
+def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
+    """`cost --json`: the total and its items, with the card they were priced by."""
+    return {
+        "provider": price.provider,
+        "model": price.model,
+        "at": instant_json(at),
+        "total": texts.plain_decimal(result.total),
+        "currency": result.currency,
+        "items": [
+            {
+                "meter": item.meter.value,
+                "quantity": item.quantity,
+                "rate": str(item.rate),
+                "rate_meter": item.rate_meter.value,
+                "amount": texts.plain_decimal(item.amount),
+            }
+            for item in result.items
+        ],
+        "card": price.card_id,
+        "source": price.source,
+        "since": instant_json(price.since),
+    }

@@ -1,0 +1,121 @@
+"""Runs and the schedule: `runs`, `status` and `cancel`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pricing_sync.changes.run import Reading, Run
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.json_views import run_json
+
+
+def runs(
+    context: typer.Context,
+    *,
+    limit: typed.Limit = 20,
+    before: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on from this run, itself left out.")
+    ] = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """The last runs: what was read, and what became of it."""
+    with typed.open_app(context, database) as app:
+        found = app.store.runs(limit, before)
+    if as_json:
+        tables.print_json([run_json(run, readings) for run, readings in found])
+        return
+    tables.print_table(
+        ("started", "run", "by", "outcome", Column("readings and changes", Fit.TEXT)),
+        (
+            (
+                texts.minute(run.started_at),
+                run.id,
+                run.started_by,
+                (run.outcome.value if run.outcome else "unfinished")
+                + (" (dry run)" if run.dry_run else ""),
+                _summary(readings),
+            )
+            for run, readings in found
+        ),
+        empty="no runs yet",
+    )
+
+
+def _summary(readings: Sequence[Reading]) -> str:
+    """`3 read, 1 failed (together); 2 changed, 1 held`."""
+    counts = Counter(reading.status.value for reading in readings)
+    failed = [reading.provider for reading in readings if reading.is_failed]
+    changes: Counter[str] = Counter()
+    for reading in readings:
+        changes.update(reading.changes)
+    names = f" ({', '.join(failed)})" if failed else ""
+    return "; ".join(filter(None, (texts.counted(counts) + names, texts.counted(changes))))
+
+
+def status(
+    context: typer.Context, *, database: typed.Database = None, as_json: typed.AsJson = False
+) -> None:
+    """Whether a service reads on schedule, and what is due next."""
+    with typed.open_app(context, database) as app:
+        found = app.status()
+    if as_json:
+        tables.print_json(found)
+        return
+    tables.print_line(_headline(found))
+    tables.print_table(
+        (
+            *("provider", "last read", "next", Column("failures", Fit.FIGURE, optional=True)),
+            *(Column("now", optional=True), Column("plan", Fit.TEXT)),
+        ),
+        (_status_row(found, name) for name in found["providers"]),
+        empty="no providers",
+    )
+
+
+def _headline(found: dict[str, Any]) -> str:
+    if not found["running"]:
+        return "no service reads on schedule now"
+    return f"a service reads on schedule, since {_short(found['leader']['since'])}"
+
+
+def _status_row(found: dict[str, Any], name: str) -> Sequence[object]:
+    due = found["next_syncs"].get(name, {})
+    last = found["last_syncs"].get(name)
+    return (
+        name,
+        _short(last["timestamp"]) if last else "never",
+        _short(due["timestamp"]) + (" (retry)" if due["is_retry"] else "") if due else "",
+        due.get("failures") or "",
+        ", ".join(item["state"] for item in found["active"] if item["provider"] == name),
+        due.get("plan", ""),
+    )
+
+
+def _short(timestamp: str) -> str:
+    """An instant of the status, to the minute."""
+    return f"{timestamp[:16].replace('T', ' ')}Z"
+
+
+def cancel(
+    context: typer.Context,
+    *,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="As `runs` shows it.")],
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Cancel a run that is queued or in progress."""
+    with typed.open_app(context, database) as app:
+        cancelled: Run = asyncio.run(app.cancel(run))
+    outcome = cancelled.outcome and cancelled.outcome.value
+    if as_json:
+        tables.print_json({"run": cancelled.id, "outcome": outcome})
+    else:
+        tables.print_line(f"run {cancelled.id}: {outcome or 'its readings are being stopped'}")

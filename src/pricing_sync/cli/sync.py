@@ -1,0 +1,206 @@
+"""`sync`: read providers now, or recorded answers, and show what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pricing_sync.app import PricingSync
+from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.plan import Held
+from pricing_sync.changes.run import Outcome
+from pricing_sync.cli import arguments as typed
+from pricing_sync.cli import tables, texts
+from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.errors import SettingsError
+from pricing_sync.json_views import change_json, reading_json
+from pricing_sync.scheduling.runs import OnReading, RunResult
+from pricing_sync.sync.reading import ReadingResult
+from pricing_sync.sync.recorded import RecordedAnswer
+
+EXIT_CODES = {Outcome.SUCCESS: 0, Outcome.FAILED: 1, Outcome.PARTIAL: 3}
+#: So many held changes of one reading are shown one by one.
+_FEW = 3
+#: What is counted of a reading: its listings, then what was done about its models.
+_COUNTS = ("priced", "unpriced", "unreadable", "added", "changed", "returned", "missing", "retired")
+
+
+def sync(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROVIDER",
+            help="The providers to read. By default PRICING_SYNC_PROVIDERS, without those whose key"
+            " is not set.",
+            autocompletion=typed.complete_provider,
+        ),
+    ] = None,
+    *,
+    dry_run: typed.DryRun = False,
+    answer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--answer",
+            metavar="FILE",
+            help="Read this recorded answer instead of asking. Repeat for several days.",
+        ),
+    ] = None,
+    at: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            "--at",
+            parser=typed.instant,
+            metavar="TIME",
+            help="When the recorded answer was recorded; one for each --answer.",
+        ),
+    ] = None,
+    database: typed.Database = None,
+    as_json: typed.AsJson = False,
+) -> None:
+    """Read price lists now and store what changed."""
+    answers = _answers(answer or [], at or [])
+    with typed.open_app(context, database, create=True) as app:
+        if answers:
+            if len(names or []) != 1:
+                raise SettingsError("--answer: name the one provider whose answer it is")
+            (provider,) = names or []
+            with _progress(len(answers)) as on_reading:
+                work = app.replay(
+                    provider, answers, dry_run=dry_run, started_by="cli", on_reading=on_reading
+                )
+                run = asyncio.run(work)
+        else:
+            wanted = list(names or _with_keys(app))
+            with _progress(len(wanted)) as on_reading:
+                sync_now = app.sync(
+                    wanted, dry_run=dry_run, started_by="cli", on_reading=on_reading
+                )
+                run = asyncio.run(sync_now)
+    if as_json:
+        tables.print_json(_run_json(run))
+    else:
+        show_run(run)
+    raise typer.Exit(EXIT_CODES[run.outcome])
+
+
+def _answers(files: list[Path], instants: list[datetime]) -> list[RecordedAnswer]:
+    if instants and len(instants) != len(files):
+        raise SettingsError(f"--at: {len(instants)} given for {len(files)} --answer")
+    if len(files) > 1 and not instants:
+        raise SettingsError("--at: say for each --answer when it was recorded")
+    try:
+        bodies = [file.read_bytes() for file in files]
+    except OSError as error:
+        raise SettingsError(f"--answer: {error.filename}: {error.strerror}") from None
+    recorded: list[datetime | None] = [*instants] or [None] * len(files)
+    return [
+        RecordedAnswer(body, at, file.name)
+        for body, at, file in zip(bodies, recorded, files, strict=True)
+    ]
+
+
+def _with_keys(app: PricingSync) -> list[str]:
+    """The providers of the settings whose variables are set; the others are named and left out."""
+    ready = []
+    for name in app.settings.providers:
+        missing = app.access.missing_variables(app.access.provider(name))
+        if missing:
+            tables.err.print(f"{name}: not asked: {', '.join(missing)} is not set")
+        else:
+            ready.append(name)
+    if not ready:
+        raise SettingsError("no provider can be asked: set a key, or name a provider")
+    return ready
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[OnReading]:
+    with tables.progress("reading", total) as advance:
+        yield lambda result: advance(result.reading.provider)
+
+
+def show_run(run: RunResult) -> None:
+    """A run as a table, then its errors and every change that it made or held."""
+    tables.print_table(
+        (
+            Column("provider"),
+            Column("status"),
+            *(Column(name, Fit.FIGURE, optional=True) for name in (*_COUNTS, "held")),
+        ),
+        (_counts_row(result) for result in run.results),
+        empty="nothing was read",
+    )
+    lines = [line for result in run.results for line in change_lines(result)]
+    if lines:
+        tables.print_line("")
+        tables.print_block(lines, " " * 12)
+    tables.print_line("")
+    tables.print_line(f"{run.outcome.value} in {run.duration_seconds:.1f} s, run {run.id}")
+
+
+def _counts_row(result: ReadingResult) -> list[object]:
+    reading = result.reading
+    counts = {**reading.listings, **reading.changes}
+    counts["unreadable"] = counts.get("unreadable", 0) + counts.get("nameless", 0)
+    status = reading.status.value + (" (dry run)" if reading.dry_run else "")
+    return [reading.provider, status, *(counts.get(name) or "" for name in (*_COUNTS, "held"))]
+
+
+def change_lines(result: ReadingResult) -> list[str]:
+    """The error of a reading, or each of its changes; new models are only counted."""
+    provider, plan = result.reading.provider, result.plan
+    if result.reading.error:
+        return [f"  failed    {result.reading.error}"]
+    lines = [
+        f"  {change.kind.value:9} {provider} {change.model}: {texts.change(change.old, change.new)}"
+        for change in plan.apply
+        if change.kind is not Kind.ADDED
+    ]
+    lines += [
+        f"  missing   {provider} {model}: not listed; kept until it is missed again"
+        for model in plan.missing
+    ]
+    lines += [f"  retired   {provider} {model}: not listed twice" for model in plan.retire]
+    lines += [f"  back      {provider} {model}: listed again" for model in plan.back]
+    return lines + _held_lines(provider, plan.hold)
+
+
+def _held_lines(provider: str, held: Sequence[Held]) -> list[str]:
+    """The first few held changes, and how many more there are."""
+    lines = [
+        f"  held      {provider} {item.change.model}: "
+        f"{texts.change(item.change.old, item.change.new)} [{texts.rule_names(item.reasons)}]"
+        for item in held[:_FEW]
+    ]
+    more = len(held) - len(lines)
+    return lines + ([f"  held      {provider}: and {more} more like these"] if more else [])
+
+
+def _run_json(run: RunResult) -> dict[str, Any]:
+    """`sync --json`: the run, its readings, and every change made or held."""
+    return {
+        "run": run.id,
+        "outcome": run.outcome.value,
+        "duration_seconds": round(run.duration_seconds, 3),
+        "readings": [_result_json(result) for result in run.results],
+    }
+
+
+def _result_json(result: ReadingResult) -> dict[str, Any]:
+    plan = result.plan
+    return reading_json(result.reading) | {
+        "applied": [change_json(change) for change in plan.apply],
+        "held": [
+            change_json(item.change) | {"reasons": list(item.reasons)}
+            for item in (*plan.hold, *plan.still_held)
+        ],
+        "missing": list(plan.missing),
+        "retired": list(plan.retire),
+    }

@@ -1,0 +1,119 @@
+"""Prices, changes and instants as short texts for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from pricing_sync.prices.card_json import write_rates, write_when
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
+
+Known = RateCard | Unpriced | None
+#: What stands for a rate that a card does not name.
+NONE = "–"
+
+
+def instant(at: datetime | None) -> str:
+    """An instant in UTC, to the second; nothing for None."""
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def minute(at: datetime | None) -> str:
+    """An instant in UTC, to the minute; nothing for None."""
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def day(at: datetime | None) -> str:
+    """The day of an instant in UTC; nothing for None."""
+    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def plain_decimal(amount: Decimal) -> str:
+    """An exact amount without an exponent and without trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`3 added, 1 held`, without what there is none of."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def rule_names(reasons: Sequence[str]) -> str:
+    """The rules that hold a change, without the details."""
+    return ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
+
+
+def listing(known: Known) -> str:
+    """A listing on one line: `input 2.5, output 10, 1 condition`."""
+    if known is None:
+        return "not listed"
+    if isinstance(known, Unpriced):
+        return f"no price ({known})"
+    rates = [f"{meter} {rate}" for meter, rate in write_rates(known.rates).items()]
+    conditions = len(known.conditional_rates)
+    if conditions:
+        rates.append(f"{conditions} condition{'s' if conditions > 1 else ''}")
+    return ", ".join(rates)
+
+
+def condition(when: When) -> str:
+    """`min_input_tokens 200001, service_tier batch`."""
+    return ", ".join(f"{name} {_plain(name, value)}" for name, value in write_when(when).items())
+
+
+def _plain(name: str, value: Any) -> str:
+    if name == "hours":
+        return "–".join(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def change(old: Known, new: Known) -> str:
+    """What is different between two listings, on one line."""
+    return ", ".join(moved(old, new))
+
+
+def moved(old: Known, new: Known) -> Iterator[str]:
+    """Each difference between two listings: `input 2.5 → 2 (-20 %)`."""
+    if not (isinstance(old, RateCard) and isinstance(new, RateCard)):
+        yield listing(new) if old is None else f"{listing(old)} → {listing(new)}"
+        return
+    if old.currency != new.currency:
+        yield f"currency {old.currency} → {new.currency}"
+    before, after = _by_condition(old), _by_condition(new)
+    keys = [key for key in before | after if before.get(key) != after.get(key)]
+    yield from (
+        move(when, meter, before.get((when, meter)), after.get((when, meter)))
+        for when, meter in keys
+    )
+    if not keys and old.currency == new.currency and old != new:
+        yield "the order of the conditions"
+
+
+def _by_condition(card: RateCard) -> dict[tuple[When | None, Meter], Rate]:
+    return {(when, meter): rate for when, meter, rate in card.every_rate()}
+
+
+def move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -> str:
+    """One rate before and after: `input 2.5 → 2 (-20 %) when service_tier batch`."""
+    under = "" if when is None else f" when {condition(when)}"
+    size = ratio(old, new)
+    factor = f" ({size})" if size else ""
+    return f"{meter} {NONE if old is None else old} → {NONE if new is None else new}{factor}{under}"
+
+
+def ratio(old: Rate | None, new: Rate | None) -> str:
+    """By how much a rate moved: `-20 %`, or `x1e+06` beyond a factor of two; nothing from or to
+    none or zero."""
+    if not old or not new:
+        return ""
+    factor = new / old
+    return f"{(factor - 1) * 100:+.3g} %" if 0.5 <= factor <= 2 else f"x{factor:.4g}"
+
+
+def usual_rate(card: RateCard, meter: Meter) -> str:
+    """A base rate; a dash where the card names none."""
+    rate = card.rates.get(meter)
+    return NONE if rate is None else str(rate)

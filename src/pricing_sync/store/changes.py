@@ -1,0 +1,100 @@
+"""What moved in the ledger: each card that began or ended, with the card before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pricing_sync.changes.diff import Change, Kind, Known
+from pricing_sync.store.connection import Connection, load_queries
+from pricing_sync.store.rows import CARD_COLUMNS, read_card, read_instant, write_instant
+
+#: The conditions of a query, by whether a provider and whether a model is named.
+_SCOPES = {
+    (False, False): "",
+    (True, False): "AND l.provider = :provider",
+    (False, True): "AND l.model = :model",
+    (True, True): "AND l.provider = :provider AND l.model = :model",
+}
+
+
+def _queries(scope: str) -> dict[str, str]:
+    columns = {
+        name: ", ".join(f'{table}."{column}"' for column in CARD_COLUMNS)
+        for name, table in (("new", "l"), ("old", "p"))
+    }
+    return load_queries(columns | {"scope": scope}, "changes.sql")
+
+
+_QUERIES = {
+    (*named, name): sql for named, scope in _SCOPES.items() for name, sql in _queries(scope).items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerChange:
+    """A change that was applied, and the instant from which it is in force."""
+
+    provider: str
+    at: datetime
+    change: Change
+
+
+class ChangeLog:
+    """What moved in the ledger of a `Store`. It is read from the cards, as known now."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def since(
+        self,
+        at: datetime,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        include_added: bool = False,
+        limit: int,
+    ) -> list[LedgerChange]:
+        """The newest changes from an instant on, newest first, up to *limit*.
+
+        A model's first card is a change only with *include_added*.
+        """
+        values: dict[str, Any] = {"since": write_instant(at), "limit": limit}
+        values |= {"provider": provider} if provider is not None else {}
+        values |= {"model": model} if model is not None else {}
+        named = provider is not None, model is not None
+
+        def rows(query: str) -> list[tuple[Any, ...]]:
+            return self._connection.fetch_all(_QUERIES[*named, query], values)
+
+        found = [*map(_begun, rows("begun")), *map(_ended, rows("ended"))]
+        if include_added:
+            found += map(_added, rows("added"))
+        found.sort(key=lambda entry: (entry.provider, entry.change.model))
+        found.sort(key=lambda entry: entry.at, reverse=True)
+        return found[:limit]
+
+
+def _begun(row: Sequence[Any]) -> LedgerChange:
+    at, provider, model, was_listed, *cards = row
+    new, old = _known(cards[: len(CARD_COLUMNS)]), _known(cards[len(CARD_COLUMNS) :])
+    kind = Kind.CHANGED if was_listed else Kind.RETURNED
+    return LedgerChange(provider, read_instant(at), Change(model, kind, old, new))
+
+
+def _ended(row: Sequence[Any]) -> LedgerChange:
+    at, provider, model, *card = row
+    return LedgerChange(
+        provider, read_instant(at), Change(model, Kind.VANISHED, _known(card), None)
+    )
+
+
+def _added(row: Sequence[Any]) -> LedgerChange:
+    at, provider, model, *card = row
+    return LedgerChange(provider, read_instant(at), Change(model, Kind.ADDED, None, _known(card)))
+
+
+def _known(card: Sequence[Any]) -> Known | None:
+    return read_card(card) if card[0] or card[1] else None
