@@ -47,7 +47,7 @@ def test_changes_doubts_and_faults_have_different_outcomes(
     with running() as demo:
         demo.read()
         before = {(p.provider, p.model): p.listing for p in demo.app.prices()}
-        demo.stir()
+        demo.make_changes()
         finished = demo.read()
         after = {(p.provider, p.model): p.listing for p in demo.app.prices()}
         by_provider = {result.reading.provider: result for result in finished.results}

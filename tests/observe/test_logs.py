@@ -230,7 +230,7 @@ class Faulty(Listener):
 def test_a_bug_is_logged_with_its_traceback(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     """The bug is in another listener. The run and its line are not affected."""
     asyncio.run(_run_schedule(tmp_path, Faulty()))
-    (record,) = with_action(log, "broke")
+    (record,) = with_action(log, "error")
     assert ("ERROR", "Faulty: ZeroDivisionError: a\\nbug") == (
         record.levelname,
         record.getMessage(),

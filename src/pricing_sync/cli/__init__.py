@@ -20,16 +20,16 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 def main() -> None:
     """Run the command line; every error of ours is one line and an exit code."""
-    # A command says itself what it did; `serve` has a log.
+    # Commands print what they did. Only `serve` logs.
     logging.getLogger("pricing_sync").addHandler(logging.NullHandler())
     try:
         sys.exit(cli(prog_name="pricing-sync", standalone_mode=False))
     except typer.TyperException as error:
-        said = error.format_message()
-        if said.startswith("Usage:"):  # nothing was asked for, so this is the help
-            sys.stderr.write(said + "\n")
+        message = error.format_message()
+        if message.startswith("Usage:"):  # no command was given, so this is the help
+            sys.stderr.write(message + "\n")
             sys.exit(BAD_INPUT)
-        _fail(said, BAD_INPUT)
+        _fail(message, BAD_INPUT)
     except (SettingsError, UnknownName) as error:
         _fail(str(error), BAD_INPUT)
     except PricingSyncError as error:
@@ -37,7 +37,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader (`head`) has seen enough. What is left in the buffer has nowhere to go.
+        # The reader, such as `head`, has closed the pipe. The rest of the buffer is dropped.
         sys.stdout = None
         sys.exit(0)
 

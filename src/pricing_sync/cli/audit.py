@@ -1,4 +1,4 @@
-"""The command `audit`: what is wrong with what is stored, whatever any reading says."""
+"""`audit`: every stored price judged again, without a reading."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def audit(
 
 
 def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:
-    # The usual readers raise at the rows that are looked for here.
+    # The usual queries raise an error for the rows that the audit looks for.
     connection = app.store._connection  # noqa: SLF001
     cards = raw_ledger.raw_cards(connection, provider)
     return Stock(
@@ -82,7 +82,7 @@ def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:
 def _peers(
     app: PricingSync, cards: Iterable[Statement | Unloadable]
 ) -> dict[tuple[str, str], Peers]:
-    """What others charge, unless rows of theirs cannot be read: those are findings then."""
+    """The peers of each card; none if their rows cannot be read, which is a finding too."""
     models: dict[str, list[str]] = {}
     for card in cards:
         models.setdefault(card.provider, []).append(card.model)

@@ -1,4 +1,4 @@
-"""The command `backtest`: what the gate would have done, and what other thresholds would do."""
+"""`backtest`: what the gate would have done, with these thresholds or others."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import raw_ledger
 
-#: Of one provider, for injected faults: enough to tell a share, few enough to wait for.
+#: Models of one provider for injected faults: enough for a share, few enough to be quick.
 _MOST_MODELS = 100
 _FREE = (":free", "-free")
 
-#: The cards of one provider, to inject faults into, and what others charge for their models.
+#: The cards of one provider for injected faults, and the peers of their models.
 _Sample: TypeAlias = tuple[str, Mapping[str, RateCard], Mapping[str, Peers]]
 
 
 @dataclass(slots=True)
 class _Material:
-    """What there is to judge."""
+    """What is judged."""
 
-    #: By provider, because each may have thresholds of its own.
+    #: By provider, since each may have its own thresholds.
     records: dict[str, list[Record]] = field(default_factory=dict)
     readings: dict[str, list[replayed.LedgerReading]] = field(default_factory=dict)
     samples: list[_Sample] = field(default_factory=list)
@@ -96,7 +96,7 @@ def backtest(
 
 
 def written_thresholds(texts: Iterable[str]) -> dict[str, Any]:
-    """What `--set` says, in the words of a settings file; text may go without quotes.
+    """The values of `--set`, as in a settings file; text needs no quotes.
 
     Raises:
         SettingsError: one is not NAME=VALUE, or is given twice.
@@ -119,14 +119,14 @@ def _as_toml(text: str) -> str:
 
 
 def _thresholds(settings: Settings, wanted: Mapping[str, Any], provider: str) -> Thresholds:
-    """The provider's own thresholds, with what `--set` says in their place."""
+    """The provider's own thresholds, replaced by those of `--set`."""
     try:
         return thresholds_from(wanted, settings.thresholds(provider))
     except ValueError as error:
         raise SettingsError(f"--set: {error}") from None
 
 
-# What there is to judge.
+# The material.
 
 
 def _of_files(files: Iterable[Path]) -> _Material:
@@ -156,7 +156,7 @@ def _records(file: Path) -> Iterator[Record]:
 
 def _of_ledger(settings: Settings, provider: str | None) -> _Material:
     with PricingSync(settings, create=False) as app:
-        # The store has no other way yet to read everything at once.
+        # The store has no query of its own for the whole history.
         rows = raw_ledger.raw_history(app.store._connection, provider)  # noqa: SLF001
         history = [row for row in rows if isinstance(row, Statement)]
         unread = [row for row in rows if isinstance(row, Unloadable)]
@@ -185,7 +185,7 @@ def _by_provider(history: Iterable[Statement]) -> dict[str, list[Statement]]:
 
 
 def _narrow(material: _Material, provider: str | None, since: datetime | None) -> None:
-    """Leave only what was asked for; what came before *since* was still around."""
+    """Keep only the wanted provider and time."""
     if provider is not None:
         material.records = {provider: material.records.get(provider, [])}
         material.readings = {provider: material.readings.get(provider, [])}
@@ -201,7 +201,7 @@ def _narrow(material: _Material, provider: str | None, since: datetime | None) -
         raise SettingsError("backtest: no updates to judge")
 
 
-# The judgement.
+# Judging.
 
 
 def _judged(
@@ -240,11 +240,11 @@ def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
     return replayed.inject({model: cards[model] for model in chosen}, context, t)
 
 
-# What is shown.
+# Output.
 
 
 def _held_by(judged: Sequence[Judged]) -> dict[str, int]:
-    """How many held updates each rule held, the busiest first."""
+    """How many changes each rule held, most first."""
     held = [entry for entry in judged if entry.fate is replayed.Fate.HELD]
     names = [reason for entry in held for reason in entry.reasons]
     return {name: names.count(name) for name in sorted(set(names), key=lambda n: -names.count(n))}
@@ -253,7 +253,7 @@ def _held_by(judged: Sequence[Judged]) -> dict[str, int]:
 def _record(
     judged: Sequence[Judged], caught: Mapping[str, Caught], changed: Sequence[str]
 ) -> dict[str, Any]:
-    """`backtest --json`. Shares are of 1."""
+    """`backtest --json`. Shares are parts of 1."""
     true = replayed.legitimate(judged)
     return {
         "set": list(changed),

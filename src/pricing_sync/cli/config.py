@@ -1,4 +1,4 @@
-"""The command `config`: every setting as it is in force, and where it comes from."""
+"""`config`: every setting in force, and where it is set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pricing_sync.sources import providers
 from pricing_sync.sync.catalogs import PREFIX as CATALOG
 from pricing_sync.timetable import Plan, Window
 
-#: Every setting, in the order shown. The tables come after: [gate], and [provider.ID] for each.
+#: Every setting, in the order shown. The tables [provider.ID] follow.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "schedule": (
         "enabled",
@@ -56,13 +56,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 
 _DEFAULT = "default"
-#: With a password, up to the last @: it may hold the characters that end one.
+#: A user and a password, up to the last @, since a password may contain the characters :/?#.
 _USER = re.compile(r"(?<=://)(?:([^:@/?#]+):.*@|[^/?#]*@)", re.DOTALL)
 _SECRET = re.compile(r"(?<=[?&])([^=&#]*(?:pass|key|token|secret)[^=&#]*=)[^&#]*", re.IGNORECASE)
 
 
 class Line(NamedTuple):
-    """A setting, its value, and where that is from."""
+    """A setting, its value, and where it is set."""
 
     name: str
     value: Any
@@ -100,7 +100,7 @@ def config(
 
 
 def masked(url: str) -> str:
-    """The URL without what may be a secret: `postgresql://user:***@host/db`.
+    """The URL without its secrets: `postgresql://user:***@host/db`.
 
     A user without a password is one: keys are put there too.
     """
@@ -124,7 +124,7 @@ def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterat
 def _provider_lines(
     settings: Settings, provider_id: str, written: Mapping[str, str]
 ) -> Iterator[Line]:
-    """The plan that results, each part from the provider's table or from what is for all."""
+    """The plan of a provider: each part from its own table, else from the general settings."""
     own = f"provider.{provider_id}"
     table = settings.provider.get(provider_id, ProviderSettings())
     base_url = None if table.base_url is None else masked(table.base_url)
@@ -158,7 +158,7 @@ def _retry_lines(plan: Plan, tables: Sequence[str], written: Mapping[str, str]) 
 
 
 def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str]) -> Iterator[Line]:
-    """The thresholds that are set. The others are calibrated: see docs/gate.md."""
+    """The thresholds that are set. The others have the defaults of docs/gate.md."""
     for name, value in gate.items():
         within = f"{table}.{name}."
         found = [origin for place, origin in written.items() if f"{place}.".startswith(within)]
@@ -166,7 +166,7 @@ def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str])
 
 
 def _key_lines(provider_id: str, own: str, written: Mapping[str, str]) -> Iterator[Line]:
-    """Whether the variables are set that the provider is asked with, never what they are.
+    """Whether the variables of a provider are set, without their values.
 
     Of a provider that is none, where its id stands.
     """
@@ -183,7 +183,7 @@ def _key_lines(provider_id: str, own: str, written: Mapping[str, str]) -> Iterat
 
 
 def _line(name: str, value: Any, places: Sequence[str], written: Mapping[str, str]) -> Line:
-    """The value, from the first of the places where something is written."""
+    """The value with the first of *places* in which something is set."""
     origin = next((written[place] for place in places if place in written), _DEFAULT)
     return Line(name, _plain(value), origin)
 
@@ -193,7 +193,7 @@ def _length(secret: SecretStr | None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON holds it, written as a person would."""
+    """The value as JSON, in the form that a person writes."""
     if isinstance(value, timedelta):
         return show_duration(value)
     if isinstance(value, Window):

@@ -12,7 +12,7 @@ import typer
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import serve, tables
 from pricing_sync.cli.sync import show_run
-from pricing_sync.demo.show import AGAIN_SECONDS, Demo, running
+from pricing_sync.demo.show import INTERVAL_SECONDS, Demo, running
 from pricing_sync.observe.logs import configure
 
 #: What is worth a look when the demo has read everything twice.
@@ -41,7 +41,7 @@ def demo(
         say("\nThe first reading of each:\n")
         show_run(running_demo.read())
         say("\nThen this happens:\n")
-        for event in running_demo.stir():
+        for event in running_demo.make_changes():
             say(f"  - {event}", "    ")
         say("\nThe second reading:\n")
         show_run(running_demo.read())
@@ -60,12 +60,11 @@ def _program() -> str:
 
 def _keep_reading(running_demo: Demo) -> None:
     """The same providers on a schedule, as a service."""
-    port, say = running_demo.server.port, tables.print_line
-    say(f"\nNow as a service that reads every {AGAIN_SECONDS} s, until Ctrl-C. Break something:\n")
-    tables.print_whole(
-        f'  curl -X PUT 127.0.0.1:{port}/_faults/openrouter -d \'{{"kind": "zeroed"}}\''
-    )
-    tables.print_whole(f"  curl -X DELETE 127.0.0.1:{port}/_faults/openrouter\n")
+    faults = f"127.0.0.1:{running_demo.server.port}/_faults/openrouter"
+    tables.print_line(f"\nNow as a service that reads every {INTERVAL_SECONDS} s, until Ctrl-C.")
+    tables.print_line("Break something:\n")
+    tables.print_whole(f'  curl -X PUT {faults} -d \'{{"kind": "zeroed"}}\'')
+    tables.print_whole(f"  curl -X DELETE {faults}\n")
     with running_demo.as_service() as pricing:
         pricing.settings = serve.with_token(pricing.settings)
         configure("text", "info")

@@ -1,4 +1,4 @@
-"""`doctor` and `providers`: what is set, what answers, how old it is, whether it can be right."""
+"""`providers` and `doctor`: the keys, answers, ages and plausibility of each provider."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
 
-#: A price moves; a unit slips by a thousand. In between, somebody has to look.
+#: Prices move by less than this factor, and a wrong unit is off by a thousand: between the two,
+#: a person has to look.
 _PLAUSIBLE = 10
 
 
@@ -83,7 +84,7 @@ def doctor(
 
 
 def _provider_jsons(settings: Settings) -> list[dict[str, Any]]:
-    """What `providers --json` prints: works without a database too."""
+    """`providers --json`. It works without a database too."""
     try:
         with PricingSync(settings, create=False) as app:
             counts, reads = app.store.model_counts(), app.store.latest_successes()
@@ -138,7 +139,7 @@ def _key_text(record: dict[str, Any]) -> str:
 
 
 async def _examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
-    """Every check, without changing anything: no reading is stored."""
+    """All checks. No reading is stored."""
     access = ProviderAccess(settings)
     wanted = [access.provider(name) for name in names]
     database: dict[str, Any] = {"url": settings.database, "ok": True, "problem": None}
@@ -188,7 +189,7 @@ def _report(
 
 
 def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list[str]]:
-    """Whether the answer can be read, and the prices known by hand are still plausible in it."""
+    """Decode the answer and compare it with the prices known by hand; a summary and problems."""
     answer = read_answer(provider, pages)
     unreadable = sum(isinstance(listing, Unreadable) for listing in answer.listings.values())
     problems = [f"{unreadable} of {len(answer.listings)} listings unreadable"] if unreadable else []
@@ -203,7 +204,7 @@ def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list
 
 
 def _pinned(pin: Pin, answer: Answer) -> tuple[str, bool]:
-    """What became of the pinned price, and whether it is out of all proportion."""
+    """The pinned price then and now, and whether it moved implausibly far."""
     known = Rate.of(pin.rate, Per.MILLION)
     listing = answer.listings.get(pin.model)
     now = listing.rates.get(pin.meter) if isinstance(listing, RateCard) else None
@@ -212,7 +213,7 @@ def _pinned(pin: Pin, answer: Answer) -> tuple[str, bool]:
 
 
 def _curated(curated: Curated, answer: Answer) -> str:
-    """How many prices are those that a person read off the provider's page."""
+    """How many prices equal those that a person read on the provider's page."""
     listed = [
         (card, listing)
         for model, card in curated.cards.items()

@@ -1,4 +1,4 @@
-"""The commands that show what others charge: the reference catalogs, and the peers of a model."""
+"""`references` and `peers`: what other sellers charge."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _catalog_json(
     last: CatalogRead | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """One entry of `references --json`. Models are those of the last good read."""
+    """One entry of `references --json`. The counts are of the last read that succeeded."""
     return {
         "catalog": name,
         "asked": asked,
@@ -152,7 +152,7 @@ def peers(
 
 
 def _quote_json(quote: Quote) -> dict[str, Any]:
-    """One entry of `quotes`. What is out of bounds is shown and not believed."""
+    """One entry of `quotes`. A quote out of bounds is shown, and does not count."""
     return {
         "lineage": quote.lineage,
         "source": quote.source,
@@ -163,7 +163,7 @@ def _quote_json(quote: Quote) -> dict[str, Any]:
 
 
 def _spread_jsons(spreads: Peers, own: RateCard | None) -> list[dict[str, Any]]:
-    """One entry of `meters` for each meter that the believed quotes name, in dollars."""
+    """One entry of `meters` for each meter that the plausible quotes name, in dollars."""
     return [
         {
             "meter": meter.value,
@@ -178,7 +178,7 @@ def _spread_jsons(spreads: Peers, own: RateCard | None) -> list[dict[str, Any]]:
 
 
 def _distance(own: RateCard | None, meter: Meter, median: int) -> dict[str, str | None]:
-    """The provider's own rate, and how many times the median it is if both are in dollars."""
+    """The provider's own rate, and its factor to the median if both are in dollars."""
     rate = own.rates.get(meter) if own else None
     if own is None or rate is None:
         return {"own": None, "of_median": None}

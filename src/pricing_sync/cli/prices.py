@@ -63,7 +63,8 @@ def prices(
         records.sort(key=lambda record: (record["provider"], record["model"]))
         tables.print_json(records)
     elif model is not None and len(found) == 1:
-        tables.print_block(_card_lines(found[0]))
+        tables.print_whole(f"{found[0].provider} {found[0].model}")
+        tables.print_block(_card_lines(found[0]), "    ")
     else:
         _show_prices(found, without, wide=wide)
 
@@ -165,7 +166,6 @@ def _condition_lines(card: RateCard) -> Iterator[str]:
 
 def _card_lines(price: Price) -> Iterator[str]:
     """One model's price in full, a rate on each line."""
-    yield f"{price.provider} {price.model}"
     card = price.listing
     if not isinstance(card, RateCard):
         yield f"  no price: {card}"

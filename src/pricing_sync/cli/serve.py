@@ -1,4 +1,4 @@
-"""The command `serve`: the service by itself."""
+"""`serve`: the service in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import configure
 from pricing_sync.settings import Settings, load_settings
 
-#: For answers that go on, such as a run's events, when the service stops.
+#: How long open responses, such as a run's events, may last when the service stops.
 _LAST_ANSWERS_SECONDS = 3
 
 
@@ -50,10 +50,10 @@ def serve(
 
 
 def with_token(settings: Settings) -> Settings:
-    """The settings with a token for the admin API, made now if there is none, and said.
+    """The settings with a token for the admin API. Without one, a token is made and printed.
 
     Raises:
-        SettingsError: there is none, and others than this machine could try to guess one.
+        SettingsError: there is none, and the address can be reached from other machines.
     """
     if settings.admin_token is not None:
         return settings
@@ -76,14 +76,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def listeners(settings: Settings) -> Sequence[Listener]:
-    """Sentry, where the settings say so.
+    """The Sentry listener if the settings have a DSN.
 
     Raises:
-        SettingsError: they do, and it is not installed.
+        SettingsError: the DSN is set, and Sentry is not installed.
     """
     if settings.sentry_dsn is None:
         return ()
-    # Imported where they are asked for, as few install what only a few need.
+    # An optional extra, so it is imported only when it is used.
     try:
         from pricing_sync.observe import sentry
     except ImportError as error:
@@ -93,10 +93,10 @@ def listeners(settings: Settings) -> Sequence[Listener]:
 
 
 def run(pricing: PricingSync) -> None:
-    """Serve until a signal comes, then stop in order.
+    """Serve until a signal arrives, then stop in order.
 
     Raises:
-        SettingsError: what it takes is not installed, or the address cannot be listened on.
+        SettingsError: the extra `serve` is not installed, or the address cannot be bound.
     """
     try:
         import uvicorn

@@ -16,7 +16,7 @@ from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
 
 DATABASE = Path("pricing-sync-demo.db")
-AGAIN_SECONDS = 5
+INTERVAL_SECONDS = 5
 
 
 class Demo:
@@ -30,7 +30,7 @@ class Demo:
         """Read every provider once."""
         return asyncio.run(self.app.sync(self.app.settings.providers, started_by="demo"))
 
-    def stir(self) -> list[str]:
+    def make_changes(self) -> list[str]:
         """Change prices and models, and set faults; a description of each event."""
         server = self.server
         server.set_rate("openrouter", "openai/gpt-4o", "input", "2")
@@ -51,7 +51,7 @@ class Demo:
             "chutes publishes its prices as zero",
             "venice lists half of its models",
             "xai answers with a web page, cerebras with half an answer",
-            "nebius asks to be left alone for a second",
+            "nebius answers 429 once, with a Retry-After of one second",
         ]
 
     def as_service(self) -> PricingSync:
@@ -61,8 +61,8 @@ class Demo:
         """
         settings = self.app.settings
         changes = {
-            "interval_hours": AGAIN_SECONDS / 3600,
-            "first_delay_seconds": AGAIN_SECONDS,
+            "interval_hours": INTERVAL_SECONDS / 3600,
+            "first_delay_seconds": INTERVAL_SECONDS,
             "port": settings.port if "port" in settings.model_fields_set else 0,
         }
         settings = settings.model_copy(update=changes)

@@ -95,7 +95,7 @@ class LogListener(Listener):
         # While the database is down, a traceback does not help.
         is_known = isinstance(error, StoreError)
         why = str(error) if is_known else f"{type(error).__name__}: {error}"
-        fields = {"action": "broke", "where": where, "error_kind": type(error).__name__}
+        fields = {"action": "error", "where": where, "error_kind": type(error).__name__}
         _log_line(logging.ERROR, f"{where}: {why}", fields, None if is_known else error)
 
 
