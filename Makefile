@@ -28,7 +28,7 @@ demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--o
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(READY) ## Lint, check types, hold the import floors and the OpenAPI document
+check: $(READY) ## Lint, check types, hold the import contracts and the OpenAPI document
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pricing_sync.cli.root import cli
+
 ROOT = Path(__file__).parents[1]
 RELIABILITY = ROOT / "docs" / "reliability.md"
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -51,3 +53,23 @@ def test_no_test_is_named_twice_in_a_row() -> None:
     for row in RELIABILITY.read_text("utf-8").split("\n### "):
         tests = _NAMED.findall(row)
         assert len(set(tests)) == len(tests), row[:40]
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    """The map leads somewhere."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w[\w/]*\.py)`", text))
+    assert len(named) > 15
+    assert [] == [
+        path for path in sorted(named) if not (ROOT / "src/pricing_sync" / path).is_file()
+    ]
+
+
+def test_the_readme_lists_every_command() -> None:
+    """And no other one."""
+    _, _, table = (ROOT / "README.md").read_text("utf-8").partition("| command | what it does |")
+    first_column = re.findall(r"^\| ([^|*][^|]*?(?:\\\|[^|]*?)*) \|", table, re.MULTILINE)
+    rows = first_column[: first_column.index("variable")]
+    listed = {word.split()[0] for row in rows for word in re.findall(r"`([^`]+)`", row)}
+    commands = {str(command.name) for command in cli.registered_commands}
+    assert commands | {"override"} == listed

@@ -17,7 +17,7 @@ from pricing_sync.observe.listener import Listener
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources import strict_json
-from pricing_sync.sources.formats import litellm as litellm_dialect
+from pricing_sync.sources.formats import litellm as litellm_format
 from pricing_sync.sources.formats import openrouter
 from pricing_sync.sources.http import http_client
 from pricing_sync.store import open_store
@@ -196,12 +196,12 @@ def test_the_whole_map_gives_the_same_rows_as_provider_by_provider() -> None:
     """In one pass; rows without a provider come separately."""
     prices = {"a": {"one": (1.0, 2.0), "two": (3.0, 4.0)}, "b": {"one": (5.0, 6.0)}}
     body = litellm(prices)[:-1] + b', "stray": {"mode": "chat"}}'
-    pages = litellm_dialect.read_all(body)
+    pages = litellm_format.read_all(body)
     stray = pages.pop("").rows
     assert [None] == [model for model, _ in stray]
     assert {"a", "b"} == pages.keys()
     for provider, page in pages.items():
-        assert litellm_dialect.read(body, provider).rows == page.rows + stray
+        assert litellm_format.read(body, provider).rows == page.rows + stray
 
 
 def test_every_catalog_has_an_address_of_its_own() -> None:
