@@ -9,12 +9,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
+from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 #: For a pipe or a file, where nothing is cut and no line is broken.
@@ -127,24 +127,43 @@ _Filled: TypeAlias = tuple[Column, tuple[str, ...]]
 
 
 def _print_fitted(shown: Sequence[_Filled], widths: Sequence[int]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for (column, _), width in zip(shown, widths, strict=True):
-        table.add_column(
-            Text(column.name),
-            justify="right" if column.fit is Fit.FIGURE else "left",
-            vertical="top",
-            width=width,
-            no_wrap=column.fit is not Fit.TEXT,
-            overflow="fold",
-        )
+    columns = [column for column, _ in shown]
+    depth = max(column.name.count("\n") for column in columns)
+    headings = ["\n" * (depth - column.name.count("\n")) + column.name for column in columns]
+    for line in _row_lines(columns, headings, widths):
+        out.print(Text(line, style="bold"), soft_wrap=True)
     for row in zip(*(cells for _, cells in shown), strict=True):
-        table.add_row(
-            *(
-                Text(shorten_middle(cell, width) if column.fit is Fit.ID else cell)
-                for (column, _), cell, width in zip(shown, row, widths, strict=True)
-            )
+        # Not by the console: it takes a second for ten thousand lines.
+        sys.stdout.writelines(f"{line}\n" for line in _row_lines(columns, row, widths))
+
+
+def _row_lines(
+    columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]
+) -> Iterator[str]:
+    """The lines of one row, without spaces at their ends."""
+    cells = [_fitted(*cell) for cell in zip(columns, row, widths, strict=True)]
+    for parts in zip_longest(*cells, fillvalue=""):
+        padded = (
+            " " * (width - cell_len(part)) + part
+            if column.fit is Fit.FIGURE
+            else part + " " * (width - cell_len(part))
+            for column, part, width in zip(columns, parts, widths, strict=True)
         )
-    out.print(table)
+        yield (" " * _GAP).join(padded).rstrip()
+
+
+def _fitted(column: Column, cell: str, width: int) -> list[str]:
+    """The lines of one cell."""
+    lines = cell.split("\n")
+    if column.fit is Fit.ID:
+        return [shorten_middle(line, width) for line in lines]
+    if column.fit is not Fit.TEXT or _width(cell) <= width:
+        return lines
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    ]
 
 
 def _widths(
@@ -152,15 +171,14 @@ def _widths(
 ) -> list[int]:
     """The width of each column: texts give way first, then ids; figures and words never do."""
     widths = [max(map(_width, (column.name, *cells))) for column, cells in shown]
+    least_widths = [_least_width(column, cells) for column, cells in shown]
     for text, id_ in steps if limit is not None else ():
-        least = {Fit.TEXT: text, Fit.ID: id_}
-        for fit in least:
+        for fit, least in ((Fit.TEXT, text), (Fit.ID, id_)):
             while _total(widths) > (limit or 0):
                 found = [
                     index
-                    for index, (column, cells) in enumerate(shown)
-                    if column.fit is fit
-                    and widths[index] > max(least[fit], _least_width(column, cells))
+                    for index, (column, _) in enumerate(shown)
+                    if column.fit is fit and widths[index] > max(least, least_widths[index])
                 ]
                 if not found:
                     break
@@ -186,7 +204,7 @@ def shorten_middle(text: str, width: int) -> str:
     """*text* in at most *width* characters: its beginning and its end around an ellipsis."""
     if cell_len(text) <= width:
         return text
-    head = (width - 1 + 1) // 2
+    head = width // 2
     tail = text[::-1]
     return set_cell_size(text, head).rstrip() + "…" + set_cell_size(tail, width - 1 - head)[::-1]
 
