@@ -553,6 +553,20 @@ def test_a_body_without_end() -> None:
     assert isinstance(exchange.outcome, OversizedAnswer)
 
 
+def test_a_body_that_goes_on_after_its_gzip_stream_is_refused_at_once() -> None:
+    """The rest has no size that the cap would count, and it may have no end."""
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzipped(LIST))
+        while True:
+            writer.write(b"x" * 1000)
+            await writer.drain()
+
+    exchange = fetch_from(endless, limits=replace(ONE_ATTEMPT, deadline_seconds=5))
+    assert isinstance(exchange.outcome, DecodeError)
+    assert "demo: body: goes on after the end of the gzip stream" == str(exchange.outcome)
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "gzip,br", "compress"])
 def test_an_encoding_that_was_not_requested_is_an_error(encoding: str) -> None:
     """Nested encodings above all, because each layer multiplies the size."""

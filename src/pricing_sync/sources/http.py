@@ -417,12 +417,13 @@ class _Request:
                     compressed = inflater.unconsumed_tail
                     await asyncio.sleep(0)
                 yield chunk
+                if inflater.unused_data:
+                    why = "goes on after the end of the gzip stream"
+                    raise DecodeError(self.provider.id, "body", why)
         except zlib.error as error:
             raise DecodeError(self.provider.id, "body", f"not gzip: {error}") from None
         if not inflater.eof:
             raise TransportError(self.provider.id, "body", "the gzip stream is cut short")
-        if inflater.unused_data:
-            raise DecodeError(self.provider.id, "body", "goes on after the end of the gzip stream")
 
     async def _excerpt(self, response: httpx.Response) -> str:
         """The beginning of an error response's body, redacted."""
