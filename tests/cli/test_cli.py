@@ -185,6 +185,8 @@ BAD = [
     (("sync", "openrouter", "--answer", "a.json", "--at", "yesterday"), "'yesterday'"),
     (("sync", "openrouter", "--answer", "a.json", "--at", "2999-01-01"), "in the future"),
     (("sync", "openrouter", "--answer", "a.json", "--answer", "a.json"), "--at"),
+    (("prices", "--at", "0001-01-01T00:00+10:00"), "not a date or time"),
+    (("prices", "--at", "9999-12-31T23:59-10:00"), "not a date or time"),
     (("prices", "nosuch"), "nosuch"),
     (("prices", "openrouter", "nope"), "openrouter: nope: not in the ledger"),
     (("prices", "--database", "mysql://x"), "sqlite:///FILE"),

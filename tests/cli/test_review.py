@@ -206,6 +206,27 @@ def test_bad_input_gets_one_clear_line(held: Run, arguments: tuple[str, ...], sa
     assert 1 == len(held("held", "--json").json)
 
 
+def test_a_user_without_a_name_has_to_say_who_decides(
+    held: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs under a bare user id."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    for arguments in (
+        ("accept", *ONE, "--reason", "x"),
+        ("reject", *ONE, "--reason", "x"),
+        ("override", "set", *ONE, "input=2", "--reason", "x"),
+        ("announce", *ONE, "input", "1", "2", "--not-before", "2026-09-01", "--reason", "x"),
+    ):
+        result = held(*arguments)
+        assert (2, 1) == (result.code, len(result.err.splitlines()))
+        assert "error: --author: " in result.err
+    assert 0 == held("accept", *ONE, "--reason", "x", "--author", "ann").code
+
+
 # Announcements
 
 

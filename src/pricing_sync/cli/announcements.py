@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -60,7 +59,7 @@ def announce(
     with typed.open_app(context, database, create=True) as app:
         app.access.provider(provider)
         made = app.store.review.announce(
-            provider, move, author=author or getpass.getuser(), reason=reason, now=datetime.now(UTC)
+            provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
         )
     _show([made], as_json=as_json)
 
@@ -96,7 +95,7 @@ def unannounce(
     with typed.open_app(context, database) as app:
         ended = app.store.review.end_announcement(
             announcement,
-            author=author or getpass.getuser(),
+            author=typed.author(author),
             reason=reason,
             now=datetime.now(UTC),
         )

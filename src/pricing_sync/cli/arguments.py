@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pricing_sync.app import PricingSync
-from pricing_sync.errors import PricingSyncError
+from pricing_sync.errors import PricingSyncError, SettingsError
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.settings import load_settings
 from pricing_sync.sources.providers import built_in
@@ -23,11 +24,23 @@ def instant(text: str) -> datetime:
     """`2026-07-17`, `2026-07-17T12:00` or `2026-07-17T12:00:00+02:00`; UTC if it says no zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is not a date or time such as 2026-07-17T12:00Z"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def author(name: str | None) -> str:
+    """Who decides: *name*, else the name of the user who runs the command.
+
+    Raises:
+        SettingsError: the user has no name, as some users in containers.
+    """
+    try:
+        return name or getpass.getuser()
+    except (KeyError, OSError):
+        raise SettingsError("--author: the user has no name, so say who decides") from None
 
 
 def meter_rate(text: str) -> tuple[Meter, Rate]:

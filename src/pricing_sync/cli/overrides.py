@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
@@ -60,7 +59,7 @@ def set_override(
             provider,
             model,
             wanted,
-            author=author or getpass.getuser(),
+            author=typed.author(author),
             reason=reason,
             since=since,
             until=until,

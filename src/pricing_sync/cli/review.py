@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -185,7 +184,7 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
                 state,
                 [PinnedChange.of(item) for item in chosen],
                 provider=provider,
-                author=author or getpass.getuser(),
+                author=typed.author(author),
                 reason=reason,
                 now=datetime.now(UTC),
             )
@@ -258,7 +257,7 @@ def reconsider(
         items = review.reconsider(
             provider,
             model,
-            author=author or getpass.getuser(),
+            author=typed.author(author),
             reason=reason,
             now=datetime.now(UTC),
         )
