@@ -33,8 +33,23 @@ class ClaimReader:
 
     def __init__(self, settings: Settings, store: Store, access: ProviderAccess) -> None:
         self._settings, self._store, self._access = settings, store, access
+        self._users = 0
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
+
+    def acquire(self) -> None:
+        """Keep the HTTP client, in this event loop, until `release`."""
+        if not self._users:
+            self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
+        self._users += 1
+
+    async def release(self) -> None:
+        """Close the HTTP client when its last user releases it."""
+        self._users -= 1
+        if not self._users:
+            client, self._client = self._client, None
+            if client is not None:
+                await (await client).aclose()
 
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
         """Read the claim's provider now. A large answer is processed in a worker process, unless
@@ -66,12 +81,6 @@ class ClaimReader:
             options=self._options(claim.provider),
             finish=FinishRecordedClaim(claim, last=last),
         )
-
-    async def close(self) -> None:
-        """Close the HTTP client. The next reading makes a new one."""
-        client, self._client = self._client, None
-        if client is not None:
-            await (await client).aclose()
 
     async def _http(self) -> httpx.AsyncClient:
         """The shared client. Certificates take long to load, so it is made in a thread."""

@@ -91,6 +91,7 @@ class Runs:
             )
             for listener in self._listeners:
                 listener.on_start(status)
+            self._reader.acquire()
             self._engine.start()
 
     async def stop(self) -> None:
@@ -98,9 +99,12 @@ class Runs:
 
         Stopping twice is harmless.
         """
-        if self._engine is not None:
-            await self._engine.stop(self._settings.stop_seconds)
-        await self._reader.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                await engine.stop(self._settings.stop_seconds)
+            finally:
+                await self._reader.release()
 
     async def trigger(
         self, provider_ids: Sequence[str], *, dry_run: bool, started_by: str
@@ -232,6 +236,7 @@ class Runs:
             await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
             await asyncio.sleep(_POLL_SECONDS)
         run, claims = started
+        self._reader.acquire()
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
@@ -241,8 +246,7 @@ class Runs:
             grace_seconds = _NOTIFY_SECONDS
         finally:
             await engine.stop(grace_seconds)
-            if self._engine is None:
-                await self._reader.close()
+            await self._reader.release()
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
