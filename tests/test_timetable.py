@@ -365,7 +365,7 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plan=plans(), at=instants)
 def test_an_opening_is_the_first_open_instant(plan: Plan, at: datetime) -> None:
     """It is open. The microsecond before it and every minute before it are not."""
@@ -378,7 +378,7 @@ def test_an_opening_is_the_first_open_instant(plan: Plan, at: datetime) -> None:
         at += MINUTE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plan=plans(), after=instants, anchor=instants)
 def test_a_due_instant_is_later_and_in_the_window(
     plan: Plan, after: datetime, anchor: datetime
@@ -686,7 +686,7 @@ def test_a_clock_that_is_set_back_an_hour_and_a_restart_serve_no_slot_twice() ->
     assert utc("2026-06-11 18:00") == due_after_start(DAILY, stored, at=at, last_success=success)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     plan=plans(),
     at=instants,

@@ -192,7 +192,7 @@ steps = st.sampled_from(sorted(_STEPS))
 hours = st.integers(0, 5).map(lambda n: DAY + n * HOUR)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps_at=st.lists(st.tuples(steps, hours), max_size=8))
 def test_one_revision_never_has_two_contents(
     tmp_path_factory: pytest.TempPathFactory, steps_at: Sequence[tuple[str, datetime]]
@@ -206,7 +206,7 @@ def test_one_revision_never_has_two_contents(
             assert rows == found.setdefault(store.revision(), rows)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(names=st.lists(steps, max_size=8), instants=st.lists(hours, min_size=1, max_size=5))
 def test_the_book_and_the_ledger_give_the_same_price(
     tmp_path_factory: pytest.TempPathFactory, names: Sequence[str], instants: Sequence[datetime]

@@ -1082,7 +1082,7 @@ def test_responses_that_are_not_valid_http(reply: bytes) -> None:
     assert len(exchange.outcome.why) <= 200
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=300)
     | st.builds(

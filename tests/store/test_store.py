@@ -348,7 +348,7 @@ cards = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(card=cards)
 def test_any_card_survives_a_round_trip_through_the_store(
     tmp_path_factory: pytest.TempPathFactory, card: RateCard
