@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -33,8 +33,12 @@ from pricing_sync.prices.rates import ConditionalRates
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
+from serving import serving
 
-from service import QUICK, Effort, service
+from service import QUICK, Effort, Line, MakeList, service
+
+#: Gives the lines of a table.
+Measure: TypeAlias = Callable[[MakeList, Path, Effort], Iterator[Line]]
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 ROUNDS = 5
@@ -317,16 +321,27 @@ def main() -> None:
     parser.add_argument(
         "--service", action="store_true", help="only the measurements in a host's app"
     )
+    parser.add_argument(
+        "--serve", action="store_true", help="only the measurements of `pricing-sync serve`"
+    )
     arguments = parser.parse_args()
     console = Console(width=110)
-    if not arguments.service:
+    effort = QUICK if arguments.quick else Effort()
+    if not (arguments.service or arguments.serve):
         sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
         console.print(_library_table(sizes, rows))
-    table = Table("in a host's FastAPI app", "measured", "floor", "target", box=None)
     with tempfile.TemporaryDirectory() as folder:
-        for line in service(openrouter_list, Path(folder), QUICK if arguments.quick else Effort()):
-            table.add_row(line.label, line.measured, line.floor, line.target)
-    console.print(table)
+        if not arguments.serve:
+            console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))
+        if not arguments.service:
+            console.print(_service_table("over HTTP", serving, Path(folder), effort))
+
+
+def _service_table(title: str, measure: Measure, folder: Path, effort: Effort) -> Table:
+    table = Table(title, "measured", "floor", "target", box=None)
+    for line in measure(openrouter_list, folder, effort):
+        table.add_row(line.label, line.measured, line.floor, line.target)
+    return table
 
 
 def _library_table(sizes: Sequence[int], rows: int) -> Table:

@@ -59,12 +59,13 @@ class Effort:
     starts: int = 5
     idle_seconds: float = 25
     triggers: int = 200
+    serve_seconds: float = 3
     rounds: int = 3
     #: Models: few and many.
     sizes: tuple[int, int] = (400, 11_000)
 
 
-QUICK = Effort(readings=1, starts=1, idle_seconds=4, triggers=30, rounds=1)
+QUICK = Effort(readings=1, starts=1, idle_seconds=4, triggers=30, serve_seconds=1, rounds=1)
 
 
 def service(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Line]:
