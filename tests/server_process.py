@@ -37,7 +37,8 @@ class Api:
 
     def sync(self, **body: Any) -> Any:
         """A finished run of the providers in *body*, by default all."""
-        answer = self.admin.post("/admin/pricing/sync/trigger", json=body)
+        headers = {"Prefer": "wait=20"}
+        answer = self.admin.post("/admin/pricing/sync/trigger", json=body, headers=headers)
         assert 200 == answer.status_code, answer.text
         return answer.json()
 

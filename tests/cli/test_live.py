@@ -73,6 +73,22 @@ def test_a_named_provider_without_its_key_fails(
 
 
 @pytest.mark.usefixtures("server")
+def test_a_provider_without_its_key_is_skipped_among_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is partly done for who named it. `status` and `doctor` say what is not set."""
+    monkeypatch.delenv("TOGETHER_API_KEY")
+    monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,together")
+    code, out, _ = run("sync", "openrouter", "together")
+    why = "together: key: TOGETHER_API_KEY is not set"
+    assert (3, True) == (code, f"  skipped   {why}" in out)
+    assert f"skipped: {why}" in run("status").out
+    code, out, _ = run("doctor", "together")
+    assert (0, True) == (code, "TOGETHER_API_KEY not set  skipped" in out)
+    assert "1 read, 1 skipped" in run("runs").out
+
+
+@pytest.mark.usefixtures("server")
 def test_doctor_finds_every_provider_well(run: Run) -> None:
     """Keys, answers, and a price known by hand that is still read in its unit."""
     code, out, _ = run("doctor", "--json")

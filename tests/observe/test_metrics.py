@@ -94,6 +94,7 @@ def test_the_counters_match_the_runs(tmp_path: Path) -> None:
         "pricing_scheduled_sync_runs_total success": 0,
         "pricing_scheduled_sync_runs_total partial": 1,
         "pricing_scheduled_sync_runs_total failed": 0,
+        "pricing_scheduled_sync_runs_total skipped": 0,
     } == metric(samples, "pricing_scheduled_sync_runs_total")
     assert {
         "pricing_models_synced_total openrouter updated": 21,

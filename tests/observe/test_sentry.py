@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -196,6 +197,13 @@ def test_an_error_that_fails_a_reading_is_one_event(sent: RecordingTransport, ki
     listener.on_error("openrouter", error)
     listener.on_reading(reading(kind), error)
     assert ["pricing-sync openrouter StoreError"] == fingerprints(sent)
+
+
+def test_a_skipped_reading_is_no_event(sent: RecordingTransport) -> None:
+    """A key that is not set is no failure of the provider."""
+    skipped = replace(reading(None), status=Status.SKIPPED, error="openrouter: key: K is not set")
+    SentryListener().on_reading(skipped, None)
+    assert [] == sent.events
 
 
 def test_an_error_is_sent_once_an_hour(sent: RecordingTransport) -> None:

@@ -160,3 +160,23 @@ def test_pages_of_models_list_every_model_once_in_order(api: Api, limit: int) ->
             break
     assert 28 == len(walked)
     assert sorted(set(walked)) == walked
+
+
+def test_a_provider_without_its_key_is_skipped_everywhere(
+    tmp_path: Path, providers: DemoServer
+) -> None:
+    """In the status, in its own state, in the run; the probe does not wait for it."""
+    settings = settings_of(tmp_path, providers, admin_token=ADMIN)
+    pricing = PricingSync(settings, access=ProviderAccess(settings, environment={}))
+    why = "novita: key: NOVITA_API_KEY is not set"
+    with serving(standalone(pricing)) as url, caller(url, ADMIN) as admin:
+        run = admin.post("/admin/pricing/sync/trigger").json()
+        assert ("success", 0) == (run["status"], run["total_errors"])
+        state = admin.get(f"/admin/pricing/runs/{run['run_id']}").json()
+        assert {"openrouter": "read", "novita": "skipped"} == state["steps"]
+        assert {"novita": why} == admin.get("/admin/pricing/scheduler/status").json()["skipped"]
+        shown = admin.get(f"{PROVIDERS}/novita").json()
+        assert (why, None, 0, None) == tuple(
+            shown[key] for key in ("skipped", "last_error", "failures", "last_success")
+        )
+        assert 0 == admin.get("/ready").json()["never_read"]

@@ -12,11 +12,16 @@ from pricing_sync.prices.card_json import write_instant
 
 
 class Status(StrEnum):
-    """The result of one reading. `unchanged` is a success: the same bytes as last time."""
+    """The result of one reading. `unchanged` is a success: the same bytes as last time.
+
+    `skipped` is neither a success nor a failure: a variable that the provider needs is not set, so
+    nobody was asked.
+    """
 
     READ = "read"
     UNCHANGED = "unchanged"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 class Outcome(StrEnum):
@@ -25,6 +30,8 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     PARTIAL = "partial"
     FAILED = "failed"
+    #: Every reading was skipped.
+    SKIPPED = "skipped"
 
 
 #: Kinds of failure that the provider does not cause, besides those of `errors.ReadingError`.
@@ -82,13 +89,18 @@ class Reading:
     changes: Mapping[str, int] = field(default_factory=dict)
     #: Price keys in the answer without a translation, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)
-    #: For a failed reading: the kind of error, and its message.
+    #: For a failed reading: the kind of error.
     error_kind: str | None = None
+    #: The message of a failed reading, or why it was skipped.
     error: str | None = None
 
     @property
     def is_failed(self) -> bool:
         return self.status is Status.FAILED
+
+    @property
+    def is_skipped(self) -> bool:
+        return self.status is Status.SKIPPED
 
     @property
     def state(self) -> str:
@@ -115,7 +127,12 @@ class Reading:
 
 
 def outcome(read: int, wanted: int) -> Outcome:
-    """`success` if every requested reading succeeded, `failed` if none did, else `partial`."""
+    """`success` if every reading that was not skipped succeeded, `failed` if none, else `partial`.
+
+    *wanted* is the number of readings that were not skipped.
+    """
+    if wanted == 0:
+        return Outcome.SKIPPED
     if read == 0:
         return Outcome.FAILED
     return Outcome.SUCCESS if read == wanted else Outcome.PARTIAL
@@ -149,10 +166,11 @@ def _reading_summary(reading: Reading) -> dict[str, Any]:
         "status": status,
         "models_updated": models["updated"],
         "models_skipped": models["skipped"],
-        "errors": [reading.error] if reading.error else [],
+        "errors": [reading.error] if reading.error and reading.is_failed else [],
         "models_unchanged": models["unchanged"],
         "models_held": models["held"],
         "reading_id": reading.id,
         "dry_run": reading.dry_run,
         "error_kind": reading.error_kind,
+        "reason": reading.error if reading.is_skipped else None,
     }

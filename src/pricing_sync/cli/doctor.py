@@ -261,4 +261,6 @@ def _last_read(record: dict[str, Any]) -> str:
 def _answer_text(entry: dict[str, Any]) -> str:
     if entry["answered"]:
         return "yes"
+    if entry["missing"]:
+        return "skipped"
     return "no" if entry["problems"] else "not asked"

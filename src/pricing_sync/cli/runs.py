@@ -78,6 +78,8 @@ def status(
         (_status_row(found, name) for name in found["providers"]),
         empty="no providers",
     )
+    for why in found["skipped"].values():
+        tables.print_line(f"skipped: {why}", "  ")
 
 
 def _headline(found: dict[str, Any]) -> str:

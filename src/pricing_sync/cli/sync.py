@@ -24,7 +24,7 @@ from pricing_sync.scheduling.runs import OnReading, RunResult
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 
-EXIT_CODES = {Outcome.SUCCESS: 0, Outcome.FAILED: 1, Outcome.PARTIAL: 3}
+EXIT_CODES = {Outcome.SUCCESS: 0, Outcome.FAILED: 1, Outcome.SKIPPED: 1, Outcome.PARTIAL: 3}
 #: So many held changes of one reading are shown one by one.
 _FEW = 3
 #: What is counted of a reading: its listings, then what was done about its models.
@@ -87,7 +87,14 @@ def sync(
         tables.print_json(_run_json(run))
     else:
         show_run(run)
-    raise typer.Exit(EXIT_CODES[run.outcome])
+    raise typer.Exit(_exit_code(run))
+
+
+def _exit_code(run: RunResult) -> int:
+    """A provider that was named is not passed over: without its key the run is partly done."""
+    is_skipped = any(result.reading.is_skipped for result in run.results)
+    is_partial = run.outcome is Outcome.SUCCESS and is_skipped
+    return EXIT_CODES[Outcome.PARTIAL if is_partial else run.outcome]
 
 
 def _answers(files: list[Path], instants: list[datetime]) -> list[RecordedAnswer]:
@@ -157,7 +164,7 @@ def change_lines(result: ReadingResult) -> list[str]:
     """The error of a reading, or each of its changes; new models are only counted."""
     provider, plan = result.reading.provider, result.plan
     if result.reading.error:
-        return [f"  failed    {result.reading.error}"]
+        return [f"  {result.reading.status.value:9} {result.reading.error}"]
     lines = [
         f"  {change.kind.value:9} {provider} {change.model}: {texts.change(change.old, change.new)}"
         for change in plan.apply

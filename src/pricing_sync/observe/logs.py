@@ -28,9 +28,16 @@ class LogListener(Listener):
 
     Each record has the field `action`, and where they apply `provider`, `run_id`, `reading_id`,
     `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
+    A provider whose readings are skipped is logged once, until it is read again.
     """
 
+    def __init__(self) -> None:
+        self._skipped: set[str] = set()
+
     def on_reading(self, reading: Reading, _error: Exception | None) -> None:
+        if reading.is_skipped and reading.provider in self._skipped:
+            return
+        (self._skipped.add if reading.is_skipped else self._skipped.discard)(reading.provider)
         seconds = (reading.finished_at - reading.started_at).total_seconds()
         fields = {
             "action": "reading",
@@ -43,9 +50,11 @@ class LogListener(Listener):
             "dry_run": reading.dry_run,
         }
         outcome = f"{reading.provider}: {reading.state} in {seconds:.1f} s"
-        if reading.is_failed:
+        why = (reading.error or "").removeprefix(f"{reading.provider}: ")
+        if reading.is_skipped:
+            _log_line(logging.INFO, f"{reading.provider}: skipped: {why}", fields)
+        elif reading.is_failed:
             level = logging.INFO if reading.error_kind == CANCELLED else logging.WARNING
-            why = (reading.error or "").removeprefix(f"{reading.provider}: ")
             _log_line(level, f"{outcome}: {why}", fields)
         else:
             listed = {name: reading.listings.get(name, 0) for name in ("priced", "unpriced")}
@@ -59,7 +68,9 @@ class LogListener(Listener):
         counts: Counter[str] = Counter()
         for reading in readings:
             counts.update(reading.model_counts())
-        read = {reading.provider for reading in readings if not reading.is_failed}
+        skipped = {reading.provider for reading in readings if reading.is_skipped}
+        failed = {reading.provider for reading in readings if reading.is_failed}
+        read = {reading.provider for reading in readings} - failed - skipped
         fields = {
             "action": "run",
             "run_id": run.id,
@@ -69,8 +80,11 @@ class LogListener(Listener):
             "dry_run": run.dry_run,
             "providers": len(run.providers),
             "providers_read": len(read),
+            "providers_skipped": len(skipped),
         }
         providers = f"{len(read)} of {len(run.providers)} providers read"
+        if skipped:
+            providers += f", {len(skipped)} skipped"
         models = _counts_text({name: counts[name] for name in ("updated", "held")})
         outcome = f"run {run.id}: {status} in {seconds:.1f} s"
         sentence = f"{outcome}: {providers}, {models}{_dry_text(run.dry_run)}"

@@ -47,7 +47,8 @@ class FinishClaim:
             LostClaim: the claim is no longer this process's. The reading must not be stored.
         """
         queue = store.queue
-        queue.finish_claim(self.claim, reading.state)
+        # The queue knows no skipped readings. Like cancelled ones, they were not carried out.
+        queue.finish_claim(self.claim, CANCELLED if reading.is_skipped else reading.state)
         if self.plan.dry_run or not reading.dry_run:
             due = queue.due_times().get(reading.provider)
             if due is not None and reading.error_kind != CANCELLED:
@@ -372,6 +373,11 @@ class Scheduler:
                     "plan": due.plan,
                 }
                 for name, due in dues.items()
+                if name in settings.providers
+            },
+            "skipped": {
+                name: why
+                for name, why in self._store.skipped().items()
                 if name in settings.providers
             },
             "active": [

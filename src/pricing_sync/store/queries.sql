@@ -1,10 +1,10 @@
 -- The queries of the store, by name. One SQL for SQLite (3.38 and later) and PostgreSQL.
 
 -- name: last_reading
--- The newest reading that did not fail, without dry runs.
+-- The newest successful reading, without dry runs.
 SELECT id, at, etag, digest, decoder, url, finished_at, listings
 FROM pricing_readings
-WHERE provider = :provider AND status <> 'failed' AND dry_run = 0
+WHERE provider = :provider AND status IN ('read', 'unchanged') AND dry_run = 0
 ORDER BY at DESC, id DESC
 LIMIT 1;
 
@@ -162,8 +162,8 @@ WHERE run_id >= :first AND run_id <= :last AND run_id IN (
 ORDER BY run_id, started_at, id;
 
 -- name: failing
--- The newest failed reading of each provider, unless a newer one replaces it: another failure, or a
--- success that is not a dry run. Cancelled readings are ignored.
+-- The newest failed reading of each provider, unless a newer one replaces it: another failure, or
+-- one that was skipped or a success, and is not a dry run. Cancelled readings are ignored.
 SELECT {reading} FROM pricing_readings f
 WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
     SELECT 1 FROM pricing_readings n
@@ -174,8 +174,15 @@ WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
 
 -- name: latest_successes
 SELECT provider, MAX(finished_at) FROM pricing_readings
-WHERE status <> 'failed' AND dry_run = 0
+WHERE status IN ('read', 'unchanged') AND dry_run = 0
 GROUP BY provider;
+
+-- name: skipped
+-- The reason of each provider whose newest reading was skipped.
+SELECT s.provider, s.error FROM pricing_readings s
+WHERE s.status = 'skipped' AND NOT EXISTS (
+    SELECT 1 FROM pricing_readings n WHERE n.provider = s.provider AND n.at > s.at
+);
 
 -- name: model_counts
 -- The number of priced, unpriced, unreadable and missing models of each provider.

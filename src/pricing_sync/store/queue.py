@@ -374,7 +374,9 @@ class Queue(NamedQueries):
 
 
 def reading_counts(reading: Reading) -> dict[tuple[str, Labels], int]:
-    """The counter increments of a reading."""
+    """The counter increments of a reading. One that was skipped counts nothing."""
+    if reading.is_skipped:
+        return {}
     provider = ("provider", reading.provider)
     if reading.error_kind is not None:
         return {(FAILURES, (provider, ("kind", reading.error_kind))): 1}

@@ -90,9 +90,9 @@ SELECT COUNT(*) FROM pricing_queue
 WHERE run_id = :run_id AND state IN ('queued', 'reading');
 
 -- name: count_results
--- The number of readings of a run, and the number that succeeded.
+-- The number of readings of a run that were not skipped, and the number that succeeded.
 SELECT COUNT(*), COALESCE(SUM(CASE WHEN status <> 'failed' THEN 1 ELSE 0 END), 0)
-FROM pricing_readings WHERE run_id = :run_id;
+FROM pricing_readings WHERE run_id = :run_id AND status <> 'skipped';
 
 -- name: finish_run
 UPDATE pricing_runs SET finished_at = :at, outcome = :outcome
@@ -136,8 +136,9 @@ DELETE FROM pricing_schedule WHERE provider = :provider;
 
 -- name: last_attempts
 -- When the last attempt at each provider began, whether it succeeded, failed or is in progress.
+-- A skipped reading is none.
 SELECT provider, MAX(at) FROM (
-    SELECT provider, started_at AS at FROM pricing_readings
+    SELECT provider, started_at AS at FROM pricing_readings WHERE status <> 'skipped'
     UNION ALL
     SELECT provider, queued_at AS at FROM pricing_queue WHERE state = 'reading'
 ) attempts

@@ -400,6 +400,10 @@ class Store(NamedQueries):
         found = [rows.read_reading(row) for row in self._fetch("failing")]
         return {reading.provider: reading for reading in found}
 
+    def skipped(self) -> dict[str, str]:
+        """Why the last reading of each provider was skipped, for those where it was."""
+        return {row[0]: row[1] for row in self._fetch("skipped")}
+
     def latest_successes(self) -> dict[str, datetime]:
         """When each provider was last read successfully."""
         return {row[0]: rows.read_instant(row[1]) for row in self._fetch("latest_successes")}

@@ -22,6 +22,7 @@ from pricing_sync.changes.run import Reading, Status
 from pricing_sync.errors import (
     DecodeError,
     LostClaim,
+    MissingKey,
     OlderAnswer,
     PricingSyncError,
     ReadingError,
@@ -115,6 +116,8 @@ async def read_provider(
 ) -> ReadingResult:
     """Read *provider* once. A failure is a reading too: it is stored and returned.
 
+    So is a reading that is skipped because a variable of the provider is not set.
+
     *observed_at* is when a recorded answer was recorded; None for a request made now.
 
     Raises:
@@ -157,6 +160,8 @@ async def read_provider(
         return await (process_in_thread if unchanged else process)(pending, store)
     except (StoreError, LostClaim):
         raise
+    except MissingKey as error:
+        return await asyncio.to_thread(_record_skipped, store, reading, error, finish)
     except PricingSyncError as error:
         return await asyncio.to_thread(_record_failure, store, reading, error, finish)
 
@@ -289,6 +294,18 @@ def _record_failure(
         store.add_reading(failed)
         finished_run = finish(store, failed, error)
     return ReadingResult(reading=failed, error=error, finished_run=finished_run)
+
+
+def _record_skipped(
+    store: Store, reading: Reading, missing: MissingKey, finish: FinishHook
+) -> ReadingResult:
+    skipped = replace(
+        reading, finished_at=datetime.now(UTC), status=Status.SKIPPED, error=str(missing)
+    )
+    with store.transaction():
+        store.add_reading(skipped)
+        finished_run = finish(store, skipped, None)
+    return ReadingResult(reading=skipped, finished_run=finished_run)
 
 
 def _with_answer(

@@ -51,10 +51,12 @@ async def ready(pricing: Pricing, response: Response) -> dict[str, Any]:
 def _freshness(pricing: PricingSync) -> dict[str, Any]:
     now, successes = datetime.now(UTC), pricing.store.latest_successes()
     read_at = [successes[name] for name in pricing.settings.providers if name in successes]
+    skipped = pricing.store.skipped()
+    expected = [name for name in pricing.settings.providers if name not in skipped]
     return {
         "ready": True,
         "oldest_reading_seconds": age_seconds(min(read_at, default=None), now),
-        "never_read": len(pricing.settings.providers) - len(read_at),
+        "never_read": sum(name not in successes for name in expected),
     }
 
 

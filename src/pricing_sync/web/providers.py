@@ -36,6 +36,7 @@ class _Facts:
     held: Mapping[str, HeldCount]
     successes: Mapping[str, datetime]
     failing: Mapping[str, Reading]
+    skipped: Mapping[str, str]
     dues: Mapping[str, Due]
     now: datetime
 
@@ -46,6 +47,7 @@ class _Facts:
             store.held_counts(),
             store.latest_successes(),
             store.failing(),
+            store.skipped(),
             store.queue.due_times(),
             datetime.now(UTC),
         )
@@ -113,6 +115,7 @@ def _provider_json(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, 
         "is_retry": due is not None and due.at == due.retry_at,
         "failures": due.failures if due else 0,
         "last_error": _error(failed) if failed else None,
+        "skipped": facts.skipped.get(name),
         "held": held.count if held else 0,
         "oldest_held": instant_json(held.oldest) if held else None,
         "plan": _plan(pricing.settings.plan(name)),

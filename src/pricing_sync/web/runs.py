@@ -22,7 +22,7 @@ from pricing_sync.web.schemas import Page, RunState
 
 routes = Routes("runs")
 
-_Status: TypeAlias = Literal["running", "success", "partial", "failed"]
+_Status: TypeAlias = Literal["running", "success", "partial", "failed", "skipped"]
 _EVENTS = {
     200: {
         "description": "`step` and `reading` events; a `run` event at the end.",

@@ -60,6 +60,9 @@ class Status(Schema):
     providers: list[str]
     last_syncs: dict[str, LastSync]
     next_syncs: dict[str, NextSync]
+    skipped: dict[str, str] = Field(
+        description="The providers that cannot be asked, and the variable that is not set."
+    )
     active: list[Active]
     leader: dict[str, Any] | None
     dry_run: bool
@@ -69,13 +72,14 @@ class Status(Schema):
 class ReadingSummary(Schema):
     """The result of one provider in a run."""
 
-    status: str = Field(examples=["success", "failed", "cancelled"])
+    status: str = Field(examples=["success", "failed", "cancelled", "skipped"])
     models_updated: int
     models_skipped: int = Field(description="Models listed without a readable price.")
     models_unchanged: int
     models_held: int
     errors: list[str]
     error_kind: str | None
+    reason: str | None = Field(description="Why it was skipped.")
     reading_id: str
     dry_run: bool
 
@@ -83,7 +87,7 @@ class ReadingSummary(Schema):
 class RunSummary(Schema):
     """A run, in progress or ended."""
 
-    status: str = Field(examples=["running", "success", "partial", "failed"])
+    status: str = Field(examples=["running", "success", "partial", "failed", "skipped"])
     duration_seconds: float | None = Field(description="Null until the run has ended.")
     total_models_updated: int
     total_models_skipped: int
@@ -106,7 +110,8 @@ class RunState(RunSummary):
     """A run with its progress."""
 
     steps: dict[str, str] = Field(
-        description="By provider: `queued`, `reading`, `read`, `unchanged`, `failed`, `cancelled`."
+        description="By provider: `queued`, `reading`, `read`, `unchanged`, `failed`, `skipped`,"
+        " `cancelled`."
     )
 
 
@@ -154,6 +159,7 @@ class ProviderState(Schema):
     is_retry: bool
     failures: int = Field(description="Failed readings in a row.")
     last_error: LastError | None = Field(description="Null after the next successful reading.")
+    skipped: str | None = Field(description="Why the last reading was skipped; else null.")
     held: int
     oldest_held: Instant | None
     plan: Plan
