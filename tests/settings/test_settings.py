@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import time, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -13,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing_sync.errors import SettingsError
-from pricing_sync.settings import Settings, duration, load_settings, origins, show_duration
+from pricing_sync.settings import (
+    SECRETS,
+    Settings,
+    duration,
+    key_of,
+    load_settings,
+    origins,
+    show_duration,
+)
 from pricing_sync.timetable import Plan, Retry, Window
 
 #: Sets variables and writes the file, like an operator.
@@ -128,10 +137,69 @@ def test_a_provider_table_replaces_parts_of_the_general_plan(write: Write) -> No
     assert specific == settings.plan("together")
 
 
-def test_a_blank_variable_removes_the_window_of_the_file(write: Write) -> None:
-    """An empty text means that there is no window."""
-    write({"PRICING_SYNC_WINDOW": ""}, 'window = "22:00-06:00"')
-    assert load_settings().window is None
+#: A value for every setting, for each kind of variable.
+VALUES = {
+    "PRICING_SYNC_ENABLED": "false",
+    "PRICING_SYNC_INTERVAL_HOURS": "5",
+    "PRICING_SYNC_PROVIDERS": "together, wafer.ai",
+    "PRICING_SYNC_DATABASE": "sqlite:///some where.db",
+    "PRICING_SYNC_TIME_ZONE": "Europe/Berlin",
+    "PRICING_SYNC_WINDOW": "22:00-06:00",
+    "PRICING_SYNC_JITTER": "5m",
+    "PRICING_SYNC_RETRY": '{"attempts": 2}',
+    "PRICING_SYNC_RETRY__INITIAL": "10s",
+    "PRICING_SYNC_PORT": "81",
+    "PRICING_SYNC_LOG_FORMAT": "json",
+    "PRICING_SYNC_GATE__BAND_UP": "3",
+    "PRICING_SYNC_PROVIDER__TOGETHER__CRON": "0 3 * * *",
+    "PRICING_SYNC_PROVIDER__WAFER_AI__FREE": "maker/a, maker/b",
+    "PRICING_SYNC_READ_TOKEN": f"read-{TOKEN}",
+    "ADMIN_TOKEN": TOKEN,
+    "SENTRY_DSN": "https://key@sentry.example/42",
+}
+
+
+@pytest.mark.parametrize("blank", ["", "  ", '""', "''", '" "', "\t"])
+def test_a_blank_variable_is_not_set(write: Write, blank: str) -> None:
+    """A compose file passes an unset variable as an empty text. The file's value stays."""
+    every = {f"PRICING_SYNC_{name.upper()}": blank for name in Settings.model_fields}
+    write({**dict.fromkeys(VALUES, blank), **every}, 'window = "22:00-06:00"')
+    settings = load_settings()
+    assert {"window": "pricing-sync.toml"} == origins()
+    assert Settings(window=settings.window) == settings
+
+
+@pytest.mark.parametrize("written", ['"{}"', "'{}'", ' "{}" ', '" {} "', " {}\n"], ids=repr)
+@pytest.mark.parametrize("variable", VALUES)
+def test_quotes_and_blanks_around_a_value_are_no_part_of_it(
+    write: Write, variable: str, written: str
+) -> None:
+    """`docker --env-file` passes quotes on, and a secret from a file may end in a new line."""
+    write(VALUES)
+    expected = load_settings().model_dump()
+    write({variable: written.format(VALUES[variable])})
+    assert expected == load_settings().model_dump()
+
+
+@pytest.mark.parametrize("written", ['"{}"', "'{}'", " {} ", "{}\n"], ids=repr)
+def test_the_same_holds_for_the_key_of_a_provider(written: str) -> None:
+    """Its variable is read by the same rule."""
+    assert "sk-1" == key_of(("A_KEY", "B_KEY"), {"A_KEY": '""', "B_KEY": written.format("sk-1")})
+
+
+JUNK = (
+    *("x", "{", "{}", "[]", "null", "true", "-1", "1e999", "NaN", "\U0001f4a5", "\udcff", "a..b"),
+    *('{"a": {"b": 1}}', '{"a": null}', "[[1]]", "0" * 400, '"', "a,b", "://@", "2026-01-01"),
+)
+
+
+@pytest.mark.parametrize("name", [*Settings.model_fields, "retry__initial", "gate__x__y"])
+def test_no_text_in_a_variable_is_an_error_of_another_kind(write: Write, name: str) -> None:
+    """It is used, or the settings refuse it."""
+    for text in JUNK:
+        write({SECRETS.get(name, f"PRICING_SYNC_{name.upper()}"): text})
+        with suppress(SettingsError):
+            load_settings()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +295,8 @@ def test_a_blank_secret_is_not_set(write: Write, blank: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["canary-15-chars", "canary 0815 canary 0815", "canary-0815-canäry", f"{TOKEN}\n"]
+    "token",
+    ["canary-15-chars", "canary 0815 canary 0815", "canary-0815-canäry", f"{TOKEN}\n{TOKEN}"],
 )
 @pytest.mark.parametrize("variable", ["ADMIN_TOKEN", "PRICING_SYNC_READ_TOKEN"])
 def test_a_weak_token_is_refused(write: Write, variable: str, token: str) -> None:
@@ -280,9 +349,7 @@ def test_a_secret_in_the_file_is_refused(write: Write, key: str, variable: str) 
     ("name", "value", "why"),
     [
         ("ENABLED", "maybe", "expected true or false"),
-        ("ENABLED", "", "expected true or false"),
         ("INTERVAL_HOURS", "abc", "should be a valid number"),
-        ("INTERVAL_HOURS", "", "should be a valid number"),
         ("INTERVAL_HOURS", "0", "should be greater than 0"),
         ("INTERVAL_HOURS", "-1", "should be greater than 0"),
         ("INTERVAL_HOURS", "nan", "should be a finite number"),

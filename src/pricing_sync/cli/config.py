@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from pydantic import SecretStr
 
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
-from pricing_sync.errors import PricingSyncError
+from pricing_sync.errors import SettingsError, UnknownName, masked
 from pricing_sync.settings import (
     ProviderSettings,
     Settings,
@@ -56,9 +55,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 
 _DEFAULT = "default"
-#: A user and a password, up to the last @, since a password may contain the characters :/?#.
-_USER = re.compile(r"(?<=://)(?:([^:@/?#]+):.*@|[^/?#]*@)", re.DOTALL)
-_SECRET = re.compile(r"(?<=[?&])([^=&#]*(?:pass|key|token|secret)[^=&#]*=)[^&#]*", re.IGNORECASE)
 
 
 class Line(NamedTuple):
@@ -89,6 +85,7 @@ def config(
             {name: _record(lines) for name, lines in groups.items()}
             | {"providers": {name: _record(lines) for name, lines in by_provider.items()}}
         )
+        _refuse_problems(by_provider)
         return
     for title, lines in (
         *groups.items(),
@@ -97,15 +94,19 @@ def config(
         tables.print_line(title)
         for name, value, origin in lines:
             tables.print_line(f"  {name} = {_text(value)} ({origin})")
+    _refuse_problems(by_provider)
 
 
-def masked(url: str) -> str:
-    """The URL without its secrets: `postgresql://user:***@host/db`.
-
-    A user without a password is one: keys are put there too.
-    """
-    url = _USER.sub(lambda user: f"{user[1]}:***@" if user[1] else "***@", url)
-    return _SECRET.sub(r"\1***", url)
+def _refuse_problems(by_provider: Mapping[str, Iterable[Line]]) -> None:
+    """Raise SettingsError for the ids that are no providers, after everything was shown."""
+    problems = [
+        f"{line.origin}: {line.value}"
+        for lines in by_provider.values()
+        for line in lines
+        if line.name == "problem"
+    ]
+    if problems:
+        raise SettingsError("; ".join(problems))
 
 
 def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterator[Line]:
@@ -172,7 +173,7 @@ def _key_lines(provider_id: str, own: str, written: Mapping[str, str]) -> Iterat
     """
     try:
         provider = providers.find(provider_id)
-    except PricingSyncError as error:
+    except UnknownName as error:
         tables = (where for place, where in written.items() if place.startswith(f"{own}."))
         yield Line("problem", str(error), next(tables, written.get("providers", _DEFAULT)))
         return

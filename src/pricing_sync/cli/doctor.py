@@ -12,7 +12,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
-from pricing_sync.errors import PricingSyncError, StoreError
+from pricing_sync.errors import PricingSyncError, StoreError, masked
 from pricing_sync.json_views import instant_json
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.settings import Settings, key_of, load_settings
@@ -61,7 +61,7 @@ def doctor(
         list[str] | None,
         typer.Argument(
             metavar="PROVIDER",
-            help="By default every one built in.",
+            help="By default every one built in, and those of the settings.",
             autocompletion=typed.complete_provider,
         ),
     ] = None,
@@ -75,7 +75,8 @@ def doctor(
     Of a provider: its key, its answer, its age, and a price known by hand.
     """
     settings = load_settings(database=database or context.obj)
-    report = asyncio.run(_examine(settings, names or list(built_in()), offline=offline))
+    every = dict.fromkeys((*built_in(), *settings.providers))
+    report = asyncio.run(_examine(settings, names or list(every), offline=offline))
     if as_json:
         tables.print_json(report)
     else:
@@ -141,14 +142,15 @@ def _key_text(record: dict[str, Any]) -> str:
 async def _examine(settings: Settings, names: list[str], *, offline: bool) -> dict[str, Any]:
     """All checks. No reading is stored."""
     access = ProviderAccess(settings)
+    access.check_scheduled()
     wanted = [access.provider(name) for name in names]
-    database: dict[str, Any] = {"url": settings.database, "ok": True, "problem": None}
+    database: dict[str, Any] = {"url": masked(settings.database), "ok": True, "problem": None}
     reads: dict[str, datetime] = {}
     try:
         with PricingSync(settings, create=False) as app:
             database["schema"] = app.store.version
             reads = app.store.latest_successes()
-    except PricingSyncError as error:
+    except StoreError as error:
         database |= {"ok": False, "problem": str(error)}
     answers = {} if offline else await access.probe(wanted)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]

@@ -47,6 +47,8 @@ def serve(
     settings = with_token(settings)
     configure(settings.log_format, settings.log_level)
     with PricingSync(settings, listeners=listeners(settings)) as pricing:
+        # Inside the server, the error would be a traceback in the log.
+        pricing.access.check_scheduled()
         run(pricing)
 
 
@@ -80,7 +82,7 @@ def listeners(settings: Settings) -> Sequence[Listener]:
     """The Sentry listener if the settings have a DSN.
 
     Raises:
-        SettingsError: the DSN is set, and Sentry is not installed.
+        SettingsError: the DSN is set, and it cannot be used, or Sentry is not installed.
     """
     if settings.sentry_dsn is None:
         return ()
@@ -89,7 +91,10 @@ def listeners(settings: Settings) -> Sequence[Listener]:
         from pricing_sync.observe import sentry
     except ImportError as error:
         raise SettingsError("SENTRY_DSN: pip install 'pricing-sync[sentry]' to use it") from error
-    sentry.init(settings.sentry_dsn.get_secret_value())
+    try:
+        sentry.init(settings.sentry_dsn.get_secret_value())
+    except ValueError:  # its message contains the DSN
+        raise SettingsError("SENTRY_DSN: expected a DSN such as https://KEY@HOST/PROJECT") from None
     return (sentry.SentryListener(),)
 
 
@@ -118,7 +123,7 @@ def run(pricing: PricingSync) -> None:
     )
     try:
         listening = config.bind_socket()
-    except SystemExit:  # uvicorn has logged why
+    except (SystemExit, UnicodeError):  # uvicorn has logged why; a name with a label too long
         raise SettingsError(f"serve: cannot listen on {settings.host}:{settings.port}") from None
     # A connection inherits it. asyncio sets it itself only on sockets that name their protocol, and
     # without it a response on a kept-alive connection takes 44 ms.

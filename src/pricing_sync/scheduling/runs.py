@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from pricing_sync.changes.run import Outcome, Reading, Run
-from pricing_sync.errors import SettingsError, UnknownName
+from pricing_sync.errors import SettingsError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.claim_reader import ClaimReader
 from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
@@ -76,11 +76,7 @@ class Runs:
         Raises:
             SettingsError: the settings name an unknown provider.
         """
-        for name in self._settings.providers:
-            try:
-                self._access.provider(name)
-            except UnknownName as error:
-                raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
+        self._access.check_scheduled()
         if not self.is_running:
             self._engine = self._new_engine(
                 self.scheduler,

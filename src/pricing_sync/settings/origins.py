@@ -65,24 +65,27 @@ def read_environment(file: Mapping[KeyPath, SettingValue]) -> dict[KeyPath, Sett
     found: dict[KeyPath, SettingValue] = {
         (name,): SettingValue(value, variable)
         for name, variable in SECRETS.items()
-        if (value := os.environ.get(variable, "")).strip()
+        if (value := key_of((variable,)))
     }
     ids = _ids_by_variable(file)
     for variable, text in sorted(our_variables()):
         path = _key_path(variable, ids)
         if path[0] in SECRETS:
             continue
-        for subpath, value in _leaves(_value(path, text.strip())):
+        for subpath, value in _leaves(_value(path, text)):
             found[*path, *subpath] = SettingValue(value, variable)
     return found
 
 
 def our_variables() -> Iterator[tuple[str, str]]:
-    """The variables with our prefix and their texts, without those that Kubernetes sets."""
-    for variable, text in os.environ.items():
-        name = variable.removeprefix(PREFIX)
+    """The variables with our prefix that are set, and their texts.
+
+    Without those that Kubernetes sets.
+    """
+    for variable in os.environ:
+        name, text = variable.removeprefix(PREFIX), key_of((variable,)) or ""
         injected = _INJECTED.fullmatch(name) or (name == "PORT" and _INJECTED_PORT.match(text))
-        if variable != name and not injected:
+        if variable != name and text and not injected:
             yield variable, text
 
 
@@ -101,9 +104,16 @@ def nested(values: Mapping[KeyPath, SettingValue]) -> dict[str, Any]:
 
 
 def key_of(variables: Iterable[str], environment: Mapping[str, str] = os.environ) -> str | None:
-    """The value of the first variable that is set and not blank; None when there is none."""
+    """The value of the first variable that is set; None when there is none.
+
+    The rule for every variable: a blank one is not set, as compose writes it for `${X:-}`. Blanks
+    around a value are no part of it, and neither are quotes, which `docker --env-file` passes on.
+    """
     for variable in variables:
-        if value := environment.get(variable, "").strip():
+        value = environment.get(variable, "").strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1].strip()
+        if value:
             return value
     return None
 
@@ -140,7 +150,7 @@ def _ids_by_variable(file: Mapping[KeyPath, SettingValue]) -> dict[str, str]:
     in_file = file.get(("providers",), SettingValue("", "")).value
     listed = [
         *(in_file if isinstance(in_file, list) else str(in_file).split(",")),
-        *os.environ.get(f"{PREFIX}PROVIDERS", "").split(","),
+        *(key_of((f"{PREFIX}PROVIDERS",)) or "").split(","),
     ]
     tables = (path[1] for path in file if path[0] == "provider" and len(path) > 1)
     ids = (*sorted(catalog.IDS), *(str(name).strip() for name in listed), *tables, *built_in())

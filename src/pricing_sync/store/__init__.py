@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pricing_sync.errors import SettingsError
+from pricing_sync.errors import SettingsError, masked
 from pricing_sync.store.connection import Connection
 from pricing_sync.store.store import Store
 
@@ -36,7 +36,7 @@ def connect(url: str, *, create: bool = False) -> Store:
     """As `open_store`, but without a check of the schema version: for migrations."""
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not path:
-        raise SettingsError(f"database: {url!r} is not of the form sqlite:///FILE")
+        raise SettingsError(f"database: {masked(url)!r} is not of the form sqlite:///FILE")
     # Drivers are imported here, so that only the one in use needs to be installed.
     from pricing_sync.store.sqlite import SqliteConnection
 

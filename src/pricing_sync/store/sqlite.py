@@ -40,7 +40,7 @@ class SqliteConnection:
         self._write_lock, self._read_lock = threading.RLock(), threading.RLock()
         self._writing_thread: int | None = None
         self._file_id: tuple[int, int] | None = None
-        if not create and not path.is_file():
+        if not create and not _is_file(path):
             raise StoreError(f"database: {path} does not exist")
         self._connection = self._open("rwc" if create else "rw")
         try:
@@ -152,3 +152,11 @@ class SqliteConnection:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         kind = StoreBusy if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
         return kind(f"database: {self.path}: {error}")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file that can be found: not with a name that is too long, for example."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import httpx
 
-from pricing_sync.errors import PricingSyncError
+from pricing_sync.errors import PricingSyncError, SettingsError, UnknownName
 from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources import providers
 from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
@@ -39,6 +39,18 @@ class ProviderAccess:
             UnknownName: there is no such provider.
         """
         return self._extra.get(provider_id) or providers.find(provider_id)
+
+    def check_scheduled(self) -> None:
+        """Check that the providers of the settings exist.
+
+        Raises:
+            SettingsError: one does not.
+        """
+        for name in self._settings.providers:
+            try:
+                self.provider(name)
+            except UnknownName as error:
+                raise SettingsError(f"PRICING_SYNC_PROVIDERS: {error}") from None
 
     def credentials(self, provider: Provider) -> Credentials:
         """The key, base URL and variables of a provider, from settings and environment."""
