@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import FrozenInstanceError
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -139,6 +140,21 @@ def test_a_meter_that_is_not_overridden_inherits() -> None:
     usage = Usage(input=1_000_000, output=1_000_000)
     mixed = book([statement("m")], [meter_override("m", "2")])
     assert Decimal(12) == mixed.cost("acme", "m", usage).total
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_an_override_is_the_rate_of_every_service_tier(tier: str) -> None:
+    """It is a rate of the tier's own there: nothing is inherited, and nothing has no price."""
+    per_million = {"flex": "5", "priority": "20"}[tier]
+    entry = ConditionalRates(
+        When(service_tier=tier), {Meter.OUTPUT: Rate.of(per_million, Per.MILLION)}
+    )
+    mixed = book(
+        [statement("m", replace(CHEAP, conditional_rates=(entry,)))], [meter_override("m", "2")]
+    )
+    usage = Usage(input=1_000_000, service_tier=tier)
+    (item,) = mixed.cost("acme", "m", usage, DAY).items
+    assert (Rate.of(2, Per.MILLION), True) == (item.rate, item.is_own)
 
 
 def test_a_model_that_only_a_person_prices_begins_with_the_override() -> None:

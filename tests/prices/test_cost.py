@@ -331,35 +331,6 @@ def test_an_instant_without_a_time_zone_is_refused() -> None:
         effective_rates(DEEPSEEK, input_tokens=1, at=naive)
 
 
-@pytest.mark.parametrize(
-    ("usage", "rate_meter"),
-    [
-        (Usage(input=100, cache_read=100), Meter.INPUT),
-        (Usage(input=100, cache_read=100, cache_read_audio=100), Meter.INPUT),
-        (Usage(input=100, cache_write=100, cache_write_1h=100), Meter.INPUT),
-        (Usage(input=100, input_audio=100), Meter.INPUT),
-        (Usage(input=100, input_image=100), Meter.INPUT),
-        (Usage(output=100, reasoning=100), Meter.OUTPUT),
-        (Usage(output=100, output_audio=100), Meter.OUTPUT),
-        (Usage(output=100, output_image=100), Meter.OUTPUT),
-    ],
-)
-def test_a_subset_without_a_rate_has_the_rate_of_its_parent(
-    usage: Usage, rate_meter: Meter
-) -> None:
-    """100 tokens at a dollar per million are charged once, whatever their meters are."""
-    both = card(rates(input="1", output="1"))
-    priced = cost(both, usage, NOON)
-    assert Decimal("0.0001") == priced.total
-    assert [rate_meter] == [item.rate_meter for item in priced.items]
-
-
-def test_a_subset_has_the_rate_of_its_nearest_parent() -> None:
-    """Cached audio has the rate of cached tokens, not of input."""
-    priced = cost(GPT_4O, Usage(input=10, cache_read=10, cache_read_audio=10), NOON)
-    assert (Item(Meter.CACHE_READ_AUDIO, 10, usd("1.25"), Meter.CACHE_READ),) == priced.items
-
-
 def test_a_subset_with_its_own_rate_needs_none_for_its_parent() -> None:
     """When all of the input was cached, no rate for fresh input is needed."""
     assert (

@@ -257,14 +257,20 @@ def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Pric
 def apply_overrides(
     listing: RateCard | Unpriced | None, rates: dict[Meter, Rate], currency: str
 ) -> RateCard:
-    """A card with a person's rates, which also replace the conditional rates of their meters."""
+    """A card with a person's rates, which also replace the conditional rates of their meters.
+
+    Each service tier names them too: what a tier does not name would not be sure of its price.
+    """
     if not isinstance(listing, RateCard) or listing.currency != currency:
         return RateCard(rates, currency=currency)
-    # An entry without any rates is kept: it shows that its service tier is sold.
     conditional = tuple(
-        ConditionalRates(
-            entry.when, {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
-        )
-        for entry in listing.conditional_rates
+        ConditionalRates(entry.when, _replaced(entry, rates)) for entry in listing.conditional_rates
     )
     return replace(listing, rates={**listing.rates, **rates}, conditional_rates=conditional)
+
+
+def _replaced(entry: ConditionalRates, rates: dict[Meter, Rate]) -> dict[Meter, Rate]:
+    """The rates of *entry* without those that *rates* replaces; of a tier, with *rates* instead."""
+    if entry.when.service_tier is not None:
+        return {**entry.rates, **rates}
+    return {meter: rate for meter, rate in entry.rates.items() if meter not in rates}

@@ -12,8 +12,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
+from pricing_sync.prices.inheritance import TierRates, replace_rates, substitute
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
-from pricing_sync.prices.usage import PARENTS, Usage
+from pricing_sync.prices.usage import Usage
 
 #: The service tiers of a response that have a card's base rates.
 _STANDARD = (None, "default", "standard")
@@ -25,9 +26,18 @@ class Item:
 
     meter: Meter
     quantity: int
+    #: What is charged: `times` the rate of `rate_meter`.
     rate: Rate
-    #: The meter that has the rate in the card: `meter` itself, or its nearest parent.
+    #: The meter that has the rate in the card: `meter` itself, or the one that stands in for it.
     rate_meter: Meter
+    times: int = 1
+    #: Whether it is the standard rate, because the service tier names none.
+    is_standard: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the card names this rate for this meter and service tier."""
+        return self.rate_meter is self.meter and not self.is_standard
 
     @property
     def amount(self) -> Decimal:
@@ -53,35 +63,30 @@ def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
     """
     if at.utcoffset() is None:
         raise ValueError(f"{at} has no time zone")
+    tier: TierRates | None = None
+    rates: Rates = card.rates
     if card.conditional_rates or usage.service_tier not in _STANDARD:
-        rates: Rates = effective_rates(
-            card,
-            input_tokens=usage.input,
-            at=at,
-            service_tier=usage.service_tier,
-            region=usage.region,
-        )
-    else:
-        rates = card.rates
+        rates, tier = _request_rates(card, usage.input, at, usage.service_tier, usage.region)
     femtos = 0
     items = []
     for meter, quantity in usage.parts:
-        rate_meter, rate = meter, rates.get(meter)
-        if rate is None:
-            rate_meter, rate = _inherited(meter, quantity, rates)
-        femtos += quantity * rate
-        items.append(Item(meter, quantity, rate, rate_meter))
+        rate = rates.get(meter)
+        if rate is not None:
+            item = Item(meter, quantity, rate, meter)
+        else:
+            item = _item_without_rate(meter, quantity, rates, tier)
+        femtos += quantity * item.rate
+        items.append(item)
     return Cost(Decimal(f"{femtos}E-15"), card.currency, tuple(items))
 
 
-def _inherited(meter: Meter, quantity: int, rates: Rates) -> tuple[Meter, Rate]:
-    """The nearest parent of *meter* that has a rate, and that rate."""
-    parent = PARENTS.get(meter)
-    while parent is not None:
-        if parent in rates:
-            return parent, rates[parent]
-        parent = PARENTS.get(parent)
-    raise NoPrice(f"{meter}: {quantity} used, and the card names no rate for it")
+def _item_without_rate(meter: Meter, quantity: int, rates: Rates, tier: TierRates | None) -> Item:
+    """The item of a meter for which the card or the tier names no rate."""
+    found = tier.find(meter) if tier else substitute(meter, rates)
+    if found is None:
+        of_tier = " in this service tier" if tier else ""
+        raise NoPrice(f"{meter}: {quantity} used, and the card names no rate for it{of_tier}")
+    return Item(meter, quantity, found.rate, found.meter, found.times, found.is_standard)
 
 
 def effective_rates(
@@ -94,23 +99,45 @@ def effective_rates(
 ) -> dict[Meter, Rate]:
     """The card's rates for one request. Of conditional rates that match, later ones win per meter.
 
+    In a service tier they are the rates that it names, and those that stand in for the others.
+
     Raises:
         NoPrice: no matching conditional rates name the tier. The standard price does not apply.
         ValueError: *at* has no time zone.
     """
     if at.utcoffset() is None:
         raise ValueError(f"{at} has no time zone")
+    rates, tier = _request_rates(card, input_tokens, at, service_tier, region)
+    if tier is None:
+        return rates
+    found = {meter: tier.find(meter) for meter in {**tier.standard, **tier.named}}
+    return {meter: rate.rate for meter, rate in found.items() if rate is not None}
+
+
+def _request_rates(
+    card: RateCard, input_tokens: int, at: datetime, service_tier: str | None, region: str | None
+) -> tuple[dict[Meter, Rate], TierRates | None]:
+    """The rates that the card names for one request, and those of its service tier, if any."""
     tier = None if service_tier in _STANDARD else service_tier
-    tier_is_named = tier is None
-    rates = dict(card.rates)
+    standard = dict(card.rates)
+    named: dict[Meter, Rate] = {}
+    tier_is_named = False
     for conditional in card.conditional_rates:
         when = conditional.when
-        if _matches(when, input_tokens, at, tier, region):
-            rates.update(conditional.rates)
-            tier_is_named = tier_is_named or when.service_tier == tier
+        if not _matches(when, input_tokens, at, tier, region):
+            continue
+        if when.service_tier is None:
+            replace_rates(standard, conditional.rates)
+            for meter in conditional.rates:
+                named.pop(meter, None)
+        else:
+            replace_rates(named, conditional.rates)
+            tier_is_named = True
+    if tier is None:
+        return standard, None
     if not tier_is_named:
         raise NoPrice(f"service tier {tier}: the card names no rates for it")
-    return rates
+    return named, TierRates(named, standard)
 
 
 def _matches(

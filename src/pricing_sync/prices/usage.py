@@ -7,9 +7,9 @@ from operator import attrgetter
 
 from pricing_sync.prices.rates import Meter
 
-#: The parent of each subset meter. The parent's total includes the subset's quantity, and the
-#: subset has the parent's rate when the card has no rate for the subset itself. One-hour cache
-#: writes are part of all cache writes, as Anthropic reports them.
+#: The parent of each subset meter: the parent's total includes the subset's quantity. One-hour
+#: cache writes are part of all cache writes, as Anthropic reports them. What a subset costs without
+#: a rate of its own is in `inheritance.py`.
 PARENTS = {
     Meter.CACHE_READ: Meter.INPUT,
     Meter.CACHE_READ_AUDIO: Meter.CACHE_READ,
