@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
@@ -20,8 +21,7 @@ from pricing_sync.prices.usage import Usage
 _STANDARD = (None, "default", "standard")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """The cost of one meter's quantity without its subset meters."""
 
     meter: Meter
@@ -37,7 +37,7 @@ class Item:
     @property
     def is_own(self) -> bool:
         """Whether the card names this rate for this meter and service tier."""
-        return self.rate_meter is self.meter and not self.is_standard
+        return self.rate_meter == self.meter and not self.is_standard
 
     @property
     def amount(self) -> Decimal:

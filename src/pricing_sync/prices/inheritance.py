@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pricing_sync.prices.rates import Meter, Rate, Rates
 from pricing_sync.prices.usage import PARENTS
@@ -65,8 +66,7 @@ SUBSTITUTES: Mapping[Meter, Substitute] = {
 _FEES = frozenset({Meter.REQUEST, Meter.WEB_SEARCH})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The rate of a meter for which a card or a service tier names none."""
 
     rate: Rate
