@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from pricing_sync.prices import reported_usage
 from pricing_sync.prices.rates import Meter
 
 #: The parent of each subset meter: the parent's total includes the subset's quantity. One-hour
@@ -62,6 +63,48 @@ class Usage:
     region: str | None = None
     #: For each meter its total without its subset meters. Zeros are left out.
     parts: tuple[tuple[Meter, int], ...] = field(init=False, repr=False, compare=False)
+
+    @classmethod
+    def reported_as(cls, convention: str, reported: object) -> Usage:
+        """The usage that a provider reports: a response, its usage object, or that of its package.
+
+        *convention* is one of `reported_usage.CONVENTIONS`, such as `openai` or `anthropic`.
+
+        Raises:
+            TypeError: *reported* is no such object.
+            ValueError: a count is missing, is not a whole number, or contradicts another.
+        """
+        return cls(**reported_usage.CONVENTIONS[convention](reported))
+
+    @classmethod
+    def from_openai(cls, reported: object) -> Usage:
+        """The usage of OpenAI and of what imitates it; errors as in `reported_as`."""
+        return cls(**reported_usage.openai(reported))
+
+    @classmethod
+    def from_anthropic(cls, reported: object) -> Usage:
+        """The usage of Anthropic's Messages; errors as in `reported_as`."""
+        return cls(**reported_usage.anthropic(reported))
+
+    @classmethod
+    def from_gemini(cls, reported: object) -> Usage:
+        """The usage of Google's Gemini; errors as in `reported_as`."""
+        return cls(**reported_usage.gemini(reported))
+
+    @classmethod
+    def from_openrouter(cls, reported: object) -> Usage:
+        """The usage of OpenRouter; errors as in `reported_as`."""
+        return cls(**reported_usage.openrouter(reported))
+
+    @classmethod
+    def from_bedrock(cls, reported: object) -> Usage:
+        """The usage of Amazon Bedrock's Converse; errors as in `reported_as`."""
+        return cls(**reported_usage.bedrock(reported))
+
+    @classmethod
+    def from_xai(cls, reported: object) -> Usage:
+        """The usage of xAI; errors as in `reported_as`."""
+        return cls(**reported_usage.xai(reported))
 
     def __post_init__(self) -> None:
         totals = _totals(self)
