@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +140,103 @@ def test_changes_of_nobody_and_of_no_time(three_days: Run) -> None:
     assert (0, "", "nothing moved since 2026-07-19 00:00Z\n") == quiet
     more = three_days("changes", "--since", "2026-07-01", "--added", "--limit", "1")
     assert "and older ones" in more.err
+
+
+CLAUDE = "anthropic/claude"
+
+
+@pytest.fixture
+def claude(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A card with cache writes and no rate for one hour, nor for cached tokens."""
+    read(
+        run, "2026-07-17", {CLAUDE: priced("0.000005", "0.000025", input_cache_write="0.00000625")}
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    return run
+
+
+ANTHROPIC = {
+    "usage": {
+        "input_tokens": 1000,
+        "cache_read_input_tokens": 2000,
+        "cache_creation_input_tokens": 4000,
+        "cache_creation": {"ephemeral_1h_input_tokens": 3000, "ephemeral_5m_input_tokens": 1000},
+        "output_tokens": 500,
+    }
+}
+
+
+def test_cost_of_a_response_says_whose_rate_each_meter_has(claude: Run) -> None:
+    """Input counted as Anthropic counts it: 1,000 fresh, 2,000 read, 1,000 and 3,000 written."""
+    Path("response.json").write_text(json.dumps(ANTHROPIC))
+    result = claude(
+        *("cost", "openrouter", CLAUDE, "--usage-json", "response.json", "--as", "anthropic")
+    )
+    lines = result.out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert ["meter", "quantity", "per", "million", "amount", "billed", "as"] == lines[0].split()
+    rows = [line.rstrip().split(maxsplit=4) for line in lines[1:-1] if "─" not in line]
+    assert [
+        ["input", "1000", "5", "0.005"],
+        ["output", "500", "25", "0.0125"],
+        ["cache_read", "2000", "5", "0.01", "input"],
+        ["cache_write", "1000", "6.25", "0.00625"],
+        ["cache_write_1h", "3000", "10", "0.03", "2 × input"],
+    ] == rows
+    assert "0.06375 USD" == lines[-1]
+
+
+def test_cost_as_json_says_whose_rate_each_meter_has(
+    claude: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From standard input too."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(ANTHROPIC["usage"])))
+    arguments = ("--usage-json", "-", "--as", "anthropic", "--json")
+    items = claude("cost", "openrouter", CLAUDE, *arguments).json["items"]
+    assert {"cache_read": ("input", 1, False), "cache_write_1h": ("input", 2, False)} == {
+        item["meter"]: (item["rate_meter"], item["rate_times"], item["is_standard_rate"])
+        for item in items
+        if item["rate_meter"] != item["meter"]
+    }
+
+
+def test_cost_shows_no_column_for_rates_that_are_all_the_meters_own(claude: Run) -> None:
+    """Most usages need none."""
+    assert "billed as" not in claude("cost", "openrouter", CLAUDE, "input=5", "output=1").out
+
+
+def test_cost_of_a_response_in_a_tier_that_the_card_does_not_name(claude: Run) -> None:
+    """The tier is the response's, unless the command line says another."""
+    Path("batch.json").write_text(
+        json.dumps({"input_tokens": 1, "output_tokens": 1, "service_tier": "batch"})
+    )
+    arguments = ("cost", "openrouter", CLAUDE, "--usage-json", "batch.json", "--as", "anthropic")
+    refused = claude(*arguments)
+    assert (1, "") == (refused.code, refused.out)
+    assert "service tier batch" in refused.err
+    assert "0.00003 USD" in claude(*arguments, "--tier", "standard").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "give METER=QUANTITY, or --usage-json FILE"),
+        (("input=1", "--usage-json", "u.json", "--as", "openai"), "give METER=QUANTITY, or"),
+        (("--usage-json", "u.json"), "belong together"),
+        (("input=1", "--as", "openai"), "belong together"),
+        (("--usage-json", "u.json", "--as", "nobody"), "'nobody' is none of openai"),
+        (("--usage-json", "missing.json", "--as", "openai"), "missing.json"),
+        (("--usage-json", "u.json", "--as", "openai"), "no prompt_tokens or input_tokens"),
+        (("--usage-json", "list.json", "--as", "openai"), "a list is no usage object"),
+        (("--usage-json", "broken.json", "--as", "openai"), "usage: Expecting value"),
+    ],
+)
+def test_cost_refuses_a_usage_that_it_cannot_read(
+    claude: Run, arguments: tuple[str, ...], says: str
+) -> None:
+    """As bad input, with nothing that could be taken for a price."""
+    for name, text in (("u.json", "{}"), ("list.json", "[1]"), ("broken.json", "")):
+        Path(name).write_text(text)
+    result = claude("cost", "openrouter", CLAUDE, *arguments)
+    assert (2, "") == (result.code, result.out)
+    assert says in " ".join(result.err.split())

@@ -13,6 +13,7 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PricingSyncError, SettingsError
 from pricing_sync.prices.rates import Meter, Per, Rate
+from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.settings import load_settings
 from pricing_sync.sources.providers import built_in
 
@@ -71,6 +72,13 @@ def quantity(text: str) -> tuple[str, int]:
     if not (count.isascii() and count.isdigit() and len(count) <= _LONGEST_QUANTITY):
         raise typer.BadParameter(f"{name}: {count!r} is not a whole number")
     return meter_name(name).value, int(count)
+
+
+def usage_convention(text: str) -> str:
+    """A provider's way of reporting usage, by its name."""
+    if text not in CONVENTIONS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(CONVENTIONS)}")
+    return text
 
 
 def open_app(context: typer.Context, database: str | None, *, create: bool = False) -> PricingSync:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,9 +27,10 @@ from pricing_sync.json_views import (
 )
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_rates
-from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.cost import Cost, Item
 from pricing_sync.prices.cost import cost as cost_of
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
+from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.prices.usage import Usage
 
@@ -325,14 +330,32 @@ def cost(
     provider: typed.ProviderName,
     model: typed.ModelName,
     used: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="METER=QUANTITY",
             help="What was used, such as input=10000 cache_read=8000 output=500. Totals: cached"
             " tokens are part of input, reasoning is part of output.",
         ),
-    ],
+    ] = None,
     *,
+    usage_json: Annotated[
+        Path | None,
+        typer.Option(
+            "--usage-json",
+            metavar="FILE",
+            help="Instead: a response of the provider, or its usage object, as JSON; - is standard"
+            " input.",
+        ),
+    ] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            parser=typed.usage_convention,
+            help=f"Who wrote the file: {', '.join(CONVENTIONS)}.",
+        ),
+    ] = None,
     tier: Annotated[
         str | None, typer.Option("--tier", help="The service tier: batch, flex or priority.")
     ] = None,
@@ -342,8 +365,13 @@ def cost(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """What a usage costs, exactly, meter by meter."""
-    quantities = dict(typed.quantity(text) for text in used)
+    """What a usage costs, exactly, meter by meter.
+
+    A meter without a rate is billed as another where that is sure not to be too low, and the table
+    says as what; otherwise there is no price.
+    """
+    usage = _usage(used or [], usage_json, convention)
+    usage = replace(usage, service_tier=tier or usage.service_tier, region=region or usage.region)
     when = at or datetime.now(UTC)
     with typed.open_app(context, database) as app:
         app.access.provider(provider)
@@ -351,10 +379,7 @@ def cost(
     if not isinstance(price.listing, RateCard):
         raise NoPrice(f"{provider}: {model}: no price is known: {price.listing}")
     try:
-        usage = Usage(**quantities, service_tier=tier, region=region)
         result = cost_of(price.listing, usage, when)
-    except ValueError as error:
-        raise SettingsError(f"usage: {error}") from None
     except NoPrice as error:
         raise NoPrice(f"{provider}: {model}: {error}") from None
     record = _cost_json(price, result, when)
@@ -365,14 +390,45 @@ def cost(
         (
             Column("meter"),
             *(Column(name, Fit.FIGURE) for name in ("quantity", "per million", "amount")),
+            Column("billed as", Fit.TEXT, optional=True),
         ),
         (
-            (item["meter"], item["quantity"], item["rate"], item["amount"])
-            for item in record["items"]
+            (
+                item.meter.value,
+                item.quantity,
+                item.rate,
+                texts.plain_decimal(item.amount),
+                _billed_as(item),
+            )
+            for item in result.items
         ),
         empty="nothing was used",
     )
     tables.print_line(f"{record['total']} {record['currency']}")
+
+
+def _usage(used: Sequence[str], file: Path | None, convention: str | None) -> Usage:
+    """The usage of the command line, or of a provider's response in a file."""
+    if (file is None) is not bool(used):
+        raise SettingsError("usage: give METER=QUANTITY, or --usage-json FILE")
+    if (file is None) is not (convention is None):
+        raise SettingsError("usage: --usage-json FILE and --as NAME belong together")
+    try:
+        if file is None or convention is None:
+            quantities: dict[str, Any] = dict(typed.quantity(text) for text in used)
+            return Usage(**quantities)
+        text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
+        return Usage.reported_as(convention, json.loads(text))
+    except (OSError, TypeError, ValueError) as error:
+        raise SettingsError(f"usage: {str(error).removeprefix('usage: ')}") from None
+
+
+def _billed_as(item: Item) -> str:
+    """`2 × input`: whose rate it is, if not the meter's own in this service tier."""
+    if item.rate_meter == item.meter:
+        return "standard rate" if item.is_standard else ""
+    times = f"{item.times} × " if item.times != 1 else ""
+    return f"{times}{item.rate_meter}{', standard rate' if item.is_standard else ''}"
 
 
 def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
@@ -389,6 +445,8 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
                 "quantity": item.quantity,
                 "rate": str(item.rate),
                 "rate_meter": item.rate_meter.value,
+                "rate_times": item.times,
+                "is_standard_rate": item.is_standard,
                 "amount": texts.plain_decimal(item.amount),
             }
             for item in result.items
