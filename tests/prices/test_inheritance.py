@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.cost import Item, cost
@@ -284,3 +286,27 @@ def test_a_part_with_its_parents_rate_goes_with_it_under_every_condition(
     usage = {name: getattr(used(part, 1_000_000), name) for name in Meter}
     (found,) = cost(tiered(base, (condition, doubled)), Usage(**usage, region="eu"), NOON).items
     assert 2 * FULL[PARENTS[part]] == found.rate
+
+
+some_rates = st.dictionaries(
+    st.sampled_from(list(FULL)), st.integers(0, 10**12).map(Rate), min_size=1
+)
+
+
+@given(base=some_rates, discounts=st.dictionaries(st.sampled_from(list(FULL)), st.integers(0, 9)))
+def test_a_discount_never_makes_a_meter_dearer(
+    base: dict[Meter, Rate], discounts: dict[Meter, int]
+) -> None:
+    """Every meter with a standard price has a price in a cheaper tier, and it is no higher."""
+    named = {
+        meter: Rate(base[meter] * tenths // 10)
+        for meter, tenths in discounts.items()
+        if meter in base
+    }
+    card = tiered(base, (FLEX, named))
+    for meter in FULL:
+        try:
+            standard = item(card, meter)
+        except NoPrice:
+            continue
+        assert item(card, meter, "flex").rate <= standard.rate

@@ -89,7 +89,12 @@ def substitute(meter: Meter, rates: Rates) -> Found | None:
 
 @dataclass(frozen=True, slots=True)
 class TierRates:
-    """The rates of one request in a service tier, which may name only some meters."""
+    """The rates of one request in a service tier, which may name only some meters.
+
+    Of the 1,198 tiers of LiteLLM's map, those of 294 cards leave out a meter that the card names,
+    besides fees. 293 of these 526 meters have a rate within the tier (112 of them are reasoning, at
+    the rate of output), 212 have the standard rate, and 21 no price.
+    """
 
     #: The rates that the tier names.
     named: Rates
