@@ -198,6 +198,20 @@ XAI = {
     "total_tokens": 837,
 }
 
+#: console.groq.com/docs/api-reference: Chat Completions, and its word for the standard tier.
+GROQ = {
+    "usage": {
+        "queue_time": 0.037493756,
+        "prompt_tokens": 18,
+        "prompt_time": 0.000680594,
+        "completion_tokens": 556,
+        "completion_time": 0.463333333,
+        "total_tokens": 574,
+        "total_time": 0.464013927,
+    },
+    "service_tier": "on_demand",
+}
+
 GOLDEN: list[tuple[str, dict[str, Any], Usage]] = [
     ("openai", OPENAI_CHAT, Usage(input=2006, cache_read=1920, output=300)),
     (
@@ -217,6 +231,7 @@ GOLDEN: list[tuple[str, dict[str, Any], Usage]] = [
     ),
     ("openai", OPENAI_EMBEDDINGS, Usage(input=8)),
     ("openai", OPENAI_IMAGES, Usage(input=50, input_image=40, output=50)),
+    ("openai", GROQ, Usage(input=18, output=556)),
     ("openai", DEEPSEEK, Usage(input=1000, cache_read=960, output=20)),
     ("openai", XAI, Usage(input=663, cache_read=654, output=174, reasoning=124)),
     ("xai", XAI, Usage(input=663, cache_read=654, output=174, reasoning=124)),
@@ -262,6 +277,18 @@ GOLDEN: list[tuple[str, dict[str, Any], Usage]] = [
             service_tier="priority",
         ),
     ),
+    (
+        "gemini",
+        {"promptTokenCount": 7, "serviceTier": "SERVICE_TIER_UNSPECIFIED"},
+        Usage(input=7),
+    ),
+    ("gemini", {"promptTokenCount": 7, "trafficType": "ON_DEMAND"}, Usage(input=7)),
+    (
+        "gemini",
+        {"promptTokenCount": 7, "trafficType": "PROVISIONED_THROUGHPUT"},
+        Usage(input=7, service_tier="provisioned_throughput"),
+    ),
+    ("gemini", {"promptTokenCount": 7, "serviceTier": "FLEX"}, Usage(input=7, service_tier="flex")),
     ("openrouter", OPENROUTER, Usage(input=194, cache_write=100, output=2)),
     (
         "openrouter",

@@ -14,6 +14,11 @@ from typing import Any, TypeAlias
 
 Reported: TypeAlias = Mapping[str, Any]
 
+#: Words of Groq and Google for the standard tier.
+_STANDARD_TIERS = frozenset(
+    {"on_demand", "unspecified", "service_tier_unspecified", "traffic_type_unspecified"}
+)
+
 
 def openai(reported: object) -> dict[str, Any]:
     """OpenAI's Chat Completions, Responses, Realtime, images, embeddings, and what imitates them.
@@ -26,7 +31,7 @@ def openai(reported: object) -> dict[str, Any]:
     total = _count(usage, "total_tokens")
     if total == quantities["input"] + quantities["output"] + quantities["reasoning"]:
         quantities["output"] = total - quantities["input"]
-    return quantities | {"service_tier": _text(response, "service_tier")}
+    return quantities | {"service_tier": _tier(response, "service_tier")}
 
 
 def openrouter(reported: object) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def xai(reported: object) -> dict[str, Any]:
     quantities = _openai_quantities(usage)
     if _count(usage, "total_tokens") != quantities["input"] + quantities["output"]:
         quantities["output"] += quantities["reasoning"]
-    return quantities | {"service_tier": _text(response, "service_tier")}
+    return quantities | {"service_tier": _tier(response, "service_tier")}
 
 
 def _openai_quantities(usage: Reported) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def anthropic(reported: object) -> dict[str, Any]:
     searches = _count(_part(usage, "server_tool_use"), "web_search_requests")
     # Fast mode has prices of its own, as a service tier has.
     is_fast = _text(usage, "speed") == "fast"
-    tier = "fast" if is_fast else _text(usage, "service_tier")
+    tier = "fast" if is_fast else _tier(usage, "service_tier")
     return quantities | {"web_search": searches, "service_tier": tier}
 
 
@@ -123,12 +128,8 @@ def bedrock(reported: object) -> dict[str, Any]:
         "cache_write_1h": sum(
             _count(entry, "inputTokens") for entry in details if entry.get("ttl") == "1h"
         ),
-        "service_tier": _text(_part(response, "serviceTier"), "type"),
+        "service_tier": _tier(_part(response, "serviceTier"), "type"),
     }
-
-
-#: Vertex AI says the tier of a request in its own words.
-_TRAFFIC_TYPES = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex"}
 
 
 def gemini(reported: object) -> dict[str, Any]:
@@ -142,8 +143,6 @@ def gemini(reported: object) -> dict[str, Any]:
     out = _list(usage, "candidatesTokensDetails") or _list(usage, "responseTokensDetails")
     thoughts = _count(usage, "thoughtsTokenCount")
     cached_audio = _of_modality(cached, "AUDIO")
-    traffic = _TRAFFIC_TYPES.get(_text(usage, "trafficType") or "")
-    tier = _text(usage, "serviceTier")
     return {
         "input": _total(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount"),
         "output": _count(usage, "candidatesTokenCount", "responseTokenCount") + thoughts,
@@ -155,7 +154,7 @@ def gemini(reported: object) -> dict[str, Any]:
         "reasoning": thoughts,
         "output_audio": _of_modality(out, "AUDIO"),
         "output_image": _of_modality(out, "IMAGE"),
-        "service_tier": tier.lower() if tier else traffic,
+        "service_tier": _tier(usage, "serviceTier") or _tier(usage, "trafficType"),
     }
 
 
@@ -217,6 +216,13 @@ def _text(fields: Reported, key: str) -> str | None:
     if found is not None and not isinstance(found, str):
         raise ValueError(f"usage: {key}: {found!r} is not a string")
     return found
+
+
+def _tier(fields: Reported, key: str) -> str | None:
+    """The name of a service tier as cards spell it; None for the standard tier."""
+    # Vertex AI writes ON_DEMAND_PRIORITY.
+    tier = (_text(fields, key) or "").lower().removeprefix("on_demand_")
+    return None if tier in _STANDARD_TIERS else tier or None
 
 
 def _count(fields: Reported, *keys: str) -> int:
