@@ -77,6 +77,9 @@ def _openai_quantities(usage: Reported) -> dict[str, Any]:
 def anthropic(reported: object) -> dict[str, Any]:
     """Anthropic's Messages: input, cache reads and cache writes are counted apart.
 
+    The iterations of a compaction are added up, so they reach a long-context rate together; to
+    avoid that, translate and price each one by itself.
+
     Raises:
         ValueError: another model took part, whose tokens have prices of their own.
     """
