@@ -290,14 +290,15 @@ class PricingSync:
         """The price of one model.
 
         Raises:
-            UnknownName: the model has no price in the ledger at that instant.
+            NoPrice: the model has no price at that instant; the message has its state now.
+            UnknownName: no provider ever listed the model, or only without a price then.
         """
         return self._parts.prices.get(provider, model, at, known_at)
 
     def models_without_card(
         self, provider: str | None = None, model: str | None = None
     ) -> list[tuple[ModelState, str]]:
-        """The listed models that never had a card in force, and why."""
+        """The models without a card in force that a provider lists or has listed, and why."""
         return self._parts.prices.models_without_card(provider, model)
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:

@@ -9,6 +9,7 @@ from typing import Any
 from pricing_sync.changes.diff import Change
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.gate import RULES, Peers, moves
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import (
     write_conditional_rates,
@@ -31,7 +32,7 @@ def instant_json(instant: datetime | None) -> str | None:
     return None if instant is None else write_instant(instant)
 
 
-def price_json(price: Price) -> dict[str, Any]:
+def price_json(price: Price, now: datetime) -> dict[str, Any]:
     """One entry of `prices --json`."""
     listing = price.listing
     record: dict[str, Any] = {"provider": price.provider, "model": price.model}
@@ -42,26 +43,33 @@ def price_json(price: Price) -> dict[str, Any]:
             "overrides": write_conditional_rates(listing.conditional_rates),
         }
     else:
-        record |= {"currency": None, "rates": None, "overrides": [], "reason": str(listing)}
+        record |= {"currency": None, "rates": None, "overrides": []}
     return record | {
+        "reason": price.reason,
         "since": instant_json(price.since),
         "recorded_at": instant_json(price.recorded_at),
         "source": price.source,
+        "state": price.state.value if price.state else None,
+        "confirmed_at": instant_json(price.confirmed_at),
+        "age_seconds": age_seconds(price.confirmed_at, now),
     }
 
 
-def cardless_json(state: ModelState, why: str) -> dict[str, Any]:
-    """The entry of `prices --json` for a listed model without a card in force."""
+def cardless_json(state: ModelState, now: datetime) -> dict[str, Any]:
+    """The entry of `prices --json` for a model without a card in force."""
     return {
         "provider": state.provider,
         "model": state.model,
         "currency": None,
         "rates": None,
         "overrides": [],
-        "reason": why,
+        "reason": state.reason,
         "since": instant_json(state.first_seen),
         "recorded_at": instant_json(state.first_seen),
         "source": None,
+        "state": state.state.value,
+        "confirmed_at": instant_json(state.confirmed_at),
+        "age_seconds": age_seconds(state.confirmed_at, now),
     }
 
 

@@ -72,6 +72,7 @@ def test_one_model_is_shown_in_full(three_days: Run) -> None:
         "  when min_input_tokens 200001",
         "    input  6",
         "  since 2026-07-17 00:00Z, from api",
+        "  confirmed 2026-07-18 00:00Z",
     ] == three_days("prices", "openrouter", LONG).out.splitlines()
 
 

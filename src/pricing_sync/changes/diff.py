@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from pricing_sync.prices.rates import Answer, RateCard, Unpriced, Unreadable
+from pricing_sync.prices.statements import PriceState
 
 #: A listing that can be in force. An unreadable one cannot: the last one stays in force.
 Known: TypeAlias = RateCard | Unpriced
@@ -34,6 +35,8 @@ class Stored:
     retired_at: datetime | None = None
     #: Why the latest listing cannot be read; None when it can be read.
     unreadable: str | None = None
+    #: What the last reading says about the listing in force.
+    state: PriceState = PriceState.CONFIRMED
 
 
 @dataclass(frozen=True, slots=True)

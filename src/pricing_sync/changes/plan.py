@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from pricing_sync.changes.diff import Change, Kind, Stored
 from pricing_sync.prices.rates import Answer, Unreadable
+from pricing_sync.prices.statements import PriceState
 
 #: By model, the names of the rules that hold its change. A change that no rule holds counts.
 Verdicts = Mapping[str, Sequence[str]]
@@ -41,6 +42,8 @@ class ChangePlan:
     released: Sequence[str] = ()
     #: Models that are new, or became readable or unreadable: why they cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
+    #: Models that are new, or whose price got another state with this reading.
+    states: Mapping[str, PriceState] = field(default_factory=dict)
     #: Whether all changes are too small to be reported. They are recorded either way.
     is_minor: bool = False
 
@@ -74,6 +77,7 @@ def plan_changes(
     rule holds it any more. A change that a person *rejected* neither counts nor waits.
     """
     judged = [change for change in changes if change not in rejected]
+    not_counted = {change.model for change in changes if change in rejected}
     held = {
         change.model: Held(change, tuple(verdicts[change.model]))
         for change in judged
@@ -85,10 +89,11 @@ def plan_changes(
     apply += [change for change in passed if _is_revived(change, stored)]
     already_held = {model for model, item in held.items() if open_held.get(model) == item.change}
     released = [change.model for change in apply if open_held.get(change.model) == change]
+    retire = [model for model in vanished if stored[model].missing_since is not None]
     return ChangePlan(
         apply=apply,
         missing=[model for model in vanished if stored[model].missing_since is None],
-        retire=[model for model in vanished if stored[model].missing_since is not None],
+        retire=retire,
         back=_back(stored, answer, {change.model for change in apply}),
         hold=[item for model, item in held.items() if model not in already_held],
         still_held=[item for model, item in held.items() if model in already_held],
@@ -97,6 +102,7 @@ def plan_changes(
         ],
         released=released,
         seen=_seen(stored, answer),
+        states=_new_states(stored, answer, held, not_counted, retire),
     )
 
 
@@ -134,6 +140,35 @@ def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]
     }
 
 
+def _new_states(
+    stored: Mapping[str, Stored],
+    answer: Answer,
+    held: Collection[str],
+    rejected: Collection[str],
+    retire: Collection[str],
+) -> dict[str, PriceState]:
+    """The state of each model that is new, or whose state is another one now."""
+
+    def state(model: str) -> PriceState:
+        if isinstance(answer.listings.get(model), Unreadable):
+            return PriceState.UNREADABLE
+        if model in held:
+            return PriceState.HELD
+        if model in rejected:
+            return PriceState.REJECTED
+        if model in answer.listings:
+            return PriceState.CONFIRMED
+        is_retired = model in retire or stored[model].retired_at is not None
+        return PriceState.RETIRED if is_retired else PriceState.MISSING
+
+    found = {model: state(model) for model in (*stored, *answer.listings)}
+    return {
+        model: now
+        for model, now in found.items()
+        if model not in stored or stored[model].state is not now
+    }
+
+
 def plan_unchanged(missing: Sequence[str], released: Sequence[Change]) -> ChangePlan:
     """The plan for an answer with the same bytes as the last one.
 
@@ -141,5 +176,11 @@ def plan_unchanged(missing: Sequence[str], released: Sequence[Change]) -> Change
     enough.
     """
     return ChangePlan(
-        apply=released, retire=missing, released=[change.model for change in released]
+        apply=released,
+        retire=missing,
+        released=[change.model for change in released],
+        states={
+            **dict.fromkeys(missing, PriceState.RETIRED),
+            **{change.model: PriceState.CONFIRMED for change in released},
+        },
     )

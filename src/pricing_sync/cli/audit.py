@@ -75,6 +75,7 @@ def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:
         overrides=raw_ledger.raw_overrides(connection, provider, at=now),
         overlaps=raw_ledger.overlaps(connection, provider),
         read_at=app.store.latest_successes(),
+        unconfirmed=app.store.confirmations(provider).unconfirmed,
         peers=_peers(app, cards),
     )
 

@@ -25,6 +25,7 @@ from pricing_sync.json_views import (
     price_json,
     statement_json,
 )
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_rates
 from pricing_sync.prices.cost import Cost, Item
@@ -61,10 +62,14 @@ def prices(
     with typed.open_app(context, database) as app:
         _require_known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
-        without = [] if at or known_at else app.models_without_card(provider, model)
+        cardless = [] if at or known_at else app.models_without_card(provider, model)
+    # A person may have priced a model that is listed without a card.
+    priced = {(price.provider, price.model) for price in found}
+    without = [state for state, _ in cardless if (state.provider, state.model) not in priced]
     if as_json:
-        records = [price_json(price) for price in found]
-        records += [cardless_json(state, why) for state, why in without]
+        now = datetime.now(UTC)
+        records = [price_json(price, now) for price in found]
+        records += [cardless_json(state, now) for state in without]
         records.sort(key=lambda record: (record["provider"], record["model"]))
         tables.print_json(records)
     elif model is not None and len(found) == 1:
@@ -84,19 +89,16 @@ def _require_known(app: PricingSync, provider: str | None, model: str | None) ->
         raise UnknownName(f"{name}: not in the ledger")
 
 
-def _show_prices(
-    found: Sequence[Price], without: Sequence[tuple[ModelState, str]], *, wide: bool
-) -> None:
+def _show_prices(found: Sequence[Price], without: Sequence[ModelState], *, wide: bool) -> None:
     """Each provider's models: with a price in a table, the others by the reason for having none."""
-    names = sorted(
-        {*(price.provider for price in found), *(state.provider for state, _ in without)}
-    )
+    names = sorted({*(price.provider for price in found), *(state.provider for state in without)})
     if not names:
         tables.err.print("no prices")
     for name in names:
         prices_ = [price for price in found if price.provider == name]
         _show_provider(name, prices_, wide=wide)
-        for line in _lines_without_price(prices_, [e for e in without if e[0].provider == name]):
+        without_ = [state for state in without if state.provider == name]
+        for line in (*_lines_in_doubt(prices_), *_lines_without_price(prices_, without_)):
             tables.print_line(line, "  ")
         if name != names[-1]:
             tables.print_line("")
@@ -147,19 +149,35 @@ def _more(card: RateCard) -> str:
     return f"+{hidden}" if hidden else ""
 
 
-def _lines_without_price(
-    found: Sequence[Price], without: Sequence[tuple[ModelState, str]]
-) -> Iterator[str]:
+def _lines_in_doubt(found: Sequence[Price]) -> Iterator[str]:
+    """`held by band, last confirmed …: maker/a`: the prices that the provider does not confirm."""
+    models: dict[str, list[str]] = {}
+    for price in found:
+        if price.doubt is not None:
+            reason = f"{_short(price.doubt)}, {_last_confirmed(price.confirmed_at)}"
+            models.setdefault(reason, []).append(price.model)
+    yield from (f"{reason}: {', '.join(names)}" for reason, names in models.items())
+
+
+def _short(reason: str) -> str:
+    """The reason of a state; of a held change, only the rules that hold it."""
+    kind, _, reasons = reason.partition(": ")
+    return f"held by {texts.rule_names(reasons.split(', '))}" if kind == "held" else reason
+
+
+def _last_confirmed(at: datetime | None) -> str:
+    return f"last confirmed {texts.minute(at)}" if at else "never confirmed"
+
+
+def _lines_without_price(found: Sequence[Price], without: Sequence[ModelState]) -> Iterator[str]:
     """`no price, varies: openrouter/auto`: for each reason, the models that have none."""
     models: dict[str, list[str]] = {}
     for price in found:
         if isinstance(price.listing, Unpriced):
             reason = f"no price, {price.listing.why.replace('_', ' ')}"
             models.setdefault(reason, []).append(price.model)
-    for state, why in without:
-        kind, _, reasons = why.partition(": ")
-        reason = f"held by {texts.rule_names(reasons.split(', '))}" if kind == "held" else why
-        models.setdefault(reason, []).append(state.model)
+    for state in without:
+        models.setdefault(_short(state.reason or ""), []).append(state.model)
     yield from (f"{reason}: {', '.join(names)}" for reason, names in models.items())
 
 
@@ -181,6 +199,10 @@ def _card_lines(price: Price) -> Iterator[str]:
             yield f"  when {texts.condition(entry.when)}"
             yield from _rate_lines(write_rates(entry.rates), "    ")
     yield f"  since {texts.minute(price.since)}, from {price.source}"
+    if price.doubt is not None:
+        yield f"  {price.doubt}, {_last_confirmed(price.confirmed_at)}"
+    elif price.confirmed_at is not None:
+        yield f"  confirmed {texts.minute(price.confirmed_at)}"
 
 
 def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
@@ -377,7 +399,7 @@ def cost(
         app.access.provider(provider)
         price = app.price(provider, model, at=at, known_at=known_at)
     if not isinstance(price.listing, RateCard):
-        raise NoPrice(f"{provider}: {model}: no price is known: {price.listing}")
+        raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
     try:
         result = cost_of(price.listing, usage, when)
     except NoPrice as error:
@@ -405,6 +427,8 @@ def cost(
         empty="nothing was used",
     )
     tables.print_line(f"{record['total']} {record['currency']}")
+    if price.doubt is not None:
+        tables.err.print(f"{price.doubt}, {_last_confirmed(price.confirmed_at)}")
 
 
 def _usage(used: Sequence[str], file: Path | None, convention: str | None) -> Usage:
@@ -454,4 +478,8 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         "card": price.card_id,
         "source": price.source,
         "since": instant_json(price.since),
+        "state": price.state.value if price.state else None,
+        "reason": price.reason,
+        "confirmed_at": instant_json(price.confirmed_at),
+        "age_seconds": age_seconds(price.confirmed_at, datetime.now(UTC)),
     }

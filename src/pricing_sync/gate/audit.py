@@ -14,8 +14,9 @@ from types import MappingProxyType
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate import RULES, Context, Peers, Reason, Rule, Thresholds, judge
+from pricing_sync.prices.age import age
 from pricing_sync.prices.rates import Rate, RateCard
-from pricing_sync.prices.statements import MeterOverride, Statement
+from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 
 #: Three readings at the usual interval of six hours.
 MAX_AGE = timedelta(hours=18)
@@ -36,6 +37,7 @@ class Check(StrEnum):
     UNREADABLE = "unreadable"
     OVERLAP = "overlap"
     AGE = "age"
+    UNCONFIRMED = "unconfirmed"
     OVERRIDE_MOVED = "override_moved"
 
 
@@ -73,6 +75,8 @@ class Stock:
     overlaps: Sequence[Overlap] = ()
     #: When each provider was last read successfully.
     read_at: Mapping[str, datetime] = field(default_factory=dict)
+    #: By provider and model, the models whose price the last reading did not confirm.
+    unconfirmed: Mapping[tuple[str, str], ModelState] = field(default_factory=dict)
     #: By provider and model.
     peers: Mapping[tuple[str, str], Peers] = field(default_factory=dict)
 
@@ -123,6 +127,7 @@ def audit(
     found = [_unreadable(row) for row in rows if isinstance(row, Unloadable)]
     found += [_overlap(overlap) for overlap in stock.overlaps]
     found += _ages({card.provider for card in stock.cards}, stock.read_at, at, max_age)
+    found += _unconfirmed({(row.provider, row.model) for row in rows}, stock, at, max_age)
     for statement in statements:
         t = by_provider.get(statement.provider, general)
         may_be_free = free.get(statement.provider, ())
@@ -162,14 +167,41 @@ def _ages(
 ) -> Iterator[Finding]:
     for provider in providers:
         last = read_at.get(provider)
-        if last is not None and at - last <= max_age:
+        old = age(last, at)
+        if old is not None and old <= max_age:
             continue
-        hours = None if last is None else (at - last) / timedelta(hours=1)
         yield Finding(
             provider=provider,
             rule=Check.AGE,
-            detail="never read" if hours is None else f"last read {hours:.1f} hours ago",
+            detail=_age_text(last, old),
             severity=Severity.ERROR,
+        )
+
+
+def _age_text(last: datetime | None, old: timedelta | None) -> str:
+    if last is None:
+        return "never read"
+    if old is None:
+        return f"last read at {last.isoformat()}, by a clock that was ahead"
+    return f"last read {old / timedelta(hours=1):.1f} hours ago"
+
+
+def _unconfirmed(
+    priced: Iterable[tuple[str, str]], stock: Stock, at: datetime, max_age: timedelta
+) -> Iterator[Finding]:
+    """The prices in force that their provider does not confirm: an error when it lasts."""
+    for key in priced:
+        known = stock.unconfirmed.get(key)
+        if known is None:
+            continue
+        old = age(known.confirmed_at, at)
+        when = "at an unknown time" if old is None else f"{old / timedelta(hours=1):.1f} hours ago"
+        yield Finding(
+            provider=known.provider,
+            model=known.model,
+            rule=Check.UNCONFIRMED,
+            detail=f"{known.reason}; last confirmed {when}",
+            severity=Severity.ERROR if old is None or old > max_age else Severity.WARNING,
         )
 
 

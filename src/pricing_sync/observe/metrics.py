@@ -22,6 +22,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from pricing_sync.changes.run import Outcome
 from pricing_sync.errors import StoreError
+from pricing_sync.prices.age import age
+from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
 from pricing_sync.store.queue import (
     BUCKETS,
@@ -52,6 +54,7 @@ class _Facts:
     dues: Mapping[str, Due] = field(default_factory=dict)
     models: Mapping[str, ModelCounts] = field(default_factory=dict)
     held: Mapping[str, HeldCount] = field(default_factory=dict)
+    states: Mapping[str, Mapping[PriceState, int]] = field(default_factory=dict)
     leader: Leader | None = None
 
     @classmethod
@@ -63,6 +66,7 @@ class _Facts:
             queue.due_times(),
             store.model_counts(),
             store.held_counts(),
+            store.state_counts(),
             queue.leader(),
         )
 
@@ -142,7 +146,7 @@ class PricingMetrics(Collector):
         revision = self._book_revision()
         yield _gauge(
             "pricing_book_revision",
-            "The ledger revision of this process's price book; it grows with each change.",
+            "The ledger revision of this process's price book; it grows with each reading.",
             (),
             {} if revision is None else {(): revision},
         )
@@ -161,6 +165,7 @@ class PricingMetrics(Collector):
         yield from _due(facts, shown)
         yield from _ages(facts, self._providers[:_MOST_PROVIDERS], now)
         yield from _models(facts, shown)
+        yield from _states(facts, shown)
         yield from _held(facts, shown)
 
 
@@ -241,7 +246,11 @@ def _ages(facts: _Facts, scheduled: Sequence[str], now: datetime) -> Iterator[Me
     yield _by_provider(
         "pricing_data_age_seconds",
         "How long ago a scheduled provider was last read successfully.",
-        {name: max((now - at).total_seconds(), 0) for name, at in facts.successes.items()},
+        {
+            name: old.total_seconds()
+            for name, at in facts.successes.items()
+            if (old := age(at, now)) is not None
+        },
         scheduled,
     )
 
@@ -256,6 +265,20 @@ def _models(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
             for name in shown
             if name in facts.models
             for state in _MODEL_STATES
+        },
+    )
+
+
+def _states(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _gauge(
+        "pricing_prices",
+        "Models of the provider, by what its last successful reading says of their price.",
+        ("provider", "state"),
+        {
+            (name, state.value): facts.states[name].get(state, 0)
+            for name in shown
+            if name in facts.states
+            for state in PriceState
         },
     )
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from pricing_sync.errors import NoPrice, UnknownName
+from pricing_sync.prices.age import age
 from pricing_sync.prices.cost import Cost, cost
 from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Source, Unpriced
-from pricing_sync.prices.statements import MeterOverride, Statement
+from pricing_sync.prices.statements import (
+    Confirmations,
+    MeterOverride,
+    ModelState,
+    PriceState,
+    Statement,
+)
 from pricing_sync.prices.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """The price of one model: its card, or the reason why it has none, and since when."""
+    """The price of one model: its card, or the reason why it has none, since when, how sure."""
 
     provider: str
     model: str
@@ -27,6 +34,23 @@ class Price:
     source: str
     #: The ledger row of the card; None when the model has only overrides.
     card_id: str | None = None
+    #: None for the price of another instant than now, and for a model that no provider lists.
+    state: PriceState | None = None
+    #: When the provider last listed this price. An override does not change it. None if it never
+    #: did, or if `state` is None.
+    confirmed_at: datetime | None = None
+    #: `held: band: …`: why the price is not confirmed; None when it is.
+    doubt: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no price, or why the price is not confirmed; None if neither is so."""
+        unpriced = str(self.listing) if isinstance(self.listing, Unpriced) else None
+        return "; ".join(part for part in (unpriced, self.doubt) if part) or None
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How long ago the provider last confirmed the price; None if that is not known."""
+        return age(self.confirmed_at, now)
 
     @property
     def is_priced(self) -> bool:
@@ -41,7 +65,7 @@ class Price:
             ValueError: *at* has no time zone.
         """
         if isinstance(self.listing, Unpriced):
-            raise NoPrice(f"{self.provider}: {self.model}: unpriced: {self.listing}")
+            raise NoPrice(f"{self.provider}: {self.model}: unpriced: {self.reason}")
         try:
             return cost(self.listing, usage, at)
         except NoPrice as error:
@@ -75,7 +99,8 @@ class PriceBook:
         statements: The cards in force.
         overrides: Every known override, except those that ended before their model's card began
             or, for a model without a card, before `read_at`.
-        revision: Differs between two books whenever any price differs.
+        revision: Differs between two books whenever any price differs, or its state.
+        confirmations: The state of each price. Without them, no price has a state.
     """
 
     statements: InitVar[Iterable[Statement]]
@@ -83,20 +108,32 @@ class PriceBook:
     _: KW_ONLY
     read_at: datetime
     revision: str = ""
+    confirmations: InitVar[Confirmations | None] = None
+    #: Models whose price is not confirmed, by provider and model.
+    _unconfirmed: Mapping[_Key, ModelState] = field(init=False, repr=False)
     #: By provider and model. Models without overrides have one price, the others a timeline.
     _constant: dict[_Key, Price] = field(init=False, repr=False)
     _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
 
     def __post_init__(
-        self, statements: Iterable[Statement], overrides: Iterable[MeterOverride]
+        self,
+        statements: Iterable[Statement],
+        overrides: Iterable[MeterOverride],
+        confirmations: Confirmations | None,
     ) -> None:
         cards = {(statement.provider, statement.model): statement for statement in statements}
         by_model = _by_model(overrides)
-        constant = {key: _published(card) for key, card in cards.items() if key not in by_model}
+        constant = {
+            key: _published(card, confirmations)
+            for key, card in cards.items()
+            if key not in by_model
+        }
         timelines = {
-            key: _timeline(cards.get(key), of_model, self.read_at)
+            key: _timeline(cards.get(key), of_model, self.read_at, confirmations)
             for key, of_model in by_model.items()
         }
+        unconfirmed = confirmations.unconfirmed if confirmations else {}
+        object.__setattr__(self, "_unconfirmed", unconfirmed)
         object.__setattr__(self, "_constant", constant)
         object.__setattr__(self, "_timelines", timelines)
 
@@ -129,7 +166,7 @@ class PriceBook:
         """
         found = self.find(provider, model, at)
         if found is None:
-            raise UnknownName(f"{provider}: {model}: not in the price book")
+            raise UnknownName(self._not_found(provider, model))
         return found
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
@@ -142,8 +179,27 @@ class PriceBook:
         """
         found = self.find(provider, model, at)
         if found is None:
-            raise NoPrice(f"{provider}: {model}: not in the price book")
+            raise NoPrice(self._not_found(provider, model))
         return found.cost(usage, at or datetime.now(UTC))
+
+    def reason_without_price(self, provider: str, model: str) -> str | None:
+        """`held: band: …`: why a model has no price; None if no provider ever listed it."""
+        state = self._unconfirmed.get((provider, model))
+        return state.reason if state else None
+
+    def _not_found(self, provider: str, model: str) -> str:
+        reason = self.reason_without_price(provider, model) or "not in the price book"
+        return f"{provider}: {model}: {reason}"
+
+    def models_without_price(self) -> list[ModelState]:
+        """The models that a provider lists or has listed and that have no price now, sorted."""
+        now = datetime.now(UTC)
+        return [
+            state
+            for key, state in sorted(self._unconfirmed.items())
+            if key not in self._constant
+            and (key not in self._timelines or self._timelines[key].at(now) is None)
+        ]
 
     def __len__(self) -> int:
         """The number of models in force now, including unpriced ones."""
@@ -163,7 +219,10 @@ class PriceBook:
 
 
 def _timeline(
-    statement: Statement | None, overrides: Iterable[MeterOverride], read_at: datetime
+    statement: Statement | None,
+    overrides: Iterable[MeterOverride],
+    read_at: datetime,
+    confirmations: Confirmations | None,
 ) -> _PriceTimeline:
     """The timeline of one model. Its price changes only where an override begins or ends."""
     begin = statement.since if statement else read_at
@@ -172,18 +231,22 @@ def _timeline(
     boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
     cards = [statement] if statement else []
     return _PriceTimeline(
-        boundaries, tuple(_price_at(instant, cards, active) for instant in boundaries)
+        boundaries,
+        tuple(_price_at(instant, cards, active, confirmations) for instant in boundaries),
     )
 
 
 def _price_at(
-    instant: datetime, cards: Sequence[Statement], overrides: Sequence[MeterOverride]
+    instant: datetime,
+    cards: Sequence[Statement],
+    overrides: Sequence[MeterOverride],
+    confirmations: Confirmations | None,
 ) -> Price | None:
     """The price of one model at an instant. *cards* is its card, or empty."""
     in_force = [
         o for o in overrides if o.since <= instant and (o.until is None or instant < o.until)
     ]
-    return next(iter(prices(cards, in_force)), None)
+    return next(iter(prices(cards, in_force, confirmations)), None)
 
 
 def _refuse_before(begin: datetime, key: _Key, at: datetime) -> None:
@@ -201,18 +264,26 @@ def _key(price: Price) -> _Key:
     return price.provider, price.model
 
 
-def prices(statements: Iterable[Statement], overrides: Iterable[MeterOverride]) -> list[Price]:
+def prices(
+    statements: Iterable[Statement],
+    overrides: Iterable[MeterOverride],
+    confirmations: Confirmations | None = None,
+) -> list[Price]:
     """Each model's price, sorted by provider and model.
 
-    The caller has selected from the store the statements and overrides of one instant.
+    The caller has selected from the store the statements and overrides of one instant, and the
+    confirmations if that instant is now.
     """
     by_model = _by_model(overrides)
     found = [
-        _overridden(_published(statement), by_model.pop((statement.provider, statement.model), ()))
+        _overridden(
+            _published(statement, confirmations),
+            by_model.pop((statement.provider, statement.model), ()),
+        )
         for statement in statements
     ]
     # A person may price a model that no provider lists.
-    found += [_overridden(None, rest) for rest in by_model.values()]
+    found += [_only_overridden(rest, confirmations) for rest in by_model.values()]
     return sorted(found, key=_key)
 
 
@@ -223,7 +294,8 @@ def _by_model(overrides: Iterable[MeterOverride]) -> dict[_Key, list[MeterOverri
     return found
 
 
-def _published(statement: Statement) -> Price:
+def _published(statement: Statement, confirmations: Confirmations | None) -> Price:
+    state, confirmed_at, doubt = _standing(statement.provider, statement.model, confirmations)
     return Price(
         provider=statement.provider,
         model=statement.model,
@@ -232,25 +304,55 @@ def _published(statement: Statement) -> Price:
         recorded_at=statement.recorded_at,
         source=statement.source,
         card_id=statement.card_id,
+        state=state,
+        confirmed_at=confirmed_at,
+        doubt=doubt,
     )
 
 
-def _overridden(price: Price | None, overrides: Sequence[MeterOverride]) -> Price:
+def _standing(
+    provider: str, model: str, confirmations: Confirmations | None
+) -> tuple[PriceState | None, datetime | None, str | None]:
+    """The state, last confirmation and doubt of a model with a card in force."""
+    if confirmations is None:
+        return None, None, None
+    known = confirmations.unconfirmed.get((provider, model))
+    if known is None:
+        return PriceState.CONFIRMED, confirmations.read_at.get(provider), None
+    return known.state, known.confirmed_at, known.reason
+
+
+def _overridden(price: Price, overrides: Sequence[MeterOverride]) -> Price:
     """*price* with the rates of *overrides* instead of its own for those meters."""
     if not overrides:
-        assert price is not None  # noqa: S101  only models with a price or an override get here
         return price
-    rates = {override.meter: override.rate for override in overrides}
     newest = max(overrides, key=lambda override: override.since)
-    listing = price.listing if price else None
+    rates = {override.meter: override.rate for override in overrides}
+    return replace(
+        price,
+        listing=apply_overrides(price.listing, rates, newest.currency),
+        since=max(newest.since, price.since),
+        recorded_at=max(newest.recorded_at, price.recorded_at),
+        source=Source.OVERRIDE.value,
+    )
+
+
+def _only_overridden(
+    overrides: Sequence[MeterOverride], confirmations: Confirmations | None
+) -> Price:
+    """The price of a model without a card in force."""
+    newest = max(overrides, key=lambda override: override.since)
+    known = confirmations and confirmations.unconfirmed.get((newest.provider, newest.model))
     return Price(
         provider=newest.provider,
         model=newest.model,
-        listing=apply_overrides(listing, rates, newest.currency),
-        since=max(newest.since, price.since) if price else newest.since,
-        recorded_at=max(newest.recorded_at, price.recorded_at) if price else newest.recorded_at,
+        listing=apply_overrides(None, {o.meter: o.rate for o in overrides}, newest.currency),
+        since=newest.since,
+        recorded_at=newest.recorded_at,
         source=Source.OVERRIDE.value,
-        card_id=price.card_id if price else None,
+        state=known.state if known else None,
+        confirmed_at=known.confirmed_at if known else None,
+        doubt=known.reason if known else None,
     )
 
 

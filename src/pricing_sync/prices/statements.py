@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced
 
@@ -48,6 +50,23 @@ class MeterOverride:
     upstream_rate: Rate | None
 
 
+class PriceState(StrEnum):
+    """What the last successful reading of a provider says about a model's price in force."""
+
+    #: It lists the model at this price.
+    CONFIRMED = "confirmed"
+    #: It lists the model otherwise, and the change is held for a person.
+    HELD = "held"
+    #: It lists the model otherwise, and a person has rejected the change.
+    REJECTED = "rejected"
+    #: Its listing of the model cannot be read.
+    UNREADABLE = "unreadable"
+    #: It does not list the model.
+    MISSING = "missing"
+    #: It does not list the model, as the one before: the model has no price any more.
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """The state of a model that a provider has listed at some time."""
@@ -59,3 +78,33 @@ class ModelState:
     retired_at: datetime | None
     #: Why its listing cannot be read; None when it can.
     unreadable: str | None
+    state: PriceState = PriceState.CONFIRMED
+    #: When the provider last listed the price in force; None if it never did.
+    confirmed_at: datetime | None = None
+    #: Why a change is held or rejected; None in other states.
+    doubt: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """`held: band: …`: the state and why it is so; None for a confirmed price."""
+        gone = self.missing_since or self.retired_at
+        why = {
+            PriceState.HELD: self.doubt,
+            PriceState.REJECTED: self.doubt,
+            PriceState.UNREADABLE: self.unreadable,
+            PriceState.MISSING: gone and f"not listed since {gone.isoformat(timespec='seconds')}",
+            PriceState.RETIRED: gone and f"not listed since {gone.isoformat(timespec='seconds')}",
+        }
+        if self.state is PriceState.CONFIRMED:
+            return None
+        return f"{self.state}: {why[self.state] or 'no reason is stored'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmations:
+    """What the last successful readings say about the prices in force."""
+
+    #: By provider, when it was last read successfully.
+    read_at: Mapping[str, datetime] = field(default_factory=dict)
+    #: By provider and model, the models whose price is not confirmed.
+    unconfirmed: Mapping[tuple[str, str], ModelState] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pricing_sync.prices.book import Price, PriceBook, prices
 from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
+from pricing_sync.serving.prices import no_price_error
 from pricing_sync.store import Store
 
 #: The shortest time between two queries for the revision. A change by another process is in the
@@ -69,16 +70,27 @@ class BookCache:
             NoPrice: as in `PriceBook.cost`. Each one is counted in `unpriced`.
             StoreError: the database cannot be read.
         """
-        if at is None:
-            found = self.book().find(provider, model)
+        book = self.book() if at is None else None
+        if book is not None:
+            found = book.find(provider, model)
         else:
             found = _price_in_ledger(self._store, provider, model, at)
         try:
-            return _require(found, provider, model).cost(usage, at or datetime.now(UTC))
+            if found is None:
+                raise self._no_price(book, provider, model, at)
+            return found.cost(usage, at or datetime.now(UTC))
         except NoPrice:
             with self._count_lock:
                 self.unpriced[_unpriced_reason(found)] += 1
             raise
+
+    def _no_price(
+        self, book: PriceBook | None, provider: str, model: str, at: datetime | None
+    ) -> NoPrice:
+        if book is None:
+            return NoPrice(str(no_price_error(self._store, provider, model, at)))
+        reason = book.reason_without_price(provider, model) or "not in the ledger"
+        return NoPrice(f"{provider}: {model}: {reason}")
 
     def _read_first(self) -> PriceBook:
         self._next_check_at, self._confirmed_at = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
@@ -97,17 +109,11 @@ class BookCache:
         return book
 
 
-def _price_in_ledger(store: Store, provider: str, model: str, at: datetime) -> Price | None:
+def _price_in_ledger(store: Store, provider: str, model: str, at: datetime | None) -> Price | None:
     with store.snapshot():
         statements = store.statements(provider, model, at=at)
         overrides = store.overrides(provider, model, at=at)
     return next(iter(prices(statements, overrides)), None)
-
-
-def _require(found: Price | None, provider: str, model: str) -> Price:
-    if found is None:
-        raise NoPrice(f"{provider}: {model}: not in the ledger")
-    return found
 
 
 def _unpriced_reason(found: Price | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pricing_sync.errors import UnknownName
+from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.book import Price, prices
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.store import Store
@@ -25,9 +25,12 @@ class Prices:
         known_at: datetime | None,
     ) -> list[Price]:
         """See `PricingSync.prices`."""
-        statements = self._store.statements(provider, model, at=at, known_at=known_at)
-        overrides = self._store.overrides(provider, model, at=at, known_at=known_at)
-        return prices(statements, overrides)
+        is_now = at is None and known_at is None
+        with self._store.snapshot():
+            statements = self._store.statements(provider, model, at=at, known_at=known_at)
+            overrides = self._store.overrides(provider, model, at=at, known_at=known_at)
+            confirmations = self._store.confirmations(provider, model) if is_now else None
+        return prices(statements, overrides, confirmations)
 
     def get(
         self, provider: str, model: str, at: datetime | None, known_at: datetime | None
@@ -35,7 +38,7 @@ class Prices:
         """See `PricingSync.price`."""
         found = self.find(provider, model, at, known_at)
         if not found:
-            raise UnknownName(f"{provider}: {model}: not in the ledger")
+            raise no_price_error(self._store, provider, model, at or known_at)
         return found[0]
 
     def history(self, provider: str, model: str, *, everything: bool) -> list[Statement]:
@@ -63,11 +66,24 @@ class Prices:
         self, provider: str | None, model: str | None
     ) -> list[tuple[ModelState, str]]:
         """See `PricingSync.models_without_card`."""
-        held = {
-            (item.provider, item.change.model): f"held: {', '.join(item.reasons)}"
-            for item in self._store.review.held(provider)
-        }
+        with self._store.snapshot():
+            unconfirmed = self._store.confirmations(provider, model).unconfirmed
+            cards = self._store.statements(provider, model)
+        priced = {(card.provider, card.model) for card in cards}
         return [
-            (state, held.get((state.provider, state.model)) or f"unreadable: {state.unreadable}")
-            for state in self._store.models_without_card(provider, model)
+            (state, state.reason or "")
+            for key, state in sorted(unconfirmed.items())
+            if key not in priced
         ]
+
+
+def no_price_error(
+    store: Store, provider: str, model: str, at: datetime | None
+) -> NoPrice | UnknownName:
+    """The error for a model without a price at an instant, or now: the reason, if it is known."""
+    known = store.model_states(provider, model).get((provider, model))
+    reason = known.reason if known else None
+    if reason is None:
+        return UnknownName(f"{provider}: {model}: not in the ledger")
+    when = f"not in the ledger at {at.isoformat()}; now " if at else ""
+    return NoPrice(f"{provider}: {model}: {when}{reason}")

@@ -10,7 +10,7 @@ LIMIT 1;
 
 -- name: known_models
 -- Every model of a provider with its open card, or with its last card when it is retired.
-SELECT m.model, m.missing_since, m.retired_at, m.unreadable, {card}
+SELECT m.model, m.missing_since, m.retired_at, m.unreadable, m.state, {card}
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
     ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
@@ -67,6 +67,17 @@ UPDATE pricing_models SET missing_since = :at WHERE provider = :provider AND mod
 
 -- name: mark_retired
 UPDATE pricing_models SET retired_at = :at WHERE provider = :provider AND model = :model;
+
+-- name: set_state
+-- :confirmed_at is when the provider was last read before this reading.
+UPDATE pricing_models SET
+    state = :state,
+    confirmed_at = CASE
+        WHEN :state = 'confirmed' THEN NULL
+        WHEN state = 'confirmed' AND first_seen < :at THEN :confirmed_at
+        ELSE confirmed_at
+    END
+WHERE provider = :provider AND model = :model;
 
 -- name: lapse_held
 UPDATE pricing_held SET state = 'lapsed', decided_at = :at, decided_by = 'reading', decision = :why
@@ -169,13 +180,19 @@ WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
     SELECT 1 FROM pricing_readings n
     WHERE n.provider = f.provider AND n.at > f.at
         AND ((n.status = 'failed' AND n.error_kind <> 'cancelled')
-            OR (n.status <> 'failed' AND n.dry_run = 0))
+            OR (n.status IN ('read', 'unchanged') AND n.dry_run = 0))
 );
 
 -- name: latest_successes
-SELECT provider, MAX(finished_at) FROM pricing_readings
-WHERE status IN ('read', 'unchanged') AND dry_run = 0
-GROUP BY provider;
+-- The newest successful reading of each provider: when it ended, and when its answer was given.
+SELECT r.provider, r.finished_at, r.at
+FROM (SELECT DISTINCT provider FROM pricing_readings) p
+JOIN pricing_readings r ON r.id = (
+    SELECT n.id FROM pricing_readings n
+    WHERE n.provider = p.provider AND n.status IN ('read', 'unchanged') AND n.dry_run = 0
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+);
 
 -- name: skipped
 -- The reason of each provider whose newest reading was skipped.
@@ -222,24 +239,15 @@ WHERE l.provider = :provider AND l.model = :model
 ORDER BY l.since, l.recorded_at;
 
 -- name: model_states
-SELECT provider, model, first_seen, missing_since, retired_at, unreadable
-FROM pricing_models
-WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
-ORDER BY provider, model;
-
--- name: models_without_card
--- The models that are listed without a card in force.
-SELECT provider, model, first_seen, missing_since, retired_at, unreadable FROM pricing_models m
-WHERE m.retired_at IS NULL
-    AND (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
+SELECT {model_state} FROM pricing_models m
+LEFT JOIN pricing_held h ON {held_or_rejected}
+WHERE (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR m.model = :model)
-    AND NOT EXISTS (
-        SELECT 1 FROM pricing_ledger l
-        WHERE l.provider = m.provider AND l.model = m.model
-            AND l.superseded_at IS NULL AND l.until IS NULL
-    )
+    AND (:all = 1 OR m.state <> 'confirmed')
 ORDER BY m.provider, m.model;
+
+-- name: state_counts
+SELECT provider, state, COUNT(*) FROM pricing_models GROUP BY provider, state;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides

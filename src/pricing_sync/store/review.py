@@ -231,8 +231,12 @@ class Review(NamedQueries):
         only_id = pinned[0].held_id if len(unique) == 1 else None
         with self._audited(action, {"items": shown}, provider=provider, subject=only_id):
             items = [self._pinned(pin, provider) for pin in unique.values()]
+            if items:
+                new_revision(self._connection)
             if state is State.ACCEPTED and items:
                 self._amend_ledger(items, action)
+            else:
+                self._execute_many("mark_rejected", [_model_key(item) for item in items])
             self._execute_many(
                 "decide",
                 [_action_values(action) | {"id": item.id, "state": state.value} for item in items],
@@ -308,8 +312,6 @@ class Review(NamedQueries):
             for item in items
             if _needs_new_card(item, current[item.change.model])
         ]
-        if replaced:
-            new_revision(self._connection)
         self._execute_many("supersede_open_card", replaced)
         self._execute_many("close_card", replaced)
         cards = {item.change.model: item.change.new for item in items}
@@ -504,6 +506,10 @@ def _needs_new_card(item: HeldChange, current: _CurrentCard) -> bool:
     """
     is_retired = current.until is not None
     return item.change.new != current.listing or is_retired
+
+
+def _model_key(item: HeldChange) -> dict[str, Any]:
+    return {"provider": item.provider, "model": item.change.model}
 
 
 def _source_columns(item: HeldChange) -> dict[str, Any]:

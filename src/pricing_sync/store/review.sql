@@ -44,12 +44,18 @@ VALUES (
 );
 
 -- name: mark_listed
-UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
+-- The last reading lists the accepted change: otherwise it would not be open any more.
+UPDATE pricing_models
+SET missing_since = NULL, retired_at = NULL, state = 'confirmed', confirmed_at = NULL
 WHERE provider = :provider AND model = :model;
 
 -- name: mark_retired
-UPDATE pricing_models SET missing_since = COALESCE(missing_since, :since), retired_at = :since
+UPDATE pricing_models
+SET missing_since = COALESCE(missing_since, :since), retired_at = :since, state = 'retired'
 WHERE provider = :provider AND model = :model;
+
+-- name: mark_rejected
+UPDATE pricing_models SET state = 'rejected' WHERE provider = :provider AND model = :model;
 
 -- name: decide
 UPDATE pricing_held

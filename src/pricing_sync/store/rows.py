@@ -15,7 +15,7 @@ from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.card_json import read_conditional_rates, write_conditional_rates
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
-from pricing_sync.prices.statements import MeterOverride, Statement
+from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState, Statement
 
 _METERS = tuple(Meter)
 #: The columns of a listing: a rate card, or the reason why there is no price.
@@ -31,6 +31,11 @@ READING_COLUMNS = (
 )
 RUN_COLUMNS = (
     *("id", "started_by", "started_at", "finished_at", "outcome", "dry_run", "providers"),
+)
+#: Of `pricing_models m`, and of the held change `h` that the state refers to.
+MODEL_STATE_COLUMNS = (
+    *("m.provider", "m.model", "m.first_seen", "m.missing_since", "m.retired_at", "m.unreadable"),
+    *("m.state", "m.confirmed_at", "h.reasons", "h.decided_by", "h.decision"),
 )
 OVERRIDE_COLUMNS = (
     *("id", "provider", "model", "meter", "rate", "currency", "since", "until"),
@@ -119,6 +124,39 @@ def read_statement(row: Sequence[Any]) -> Statement:
         digest=digest,
         listing=read_card(row[split:], f"{provider} {model}"),
     )
+
+
+def read_model_state(row: Sequence[Any], confirmed_at: Mapping[str, datetime]) -> ModelState:
+    """The model in the columns `MODEL_STATE_COLUMNS`.
+
+    *confirmed_at* is, by provider, when confirmed prices were last confirmed.
+    """
+    provider, model, first_seen, missing, retired, unreadable, name, confirmed, *held = row
+    state = PriceState(name)
+    is_confirmed = state is PriceState.CONFIRMED
+    return ModelState(
+        provider,
+        model,
+        read_instant(first_seen),
+        read_optional_instant(missing),
+        read_optional_instant(retired),
+        unreadable,
+        state,
+        confirmed_at.get(provider) if is_confirmed else read_optional_instant(confirmed),
+        _read_doubt(state, *held),
+    )
+
+
+def _read_doubt(
+    state: PriceState, reasons: str | None, decided_by: str | None, decision: str | None
+) -> str | None:
+    """Why a change is held or rejected."""
+    if state is PriceState.HELD and reasons is not None:
+        return ", ".join(json.loads(reasons))
+    if state is PriceState.REJECTED:
+        # A person may have withdrawn the rejection since.
+        return f"by {decided_by}: {decision}" if decided_by else "the next reading judges it again"
+    return None
 
 
 _INSTANT_COLUMNS = ("at", "started_at", "finished_at")

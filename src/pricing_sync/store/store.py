@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,13 @@ from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard
-from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
+from pricing_sync.prices.statements import (
+    Confirmations,
+    MeterOverride,
+    ModelState,
+    PriceState,
+    Statement,
+)
 from pricing_sync.store import rows
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
@@ -38,12 +44,14 @@ from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
+    MODEL_STATE_COLUMNS,
     OVERRIDE_COLUMNS,
     READING_COLUMNS,
     RUN_COLUMNS,
     STATEMENT_COLUMNS,
     write_instant,
     write_json,
+    write_optional_instant,
 )
 
 
@@ -60,8 +68,22 @@ _RUN_FILTER = """(
     OR EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = r.id AND d.provider = :provider)
 )"""
 
+#: SQL: the held change that the state of a model refers to.
+_HELD_OR_REJECTED = """h.id = CASE m.state
+    WHEN 'held' THEN (
+        SELECT o.id FROM pricing_held o
+        WHERE o.provider = m.provider AND o.model = m.model AND o.state = 'open'
+    )
+    WHEN 'rejected' THEN (
+        SELECT MAX(o.id) FROM pricing_held o
+        WHERE o.provider = m.provider AND o.model = m.model AND o.state = 'rejected'
+    )
+END"""
+
 _QUERIES = load_queries(
     {
+        "model_state": ", ".join(MODEL_STATE_COLUMNS),
+        "held_or_rejected": _HELD_OR_REJECTED,
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
         "values": _quoted(CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
@@ -189,7 +211,8 @@ class Store(NamedQueries):
     def known_models(self, provider: str) -> dict[str, Stored]:
         """Every model of a provider with its listing in force, or its last one when retired."""
         known = {}
-        for model, missing, retired, why, *card in self._fetch("known_models", provider=provider):
+        found = self._fetch("known_models", provider=provider)
+        for model, missing, retired, why, state, *card in found:
             whose = f"{provider} {model}"
             listing = rows.read_card(card, whose) if card[0] or card[1] else None
             known[model] = Stored(
@@ -197,6 +220,7 @@ class Store(NamedQueries):
                 rows.read_optional_instant(missing),
                 rows.read_optional_instant(retired),
                 why,
+                PriceState(state),
             )
         return known
 
@@ -222,6 +246,7 @@ class Store(NamedQueries):
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
         recorded_at = next_recorded_at(self._connection, reading.finished_at)
+        new_revision(self._connection)
         self._replace_cards(reading, plan, recorded_at)
         self._mark_models(reading, plan)
         self._hold(reading, plan)
@@ -238,7 +263,6 @@ class Store(NamedQueries):
         if not replaced:
             return
         recorded = write_instant(recorded_at)
-        new_revision(self._connection)
         self._execute("clear_touched")
         self._execute_many("add_touched", [{"model": model} for model in replaced])
         self._execute("supersede_open_cards", provider=reading.provider, recorded_at=recorded)
@@ -283,6 +307,23 @@ class Store(NamedQueries):
         self._execute_many("mark_listed", keys([*returned, *plan.back]))
         self._execute_many("mark_missing", keys(plan.missing))
         self._execute_many("mark_retired", keys(plan.retire))
+        self._set_states(reading, plan)
+
+    def _set_states(self, reading: Reading, plan: ChangePlan) -> None:
+        last = self.last_confirmations().get(reading.provider) if plan.states else None
+        self._execute_many(
+            "set_state",
+            [
+                {
+                    "provider": reading.provider,
+                    "model": model,
+                    "state": state.value,
+                    "at": write_instant(reading.at),
+                    "confirmed_at": write_optional_instant(last),
+                }
+                for model, state in plan.states.items()
+            ],
+        )
 
     def _hold(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
@@ -408,6 +449,17 @@ class Store(NamedQueries):
         """When each provider was last read successfully."""
         return {row[0]: rows.read_instant(row[1]) for row in self._fetch("latest_successes")}
 
+    def last_confirmations(self) -> dict[str, datetime]:
+        """When each provider gave the answer of its last successful reading.
+
+        That is long ago for a recorded answer. An answer cannot be newer than its reading, so the
+        end of the reading counts when a clock that was ahead has dated the answer.
+        """
+        return {
+            provider: rows.read_instant(min(finished_at, at))
+            for provider, finished_at, at in self._fetch("latest_successes")
+        }
+
     # Prices
 
     def statements(
@@ -438,7 +490,7 @@ class Store(NamedQueries):
         return str(found[0][0]) if found else "0"
 
     def book(self) -> PriceBook:
-        """The price book of now, read in one snapshot.
+        """The price book of now, read in one snapshot, with the state of each price.
 
         Raises:
             StoreError: the database, or a row in it, cannot be read.
@@ -448,12 +500,14 @@ class Store(NamedQueries):
             revision = self.revision()
             cards = self._fetch("current_cards", provider=None, model=None)
             overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
+            confirmations = self.confirmations()
         try:
             return PriceBook(
                 map(rows.read_statement, cards),
                 map(rows.read_override, overrides),
                 read_at=read_at,
                 revision=revision,
+                confirmations=confirmations,
             )
         except (TypeError, ValueError) as error:
             raise StoreError(f"database: the price book: {error}") from error
@@ -467,15 +521,25 @@ class Store(NamedQueries):
         self, provider: str | None = None, model: str | None = None
     ) -> dict[tuple[str, str], ModelState]:
         """The state of each model ever listed, by provider and model."""
-        found = map(_model_state, self._fetch("model_states", provider=provider, model=model))
-        return {(state.provider, state.model): state for state in found}
+        confirmed_at = self.last_confirmations()
+        found = self._fetch("model_states", provider=provider, model=model, all=1)
+        states = [rows.read_model_state(row, confirmed_at) for row in found]
+        return {(state.provider, state.model): state for state in states}
 
-    def models_without_card(
-        self, provider: str | None = None, model: str | None = None
-    ) -> list[ModelState]:
-        """The models that are listed without a card in force, by provider and model."""
-        found = self._fetch("models_without_card", provider=provider, model=model)
-        return [_model_state(row) for row in found]
+    def confirmations(self, provider: str | None = None, model: str | None = None) -> Confirmations:
+        """When each provider was last read, and the models whose price is not confirmed."""
+        found = self._fetch("model_states", provider=provider, model=model, all=0)
+        states = [rows.read_model_state(row, {}) for row in found]
+        return Confirmations(
+            self.last_confirmations(), {(state.provider, state.model): state for state in states}
+        )
+
+    def state_counts(self) -> dict[str, dict[PriceState, int]]:
+        """The number of models whose price has each state, by provider."""
+        found: dict[str, dict[PriceState, int]] = {}
+        for provider, state, count in self._fetch("state_counts"):
+            found.setdefault(provider, {})[PriceState(state)] = count
+        return found
 
     def model_counts(self) -> dict[str, ModelCounts]:
         """The number of models in each state, by provider."""
@@ -604,15 +668,3 @@ _END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))
 
 def _write_known(listing: Known | None) -> str | None:
     return None if listing is None else write_json(write_listing(listing))
-
-
-def _model_state(row: Sequence[Any]) -> ModelState:
-    provider, model, first_seen, missing, retired, why = row
-    return ModelState(
-        provider,
-        model,
-        rows.read_instant(first_seen),
-        rows.read_optional_instant(missing),
-        rows.read_optional_instant(retired),
-        why,
-    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.book import Price
+from pricing_sync.prices.statements import ModelState
 
 
 def prices_now(pricing: PricingSync, provider: str | None, model: str | None) -> Iterable[Price]:
@@ -25,6 +25,12 @@ def prices_now(pricing: PricingSync, provider: str | None, model: str | None) ->
     ]
 
 
-def age_seconds(success: datetime | None, now: datetime) -> int | None:
-    """Whole seconds since a provider was last read; None if it was never read."""
-    return None if success is None else max(int((now - success).total_seconds()), 0)
+def without_price_now(
+    pricing: PricingSync, provider: str | None, model: str | None
+) -> Iterable[ModelState]:
+    """The models without a price now, sorted by provider and model; in memory as well."""
+    return [
+        state
+        for state in pricing.book().models_without_price()
+        if provider in (None, state.provider) and model in (None, state.model)
+    ]

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from pricing_sync.app import PricingSync
 from pricing_sync.json_views import instant_json, price_json
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
-from pricing_sync.prices.statements import ModelState
+from pricing_sync.prices.statements import ModelState, PriceState
 from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
 
 
 class State(StrEnum):
-    """The state of a model. If several apply, the first one here counts."""
+    """The state of a model: that of its price, or whether a confirmed listing has a price."""
 
-    #: Missing from two readings: the model has no price any more.
-    RETIRED = "retired"
-    #: Missing from the last reading; its price stays in force.
-    MISSING = "missing"
-    #: Its listing cannot be read; its price, if any, stays in force.
-    UNREADABLE = "unreadable"
-    #: A change of it is held for a person; its price, if any, stays in force.
-    HELD = "held"
+    RETIRED = PriceState.RETIRED.value
+    MISSING = PriceState.MISSING.value
+    UNREADABLE = PriceState.UNREADABLE.value
+    HELD = PriceState.HELD.value
+    REJECTED = PriceState.REJECTED.value
     PRICED = "priced"
     UNPRICED = "unpriced"
 
@@ -44,39 +43,29 @@ class ModelEntry:
     @property
     def state(self) -> State:
         known = self.known
-        if known is not None and known.retired_at is not None:
-            return State.RETIRED
-        if known is not None and known.missing_since is not None:
-            return State.MISSING
-        if known is not None and known.unreadable is not None:
-            return State.UNREADABLE
-        if self.held is not None:
-            return State.HELD
+        if known is not None and known.state is not PriceState.CONFIRMED:
+            return State(known.state.value)
         is_priced = self.price is not None and isinstance(self.price.listing, RateCard)
         return State.PRICED if is_priced else State.UNPRICED
 
     def record(self) -> dict[str, Any]:
         """The entry as JSON."""
-        known, price = self.known, self.price
-        priced = price_json(price) if price else _NO_PRICE
+        known, price, now = self.known, self.price, datetime.now(UTC)
+        priced = price_json(price, now) if price else _NO_PRICE
+        confirmed_at = known.confirmed_at if known else None
         return {
             **priced,
             "provider": self.provider,
             "model": self.model,
             "state": self.state.value,
-            "reason": self._reason() or priced.get("reason"),
+            "reason": (known.reason if known else None) or priced.get("reason"),
+            "confirmed_at": instant_json(confirmed_at),
+            "age_seconds": age_seconds(confirmed_at, now),
             "held": self.held.id if self.held else None,
             "first_seen": instant_json(known.first_seen) if known else None,
             "missing_since": instant_json(known.missing_since) if known else None,
             "retired_at": instant_json(known.retired_at) if known else None,
         }
-
-    def _reason(self) -> str | None:
-        if self.known is not None and self.state is State.UNREADABLE:
-            return self.known.unreadable
-        if self.held is not None and self.state is State.HELD:
-            return ", ".join(self.held.reasons)
-        return None
 
 
 _NO_PRICE: dict[str, Any] = {

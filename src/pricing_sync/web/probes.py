@@ -11,8 +11,8 @@ from fastapi import Header, Response
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import StoreError
 from pricing_sync.observe.metrics import PricingMetrics
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.web.auth import Scope
-from pricing_sync.web.current_prices import age_seconds
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import Health, Ready
 

@@ -13,12 +13,12 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading
 from pricing_sync.errors import UnknownName
 from pricing_sync.json_views import instant_json
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.settings import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store.store import HeldCount, ModelCounts
 from pricing_sync.timetable import Due, Plan
 from pricing_sync.web.auth import Scope
-from pricing_sync.web.current_prices import age_seconds
 from pricing_sync.web.model_states import ModelEntry, State, model_entries
 from pricing_sync.web.pagination import page
 from pricing_sync.web.request_types import Cursor

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pricing_sync.prices.statements import PriceState
+
 T = TypeVar("T")
 
 #: ISO 8601, UTC.
@@ -187,6 +189,13 @@ class Conditional(Schema):
     rates: Rates
 
 
+_CONFIRMED = (
+    "When the provider last listed this price. An override does not change it."
+    " Null if it never did."
+)
+_AGE = "Seconds since `confirmed_at`. Null if that is null, or in the future."
+
+
 class CardShape(Schema):
     """The price of a model, or the reason why it is not known."""
 
@@ -195,7 +204,9 @@ class CardShape(Schema):
     overrides: list[Conditional] = Field(
         description="Conditional rates. If several match, the last one applies."
     )
-    reason: str | None = Field(default=None, description="Why no price is known.")
+    reason: str | None = Field(
+        default=None, description="Why no price is known, or why the price is not confirmed."
+    )
     since: Instant | None
     recorded_at: Instant | None
     source: str | None = Field(examples=["api", "catalog", "curated", "override"])
@@ -208,8 +219,14 @@ class PriceShape(CardShape):
 
     provider: str
     model: str
-    read_at: Instant | None = Field(description="When the provider was last read.")
-    age_seconds: int | None = Field(description="Seconds since `read_at`.")
+    state: str | None = Field(
+        description="What the last successful reading says of this price. Null for the price of"
+        " another instant, and for a model that no provider lists.",
+        examples=[state.value for state in PriceState],
+    )
+    confirmed_at: Instant | None = Field(description=_CONFIRMED)
+    read_at: Instant | None = Field(description="The same as `confirmed_at`.")
+    age_seconds: int | None = Field(description=_AGE)
 
 
 _STALE = "Since when the prices may be out of date; null while the database can be read."
@@ -235,6 +252,8 @@ class ModelState(CardShape):
     provider: str
     model: str
     state: str = Field(examples=["priced"])
+    confirmed_at: Instant | None = Field(description=_CONFIRMED)
+    age_seconds: int | None = Field(description=_AGE)
     held: str | None = Field(description="The id of its held change.")
     first_seen: Instant | None
     missing_since: Instant | None
