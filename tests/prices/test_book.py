@@ -76,7 +76,8 @@ def meter_override(
         currency="USD",
         since=since,
         until=until,
-        recorded_at=since,
+        # What begins later is set before it begins.
+        recorded_at=min(since, DAY),
         superseded_at=None,
         author="me",
         reason="contract",

@@ -14,6 +14,7 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import PricingSyncError, StoreError, masked
 from pricing_sync.json_views import instant_json
+from pricing_sync.prices.age import is_ahead
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.settings import Settings, key_of, load_settings
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
@@ -146,20 +147,40 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
     wanted = [access.provider(name) for name in names]
     database: dict[str, Any] = {"url": masked(settings.database), "ok": True, "problem": None}
     reads: dict[str, datetime] = {}
+    ahead: dict[str, tuple[int, datetime]] = {}
     try:
         with PricingSync(settings, create=False) as app:
             database["schema"] = app.store.version
-            reads = app.store.latest_successes()
+            reads, ahead = app.store.latest_successes(), app.store.cards_ahead()
     except StoreError as error:
         database |= {"ok": False, "problem": str(error)}
     answers = {} if offline else await access.probe(wanted)
+    now = datetime.now(UTC)
+    database["ahead"] = _ahead(reads, ahead, now)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     return {
-        "checked_at": instant_json(datetime.now(UTC)),
+        "checked_at": instant_json(now),
         "database": database,
         "providers": reports,
-        "healthy": not any(report["problems"] for report in reports),
+        "healthy": not database["ahead"] and not any(report["problems"] for report in reports),
     }
+
+
+def _ahead(
+    reads: dict[str, datetime], cards: dict[str, tuple[int, datetime]], now: datetime
+) -> list[str]:
+    """What a clock that was ahead has dated in the future: readings, then prices."""
+    found = [
+        f"{name}: last read at {texts.minute(at)}, which is in the future: a clock was ahead, and"
+        " the age of its prices is not known"
+        for name, at in sorted(reads.items())
+        if is_ahead(at, now)
+    ]
+    return found + [
+        f"{name}: {count} price{'s' * (count != 1)} in force since the future (the latest"
+        f" {texts.minute(latest)}): a clock was ahead, and they count as in force now"
+        for name, (count, latest) in sorted(cards.items())
+    ]
 
 
 def _report(
@@ -250,6 +271,8 @@ def _show_report(report: dict[str, Any]) -> None:
         ),
         empty="no providers",
     )
+    for problem in database["ahead"]:
+        tables.print_line(f"! {problem}", "  ")
     for entry in report["providers"]:
         for problem in entry["problems"]:
             tables.print_line(f"! {problem}", "  ")

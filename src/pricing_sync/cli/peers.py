@@ -17,6 +17,7 @@ from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
 from pricing_sync.json_views import instant_json
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.card_json import write_rates
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.sources.http import http_client
@@ -91,7 +92,7 @@ def _catalog_json(
         "asked": asked,
         "status": last.status.value if last else None,
         "last_good": instant_json(good.at if good else None),
-        "age_seconds": int((now - good.at).total_seconds()) if good else None,
+        "age_seconds": age_seconds(good.at, now) if good else None,
         "models": good.models if good else 0,
         "unreadable": good.unreadable if good else 0,
         "error": last.error if last else None,

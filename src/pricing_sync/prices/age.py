@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+#: What a clock that was ahead has dated in the future counts from so long before now on: usages of
+#: the last hour, which are billed now, have its price.
+LATELY = timedelta(hours=1)
+
 #: How far an instant may be ahead of the clock and still count as now: clocks are corrected.
 _CORRECTION = timedelta(minutes=1)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from pricing_sync.errors import NoPrice, UnknownName
-from pricing_sync.prices.age import age
+from pricing_sync.prices.age import LATELY, age
 from pricing_sync.prices.cost import Cost, cost
 from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Source, Unpriced
 from pricing_sync.prices.statements import (
@@ -111,6 +111,8 @@ class PriceBook:
     confirmations: InitVar[Confirmations | None] = None
     #: Models whose price is not confirmed, by provider and model.
     _unconfirmed: Mapping[_Key, ModelState] = field(init=False, repr=False)
+    #: By provider and model, the beginning of each constant price that counts before its `since`.
+    _earlier: dict[_Key, datetime] = field(init=False, repr=False)
     #: By provider and model. Models without overrides have one price, the others a timeline.
     _constant: dict[_Key, Price] = field(init=False, repr=False)
     _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
@@ -134,6 +136,9 @@ class PriceBook:
         }
         unconfirmed = confirmations.unconfirmed if confirmations else {}
         object.__setattr__(self, "_unconfirmed", unconfirmed)
+        begins = {key: _begin_and_end(cards[key], self.read_at)[0] for key in constant}
+        earlier = {key: begin for key, begin in begins.items() if begin != constant[key].since}
+        object.__setattr__(self, "_earlier", earlier)
         object.__setattr__(self, "_constant", constant)
         object.__setattr__(self, "_timelines", timelines)
 
@@ -148,7 +153,7 @@ class PriceBook:
         price = self._constant.get(key)
         if price is not None:
             if at is not None:
-                _refuse_before(price.since, key, at)
+                _refuse_before(self._earlier.get(key, price.since), key, at)
             return price
         timeline = self._timelines.get(key)
         if timeline is None:
@@ -218,6 +223,24 @@ class PriceBook:
         return sorted({price.provider for price in self})
 
 
+def _begin_and_end(
+    record: Statement | MeterOverride, now: datetime
+) -> tuple[datetime, datetime | None]:
+    """From when until when *record* counts.
+
+    What a clock that was ahead has dated in the future counts from `LATELY` before now on. What
+    begins or ends later than it was recorded was meant to.
+    """
+    since, until, recorded_at = record.since, record.until, record.recorded_at
+    begin = now - LATELY if now < since <= recorded_at else since
+    end = now - LATELY if until is not None and now < until <= recorded_at else until
+    return begin, end
+
+
+#: An override, and from when until when it counts.
+_Span: TypeAlias = tuple[MeterOverride, datetime, datetime | None]
+
+
 def _timeline(
     statement: Statement | None,
     overrides: Iterable[MeterOverride],
@@ -225,9 +248,10 @@ def _timeline(
     confirmations: Confirmations | None,
 ) -> _PriceTimeline:
     """The timeline of one model. Its price changes only where an override begins or ends."""
-    begin = statement.since if statement else read_at
-    active = [o for o in overrides if o.until is None or o.until > begin]
-    edges = {o.since for o in active} | {o.until for o in active if o.until is not None}
+    begin = _begin_and_end(statement, read_at)[0] if statement else read_at
+    spans: list[_Span] = [(o, *_begin_and_end(o, read_at)) for o in overrides]
+    active = [span for span in spans if span[2] is None or span[2] > begin]
+    edges = {start for _, start, _ in active} | {end for _, _, end in active if end is not None}
     boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
     cards = [statement] if statement else []
     return _PriceTimeline(
@@ -239,13 +263,11 @@ def _timeline(
 def _price_at(
     instant: datetime,
     cards: Sequence[Statement],
-    overrides: Sequence[MeterOverride],
+    spans: Sequence[_Span],
     confirmations: Confirmations | None,
 ) -> Price | None:
     """The price of one model at an instant. *cards* is its card, or empty."""
-    in_force = [
-        o for o in overrides if o.since <= instant and (o.until is None or instant < o.until)
-    ]
+    in_force = [o for o, begin, end in spans if begin <= instant and (not end or instant < end)]
     return next(iter(prices(cards, in_force, confirmations)), None)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pricing_sync.changes.run import ABANDONED, CANCELLED, SCHEDULE, Reading, Run, Status
 from pricing_sync.errors import LostClaim, TransportError
+from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.settings import Settings
 from pricing_sync.sources.provider import Provider
@@ -360,7 +361,7 @@ class Scheduler:
             "running": leader is not None and leader.until > now,
             "providers": list(settings.providers),
             "last_syncs": {
-                name: {"timestamp": _second(at), "seconds_ago": _seconds(at, now)}
+                name: {"timestamp": _second(at), "seconds_ago": age_seconds(at, now)}
                 for name, at in successes.items()
                 if name in settings.providers
             },

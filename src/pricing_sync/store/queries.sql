@@ -217,8 +217,7 @@ GROUP BY m.provider;
 -- name: cards_at
 -- The cards in force at an instant, as known at another.
 SELECT {statement} FROM pricing_ledger l
-WHERE l.since <= :at AND (l.until IS NULL OR l.until > :at)
-    AND l.recorded_at <= :known_at AND (l.superseded_at IS NULL OR l.superseded_at > :known_at)
+WHERE {in_force}
     AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
 ORDER BY l.provider, l.model;
@@ -251,8 +250,7 @@ SELECT provider, state, COUNT(*) FROM pricing_models GROUP BY provider, state;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides
-WHERE since <= :at AND (until IS NULL OR until > :at)
-    AND recorded_at <= :known_at AND (superseded_at IS NULL OR superseded_at > :known_at)
+WHERE {in_force}
     AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR model = :model)
 ORDER BY provider, model, meter;
@@ -271,7 +269,7 @@ SELECT {override} FROM pricing_overrides o
 WHERE superseded_at IS NULL AND (
     until IS NULL OR until > COALESCE(
         (
-            SELECT l.since FROM pricing_ledger l
+            SELECT CASE WHEN l.since < :at THEN l.since ELSE :at END FROM pricing_ledger l
             WHERE l.provider = o.provider AND l.model = o.model
                 AND l.superseded_at IS NULL AND l.until IS NULL
         ),
@@ -282,6 +280,12 @@ ORDER BY provider, model, meter, since;
 
 -- name: revision
 SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
+
+-- name: cards_ahead
+-- Cards in force that a clock that was ahead has dated: how many, and the latest.
+SELECT provider, COUNT(*), MAX(since) FROM pricing_ledger
+WHERE superseded_at IS NULL AND until IS NULL AND since > :now AND since <= recorded_at
+GROUP BY provider;
 
 -- name: supersede_override
 UPDATE pricing_overrides SET superseded_at = :recorded_at

@@ -306,7 +306,9 @@ class Review(NamedQueries):
         current = self._current_cards(items[0].provider)
         for item in items:
             _refuse_if_moved(item, current.get(item.change.model))
-        recorded_at = write_instant(next_recorded_at(self._connection, action.now))
+        # After the clock was set back, a change may have been read later than now.
+        dated = max(action.now, *(item.since for item in items))
+        recorded_at = write_instant(next_recorded_at(self._connection, dated))
         replaced = [
             _source_columns(item) | {"recorded_at": recorded_at}
             for item in items

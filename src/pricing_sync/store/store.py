@@ -14,6 +14,7 @@ from pricing_sync.changes.diff import Kind, Known, Stored
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
+from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard
@@ -68,6 +69,21 @@ _RUN_FILTER = """(
     OR EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = r.id AND d.provider = :provider)
 )"""
 
+#: SQL: whether a row is in force at `:at`, as known at `:known_at`. A row that is not announced (it
+#: begins or ends no later than it was recorded) and that is in the future was dated by a clock that
+#: was ahead. Its instants count as `:lately`.
+_IN_FORCE = """(
+    since <= :at OR (since > :now AND since <= recorded_at AND :lately <= :at)
+) AND (
+    until IS NULL
+    OR (until > :at AND NOT (until > :now AND until <= recorded_at AND :lately <= :at))
+) AND (
+    recorded_at <= :known_at OR (recorded_at > :now AND :lately <= :known_at)
+) AND (
+    superseded_at IS NULL
+    OR (superseded_at > :known_at AND NOT (superseded_at > :now AND :lately <= :known_at))
+)"""
+
 #: SQL: the held change that the state of a model refers to.
 _HELD_OR_REJECTED = """h.id = CASE m.state
     WHEN 'held' THEN (
@@ -84,6 +100,7 @@ _QUERIES = load_queries(
     {
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
+        "in_force": _IN_FORCE,
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
         "values": _quoted(CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
@@ -245,7 +262,9 @@ class Store(NamedQueries):
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
-        recorded_at = next_recorded_at(self._connection, reading.finished_at)
+        # After the clock was set back, the answer may be dated later than its reading.
+        dated = max(reading.at, reading.finished_at)
+        recorded_at = next_recorded_at(self._connection, dated)
         new_revision(self._connection)
         self._replace_cards(reading, plan, recorded_at)
         self._mark_models(reading, plan)
@@ -474,14 +493,7 @@ class Store(NamedQueries):
         if at is None and known_at is None:
             found = self._fetch("current_cards", provider=provider, model=model)
         else:
-            now = datetime.now(UTC)
-            found = self._fetch(
-                "cards_at",
-                provider=provider,
-                model=model,
-                at=write_instant(at or now),
-                known_at=write_instant(known_at) if known_at else _END_OF_TIME,
-            )
+            found = self._fetch("cards_at", provider=provider, model=model, **_clocks(at, known_at))
         return [rows.read_statement(row) for row in found]
 
     def revision(self) -> str:
@@ -534,6 +546,11 @@ class Store(NamedQueries):
             self.last_confirmations(), {(state.provider, state.model): state for state in states}
         )
 
+    def cards_ahead(self) -> dict[str, tuple[int, datetime]]:
+        """The cards in force that a clock that was ahead has dated: by provider, number, latest."""
+        found = self._fetch("cards_ahead", now=write_instant(datetime.now(UTC)))
+        return {row[0]: (row[1], rows.read_instant(row[2])) for row in found}
+
     def state_counts(self) -> dict[str, dict[PriceState, int]]:
         """The number of models whose price has each state, by provider."""
         found: dict[str, dict[PriceState, int]] = {}
@@ -563,13 +580,7 @@ class Store(NamedQueries):
         known_at: datetime | None = None,
     ) -> list[MeterOverride]:
         """The overrides in force at an instant (now), as known at another (now)."""
-        found = self._fetch(
-            "overrides_at",
-            provider=provider,
-            model=model,
-            at=write_instant(at or datetime.now(UTC)),
-            known_at=write_instant(known_at) if known_at else _END_OF_TIME,
-        )
+        found = self._fetch("overrides_at", provider=provider, model=model, **_clocks(at, known_at))
         return [rows.read_override(row) for row in found]
 
     def overrides_not_ended(
@@ -664,6 +675,17 @@ class Store(NamedQueries):
 
 
 _END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))
+
+
+def _clocks(at: datetime | None, known_at: datetime | None) -> dict[str, str]:
+    """The values of `_IN_FORCE`."""
+    now = datetime.now(UTC)
+    return {
+        "at": write_instant(at or now),
+        "known_at": write_instant(known_at) if known_at else _END_OF_TIME,
+        "now": write_instant(now),
+        "lately": write_instant(now - LATELY),
+    }
 
 
 def _write_known(listing: Known | None) -> str | None:

@@ -9,7 +9,10 @@ WITH overridden AS (
         MAX(recorded_at) AS recorded_at,
         {overridden}
     FROM pricing_overrides
-    WHERE superseded_at IS NULL AND since <= {now} AND (until IS NULL OR until > {now})
+    WHERE superseded_at IS NULL
+        -- A clock that was ahead may have dated what was set or ended already.
+        AND (since <= {now} OR since <= recorded_at)
+        AND (until IS NULL OR (until > {now} AND until > recorded_at))
     GROUP BY provider, model
 ), listed AS (
     SELECT * FROM pricing_ledger WHERE superseded_at IS NULL AND until IS NULL

@@ -36,7 +36,7 @@ class Problem(Schema):
 
 class LastSync(Schema):
     timestamp: Instant
-    seconds_ago: int
+    seconds_ago: int | None = Field(description="Null if the timestamp is in the future.")
 
 
 class NextSync(Schema):
