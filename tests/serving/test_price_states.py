@@ -28,6 +28,7 @@ from pricing_sync.web.probes import collector
 
 from built import openrouter, priced
 from command import Run, runner
+from counting import counted
 from server_process import ADMIN, READ, caller, serving
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
@@ -335,6 +336,37 @@ def test_the_book_knows_of_a_new_reading(app: PricingSync) -> None:
     price = app.book().price("openrouter", "maker/confirmed")
     assert DAYS[3] == price.confirmed_at
     assert timedelta(hours=1) == price.age(DAYS[3] + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("models", [1, 300])
+def test_a_book_takes_five_statements(app: PricingSync, models: int) -> None:
+    """The number of models does not matter, nor that of prices in doubt."""
+    unreadable = {f"maker/steady-{n}": UNREADABLE for n in range(5)}
+    read(
+        app, openrouter(STEADY | unreadable | {f"a/{n}": priced() for n in range(models)}), DAYS[3]
+    )
+    with counted(app.store) as counter:
+        assert len(app.store.book()) > len(STEADY) + models
+    assert 5 == counter.statements
+
+
+def test_prices_in_doubt_are_below_the_table(
+    app: PricingSync,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By state, rules and last confirmation; the details are those of one model."""
+    app.close()
+    monkeypatch.chdir(tmp_path)
+    run: Run = runner(monkeypatch, capsys)
+    arguments = ("--database", f"sqlite:///{tmp_path / 'prices.db'}", "prices", "openrouter")
+    out = run(*arguments).out
+    assert ", last confirmed 2026-07-17 12:00Z: maker/held, maker/overridden\n" in out
+    assert "x20" not in out
+    assert "rejected: by ann: asked them, last confirmed 2026-07-17 12:00Z: maker/rejected" in out
+    assert "retired: not listed since 2026-07-18 12:00Z: maker/retired\n" in out
+    assert "  confirmed 2026-07-19 12:00Z\n" in run(*arguments, "maker/confirmed").out
 
 
 def test_prices_of_another_instant_have_no_state(app: PricingSync) -> None:

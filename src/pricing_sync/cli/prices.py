@@ -19,6 +19,7 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.json_views import (
+    RULE_CARDS,
     cardless_json,
     instant_json,
     ledger_change_json,
@@ -162,7 +163,11 @@ def _lines_in_doubt(found: Sequence[Price]) -> Iterator[str]:
 def _short(reason: str) -> str:
     """The reason of a state; of a held change, only the rules that hold it."""
     kind, _, reasons = reason.partition(": ")
-    return f"held by {texts.rule_names(reasons.split(', '))}" if kind == "held" else reason
+    if kind != "held":
+        return reason
+    # A detail may have a comma too, but does not begin with the name of a rule.
+    parts = [part for part in reasons.split(", ") if part.partition(":")[0] in RULE_CARDS]
+    return f"held by {texts.rule_names(parts)}"
 
 
 def _last_confirmed(at: datetime | None) -> str:

@@ -136,8 +136,11 @@ class PriceBook:
         }
         unconfirmed = confirmations.unconfirmed if confirmations else {}
         object.__setattr__(self, "_unconfirmed", unconfirmed)
-        begins = {key: _begin_and_end(cards[key], self.read_at)[0] for key in constant}
-        earlier = {key: begin for key, begin in begins.items() if begin != constant[key].since}
+        earlier = {
+            key: _begin_and_end(cards[key], self.read_at)[0]
+            for key, price in constant.items()
+            if price.since > self.read_at
+        }
         object.__setattr__(self, "_earlier", earlier)
         object.__setattr__(self, "_constant", constant)
         object.__setattr__(self, "_timelines", timelines)
@@ -153,13 +156,13 @@ class PriceBook:
         price = self._constant.get(key)
         if price is not None:
             if at is not None:
-                _refuse_before(self._earlier.get(key, price.since), key, at)
+                _refuse_before(price.since, key, at, self._earlier)
             return price
         timeline = self._timelines.get(key)
         if timeline is None:
             return None
         if at is not None:
-            _refuse_before(timeline.boundaries[0], key, at)
+            _refuse_before(timeline.boundaries[0], key, at, {})
         return timeline.at(at or datetime.now(UTC))
 
     def price(self, provider: str, model: str, at: datetime | None = None) -> Price:
@@ -271,10 +274,12 @@ def _price_at(
     return next(iter(prices(cards, in_force, confirmations)), None)
 
 
-def _refuse_before(begin: datetime, key: _Key, at: datetime) -> None:
+def _refuse_before(
+    begin: datetime, key: _Key, at: datetime, earlier: Mapping[_Key, datetime]
+) -> None:
     if at.utcoffset() is None:
         raise ValueError(f"{at} has no time zone")
-    if at < begin:
+    if at < begin and at < earlier.get(key, begin):
         provider, model = key
         raise NoPrice(
             f"{provider}: {model}: {at.isoformat()} is before the price book, which knows of it"

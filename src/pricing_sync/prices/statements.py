@@ -88,12 +88,13 @@ class ModelState:
     def reason(self) -> str | None:
         """`held: band: …`: the state and why it is so; None for a confirmed price."""
         gone = self.missing_since or self.retired_at
+        absent = gone and f"not listed since {gone:%Y-%m-%d %H:%MZ}"
         why = {
             PriceState.HELD: self.doubt,
             PriceState.REJECTED: self.doubt,
             PriceState.UNREADABLE: self.unreadable,
-            PriceState.MISSING: gone and f"not listed since {gone.isoformat(timespec='seconds')}",
-            PriceState.RETIRED: gone and f"not listed since {gone.isoformat(timespec='seconds')}",
+            PriceState.MISSING: absent,
+            PriceState.RETIRED: absent,
         }
         if self.state is PriceState.CONFIRMED:
             return None
