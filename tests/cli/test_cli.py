@@ -132,6 +132,23 @@ def test_an_override_wins_until_it_ends(run: Run) -> None:
     assert [] == run("override", "list", "--json").json
 
 
+def test_price_keys_that_are_not_read_are_shown(run: Run) -> None:
+    """By `sync`, `runs` and `status`, and a new one is marked."""
+    rows = {f"maker/m{n}": priced() for n in range(5)}
+    with_key = {model: priced(video="1") for model in rows}
+    first, second = record("1.json", openrouter(rows)), record("2.json", openrouter(with_key))
+    _, out, _ = run("sync", "openrouter", "--answer", first, "--at", "2026-07-17")
+    assert "not read" not in out
+    _, out, _ = run("sync", "openrouter", "--answer", second, "--at", "2026-07-18")
+    assert "not read  openrouter: pricing.video in 5 rows (1 new)" in " ".join(out.split("\n"))
+    (newest, *_) = run("runs", "--json").json
+    assert {"pricing.video": 5} == newest["readings"][0]["ignored"]
+    assert "1 price keys not read, 1 new" in run("runs")[1]
+    assert "keys not read" in run("status")[1]
+    status = run("status", "--json").json
+    assert {"openrouter": {"pricing.video": 5}} == status["unread_price_keys"]
+
+
 def test_a_dry_run_changes_no_price(run: Run) -> None:
     """It says what would change, and the next reading still finds it to change."""
     record("a.json", catalogue(2))

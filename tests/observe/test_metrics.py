@@ -164,6 +164,20 @@ def test_the_gauges_match_the_database(tmp_path: Path) -> None:
     } == metric(samples, "pricing_next_sync_timestamp_seconds")
 
 
+def test_the_price_keys_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    """Those of the newest answer, also if it was the same as the one before."""
+    rows = {"maker/a": priced(video="1"), "maker/b": priced(video="2", smell="3")}
+    answers = [RecordedAnswer(openrouter(rows), DAY + timedelta(days=day)) for day in (0, 1)]
+    name = "pricing_unread_price_keys openrouter"
+    with two_providers(tmp_path) as app:
+        asyncio.run(app.replay("openrouter", answers))
+        assert 2 == values(metrics(app.store, "openrouter"))[name]
+        assert {"openrouter": {"pricing.video": 2, "pricing.smell": 1}} == app.store.unread_keys()
+        last = RecordedAnswer(catalogue(2), DAY + timedelta(days=2))
+        asyncio.run(app.replay("openrouter", [last]))
+        assert 0 == values(metrics(app.store, "openrouter"))[name]
+
+
 def test_the_metrics_survive_a_restart(tmp_path: Path) -> None:
     """The lines are the same after the database was opened again."""
     with app_with_runs(tmp_path) as app:
@@ -234,7 +248,7 @@ def test_a_process_has_its_own_metrics(store: Store) -> None:
     assert "pricing_book_revision" not in samples
 
 
-@pytest.mark.parametrize("most", range(6))
+@pytest.mark.parametrize("most", range(7))
 def test_a_database_error_does_not_fail_the_scrape(store: Store, most: int) -> None:
     """Whichever statement fails, the scrape reports it and gives no values of the database."""
     collector = metrics(store, "openrouter")
@@ -312,6 +326,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_models": "gauge",
         "pricing_prices": "gauge",
         "pricing_held_changes": "gauge",
+        "pricing_unread_price_keys": "gauge",
         "pricing_oldest_held_change_timestamp_seconds": "gauge",
     } == {family.name: family.type for family in families}
 

@@ -20,7 +20,7 @@ from pricing_sync.gate import Announced
 from pricing_sync.prices.card_json import write_rates, write_when
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.scheduling.runs import RunResult
-from pricing_sync.settings import Settings
+from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import find
@@ -141,6 +141,44 @@ def test_a_price_that_cannot_be_true_is_held(app: PricingSync, prompt: str, rule
     (item,) = result.plan.hold
     assert rule in {reason.partition(":")[0] for reason in item.reasons}
     assert "2.5" == rate(app, "maker/model:free")
+
+
+@needs_samples
+def test_renamed_cache_keys_fail_the_reading(app: PricingSync) -> None:
+    """155 of the 345 recorded models would lose the rate of cached tokens."""
+    body = sample("openrouter/2026-07-25.json")
+    renamed = body.replace(b'"input_cache_read"', b'"cache_read_input"')
+    read_once(app, body, DAY)
+    reading = read_once(app, renamed, NEXT).reading
+    assert (Status.FAILED, "decode") == (reading.status, reading.error_kind)
+    assert "pricing.cache_read_input is new in 185 rows" in (reading.error or "")
+    assert Status.READ is read_once(app, body.replace(b"\n", b" ") + b" ", AFTER).reading.status
+
+
+def test_a_new_program_may_read_other_keys(app: PricingSync, monkeypatch: Any) -> None:
+    """Keys that are new only because the program counts them fail nothing."""
+    models = {f"maker/m{n}": priced(input_cache_read="0.000001") for n in range(8)}
+    read_once(app, openrouter(models), DAY)
+    monkeypatch.setattr("pricing_sync.sync.reading.VERSION", "9")
+    renamed = {model: priced(cache="0.000001") for model in models}
+    reading = read_once(app, openrouter(renamed), NEXT).reading
+    assert Status.READ is reading.status
+    assert {"pricing.cache": 8} == reading.ignored
+
+
+def test_several_models_may_become_free_at_once(app: PricingSync, tmp_path: Path) -> None:
+    """The fall of those on the free list does not hold the others."""
+    models = {f"maker/m{n}": priced() for n in range(10)}
+    read_once(app, openrouter(models), DAY)
+    free = {f"maker/m{n}": priced("0", "0") for n in range(5)}
+    cheaper = {**models, **free, "maker/m9": priced("0.000002")}
+    tables = {"openrouter": ProviderSettings(free=tuple(free))}
+    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}", provider=tables)
+    with PricingSync(settings) as other:
+        result = read_once(other, openrouter(cheaper), NEXT)
+        assert not result.plan.hold
+        assert {"0"} == {rate(other, model) for model in free}
+        assert "2" == rate(other, "maker/m9")
 
 
 def test_a_price_that_is_no_longer_published_is_not_zero(app: PricingSync) -> None:

@@ -36,6 +36,8 @@ class Outcome(StrEnum):
 
 #: Kinds of failure that the provider does not cause, besides those of `errors.ReadingError`.
 CANCELLED, ABANDONED, STORE, INTERNAL = "cancelled", "abandoned", "store", "internal"
+#: The key in `Reading.changes` under which new price keys that are not read are counted.
+NEW_KEYS = "new_keys"
 #: The value of `started_by` for scheduled runs.
 SCHEDULE = "schedule"
 
@@ -85,9 +87,10 @@ class Reading:
     size_bytes: int = 0
     #: The number of listings by kind: priced, unpriced, unreadable, nameless.
     listings: Mapping[str, int] = field(default_factory=dict)
-    #: The number of models: added, changed, returned, back, missing, retired, held.
+    #: The number of models: added, changed, returned, back, missing, retired, held. And of price
+    #: keys in `ignored` that the last reading did not have: `NEW_KEYS`.
     changes: Mapping[str, int] = field(default_factory=dict)
-    #: Price keys in the answer without a translation, and how often each occurs.
+    #: Keys of the answer that may hold a price and are not read, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)
     #: For a failed reading: the kind of error.
     error_kind: str | None = None

@@ -223,6 +223,8 @@ def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list
         problems += [f"{words}: has the unit changed?"] if doubt else []
     if provider.curated is not None:
         said.append(_curated(provider.curated, answer))
+    if answer.ignored:
+        said.append(f"not read: {texts.keys(answer.ignored)}")
     return "; ".join(said), problems
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pricing_sync.changes.run import Reading, Run
+from pricing_sync.changes.run import NEW_KEYS, Reading, Run
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
@@ -50,14 +50,17 @@ def runs(
 
 
 def _summary(readings: Sequence[Reading]) -> str:
-    """`3 read, 1 failed (together); 2 changed, 1 held`."""
+    """`3 read, 1 failed (together); 2 changed, 1 held; 1 price keys not read`."""
     counts = Counter(reading.status.value for reading in readings)
     failed = [reading.provider for reading in readings if reading.is_failed]
     changes: Counter[str] = Counter()
     for reading in readings:
         changes.update(reading.changes)
+    new = changes.pop(NEW_KEYS, 0)
+    unread = sum(len(reading.ignored) for reading in readings)
     names = f" ({', '.join(failed)})" if failed else ""
-    return "; ".join(filter(None, (texts.counted(counts) + names, texts.counted(changes))))
+    keys = f"{unread} price keys not read" + (f", {new} new" if new else "") if unread else ""
+    return "; ".join(filter(None, (texts.counted(counts) + names, texts.counted(changes), keys)))
 
 
 def status(
@@ -74,6 +77,7 @@ def status(
         (
             *("provider", "last read", "next", Column("failures", Fit.FIGURE, optional=True)),
             *(Column("now", optional=True), Column("plan", Fit.TEXT)),
+            Column("keys not read", Fit.FIGURE, optional=True),
         ),
         (_status_row(found, name) for name in found["providers"]),
         empty="no providers",
@@ -98,6 +102,7 @@ def _status_row(found: dict[str, Any], name: str) -> Sequence[object]:
         due.get("failures") or "",
         ", ".join(item["state"] for item in found["active"] if item["provider"] == name),
         due.get("plan", ""),
+        len(found["unread_price_keys"].get(name, ())) or "",
     )
 
 

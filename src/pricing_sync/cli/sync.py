@@ -14,7 +14,7 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
-from pricing_sync.changes.run import Outcome
+from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
@@ -144,7 +144,11 @@ def show_run(run: RunResult) -> None:
         (_counts_row(result) for result in run.results),
         empty="nothing was read",
     )
-    lines = [line for result in run.results for line in change_lines(result)]
+    lines = [
+        line
+        for result in run.results
+        for line in (*change_lines(result), *unread_lines(result.reading))
+    ]
     if lines:
         tables.print_line("")
         tables.print_block(lines, " " * 12)
@@ -177,6 +181,15 @@ def change_lines(result: ReadingResult) -> list[str]:
     lines += [f"  retired   {provider} {model}: not listed twice" for model in plan.retire]
     lines += [f"  back      {provider} {model}: listed again" for model in plan.back]
     return lines + _held_lines(provider, plan.hold)
+
+
+def unread_lines(reading: Reading) -> list[str]:
+    """The price keys of an answer that are not read, the most frequent first."""
+    if not reading.ignored:
+        return []
+    new = reading.changes.get(NEW_KEYS, 0)
+    flag = f" ({new} new)" if new else ""
+    return [f"  not read  {reading.provider}: {texts.keys(reading.ignored)}{flag}"]
 
 
 def _held_lines(provider: str, held: Sequence[Held]) -> list[str]:

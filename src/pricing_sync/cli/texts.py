@@ -41,6 +41,14 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
+def keys(counts: Mapping[str, int], most: int = 5) -> str:
+    """`pricing.video in 12 rows, discount in 1 row`, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{key} in {count} row{'s' if count > 1 else ''}" for key, count in ordered[:most]]
+    more = len(ordered) - len(shown)
+    return ", ".join(shown + ([f"and {more} more keys"] if more else []))
+
+
 def rule_names(reasons: Sequence[str]) -> str:
     """The rules that hold a change, without the details."""
     return ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))

@@ -129,6 +129,11 @@ class _Case:
         return self.model in self.context.free
 
     @property
+    def is_declared_free(self) -> bool:
+        """Whether the card is all zeros, and may be."""
+        return self.may_be_zero and is_free(self.new)
+
+    @property
     def units_per_dollar(self) -> int:
         """The approximate units of the card's currency per dollar.
 
@@ -171,7 +176,12 @@ def judge(
         change.model: tuple(_reasons(change, cases.get(change.model), context, t))
         for change in changes
     }
-    judged = [change for change in changes if change.model in cases]
+    # A model that is declared free moves to zero on purpose. That says nothing of the others.
+    judged = [
+        change
+        for change in changes
+        if change.model in cases and not cases[change.model].is_declared_free
+    ]
     shared_reasons = _shared_reasons(
         sweep or survey(judged, context.priced, t), list(cases.values()), own_reasons, t
     )
@@ -384,7 +394,9 @@ def _peers(case: _Case) -> Iterator[Reason]:
 
 def _without_peers(case: _Case) -> Iterator[Reason]:
     # In a first reading no model is known yet, so bounds and relations decide.
-    if case.context.first_reading or any(case.log10_to_peers(meter) is not None for meter in CORE):
+    if case.context.first_reading or case.is_declared_free:
+        return
+    if any(case.log10_to_peers(meter) is not None for meter in CORE):
         return
     for meter in CORE:
         rate = case.new.rates.get(meter)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pricing_sync.changes.run import CANCELLED, Reading, Run
+from pricing_sync.changes.run import CANCELLED, NEW_KEYS, Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.store.peers import CatalogRead
@@ -61,6 +61,10 @@ class LogListener(Listener):
             counts = listed | reading.model_counts()
             sentence = f"{outcome}: {_counts_text(counts)}{_dry_text(reading.dry_run)}"
             _log_line(logging.INFO, sentence, fields | counts)
+            if new := reading.changes.get(NEW_KEYS, 0):
+                keys = ", ".join(reading.ignored)
+                sentence = f"{reading.provider}: {new} price keys are new; not read: {keys}"
+                _log_line(logging.WARNING, sentence, fields | {"new_keys": new})
 
     def on_run(self, run: Run, readings: Sequence[Reading]) -> None:
         status = run.outcome.value if run.outcome else None

@@ -55,6 +55,7 @@ class _Facts:
     models: Mapping[str, ModelCounts] = field(default_factory=dict)
     held: Mapping[str, HeldCount] = field(default_factory=dict)
     states: Mapping[str, Mapping[PriceState, int]] = field(default_factory=dict)
+    unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     leader: Leader | None = None
 
     @classmethod
@@ -67,6 +68,7 @@ class _Facts:
             store.model_counts(),
             store.held_counts(),
             store.state_counts(),
+            store.unread_keys(),
             queue.leader(),
         )
 
@@ -167,6 +169,12 @@ class PricingMetrics(Collector):
         yield from _models(facts, shown)
         yield from _states(facts, shown)
         yield from _held(facts, shown)
+        yield _by_provider(
+            "pricing_unread_price_keys",
+            "Keys of the provider's newest answer that may hold a price and are not read.",
+            {name: len(facts.unread.get(name, ())) for name in facts.successes},
+            shown,
+        )
 
 
 def _runs(facts: _Facts, now: datetime) -> Iterator[Metric]:

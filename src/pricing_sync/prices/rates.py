@@ -231,6 +231,9 @@ class Unpriced:
 
     why: Why
     note: str = ""
+    #: The card of the zeros that the provider lists, if it lists any. It is the price only of a
+    #: model that the settings declare free. It is not stored.
+    at_zero: RateCard | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.why}: {self.note}" if self.note else str(self.why)

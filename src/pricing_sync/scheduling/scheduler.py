@@ -385,6 +385,7 @@ class Scheduler:
                 {"provider": item.provider, "run_id": item.run_id, "state": item.state}
                 for item in queue.active()
             ],
+            "unread_price_keys": self._store.unread_keys(),
             "leader": None if leader is None else _leader(leader, self.owner),
             "dry_run": settings.dry_run,
             "at": write_instant(now),

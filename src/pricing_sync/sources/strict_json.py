@@ -10,26 +10,30 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache, lru_cache
 from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
+    ConditionalRates,
     CurrencyUnit,
     Listing,
     Meter,
     Per,
     Rate,
+    RateCard,
+    Rates,
     Unpriced,
     Unreadable,
     Why,
 )
+from pricing_sync.prices.usage import PARENTS
 
 #: The value of an absent field. Like `null`, it means that there is no price.
 ABSENT = Raw()
@@ -45,6 +49,42 @@ _LARGEST_COUNT = 10**12
 # Printable ASCII without spaces, quotes, angle brackets and backslashes. All 5,000 recorded model
 # ids match. A text that matches is safe in a log, a URL, a CSV file and a web page.
 _MODEL_ID = re.compile(r"[A-Za-z0-9@~_][!#$%&()*+,./0-9:;=?@A-Z\[\]^_a-z{|}~-]{0,199}")
+
+# The words of a key that may hold a price, or something that changes one. "rate" alone is left out:
+# lists have limits of requests under that word.
+_PRICE_WORDS = frozenset(
+    (
+        *(
+            b"price",
+            b"prices",
+            b"priced",
+            b"pricing",
+            b"cost",
+            b"costs",
+            b"fee",
+            b"fees",
+            b"tariff",
+            b"usd",
+        ),
+        *(b"charge", b"charges", b"billing", b"cents", b"discount", b"discounts", b"discounted"),
+        *(b"surcharge", b"multiplier", b"uplift", b"markup", b"promotion", b"promo"),
+    )
+)
+_WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_KEY = re.compile(rb'"([A-Za-z0-9_.-]{1,80})"\s*:')
+_DEEPEST = 5
+
+#: Meters that a model sells beside something else. A card of these alone prices no request.
+_SIDE_METERS = frozenset(
+    {
+        Meter.CACHE_READ,
+        Meter.CACHE_READ_AUDIO,
+        Meter.CACHE_WRITE,
+        Meter.CACHE_WRITE_1H,
+        Meter.REASONING,
+        Meter.WEB_SEARCH,
+    }
+)
 
 RowType = TypeVar("RowType", bound=Struct)
 Nested = TypeVar("Nested")
@@ -165,8 +205,12 @@ def _rate(text: bytes, per: Per, currency_unit: CurrencyUnit) -> Rate:
     return Rate.of(_literal(text), per, currency_unit)
 
 
-def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
+def nested(
+    raw: Raw, kind: type[Nested], where: str, ignored: Counter[str] | None = None
+) -> Nested | None:
     """The list, object or text in a field; None when the field is absent or null.
+
+    The keys in it that may hold a price, and are not fields of *kind*, are counted in *ignored*.
 
     Raises:
         BadAmount: it is not of type *kind*, or an object in it names a key twice.
@@ -179,7 +223,98 @@ def nested(raw: Raw, kind: type[Nested], where: str) -> Nested | None:
         raise BadAmount(f"{where}: {error}") from None
     if isinstance(value, dict) and (key := _repeated_in(bytes(raw))):
         raise BadAmount(f"{where}: {key} is named twice")
+    if ignored is not None:
+        count_unread(raw, kind, ignored, where)
     return value
+
+
+def count_unread(raw: Raw, kind: Any, ignored: Counter[str], where: str = "") -> None:
+    """Count in *ignored* the keys of a JSON value that may hold a price and that *kind* lacks.
+
+    A key whose value is null, false or text without a number is not counted. Fields of type `Raw`
+    and objects of type `dict` are left to the function that decodes them.
+    """
+    text = bytes(raw)
+    # To walk through a row costs more than to read it, and few rows have such a key.
+    keys = [key for key in _KEY.findall(text) if _looks_like_price(key)]
+    if len(set(keys)) == len(keys) and _known_keys(kind).issuperset(keys):
+        return
+    ignored.update(set(_unread(text, kind, where, 0)))
+
+
+def _unread(text: bytes, kind: Any, where: str, depth: int) -> Iterator[str]:
+    start = text.lstrip()[:1]
+    if depth > _DEEPEST or start not in (b"{", b"["):
+        return
+    try:
+        if start == b"[":
+            item_kind = _item_kind(kind)
+            for item in msgspec.json.decode(text, type=list[Raw]):
+                yield from _unread(bytes(item), item_kind, where, depth + 1)
+            return
+        members = _OBJECT(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return
+    known = _known_fields(kind)
+    for key, raw in members.items():
+        path = f"{where}.{key}" if where else key
+        if key in known:
+            if known[key] is not None:
+                yield from _unread(bytes(raw), known[key], path, depth + 1)
+        elif not _looks_like_price(key.encode()):
+            yield from _unread(bytes(raw), None, path, depth + 1)
+        elif may_hold_price(key, raw):
+            yield shorten(path.encode(), 80)
+
+
+@cache
+def _known_fields(kind: Any) -> Mapping[str, Any]:
+    """The fields of a struct by JSON key; None for those that another function decodes."""
+    structs = [part for part in (kind, *get_args(kind)) if _is_struct(part)]
+    if not structs:
+        return {}
+    return {
+        one.encode_name: one.type if _names_struct(one.type) else None
+        for one in msgspec.structs.fields(structs[0])
+    }
+
+
+@cache
+def _known_keys(kind: Any) -> frozenset[bytes]:
+    fields = _known_fields(_item_kind(kind) or kind)
+    inside = (_known_keys(field_kind) for field_kind in fields.values() if field_kind is not None)
+    return frozenset(key.encode() for key in fields).union(*inside)
+
+
+@cache
+def _item_kind(kind: Any) -> Any:
+    """The type of the items of a list type, which may be optional; None for any other type."""
+    lists = [part for part in (kind, *get_args(kind)) if get_origin(part) is list]
+    return get_args(lists[0])[0] if lists else None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _names_struct(kind: Any) -> bool:
+    return _is_struct(kind) or any(_names_struct(part) for part in get_args(kind))
+
+
+@lru_cache(maxsize=4096)
+def _looks_like_price(key: bytes) -> bool:
+    return any(word.lower() in _PRICE_WORDS for word in _WORD.findall(key))
+
+
+def may_hold_price(key: str, raw: Raw) -> bool:
+    """Whether the key has a word for prices, as `discount` or `costPerImage`, and a fitting value.
+
+    Null, false, and text without a number do not fit.
+    """
+    text = bytes(raw)
+    if not _looks_like_price(key.encode()) or text in _ABSENT_OR_NULL or text == b"false":
+        return False
+    return not text.startswith(b'"') or _NUMBER.fullmatch(text) is not None
 
 
 def rates(
@@ -209,9 +344,78 @@ def rates(
     return found
 
 
-def without_zeros(published: Mapping[Meter, Rate]) -> dict[Meter, Rate]:
+def joined(*sets: Rates) -> dict[Meter, Rate]:
+    """One set of rates out of several, read from different keys of one row.
+
+    Raises:
+        BadAmount: two of them state different rates of one meter.
+    """
+    found: dict[Meter, Rate] = {}
+    for one in sets:
+        for meter, published in one.items():
+            if found.setdefault(meter, published) != published:
+                why = f"{found[meter]} per million, and elsewhere {published}"
+                raise BadAmount(f"{meter}: {why}")
+    return found
+
+
+def without_zeros(published: Rates) -> dict[Meter, Rate]:
     """The rates above zero, for sources whose zero means that there is no price."""
     return {meter: rate for meter, rate in published.items() if rate}
+
+
+def as_said(
+    published: Rates, *, unset: Collection[Meter] = (), standard: Rates | None = None
+) -> dict[Meter, Rate]:
+    """The rates above zero, and the zeros without which a meter would have another rate.
+
+    A cached token listed at zero would be billed like any other token if the zero were left out;
+    an output listed at zero would have no price, as for an embedding. *unset* are the meters
+    whose zero the source documents as "no price of its own". *standard* are the rates that the
+    published ones replace under a condition.
+    """
+    paid = without_zeros(published)
+    others = {**(standard or {}), **paid}
+    return {
+        meter: rate
+        for meter, rate in published.items()
+        if rate or (meter not in unset and _would_inherit(meter, others))
+    }
+
+
+def _would_inherit(meter: Meter | None, others: Rates) -> bool:
+    while meter is not None:
+        if others.get(meter):
+            return True
+        meter = PARENTS.get(meter)
+    return False
+
+
+def as_listing(
+    published: Rates,
+    unpriced: Unpriced,
+    conditional_rates: Sequence[ConditionalRates] = (),
+    *,
+    currency: str = "USD",
+    unset: Collection[Meter] = (),
+) -> Listing:
+    """The card of the *published* rates; *unpriced* if nothing that the model sells has a price.
+
+    *unpriced* then has the card of zeros that the row states, which is a price only where the
+    settings declare the model free.
+    """
+    base = as_said(published, unset=unset)
+    if _sells(base) or any(_sells(conditional.rates) for conditional in conditional_rates):
+        return RateCard(base, tuple(conditional_rates), currency)
+    if base:
+        unpriced = Unpriced(Why.NOT_PER_TOKEN, f"priced only for {', '.join(base)}")
+    if all(published.values()):
+        return unpriced
+    return replace(unpriced, at_zero=RateCard(dict(published), currency=currency))
+
+
+def _sells(rates: Rates) -> bool:
+    return any(rate and meter not in _SIDE_METERS for meter, rate in rates.items())
 
 
 def envelope(body: bytes, kind: type[Nested], where: str = "body") -> Nested:
@@ -229,9 +433,12 @@ def envelope(body: bytes, kind: type[Nested], where: str = "body") -> Nested:
 
 
 def parse(
-    raws: Sequence[Raw], kind: type[RowType]
+    raws: Sequence[Raw], kind: type[RowType], ignored: Counter[str]
 ) -> Iterator[tuple[str | None, RowType | Unreadable]]:
     """Each row with its model id: the field `id` of *kind*, which may have another name in JSON.
+
+    The keys of a readable row that may hold a price, and are not in *kind*, are counted in
+    *ignored*.
 
     A row that is not of type *kind*, or whose prices name a key twice, is `Unreadable` under its
     id. A row without a usable id is `Unreadable` under None.
@@ -250,6 +457,7 @@ def parse(
         elif key := _repeated(bytes(raw), price_keys):
             yield model, Unreadable(f"row {index}: {key} is named twice")
         else:
+            count_unread(raw, kind, ignored)
             yield model, row
 
 
@@ -337,7 +545,7 @@ def read_rows(
 ) -> Page:
     """A page with one model per row, decoded by *listing*; a bad amount affects only its row."""
     page = Page([], total)
-    for model, row in parse(raws, kind):
+    for model, row in parse(raws, kind, page.ignored):
         page.rows.append(
             (model, row if isinstance(row, Unreadable) else guard(listing, row, page.ignored))
         )
@@ -358,6 +566,7 @@ def read_keyed(
         try:
             row = nested(raw, kind, "row")
             read = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
+            count_unread(raw, kind, page.ignored)
         except BadAmount as error:
             read = Unreadable(str(error))
         if key := _repeated(bytes(raw), price_keys):
@@ -427,7 +636,7 @@ def refuse_priceless(page: Page, why: str) -> Page:
     return page
 
 
-def shorten(text: bytes) -> str:
-    """The first 40 bytes of a text as one line of ASCII, and an ellipsis if there are more."""
-    start = text[:40].decode("utf-8", "replace")
-    return ascii(start)[1:-1] + ("…" if len(text) > 40 else "")
+def shorten(text: bytes, longest: int = 40) -> str:
+    """The first bytes of a text as one line of ASCII, and an ellipsis if there are more."""
+    start = text[:longest].decode("utf-8", "replace")
+    return ascii(start)[1:-1] + ("…" if len(text) > longest else "")

@@ -2,7 +2,7 @@
 
 -- name: last_reading
 -- The newest successful reading, without dry runs.
-SELECT id, at, etag, digest, decoder, url, finished_at, listings
+SELECT id, at, etag, digest, decoder, url, finished_at, listings, ignored
 FROM pricing_readings
 WHERE provider = :provider AND status IN ('read', 'unchanged') AND dry_run = 0
 ORDER BY at DESC, id DESC
@@ -200,6 +200,17 @@ SELECT s.provider, s.error FROM pricing_readings s
 WHERE s.status = 'skipped' AND NOT EXISTS (
     SELECT 1 FROM pricing_readings n WHERE n.provider = s.provider AND n.at > s.at
 );
+
+-- name: unread_keys
+-- The price keys that the newest success of each provider did not read.
+SELECT r.provider, r.ignored FROM pricing_readings r
+JOIN (
+    SELECT provider, MAX(at) AS at FROM pricing_readings
+    WHERE status <> 'failed' AND dry_run = 0
+    GROUP BY provider
+) newest ON newest.provider = r.provider AND newest.at = r.at
+WHERE r.status <> 'failed' AND r.dry_run = 0
+ORDER BY r.provider, r.id;
 
 -- name: model_counts
 -- The number of priced, unpriced, unreadable and missing models of each provider.

@@ -125,8 +125,9 @@ class LastReading:
     decoder: str
     url: str
     finished_at: datetime
-    #: As `Reading.listings`.
+    #: As `Reading.listings` and `Reading.ignored`.
     listings: Mapping[str, int]
+    ignored: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Store(NamedQueries):
         found = self._fetch("last_reading", provider=provider)
         if not found:
             return None
-        reading_id, at, etag, digest, decoder, url, finished_at, listings = found[0]
+        reading_id, at, etag, digest, decoder, url, finished_at, listings, ignored = found[0]
         return LastReading(
             reading_id,
             rows.read_instant(at),
@@ -223,6 +224,7 @@ class Store(NamedQueries):
             url,
             rows.read_instant(finished_at),
             json.loads(listings),
+            json.loads(ignored),
         )
 
     def known_models(self, provider: str) -> dict[str, Stored]:
@@ -478,6 +480,13 @@ class Store(NamedQueries):
             provider: rows.read_instant(min(finished_at, at))
             for provider, finished_at, at in self._fetch("latest_successes")
         }
+    def unread_keys(self) -> dict[str, dict[str, int]]:
+        """By provider: the price keys that its newest answer has and that are not read.
+
+        As `Reading.ignored`. A provider without such keys is left out.
+        """
+        found = {provider: json.loads(ignored) for provider, ignored in self._fetch("unread_keys")}
+        return {provider: ignored for provider, ignored in found.items() if ignored}
 
     # Prices
 

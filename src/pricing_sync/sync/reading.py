@@ -11,14 +11,14 @@ import asyncio
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from pricing_sync.changes.diff import diff
+from pricing_sync.changes.diff import Stored, diff
 from pricing_sync.changes.plan import ChangePlan, plan_changes, plan_unchanged
-from pricing_sync.changes.run import Reading, Status
+from pricing_sync.changes.run import NEW_KEYS, Reading, Status
 from pricing_sync.errors import (
     DecodeError,
     LostClaim,
@@ -40,6 +40,11 @@ from pricing_sync.version import VERSION
 
 #: An answer is rejected if it has at least this many unreadable listings, and more than this share.
 _MIN_UNREADABLE, _UNREADABLE_SHARE = 5, 0.3
+#: A price key that is not read is more than an oddity when it is in more rows than this, or in this
+#: share of a short list.
+_FEW_ROWS, _ROWS_SHARE = 3, 0.5
+#: A renamed key is in at least this share of the models that lost a meter in the same reading.
+_RENAMED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ async def read_provider(
         dry_run=dry_run,
         source=provider.source.value,
         url=provider.url,
-        decoder=VERSION,
+        decoder=_decoder(options),
     )
     try:
         last = await asyncio.to_thread(store.last_reading, provider.id)
@@ -180,7 +185,7 @@ def _process_new(pending: PendingAnswer, store: Store) -> ReadingResult:
     fetched, provider = pending.fetched, pending.provider
     assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
     pages = fetched.all_pages()
-    answer = read_answer(provider, pages)
+    answer = _with_free(read_answer(provider, pages), pending.options.free)
     _refuse_if_unreadable(provider, answer)
     compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
     # Judging is slow, so it runs before the transaction and blocks no other writer. The claim keeps
@@ -212,6 +217,8 @@ class _JudgedReading:
 def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _JudgedReading:
     provider, options, reading = pending.provider, pending.options, pending.reading
     stored = store.known_models(provider.id)
+    new_keys = _new_keys(pending.last, reading, answer)
+    _refuse_if_renamed(provider, stored, answer, new_keys)
     changes = diff(stored, answer)
     held = {item.change.model: item for item in store.review.held(provider.id)}
     gate_result = judge_reading(
@@ -233,7 +240,7 @@ def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _Ju
         reading,
         status=Status.READ,
         listings=_listing_counts(answer),
-        changes=plan.counts(),
+        changes={**plan.counts(), **({NEW_KEYS: len(new_keys)} if new_keys else {})},
         ignored=answer.ignored,
     )
     return _JudgedReading(reading, plan, gate_result.used)
@@ -253,6 +260,7 @@ def _process_unchanged(pending: PendingAnswer, store: Store) -> ReadingResult:
             reading,
             status=Status.UNCHANGED,
             listings=pending.last.listings if pending.last else {},
+            ignored=pending.last.ignored if pending.last else {},
             changes=plan.counts(),
         )
         return _store_result(pending, store, reading, plan, None)
@@ -354,7 +362,7 @@ def _refuse_if_overtaken(store: Store, last: LastReading | None, reading: Readin
 
 def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading) -> bool:
     """Whether an answer with the same bytes as the last one can skip decoding and judging."""
-    if last is None or last.decoder != VERSION:
+    if last is None or last.decoder != reading.decoder:
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
 
@@ -367,6 +375,64 @@ def _refuse_if_unreadable(provider: Provider, answer: Answer) -> None:
     if len(unreadable) >= _MIN_UNREADABLE and len(unreadable) > _UNREADABLE_SHARE * rows:
         why = f"{len(unreadable)} of {rows} listings cannot be read, the first: {unreadable[0]}"
         raise DecodeError(provider.id, "body", why)
+
+
+def _decoder(options: ReadingOptions) -> str:
+    """What decodes the bytes: the program, and the settings that decide what a zero means."""
+    if not options.free:
+        return VERSION
+    free = hashlib.sha256("\n".join(sorted(options.free)).encode()).hexdigest()
+    return f"{VERSION} free={free[:16]}"
+
+
+def _program(decoder: str) -> str:
+    return decoder.partition(" ")[0]
+
+
+def _with_free(answer: Answer, free: Collection[str]) -> Answer:
+    """*answer* with a price of zero for the models of *free* that it lists at zero."""
+    zero = {
+        model: listing.at_zero
+        for model in free
+        if isinstance(listing := answer.listings.get(model), Unpriced) and listing.at_zero
+    }
+    return replace(answer, listings={**answer.listings, **zero}) if zero else answer
+
+
+def _new_keys(last: LastReading | None, reading: Reading, answer: Answer) -> dict[str, int]:
+    """The price keys that are not read, are in many rows now, and were not at the last reading."""
+    # Another program may read or count other keys.
+    if last is None or _program(last.decoder) != _program(reading.decoder):
+        return {}
+    rows = len(answer.listings) + len(answer.nameless)
+    few = min(_FEW_ROWS, _ROWS_SHARE * rows)
+    return {
+        key: count
+        for key, count in answer.ignored.items()
+        if count > few >= last.ignored.get(key, 0)
+    }
+
+
+def _refuse_if_renamed(
+    provider: Provider, stored: Mapping[str, Stored], answer: Answer, new_keys: Mapping[str, int]
+) -> None:
+    """Raise DecodeError if a price key is new, and as many models lost the rate of a meter."""
+    if not new_keys:
+        return
+    lost: Counter[str] = Counter()
+    for model, listing in answer.listings.items():
+        known = stored[model].listing if model in stored else None
+        if isinstance(known, RateCard) and not isinstance(listing, Unreadable):
+            now = listing.every_rate() if isinstance(listing, RateCard) else []
+            still = {(when, meter) for when, meter, _ in now}
+            before = {(when, meter) for when, meter, _ in known.every_rate()}
+            lost.update({meter.value for _, meter in before - still})
+    few = min(_FEW_ROWS, _ROWS_SHARE * len(answer.listings))
+    key, count = max(new_keys.items(), key=lambda item: item[1])
+    for meter, models in lost.items():
+        if models > few and count >= _RENAMED_SHARE * models:
+            why = f"{key} is new in {count} rows, and {models} models lost the rate of {meter}"
+            raise DecodeError(provider.id, "format", f"a renamed price key? {why}")
 
 
 def _listing_counts(answer: Answer) -> dict[str, int]:

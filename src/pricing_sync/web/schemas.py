@@ -66,6 +66,11 @@ class Status(Schema):
         description="The providers that cannot be asked, and the variable that is not set."
     )
     active: list[Active]
+    unread_price_keys: dict[str, dict[str, int]] = Field(
+        default={},
+        description="By provider: the keys of its newest answer that may hold a price and are not"
+        " read, and how often each occurs.",
+    )
     leader: dict[str, Any] | None
     dry_run: bool
     at: Instant

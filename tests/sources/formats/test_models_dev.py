@@ -83,9 +83,23 @@ def test_an_all_zero_model_is_unpriced_unless_its_id_says_free() -> None:
     assert isinstance(listed(zero, "free/b"), Unpriced)
 
 
-def test_a_zero_among_prices_is_no_rate() -> None:
-    """A zero for cache writes means that they are not billed separately."""
-    assert listed({**PRICED, "cache_write": 0}) == CARD
+def test_a_zero_for_output_is_no_rate() -> None:
+    """An embedding has no output."""
+    assert listed({**PRICED, "output": 0}) == RateCard({Meter.INPUT: CARD.rates[Meter.INPUT]})
+
+
+@pytest.mark.parametrize("meter", [Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING])
+def test_a_zero_for_a_part_is_zero(meter: Meter) -> None:
+    """Without it, the part would have the rate of all other tokens."""
+    assert listed({**PRICED, meter.value: 0}) == RateCard({**CARD.rates, meter: Rate(0)})
+
+
+def test_a_zero_in_a_tier_is_not_the_rate_of_short_requests() -> None:
+    """A tier replaces the base rates that it names."""
+    tier = {"input": 5, "output": 20, "cache_read": 0, "tier": {"type": "context", "size": 9}}
+    card = listed({**PRICED, "cache_read": 0.5, "tiers": [tier]})
+    assert isinstance(card, RateCard)
+    assert Rate(0) == card.conditional_rates[0].rates[Meter.CACHE_READ]
 
 
 def test_a_model_without_cost_is_not_published() -> None:
@@ -221,7 +235,7 @@ def test_providers_are_the_keys() -> None:
 
 @needs_samples
 def test_every_recorded_rate_is_the_published_one() -> None:
-    """Of 4,518 models of 124 providers: each rate above zero, of each tier, and no other rate."""
+    """Of 4,518 models of 124 providers: each rate above zero or of a part at zero, and no other."""
     body = sample(RECORDED)
     counts: Counter[str] = Counter()
     for provider, entry in json.loads(body, parse_float=Decimal).items():
@@ -234,13 +248,18 @@ def test_every_recorded_rate_is_the_published_one() -> None:
     assert counts == {"RateCard": 3895, "Unpriced": 607, "Unreadable": 16}
 
 
+# A zero of one of these is a rate if the whole that it is a part of has a price.
+WHOLES = {"cache_read": "input", "cache_write": "input", "reasoning": "output"}
+
+
 def expected_rates(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
     tiers = [(tier["tier"]["size"] + 1, tier) for tier in cost.get("tiers", [])]
     above_zero = [
         (size, key, Decimal(amount).quantize(NANO))
         for size, prices in [(0, cost), *tiers]
         for key, amount in prices.items()
-        if key not in ("tiers", "tier", "context_over_200k") and amount
+        if key not in ("tiers", "tier", "context_over_200k")
+        and (amount or (key in WHOLES and cost[WHOLES[key]] > 0))
     ]
     return sorted(above_zero) or [(0, "input", Decimal(0)), (0, "output", Decimal(0))]
 

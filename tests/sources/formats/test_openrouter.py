@@ -118,6 +118,36 @@ def test_a_price_that_is_no_number_makes_only_its_row_unreadable(price: Any) -> 
     assert isinstance(good, RateCard)
 
 
+@pytest.mark.parametrize("image", ["0.000002", "0.5"])
+def test_two_keys_for_one_meter_with_different_prices_are_refused(image: str) -> None:
+    """Either of them may be the price of an image token; neither overwrites the other."""
+    both = {"prompt": "0.000002", "completion": "0.00001", "image_token": "0.000001"}
+    row = {**both, "image": image}
+    if image == both["prompt"]:
+        assert isinstance(listed("a/b", row), Unreadable)
+        assert isinstance(listed("a/b", {**row, "image_token": image}), RateCard)
+    overridden = {**both, "image_token": image, "image": image}
+    overridden["overrides"] = [{"min_prompt_tokens": 9, **both, "image": "0.000002"}]  # type: ignore[assignment]
+    assert isinstance(listed("a/b", overridden), Unreadable)
+
+
+@pytest.mark.parametrize("key", ["web_search", "internal_reasoning", "input_cache_read"])
+def test_a_model_at_zero_with_a_price_beside_it_has_no_price(key: str) -> None:
+    """A search is sold beside the tokens or the session, which have no price in the list."""
+    half = {"prompt": "0", "completion": "0", key: "0.01"}
+    found = listed("a/b", half)
+    assert isinstance(found, Unpriced)
+    assert Why.NOT_PER_TOKEN is found.why
+
+
+def test_a_free_model_keeps_the_price_of_a_search() -> None:
+    """Its tokens are free, and its searches are not."""
+    half = {"prompt": "0", "completion": "0", "web_search": "0.01"}
+    assert listed("a/b:free", half) == RateCard(
+        {Meter.INPUT: Rate(0), Meter.OUTPUT: Rate(0), Meter.WEB_SEARCH: Rate(10_000_000_000_000)}
+    )
+
+
 def test_a_missing_base_price_is_not_zero() -> None:
     """`prompt` and `completion` are in every recorded row, so a row without one is broken."""
     assert why(one(prompt="0.1")) == "pricing.completion: missing, though always listed"

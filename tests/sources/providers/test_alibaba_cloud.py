@@ -187,11 +187,67 @@ def test_ranges_with_a_gap_or_an_overlap_are_unreadable(names: list[str]) -> Non
     assert isinstance(ranged(**{name: plain("1", "4") for name in names}), Unreadable)
 
 
-def test_a_meter_priced_in_some_ranges_only_is_unreadable() -> None:
+def test_a_cache_priced_in_short_requests_only_costs_the_input_rate_in_long_ones() -> None:
     """Otherwise the cache of a long request would be priced like that of a short one."""
     cached = [*plain("1", "4"), item("input_token_cache", "0.2")]
     listing = ranged(**{"Input<=32k": cached, "32k<Input<=128k": plain("2", "8")})
-    assert isinstance(listing, Unreadable)
+    assert listing == RateCard(
+        {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000), Meter.CACHE_READ: usd(200)},
+        (
+            ConditionalRates(
+                When(min_input_tokens=32_001),
+                {Meter.INPUT: usd(2000), Meter.OUTPUT: usd(8000), Meter.CACHE_READ: usd(2000)},
+            ),
+        ),
+    )
+
+
+def test_a_meter_priced_in_long_requests_only_has_no_price_in_short_ones() -> None:
+    """The condition says so."""
+    low, high = [item("input_token", "1")], plain("2", "8")
+    assert ranged(**{"Input<=32k": low, "32k<Input<=128k": high}) == RateCard(
+        {Meter.INPUT: usd(1000)},
+        (
+            ConditionalRates(
+                When(min_input_tokens=32_001), {Meter.INPUT: usd(2000), Meter.OUTPUT: usd(8000)}
+            ),
+        ),
+    )
+
+
+def test_an_output_priced_in_short_requests_only_is_unreadable() -> None:
+    """No condition can express that a long request has no price."""
+    listing = ranged(
+        **{"Input<=32k": plain("1", "4"), "32k<Input<=128k": [item("input_token", "2")]}
+    )
+    assert Unreadable("prices: output: priced in some ranges only") == listing
+
+
+def test_batches_priced_in_short_requests_only_are_left_out_and_counted() -> None:
+    """The standard prices can be read, and a batch has no price."""
+    low = [*plain("1", "4"), item("input_token_batch", "0.5"), item("output_token_batch", "2")]
+    ranges = [
+        {"range_name": "Input<=32k", "prices": low},
+        {"range_name": "32k<Input<=128k", "prices": plain("2", "8")},
+    ]
+    answer = read_answer(PROVIDER, [page([{"model": "m", "prices": ranges}])])
+    assert {"prices.batch": 1} == answer.ignored
+    assert answer.listings["m"] == RateCard(
+        {Meter.INPUT: usd(1000), Meter.OUTPUT: usd(4000)},
+        (
+            ConditionalRates(
+                When(min_input_tokens=32_001), {Meter.INPUT: usd(2000), Meter.OUTPUT: usd(8000)}
+            ),
+        ),
+    )
+
+
+def test_explicit_cache_hits_beside_automatic_ones_are_counted() -> None:
+    """A card has one rate for cache hits, and the other one is not billed."""
+    cached = [item("input_token_cache", "0.2"), item("input_token_cache_read", "0.1")]
+    prices = [{"range_name": "Default", "prices": [*plain("1", "4"), *cached]}]
+    answer = read_answer(PROVIDER, [page([{"model": "m", "prices": prices}])])
+    assert {"prices.input_token_cache_read": 1} == answer.ignored
 
 
 def test_batches_are_a_service_tier_in_every_range() -> None:

@@ -74,7 +74,8 @@ def test_a_string_is_not_a_price_per_million() -> None:
 def test_zero_is_not_free() -> None:
     """The model is on trial, or its price is not set yet."""
     assert ZERO == one(prompt=0, completion=0, input_cache_read=0.0)
-    assert RateCard({Meter.INPUT: Rate(270_000_000)}) == one(prompt=0.27, input_cache_read=0)
+    cached = {Meter.INPUT: Rate(270_000_000), Meter.CACHE_READ: Rate(0)}
+    assert RateCard(cached) == one(prompt=0.27, completion=0, input_cache_read=0)
 
 
 def test_the_newer_price_wins_over_the_older_one() -> None:

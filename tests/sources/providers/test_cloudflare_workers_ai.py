@@ -54,7 +54,7 @@ def test_the_recorded_page() -> None:
     """91 rows are the whole list, although `total_count` is 245."""
     parsed = read_answer(PROVIDER, [sample(RECORDED)])
     listings = parsed.listings
-    assert {RateCard: 45, Unpriced: 46} == Counter(type(listing) for listing in listings.values())
+    assert {RateCard: 46, Unpriced: 45} == Counter(type(listing) for listing in listings.values())
     assert {
         Meter.INPUT: Rate(950_000_000),
         Meter.OUTPUT: Rate(4_000_000_000),
@@ -65,7 +65,7 @@ def test_the_recorded_page() -> None:
     assert {Meter.CHARACTER: Rate(15_000_000_000)} == rates_of(listings["@cf/deepgram/aura-1"])
     assert {Meter.REQUEST: Rate(2_500_000_000)} == rates_of(listings["@cf/microsoft/resnet-50"])
     assert () == parsed.nameless
-    assert {} == parsed.ignored
+    assert {"price.per audio minute (websocket)": 1} == parsed.ignored
 
 
 def rates_of(listing: Listing) -> Any:
@@ -84,7 +84,7 @@ def test_the_recorded_rows_without_a_price() -> None:
     assert steps == listings["@cf/black-forest-labs/flux-1-schnell"]
     socket = Unpriced(Why.NOT_PER_TOKEN, "priced per audio minute (websocket)")
     assert socket == listings["@cf/deepgram/flux"]
-    assert socket == listings["@cf/deepgram/nova-3"]
+    assert {Meter.SECOND: Rate(86_666_666_667)} == rates_of(listings["@cf/deepgram/nova-3"])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,6 @@ def test_the_recorded_rows_without_a_price() -> None:
     [
         ("per M input tokens", 0.35, {Meter.INPUT: Rate(350_000_000)}),
         ("per M output tokens", 4, {Meter.OUTPUT: Rate(4_000_000_000)}),
-        ("per M cached input tokens", 0.16, {Meter.CACHE_READ: Rate(160_000_000)}),
         ("per audio minute", 0.0006, {Meter.SECOND: Rate(10_000_000_000)}),
         ("per 1k characters", 0.03, {Meter.CHARACTER: Rate(30_000_000_000)}),
         ("per inference request", 2.5e-06, {Meter.REQUEST: Rate(2_500_000_000)}),
@@ -103,9 +102,27 @@ def test_each_unit_names_its_meter(unit: str, price: float, expected: Any) -> No
     assert RateCard(expected) == one((unit, price))
 
 
-@pytest.mark.parametrize(
-    "unit", ["per step", "per 512 by 512 tile", "per audio minute (websocket)"]
-)
+def test_cached_tokens_have_their_own_meter() -> None:
+    """Beside a price of input: alone they are no price of the model."""
+    cached = ("per M cached input tokens", 0.16)
+    expected = {Meter.INPUT: Rate(1_000_000_000), Meter.CACHE_READ: Rate(160_000_000)}
+    assert RateCard(expected) == one(("per M input tokens", 1), cached)
+    assert Unpriced(Why.NOT_PER_TOKEN, "priced only for cache_read") == one(cached)
+
+
+def test_a_speech_model_keeps_its_price_beside_that_of_a_websocket() -> None:
+    """The other price is counted. A model that only a websocket sells has no price."""
+    socket = ("per audio minute (websocket)", 0.0092)
+    rows = [row("@cf/a/both", ("per audio minute", 0.006), socket), row("@cf/a/socket", socket)]
+    answer = read_answer(PROVIDER, [page(rows)])
+    assert answer.listings == {
+        "@cf/a/both": RateCard({Meter.SECOND: Rate(100_000_000_000)}),
+        "@cf/a/socket": Unpriced(Why.NOT_PER_TOKEN, f"priced {socket[0]}"),
+    }
+    assert {f"price.{socket[0]}": 1} == answer.ignored
+
+
+@pytest.mark.parametrize("unit", ["per step", "per 512 by 512 tile"])
 def test_a_unit_without_a_meter_leaves_the_model_unpriced(unit: str) -> None:
     """Also if another unit has one: the bill would be only a part of the price."""
     assert Unpriced(Why.NOT_PER_TOKEN, f"priced {unit}") == one((unit, 0.5))

@@ -200,10 +200,33 @@ def test_a_wrong_value_makes_only_its_row_unreadable(wrong: dict[str, Any]) -> N
     assert RateCard(RATES) == listings["a/good"]
 
 
-@pytest.mark.parametrize("zero", [0, None])
-def test_a_multiple_of_zero_makes_nothing_free(zero: Any) -> None:
-    """A cache without a price is billed at the input rate."""
-    assert RateCard(RATES) == one(**CENTS, rate_per_input_token_cached=zero)
+def test_a_cache_without_a_multiple_has_no_price_of_its_own() -> None:
+    """It is billed at the input rate."""
+    assert RateCard(RATES) == one(**CENTS, rate_per_input_token_cached=None)
+
+
+def test_a_multiple_of_zero_is_a_price_of_zero() -> None:
+    """It is not the input rate. The gate judges it. A tier at zero is no tier."""
+    zero = one(**CENTS, rate_per_input_token_cached=0, rate_per_service_tier_flex=0)
+    assert RateCard({**RATES, Meter.CACHE_READ: Rate(0)}) == zero
+
+
+def test_a_discount_in_the_openai_like_list_applies_to_every_rate() -> None:
+    """The listed prices are those before the discount, as in the list in cents."""
+    pricing = {"input_tokens": 2, "output_tokens": 8, "cache_read_tokens": 0.5}
+    half = {**RATES, Meter.CACHE_READ: Rate(250_000_000)}
+    assert RateCard(half) == openai_one({"pricing": pricing, "discount": 0.5})
+    assert RateCard(RATES) == openai_one(
+        {"pricing": {"input_tokens": 1, "output_tokens": 4}, "discount": 0}
+    )
+
+
+@pytest.mark.parametrize("discount", [1, 30, -0.5, True, "half"])
+def test_a_discount_that_is_no_fraction_makes_the_row_unreadable(discount: Any) -> None:
+    """In the OpenAI-like list too."""
+    listing = openai_one({"pricing": {"input_tokens": 2}, "discount": discount})
+    assert isinstance(listing, Unreadable)
+    assert listing.why.startswith("metadata.discount: ")
 
 
 @pytest.mark.parametrize(

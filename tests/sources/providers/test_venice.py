@@ -119,8 +119,8 @@ def test_a_broken_tier_makes_the_row_unreadable(extended: Any) -> None:
 
 
 def test_zero_is_not_free() -> None:
-    """A cache at zero has no price of its own. A model at zero has no price."""
-    assert RateCard(BASE) == one(cache_input=usd(0))
+    """A cache at zero is zero, for the gate to judge. A model at zero has no price."""
+    assert RateCard({**BASE, Meter.CACHE_READ: Rate(0)}) == one(cache_input=usd(0))
     listing = one(input=usd(0), output=usd(0))
     assert isinstance(listing, Unpriced)
     assert Why.NOT_PER_TOKEN is listing.why

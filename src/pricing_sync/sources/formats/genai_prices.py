@@ -21,7 +21,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -34,13 +34,14 @@ from pricing_sync.sources.strict_json import (
     Incomplete,
     Malformed,
     Page,
+    as_listing,
+    as_said,
     envelope,
     nested,
     rates,
     read_rows,
     shorten,
     whole,
-    without_zeros,
 )
 
 _RATES: Fields = {
@@ -121,13 +122,11 @@ def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
     start = max((index for index, entry in enumerate(active) if _hours(entry) is None), default=-1)
     if start < 0:
         raise BadAmount("prices: each entry is for certain hours, and none for the others")
-    base, conditional_rates = _prices(active[start], When(), ignored)
+    base, conditional_rates = _prices(active[start], When(), {}, ignored)
     for entry in active[start + 1 :]:
-        conditional_rates += _conditional(entry, When(hours=_hours(entry)), ignored)
-    conditional_rates += _variants(row, today, ignored)
-    if not base and not conditional_rates:
-        return Unpriced(Why.NOT_PUBLISHED)
-    return RateCard(base, tuple(conditional_rates))
+        conditional_rates += _conditional(entry, When(hours=_hours(entry)), base, ignored)
+    conditional_rates += _variants(row, today, base, ignored)
+    return as_listing(base, Unpriced(Why.NOT_PUBLISHED), conditional_rates)
 
 
 def _entries(prices: Raw) -> list[dict[str, Raw]]:
@@ -189,7 +188,9 @@ def _minute(raw: Raw, where: str) -> int:
     return int(match[1]) * 60 + int(match[2])
 
 
-def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[ConditionalRates]:
+def _variants(
+    row: Row, today: date, standard: Rates, ignored: Counter[str]
+) -> Iterator[ConditionalRates]:
     """The rates of service tiers, which replace the standard rates meter by meter."""
     variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
     for variant in variants:
@@ -198,24 +199,23 @@ def _variants(row: Row, today: date, ignored: Counter[str]) -> Iterator[Conditio
         if tier is None:
             ignored["price_variants"] += 1
         elif _has_started(variant, today):
-            yield from _conditional(
-                variant, When(service_tier=tier, hours=_hours(variant)), ignored
-            )
+            condition = When(service_tier=tier, hours=_hours(variant))
+            yield from _conditional(variant, condition, standard, ignored)
 
 
 def _conditional(
-    entry: Mapping[str, Raw], when: When, ignored: Counter[str]
+    entry: Mapping[str, Raw], when: When, standard: Rates, ignored: Counter[str]
 ) -> Iterator[ConditionalRates]:
-    base, tiers = _prices(entry, when, ignored)
-    if base:
-        yield ConditionalRates(when, base)
+    base, tiers = _prices(entry, when, standard, ignored)
+    if said := as_said(base, standard=standard):
+        yield ConditionalRates(when, said)
     yield from tiers
 
 
 def _prices(
-    entry: Mapping[str, Raw], when: When, ignored: Counter[str]
+    entry: Mapping[str, Raw], when: When, standard: Rates, ignored: Counter[str]
 ) -> tuple[dict[Meter, Rate], list[ConditionalRates]]:
-    """The base rates of an entry, and the rates of longer contexts, shortest first."""
+    """The base rates of an entry, zeros included, and those of longer contexts, shortest first."""
     prices = nested(entry.get("prices", ABSENT), dict[str, Raw], "prices") or {}
     base: dict[str, Raw] = {}
     tiers: dict[int, dict[str, Raw]] = {}
@@ -223,14 +223,14 @@ def _prices(
         base[key] = raw
         if bytes(raw).startswith(b"{") and key in _RATES:
             base[key] = _split_tiers(raw, key, tiers)
-    return _rates(base, ignored), [
-        ConditionalRates(replace(when, min_input_tokens=start + 1), _rates(tiers[start], ignored))
+    found = rates(base, _RATES, ignored, "prices")
+    return found, [
+        ConditionalRates(
+            replace(when, min_input_tokens=start + 1),
+            as_said(rates(tiers[start], _RATES, ignored, "prices"), standard={**standard, **found}),
+        )
         for start in sorted(tiers)
     ]
-
-
-def _rates(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    return without_zeros(rates(prices, _RATES, ignored, "prices"))
 
 
 def _split_tiers(raw: Raw, key: str, tiers: dict[int, dict[str, Raw]]) -> Raw:

@@ -21,6 +21,7 @@ from pricing_sync.prices.rates import (
     Per,
     Rate,
     RateCard,
+    Rates,
     Unpriced,
     Unreadable,
     When,
@@ -33,15 +34,17 @@ from pricing_sync.sources.strict_json import (
     Fields,
     Incomplete,
     Page,
+    as_listing,
+    as_said,
     envelope,
     is_model_id,
     is_named,
+    joined,
     nested,
     rate,
     rates,
     shorten,
     whole,
-    without_zeros,
 )
 
 _RATES: Fields = {
@@ -185,19 +188,18 @@ def _listing(
     if tiers and "max_results_range" in tiers[0]:
         return Unpriced(Why.VARIES, "priced by how many results a search returns")
     flat, conditional_rates = _flat(prices, provider_id, ignored)
-    base = flat | _input_or_output(prices, ignored) | _web_search(prices, ignored)
+    base = joined(flat, _input_or_output(prices, ignored), _web_search(prices, ignored))
     if tiers:
         base, conditional_rates = _tiered(base, tiers, conditional_rates, ignored)
-    conditional_rates += _off_peak(prices, ignored)
-    above_zero = without_zeros(base)
-    if above_zero or conditional_rates:
-        return RateCard(above_zero, tuple(conditional_rates))
-    if not base:
+    conditional_rates += _off_peak(prices, base, ignored)
+    if not base and not conditional_rates:
         return Unpriced(Why.NOT_PUBLISHED)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    found = as_listing(base, zero, conditional_rates)
     tokens: set[Meter] = base.keys() & {Meter.INPUT, Meter.OUTPUT}
-    if tokens and model.endswith(_FREE):
+    if isinstance(found, Unpriced) and tokens and model.endswith(_FREE):
         return RateCard({meter: base[meter] for meter in tokens})
-    return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    return found
 
 
 def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:
@@ -218,7 +220,7 @@ def _flat(
         groups.setdefault(when, {})[match["field"] if match else key] = raw
     base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
     conditional_rates = [
-        ConditionalRates(when, without_zeros(rates(groups[when], _KNOWN, ignored, "row")))
+        ConditionalRates(when, as_said(rates(groups[when], _KNOWN, ignored, "row"), standard=base))
         for when in sorted(groups, key=_precedence)
     ]
     return base, [conditional for conditional in conditional_rates if conditional.rates]
@@ -292,11 +294,11 @@ def _tiered(
         if start != end or stop <= start:
             raise BadAmount(f"{where}.range: {start} to {stop} does not continue from {end}")
         end = stop
-        above_zero = without_zeros(_block(tier, ("range",), ignored, where))
+        published = as_said(_block(tier, ("range",), ignored, where), standard=first)
         if start:
-            higher.append(ConditionalRates(When(min_input_tokens=start + 1), above_zero))
+            higher.append(ConditionalRates(When(min_input_tokens=start + 1), published))
         else:
-            first = above_zero
+            first = published
     return {**base, **first}, higher
 
 
@@ -308,14 +310,16 @@ def _range(tier: Mapping[str, Raw], where: str) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def _off_peak(prices: Mapping[str, Raw], ignored: Counter[str]) -> list[ConditionalRates]:
+def _off_peak(
+    prices: Mapping[str, Raw], base: Rates, ignored: Counter[str]
+) -> list[ConditionalRates]:
     """The rates of certain hours. They replace all other rates, so they come last."""
     where = "off_peak_pricing"
     block = nested(prices.get(where, ABSENT), dict[str, Raw], where)
     if not block:
         return []
     conditions = ("hours_utc", "windows", "weekday_timezone")
-    found = without_zeros(_block(block, conditions, ignored, where))
+    found = as_said(_block(block, conditions, ignored, where), standard=base)
     windows = nested(block.get("windows", ABSENT), list[dict[str, Raw]], f"{where}.windows") or []
     if is_named(block.get("hours_utc", ABSENT)):
         windows.append({"hours_utc": block["hours_utc"]})

@@ -17,6 +17,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     RateCard,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -28,13 +29,14 @@ from pricing_sync.sources.strict_json import (
     Fields,
     Incomplete,
     Page,
+    as_listing,
+    as_said,
     envelope,
     is_named,
     nested,
     rates,
     read_keyed,
     whole,
-    without_zeros,
 )
 
 _RATES: Fields = {
@@ -87,7 +89,7 @@ def read(body: bytes, provider_id: str) -> Page:
 
 
 def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
-    """The listing of one model. Among prices above zero, a zero means that there is no price."""
+    """The listing of one model. Input or output at zero, beside a price, has no price."""
     cost = row.cost
     if not cost:
         return Unpriced(Why.NOT_PUBLISHED)
@@ -95,19 +97,18 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
         if not is_named(cost.get(key, ABSENT)):
             raise BadAmount(f"cost.{key}: missing, though always listed")
     base = rates(cost, _COST, ignored, "cost")
-    conditional_rates = _conditional_rates(cost, ignored)
-    above_zero = without_zeros(base)
-    if above_zero or any(conditional.rates for conditional in conditional_rates):
-        return RateCard(above_zero, conditional_rates)
-    if model.endswith(_FREE):
-        return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
-    return Unpriced(
+    conditional_rates = _conditional_rates(cost, base, ignored)
+    zero = Unpriced(
         Why.NOT_PER_TOKEN, "listed at zero: a subscription, or nothing that says it is free"
     )
+    found = as_listing(base, zero, conditional_rates)
+    if isinstance(found, Unpriced) and model.endswith(_FREE):
+        return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
+    return found
 
 
 def _conditional_rates(
-    cost: Mapping[str, Raw], ignored: Counter[str]
+    cost: Mapping[str, Raw], base: Rates, ignored: Counter[str]
 ) -> tuple[ConditionalRates, ...]:
     """The rates of longer contexts, shortest first.
 
@@ -116,22 +117,22 @@ def _conditional_rates(
     """
     tiers = nested(cost.get("tiers", ABSENT), list[dict[str, Raw]], "cost.tiers")
     if tiers is not None:
-        return _tiers(tiers, ignored)
+        return _tiers(tiers, base, ignored)
     where = "cost.context_over_200k"
     legacy = nested(cost.get("context_over_200k", ABSENT), dict[str, Raw], where)
     if legacy is None:
         return ()
-    return (_above(200_000, legacy, ignored, where),)
+    return (_above(200_000, legacy, base, ignored, where),)
 
 
 def _tiers(
-    tiers: Sequence[Mapping[str, Raw]], ignored: Counter[str]
+    tiers: Sequence[Mapping[str, Raw]], base: Rates, ignored: Counter[str]
 ) -> tuple[ConditionalRates, ...]:
     sizes = [_size(tier, f"cost.tiers[{index}]") for index, tier in enumerate(tiers)]
     if len(set(sizes)) < len(sizes):
         raise BadAmount(f"cost.tiers: {sizes} name one size twice")
     by_size = sorted(zip(sizes, tiers, strict=True), key=lambda sized: sized[0])
-    return tuple(_above(size, tier, ignored, "cost.tiers") for size, tier in by_size)
+    return tuple(_above(size, tier, base, ignored, "cost.tiers") for size, tier in by_size)
 
 
 def _size(tier: Mapping[str, Raw], where: str) -> int:
@@ -145,7 +146,7 @@ def _size(tier: Mapping[str, Raw], where: str) -> int:
 
 
 def _above(
-    size: int, prices: Mapping[str, Raw], ignored: Counter[str], where: str
+    size: int, prices: Mapping[str, Raw], base: Rates, ignored: Counter[str], where: str
 ) -> ConditionalRates:
     """The rates of requests with more input tokens than *size*.
 
@@ -156,6 +157,5 @@ def _above(
     unknown = [key for key in prices if key not in _TIER]
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
-    return ConditionalRates(
-        When(min_input_tokens=size + 1), without_zeros(rates(prices, _TIER, ignored, where))
-    )
+    published = rates(prices, _TIER, ignored, where)
+    return ConditionalRates(When(min_input_tokens=size + 1), as_said(published, standard=base))

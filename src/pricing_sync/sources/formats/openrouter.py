@@ -33,8 +33,10 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
     is_named,
+    joined,
     number,
     rates,
     read_rows,
@@ -61,6 +63,8 @@ FIELDS: Fields = {
     "discount": None,  # the listed prices already include it
     "overrides": None,
 }
+# The rows of 2025 list reasoning at zero where it is billed as output.
+_UNSET = frozenset({Meter.REASONING})
 _IMAGE_TOKEN: Fields = {"image": Amount(Meter.INPUT_IMAGE, Per.ONE)}
 _WHOLE_IMAGE: Fields = {"image": Amount(Meter.IMAGE, Per.ONE)}
 _CONDITIONS: Fields = {
@@ -115,15 +119,14 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         return Unpriced(
             Why.VARIES, "listed at -1: a router's price depends on where a request lands"
         )
-    base = rates(pricing, FIELDS, ignored) | _image(pricing, ignored)
-    priced = without_zeros(base)
-    if not priced and not free:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    if free and not priced:
-        priced = {
-            meter: rate for meter, rate in base.items() if meter in (Meter.INPUT, Meter.OUTPUT)
-        }
-    return RateCard(priced, _conditional_rates(pricing, ignored))
+    published = joined(rates(pricing, FIELDS, ignored), _image(pricing, ignored))
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    conditional_rates = _conditional_rates(pricing, ignored) if any(published.values()) else ()
+    found = as_listing(published, zero, conditional_rates, unset=_UNSET)
+    if free and isinstance(found, Unpriced):
+        core = {meter: published[meter] for meter in (Meter.INPUT, Meter.OUTPUT)}
+        return RateCard(core | without_zeros(published))
+    return found
 
 
 def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
@@ -161,7 +164,9 @@ def _conditional_rates(
 def _conditional(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
     where = f"pricing.overrides[{index}]"
     when = _when(entry, where)
-    replaced = rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where) | _image(entry, ignored)
+    replaced = joined(
+        rates(entry, {**FIELDS, **_CONDITIONS}, ignored, where), _image(entry, ignored)
+    )
     # If an unknown condition were ignored, the rates would apply to too many requests.
     unknown = [key for key in entry if key not in FIELDS and key not in _CONDITIONS]
     if unknown:

@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 
 from msgspec import Raw, Struct, field
 
@@ -22,11 +21,11 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
     Unpriced,
     When,
     Why,
 )
+from pricing_sync.prices.usage import PARENTS
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -34,6 +33,8 @@ from pricing_sync.sources.strict_json import (
     Incomplete,
     Malformed,
     Page,
+    as_listing,
+    as_said,
     envelope,
     nested,
     rate,
@@ -109,6 +110,8 @@ class _Item(Struct):
     price: Raw = ABSENT
     price_unit: str | None = None
     time_band: str | None = None
+    #: A label of the price for people.
+    price_name: Raw = ABSENT
 
     @property
     def name(self) -> str:
@@ -165,7 +168,7 @@ def _output(body: bytes) -> _Output:
 
 def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> Listing:
     """The listing of one model: a set of rates for each range and service tier."""
-    ranges = nested(row.prices, list[_Range], "prices") or []
+    ranges = nested(row.prices, list[_Range], "prices", ignored) or []
     items = [item for part in ranges for item in part.prices]
     ignored.update(f"prices.{item.type}" for item in items if not item.is_metered)
     if not items:
@@ -176,19 +179,31 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
     if not any(item.is_metered for item in items):
         return Unpriced(Why.NOT_PER_TOKEN, f"priced by {items[0].type}")
     by_start = _by_start(ranges)
-    standard = _same_meters([_rates(part.prices, units, batch=False) for part in by_start.values()])
-    batch = _same_meters([_rates(part.prices, units, batch=True) for part in by_start.values()])
-    if not standard[0] and not batch[0]:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    standard, batch = (
+        [_rates(part.prices, units, ignored, batch=batch) for part in by_start.values()]
+        for batch in (False, True)
+    )
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    if not any(
+        published for sets in (standard, batch) for one in sets for published in one.values()
+    ):
+        return as_listing(standard[0], zero, currency=currency)
+    standard = _complete(standard)
+    try:
+        batch = _complete(batch)
+    except BadAmount:
+        # Requests in batch have no price then, whatever their length.
+        ignored["prices.batch"] += 1
+        batch = []
     conditional_rates = [
         ConditionalRates(
             When(min_input_tokens=start + 1 if start else None, service_tier=tier), rates
         )
         for tier, sets in ((None, standard), ("batch", batch))
-        for start, rates in zip(by_start, sets, strict=True)
+        for start, rates in zip(by_start, sets, strict=False)
         if rates and (start or tier)
     ]
-    return RateCard(standard[0], tuple(conditional_rates), currency)
+    return as_listing(standard[0], zero, conditional_rates, currency=currency)
 
 
 def _by_start(ranges: Iterable[_Range]) -> dict[int, _Range]:
@@ -224,22 +239,32 @@ def _bounds(name: str | None) -> tuple[int, int]:
     return start, end
 
 
-def _same_meters(sets: Sequence[dict[Meter, Rate]]) -> Sequence[dict[Meter, Rate]]:
-    """*sets*, if all of them price the same meters.
+def _complete(sets: Sequence[dict[Meter, Rate]]) -> list[dict[Meter, Rate]]:
+    """*sets*, from the shortest requests on, where each one prices what those before it price.
 
-    A meter that a range leaves out would be priced at the rate of shorter requests.
+    A meter that a range leaves out would be priced at the rate of shorter requests. A part of the
+    input or output has no price of its own there, so it gets the rate of the whole in that range.
 
     Raises:
-        BadAmount: a meter has a price in some ranges only.
+        BadAmount: a range leaves out a meter that is not a part of another one.
     """
-    for one, another in pairwise(sets):
-        if one.keys() != another.keys():
-            odd = ", ".join(sorted(one.keys() ^ another.keys()))
-            raise BadAmount(f"prices: {odd}: priced in some ranges only")
-    return sets
+    found: list[dict[Meter, Rate]] = []
+    for one in sets:
+        complete = as_said(one, standard=found[-1] if found else None)
+        for meter in Meter:  # a parent comes before its parts
+            if not found or meter in complete or meter not in found[-1]:
+                continue
+            whole = PARENTS.get(meter)
+            if whole is None or whole not in complete:
+                raise BadAmount(f"prices: {meter}: priced in some ranges only")
+            complete[meter] = complete[whole]
+        found.append(complete)
+    return found
 
 
-def _rates(items: Iterable[_Item], units: Units, *, batch: bool) -> dict[Meter, Rate]:
+def _rates(
+    items: Iterable[_Item], units: Units, ignored: Counter[str], *, batch: bool
+) -> dict[Meter, Rate]:
     """The rates of one range, for batches or for all other requests.
 
     A model that always thinks has only `thinking_` prices, and they are its prices. A model with
@@ -252,12 +277,12 @@ def _rates(items: Iterable[_Item], units: Units, *, batch: bool) -> dict[Meter, 
         if not item.is_metered:
             continue
         published = _rate(item, units)
-        if not published or item.type.endswith("_batch") is not batch:
+        if published is None or item.type.endswith("_batch") is not batch:
             continue
         kind = thinking if item.type.startswith("thinking_") else plain
         if kind.setdefault(item.name, published) != published:
             raise BadAmount(f"prices.{item.type}: {kind[item.name]} and {published}")
-    found, found_thinking = _by_meter(plain), _by_meter(thinking)
+    found, found_thinking = _by_meter(plain, ignored), _by_meter(thinking, ignored)
     if Meter.OUTPUT in found and Meter.OUTPUT in found_thinking:
         found_thinking[Meter.REASONING] = found_thinking.pop(Meter.OUTPUT)
     for meter, published in found_thinking.items():
@@ -276,16 +301,18 @@ def _rate(item: _Item, units: Units) -> Rate | None:
     return rate(item.price, f"prices.{item.type}", per)
 
 
-def _by_meter(by_type: Mapping[str, Rate]) -> dict[Meter, Rate]:
+def _by_meter(by_type: Mapping[str, Rate], ignored: Counter[str]) -> dict[Meter, Rate]:
     """The rates by meter.
 
     Hits of the explicit cache (`input_token_cache_read`) may be cheaper than hits of the automatic
     one (`input_token_cache`). Where both have a price, the automatic one's is used: the automatic
-    cache cannot be switched off.
+    cache cannot be switched off. The other one is counted in *ignored*.
     """
     found: dict[Meter, Rate] = {}
     for name, published in by_type.items():
         if name == "input_token_cache_read" and "input_token_cache" in by_type:
+            if published != by_type["input_token_cache"]:
+                ignored[f"prices.{name}"] += 1
             continue
         meter = TYPES[name]
         if found.setdefault(meter, published) != published:

@@ -11,7 +11,7 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
 from pricing_sync.sources.provider import Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -19,11 +19,11 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
     rates,
     read_rows,
     refuse_priceless,
-    without_zeros,
 )
 
 FIELDS: Fields = {
@@ -34,6 +34,9 @@ FIELDS: Fields = {
     "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
     "request": Amount(Meter.REQUEST, Per.ONE),
 }
+
+
+_UNSET = frozenset({Meter.CACHE_READ, Meter.CACHE_WRITE})
 
 
 class Row(Struct):
@@ -59,10 +62,8 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     for key in ("prompt", "completion"):
         if not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: missing, or not a string as prices per token are")
-    base = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not base:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    return as_listing(rates(row.pricing, FIELDS, ignored), zero, unset=_UNSET)
 
 
 PROVIDER = Provider(

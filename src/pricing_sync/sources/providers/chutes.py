@@ -10,7 +10,7 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -18,11 +18,11 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
     number,
     rates,
     read_rows,
-    without_zeros,
 )
 
 FIELDS: Fields = {
@@ -54,10 +54,8 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     for key in FIELDS:
         if bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: a string, as prices per token are elsewhere")
-    base = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not base:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
+    return as_listing(rates(row.pricing, FIELDS, ignored), zero)
 
 
 def _blended(row: Row) -> Unpriced:

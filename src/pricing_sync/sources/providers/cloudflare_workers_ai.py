@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct, field
 
-from pricing_sync.prices.rates import Listing, Meter, Per, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Rate, Unpriced, Why
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -22,13 +22,17 @@ from pricing_sync.sources.strict_json import (
     Incomplete,
     Malformed,
     Page,
+    as_listing,
     envelope,
+    may_hold_price,
     nested,
     rates,
     read_rows,
-    without_zeros,
+    shorten,
 )
 
+# The price of another way to call a speech model. A usage of seconds does not say which one it was.
+_WEBSOCKET = "per audio minute (websocket)"
 UNITS: Fields = {
     "per M input tokens": Amount(Meter.INPUT, Per.MILLION),
     "per M output tokens": Amount(Meter.OUTPUT, Per.MILLION),
@@ -40,7 +44,7 @@ UNITS: Fields = {
     # No meter counts these.
     "per step": None,
     "per 512 by 512 tile": None,
-    "per audio minute (websocket)": None,
+    _WEBSOCKET: None,
 }
 PER_PAGE = 100
 
@@ -94,22 +98,26 @@ def read(body: bytes) -> Page:
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. A zero means that the price is not set yet."""
+    for item in row.properties or ():
+        if item.property_id != "price" and may_hold_price(item.property_id, item.value):
+            ignored[f"properties.{shorten(item.property_id.encode())}"] += 1
     prices = [
         price
         for item in row.properties or ()
         if item.property_id == "price"
-        for price in nested(item.value, list[_Price], "price") or ()
+        for price in nested(item.value, list[_Price], "price", ignored) or ()
     ]
     if not prices:
         return Unpriced(Why.NOT_PUBLISHED)
-    base = without_zeros(_rates(prices, ignored))
+    base = _rates(prices, ignored)
     # A card without the units that no meter counts would bill only a part of the price.
     uncounted = [price.unit for price in prices if UNITS[price.unit] is None]
-    if uncounted:
+    if uncounted == [_WEBSOCKET] and base.get(Meter.SECOND):
+        ignored[f"price.{_WEBSOCKET}"] += 1
+    elif uncounted:
         return Unpriced(Why.NOT_PER_TOKEN, f"priced {', '.join(uncounted)}")
-    if not base:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero, with nothing that says it is free")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero, with nothing that says it is free")
+    return as_listing(base, zero)
 
 
 def _rates(prices: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:

@@ -21,7 +21,6 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
     Unpriced,
     When,
     Why,
@@ -33,7 +32,10 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
+    is_named,
+    joined,
     nested,
     number,
     rates,
@@ -80,6 +82,7 @@ UNCOUNTED_TYPES = frozenset({"image_units", "frame", "frame_units", "uptime"})
 _TIER = re.compile(r"[<>≤≥]\s*=?\s*\d")
 _MICRO = Decimal("0.000001")
 _LARGEST_MULTIPLE = 100
+_NOT_SET = Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
 
 
 class Row(Struct):
@@ -89,6 +92,8 @@ class Row(Struct):
 
 class _Metadata(Struct):
     pricing: dict[str, Raw] | None = None
+    discount: Raw = ABSENT
+    discount_ends_at: Raw = ABSENT
 
 
 class OpenAIRow(Struct):
@@ -111,12 +116,11 @@ def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
     """The listing of one model in the OpenAI-like list."""
     if row.metadata is None or not row.metadata.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    base = without_zeros(rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing"))
-    if not base:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
-    if Meter.CACHE_READ in base:  # computed from a multiple: 0.070000002 is 0.07
+    base = rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing")
+    if base.get(Meter.CACHE_READ):  # computed from a multiple: 0.070000002 is 0.07
         base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Decimal(1), "cache_read_tokens")
-    return RateCard(base)
+    charged = _discounted(row.metadata.discount, base, "metadata.discount")
+    return as_listing(charged, _NOT_SET)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
@@ -134,11 +138,15 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         # lowest tier would silently underbill each long request. So the model has no price until
         # a person enters one. This is not an error of the list.
         return Unpriced(Why.VARIES, "priced by the length of the input, which is told in prose")
-    listed = without_zeros(rates(pricing, CENTS, ignored))
+    # Several fields count seconds, and those that do not apply are zero.
+    by_field = [rates({key: raw}, CENTS, ignored) for key, raw in pricing.items()]
+    zeros = {meter: Rate(0) for one in by_field for meter in one}
+    listed = joined(*map(without_zeros, by_field))
     if not listed:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
-    base = _with_caches(pricing, _discounted(pricing, listed))
-    return RateCard(base, tuple(_tiers(pricing, base)))
+        return as_listing(zeros, _NOT_SET)
+    discount = pricing.get("discount", ABSENT)
+    base = _with_caches(pricing, _discounted(discount, listed, "pricing.discount"))
+    return as_listing(base, _NOT_SET, _tiers(pricing, base))
 
 
 def _has_tiers_in_text(pricing: Mapping[str, Raw]) -> bool:
@@ -146,14 +154,16 @@ def _has_tiers_in_text(pricing: Mapping[str, Raw]) -> bool:
     return any(_TIER.search(str(text)) for text in texts)
 
 
-def _discounted(pricing: Mapping[str, Raw], listed: dict[Meter, Rate]) -> dict[Meter, Rate]:
+def _discounted(raw: Raw, listed: dict[Meter, Rate], where: str) -> dict[Meter, Rate]:
     """The rates after the discount: a fraction of every price, listed only while it applies."""
-    discount = number(pricing.get("discount", ABSENT), "pricing.discount")
+    discount = number(raw, where)
     if not discount:
         return listed
     if not 0 < discount < 1:
-        raise BadAmount(f"pricing.discount: {discount} is not a fraction")
-    return {meter: _times(rate, 1 - discount, "pricing.discount") for meter, rate in listed.items()}
+        raise BadAmount(f"{where}: {discount} is not a fraction")
+    return {
+        meter: _times(rate, 1 - discount, where) if rate else rate for meter, rate in listed.items()
+    }
 
 
 def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, Rate]:
@@ -175,10 +185,11 @@ def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Me
     )
     found = dict(base)
     for meter, raw in multiples:
-        multiple = _multiple(raw, f"pricing: multiple for {meter}")
-        if multiple is None or Meter.INPUT not in base:
+        where = f"pricing: multiple for {meter}"
+        if Meter.INPUT not in base or not is_named(raw):
             continue
-        rate = _times(base[Meter.INPUT], multiple, meter)
+        multiple = _multiple(raw, where)
+        rate = _times(base[Meter.INPUT], multiple, where) if multiple else Rate(0)
         if found.setdefault(meter, rate) != rate:
             raise BadAmount(f"pricing: {meter} is {found[meter]} and {rate}")
     return found
@@ -191,13 +202,16 @@ def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Condi
         where = f"pricing.rate_per_service_tier_{tier}"
         multiple = _multiple(pricing.get(f"rate_per_service_tier_{tier}", ABSENT), where)
         if multiple is not None:
-            rates = {meter: _times(rate, multiple, where) for meter, rate in base.items()}
+            rates = {
+                meter: _times(rate, multiple, where) if rate else rate
+                for meter, rate in base.items()
+            }
             found.append(ConditionalRates(When(service_tier=tier), rates))
     return found
 
 
 def _multiple(raw: Raw, where: str) -> Decimal | None:
-    """The multiple in a field; None when it is absent or zero, since zero makes nothing free."""
+    """The multiple in a field; None when it is absent or zero."""
     multiple = number(raw, where)
     if not multiple:
         return None

@@ -12,17 +12,18 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
+    ABSENT,
     Amount,
     Fields,
     Incomplete,
     Page,
+    as_listing,
     envelope,
     rates,
     read_rows,
-    without_zeros,
 )
 
 FIELDS: Fields = {
@@ -40,6 +41,8 @@ FIELDS: Fields = {
 class Row(Struct):
     id: str
     pricing: dict[str, Raw] | None = None
+    # A limit of a flat plan, not money.
+    concurrency_cost: Raw = ABSENT
 
 
 class _Pagination(Struct):
@@ -63,10 +66,8 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. A zero is not a price."""
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    base = without_zeros(rates(row.pricing, FIELDS, ignored))
-    if not base:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    return as_listing(rates(row.pricing, FIELDS, ignored), zero)
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from msgspec import Raw, Struct, field
 
@@ -30,13 +31,13 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
     guard,
     is_model_id,
     nested,
     parse,
     rates,
-    without_zeros,
 )
 
 UNIT = "1M tokens"
@@ -71,7 +72,7 @@ class _List(Struct):
 def read(body: bytes) -> Page:
     """One page, each row under the model name that a request uses."""
     page = Page([])
-    for model, row in parse(envelope(body, _List).data, Row):
+    for model, row in parse(envelope(body, _List).data, Row, page.ignored):
         if isinstance(row, Unreadable):
             page.rows.append((model, row))
         else:
@@ -93,17 +94,22 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         raise BadAmount(f"{row.id}: serverless_mode {row.serverless_mode!r} is not known")
     if _request_name(row) is None:
         raise BadAmount(f"{row.id}: fast, without the usage_identifier that it is called by")
-    items = nested(row.pricing, list[_Item], "pricing")
+    items = nested(row.pricing, list[_Item], "pricing", ignored)
     if not items:
         return Unpriced(Why.NOT_PUBLISHED)
     if row.serverless_mode is None:
         raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
-    published = without_zeros(_rates(items, ignored))
-    if not published:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    if row.serverless_mode == "priority":
-        return RateCard({}, (ConditionalRates(When(service_tier="priority"), published),))
-    return RateCard(published)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    found = as_listing(_rates(items, ignored), zero)
+    if row.serverless_mode != "priority":
+        return found
+    if isinstance(found, Unpriced):
+        return replace(found, at_zero=found.at_zero and _priority(found.at_zero))
+    return _priority(found) if isinstance(found, RateCard) else found
+
+
+def _priority(card: RateCard) -> RateCard:
+    return RateCard({}, (ConditionalRates(When(service_tier="priority"), card.rates),))
 
 
 def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:

@@ -17,8 +17,6 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
-    Rates,
     Unpriced,
     When,
     Why,
@@ -31,6 +29,8 @@ from pricing_sync.sources.strict_json import (
     Fields,
     Incomplete,
     Page,
+    as_listing,
+    as_said,
     envelope,
     nested,
     rate,
@@ -92,33 +92,37 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """The listing of one model: its amounts and, if it has one, its text pricing."""
-    amounts = _amounts(row)
-    text = nested(row.text_pricing, _TextPricing, "textPricing")
+    """The listing of one model: its amounts and, if it has one, its text pricing.
+
+    Before 2026-06-17 models got zero by accident. Since 2026-07-09 a cached token at zero is free,
+    and a cached token without a discount has no price of its own.
+    """
+    amounts = _amounts(row, ignored)
+    text = nested(row.text_pricing, _TextPricing, "textPricing", ignored)
     short, conditional_rates = _text_rates(text, ignored) if text else ({}, ())
     for meter in short.keys() & amounts.keys():
         if abs(short[meter] - amounts[meter]) > _ROUNDING:
             why = f"{short[meter]} per million in textPricing, {amounts[meter]} in the amount"
             raise BadAmount(f"{meter}: {why}")
-    base = _without_unset({**amounts, **short})
-    if not base:
-        return Unpriced(Why.NOT_PUBLISHED)
-    return RateCard(base, conditional_rates)
+    base = {**amounts, **short}
+    if not any(base.values()):
+        conditional_rates = ()
+    return as_listing(base, Unpriced(Why.NOT_PUBLISHED), conditional_rates)
 
 
-def _amounts(row: Row) -> dict[Meter, Rate]:
+def _amounts(row: Row, ignored: Counter[str]) -> dict[Meter, Rate]:
     costs = {
-        Meter.INPUT: _amount(row.input_cost_per_token, "inputCostPerToken"),
-        Meter.OUTPUT: _amount(row.output_cost_per_token, "outputCostPerToken"),
-        Meter.CACHE_READ: _amount(row.cache_read_cost_per_token, "cacheReadCostPerToken"),
-        Meter.IMAGE: _amount(row.cost_per_image, "costPerImage"),
+        Meter.INPUT: _amount(row.input_cost_per_token, "inputCostPerToken", ignored),
+        Meter.OUTPUT: _amount(row.output_cost_per_token, "outputCostPerToken", ignored),
+        Meter.CACHE_READ: _amount(row.cache_read_cost_per_token, "cacheReadCostPerToken", ignored),
+        Meter.IMAGE: _amount(row.cost_per_image, "costPerImage", ignored),
     }
     return {meter: cost for meter, cost in costs.items() if cost is not None}
 
 
-def _amount(raw: Raw, where: str) -> Rate | None:
+def _amount(raw: Raw, where: str, ignored: Counter[str]) -> Rate | None:
     """The rate of a cost: `{"amount": 850, "scale": 9}` is 850 x 10^-9 dollars for one."""
-    cost = nested(raw, _Cost, where)
+    cost = nested(raw, _Cost, where, ignored)
     if cost is None:
         return None
     if cost.currency != "USD":
@@ -128,18 +132,6 @@ def _amount(raw: Raw, where: str) -> Rate | None:
         raise BadAmount(f"{where}.scale: missing")
     # The amount is a 64-bit integer. A string or `true` with the exponent is not a number.
     return rate(Raw(bytes(cost.amount) + b"e-%d" % scale), f"{where}.amount", Per.ONE)
-
-
-def _without_unset(published: Rates) -> dict[Meter, Rate]:
-    """The rates without zeros, except a cache read at zero where the input has a price.
-
-    Before 2026-06-17 models got zero by accident. Since 2026-07-09 a cached token at zero is free,
-    and a cached token without a discount has no price of its own.
-    """
-    paid = {meter: rate for meter, rate in published.items() if rate}
-    if Meter.INPUT in paid and Meter.CACHE_READ in published:
-        paid[Meter.CACHE_READ] = published[Meter.CACHE_READ]
-    return paid
 
 
 def _text_rates(
@@ -166,19 +158,21 @@ def _text_rates(
         for name, bands in tiers
         if bands.long
     ]
+    standard = short[0][1]
     conditional_rates = [
-        ConditionalRates(When(service_tier=tier), _without_unset(published))
+        ConditionalRates(When(service_tier=tier), as_said(published, standard=standard))
         for tier, published in short[1:]
     ]
     if long:
         above = _threshold(text)
         conditional_rates += [
             ConditionalRates(
-                When(min_input_tokens=above, service_tier=tier), _without_unset(published)
+                When(min_input_tokens=above, service_tier=tier),
+                as_said(published, standard=standard),
             )
             for tier, published in long
         ]
-    return short[0][1], tuple(conditional_rates)
+    return standard, tuple(conditional_rates)
 
 
 def _threshold(text: _TextPricing) -> int:

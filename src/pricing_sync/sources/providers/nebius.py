@@ -9,17 +9,19 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Rate, Unpriced, Why
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     Amount,
     Fields,
     Page,
+    as_listing,
     envelope,
-    number,
+    joined,
     rates,
     read_rows,
     refuse_priceless,
+    without_zeros,
 )
 
 FIELDS: Fields = {
@@ -52,15 +54,12 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. A zero means that the model is not sold by that unit."""
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
-    prices = {
-        key: raw
-        for key, raw in row.pricing.items()
-        if key not in FIELDS or number(raw, f"pricing.{key}") != 0
-    }
-    base = rates(prices, FIELDS, ignored)
-    if not base:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    # Two fields count seconds, and one of them may be zero.
+    by_field = [rates({key: raw}, FIELDS, ignored) for key, raw in row.pricing.items()]
+    priced = joined(*map(without_zeros, by_field))
+    zeros = {meter: Rate(0) for one in by_field for meter in one}
+    return as_listing({**zeros, **priced}, zero)
 
 
 PROVIDER = Provider(

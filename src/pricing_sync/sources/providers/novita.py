@@ -19,7 +19,6 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
     Unpriced,
     When,
     Why,
@@ -31,7 +30,9 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
     envelope,
+    joined,
     nested,
     number,
     rates,
@@ -55,6 +56,7 @@ WHOLE: Fields = {
 DECIMAL: Fields = {
     f"{key}.price_per_m_decimal": Amount(meter, Per.MILLION) for key, meter in METERS.items()
 }
+_UNSET = frozenset({Meter.CACHE_READ, Meter.CACHE_WRITE})
 
 
 class _Tier(Struct):
@@ -90,10 +92,11 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         "prompt.price_per_m": row.input_token_price_per_m,
         "completion.price_per_m": row.output_token_price_per_m,
     }
-    sets = [_nonzero(flat, ignored), _nonzero(_flattened(row.pricing), ignored)]
+    listed = [_rates(flat, ignored), _rates(_flattened(row.pricing), ignored)]
+    sets = [without_zeros(one) for one in listed]
     conditional_rates = []
     for tier in _tiers(row):
-        tier_rates = _nonzero(_flattened(tier.pricing), ignored)
+        tier_rates = without_zeros(_rates(_flattened(tier.pricing), ignored))
         if not tier_rates:
             raise BadAmount("tiered_billing_configs: a tier without a price")
         start = _start(tier)
@@ -101,10 +104,13 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
             sets.append(tier_rates)
         else:
             conditional_rates.append(ConditionalRates(When(min_input_tokens=start), tier_rates))
-    base = _agreed(sets)
-    if not base:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
-    return RateCard(base, tuple(conditional_rates))
+    zeros = {meter: Rate(0) for one in listed for meter in one}
+    none = Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
+    # A zero of the cache means that the cache has no price of its own.
+    base = {**zeros, **joined(*sets)}
+    if not any(base.values()):
+        conditional_rates = []
+    return as_listing(base, none, conditional_rates, unset=_UNSET)
 
 
 def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:
@@ -115,10 +121,10 @@ def _flattened(pricing: Mapping[str, Raw] | None) -> dict[str, Raw]:
     }
 
 
-def _nonzero(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
+def _rates(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     for key in sorted(prices.keys() & WHOLE.keys()):
         whole(prices[key], f"pricing.{key}")  # a fraction would mean another unit
-    return without_zeros(rates(prices, {**WHOLE, **DECIMAL}, ignored))
+    return rates(prices, {**WHOLE, **DECIMAL}, ignored)
 
 
 def _tiers(row: Row) -> list[_Tier]:
@@ -138,16 +144,6 @@ def _start(tier: _Tier) -> int:
     if tokens is None:
         raise BadAmount("tiered_billing_configs.min_tokens: missing")
     return tokens
-
-
-def _agreed(sets: list[dict[Meter, Rate]]) -> dict[Meter, Rate]:
-    """One set of rates out of several, which must not contradict each other."""
-    agreed: dict[Meter, Rate] = {}
-    for one in sets:
-        for meter, rate in one.items():
-            if agreed.setdefault(meter, rate) != rate:
-                raise BadAmount(f"{meter}: {agreed[meter]} per million, and elsewhere {rate}")
-    return agreed
 
 
 PROVIDER = Provider(

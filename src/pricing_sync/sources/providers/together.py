@@ -10,27 +10,28 @@ from collections import Counter
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, RateCard, Unpriced, Unreadable, Why
+from pricing_sync.prices.rates import Listing, Meter, Per, Rate, RateCard, Unpriced, Unreadable, Why
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     Amount,
     Fields,
     Page,
+    as_listing,
     envelope,
     rates,
     read_rows,
-    without_zeros,
 )
 
 FIELDS: Fields = {
     "input": Amount(Meter.INPUT, Per.MILLION),
     "output": Amount(Meter.OUTPUT, Per.MILLION),
-    # Zero until a price is published.
+    # Zero until a price is published: see `_UNSET`.
     "cached_input": Amount(Meter.CACHE_READ, Per.MILLION),
     "hourly": None,  # of a dedicated endpoint
     "finetune": None,
     "base": None,
 }
+_UNSET = frozenset({Meter.CACHE_READ})
 TOKEN_TYPES = frozenset({"chat", "language", "code", "embedding", "rerank", "moderation"})
 # For these, `input` counts something else or nothing: the 65 of `audio` is per million characters,
 # and the 0.27 of `transcribe` is not the price per minute that is billed.
@@ -60,12 +61,14 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     if not row.pricing:
         return Unpriced(Why.NOT_PUBLISHED)
     published = rates(row.pricing, FIELDS, ignored)
-    base = without_zeros(published)
-    if not base and row.id.lower().endswith("-free"):
-        base = {meter: rate for meter, rate in published.items() if meter is not Meter.CACHE_READ}
-    if not base:
-        return Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return RateCard(base)
+    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+    found = as_listing(published, zero, unset=_UNSET)
+    core: dict[Meter, Rate] = {
+        meter: rate for meter, rate in published.items() if meter is not Meter.CACHE_READ
+    }
+    if isinstance(found, Unpriced) and core and row.id.lower().endswith("-free"):
+        return RateCard(core)
+    return found
 
 
 PROVIDER = Provider(

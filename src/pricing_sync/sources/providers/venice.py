@@ -18,7 +18,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -30,13 +30,14 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
+    as_said,
     envelope,
     nested,
     rates,
     read_rows,
     shorten,
     whole,
-    without_zeros,
 )
 
 TOKENS: Fields = {
@@ -90,21 +91,20 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         return Unpriced(Why.NOT_PUBLISHED)
     fields = BY_TYPE.get(row.type)
     base = _usd(pricing, fields, ignored) if fields else {}
-    if not base:
-        keys = shorten(", ".join(pricing).encode())
-        return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}: no price counted here in {keys}")
-    return RateCard(base, _extended(pricing, ignored))
+    keys = shorten(", ".join(pricing).encode())
+    none = Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}: no price counted here in {keys}")
+    return as_listing(base, none, _extended(pricing, base, ignored) if any(base.values()) else ())
 
 
 def _usd(
     pricing: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
 ) -> dict[Meter, Rate]:
-    """The rates in dollars of the fields that have a meter, without zeros."""
+    """The rates in dollars of the fields that have a meter, zeros included."""
     prices = {
         key: _dollars(raw, f"{where}.{key}") if fields.get(key) else raw
         for key, raw in pricing.items()
     }
-    return without_zeros(rates(prices, fields, ignored, where))
+    return rates(prices, fields, ignored, where)
 
 
 def _dollars(raw: Raw, where: str) -> Raw:
@@ -112,7 +112,9 @@ def _dollars(raw: Raw, where: str) -> Raw:
     return price.usd if price else ABSENT
 
 
-def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
+def _extended(
+    pricing: Mapping[str, Raw], base: Rates, ignored: Counter[str]
+) -> tuple[ConditionalRates, ...]:
     """The rates of long requests."""
     where = "pricing.extended"
     extended = nested(pricing.get("extended", ABSENT), dict[str, Raw], where)
@@ -121,7 +123,7 @@ def _extended(pricing: Mapping[str, Raw], ignored: Counter[str]) -> tuple[Condit
     threshold = whole(extended.pop("context_token_threshold", ABSENT), where)
     if threshold is None:
         raise BadAmount(f"{where}: no context_token_threshold")
-    long = _usd(extended, TOKENS, ignored, where)
+    long = as_said(_usd(extended, TOKENS, ignored, where), standard=base)
     # Exclusive: for more input tokens than the threshold (Venice, 2026-10).
     return (ConditionalRates(When(min_input_tokens=threshold + 1), long),) if long else ()
 

@@ -18,7 +18,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -30,13 +30,14 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    as_listing,
+    as_said,
     envelope,
     nested,
     rate,
     rates,
     read_rows,
     whole,
-    without_zeros,
 )
 
 TOKENS: Fields = {
@@ -86,31 +87,37 @@ def read(body: bytes) -> Page:
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """The listing of one model. A zero is not a price."""
+    """The listing of one model. A zero for input or output is not a price."""
     pricing = row.pricing or {}
-    base = without_zeros(rates(pricing, FIELDS, ignored))
+    base = rates(pricing, FIELDS, ignored)
     if IMAGE_MATRIX in pricing:
         base.pop(Meter.IMAGE, None)
-    tiers = _tiers(pricing)
+    tiers = _tiers(pricing, ignored)
     for meter, first in tiers.pop(0, {}).items():
-        if base.setdefault(meter, first) != first:
+        if base.get(meter) and base[meter] != first:
             raise BadAmount(f"{meter}: {base[meter]} per million, and {first} in the first tier")
-    if base:
-        long = [ConditionalRates(When(min_input_tokens=at), tiers[at]) for at in sorted(tiers)]
-        return RateCard(base, (*long, *_service_tiers(pricing, ignored)))
+        base[meter] = first
     if row.type not in (None, "language", "embedding"):
-        return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
-    return Unpriced(Why.NOT_PUBLISHED, "listed at zero" if row.pricing else "")
+        none = Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
+    else:
+        none = Unpriced(Why.NOT_PUBLISHED, "listed at zero" if row.pricing else "")
+    if not any(base.values()):
+        return as_listing(base, none)
+    long = [
+        ConditionalRates(When(min_input_tokens=at), as_said(tiers[at], standard=base))
+        for at in sorted(tiers)
+    ]
+    return as_listing(base, none, (*long, *_service_tiers(pricing, base, ignored)))
 
 
-def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
+def _tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[int, dict[Meter, Rate]]:
     """The rates by the smallest number of input tokens to which they apply."""
     found: dict[int, dict[Meter, Rate]] = {}
     for key, unit in TOKENS.items():
         where = f"pricing.{key}_tiers"
-        for tier in nested(pricing.get(f"{key}_tiers", ABSENT), list[_Tier], where) or ():
+        for tier in nested(pricing.get(f"{key}_tiers", ABSENT), list[_Tier], where, ignored) or ():
             cost = rate(tier.cost, where, unit.per) if unit else None
-            if unit is None or not cost:
+            if unit is None or cost is None:
                 continue
             # Inclusive: `min` is 200001 where the model's maker states "above 200k".
             tier_rates = found.setdefault(whole(tier.min, where) or 0, {})
@@ -119,7 +126,9 @@ def _tiers(pricing: Mapping[str, Raw]) -> dict[int, dict[Meter, Rate]]:
     return found
 
 
-def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterator[ConditionalRates]:
+def _service_tiers(
+    pricing: Mapping[str, Raw], base: Rates, ignored: Counter[str]
+) -> Iterator[ConditionalRates]:
     """The rates of the service tiers, each first for all requests and then for long ones.
 
     Two independent clients agree on the format. One of them excludes the threshold itself from the
@@ -132,17 +141,17 @@ def _service_tiers(pricing: Mapping[str, Raw], ignored: Counter[str]) -> Iterato
             ignored[f"{where}.{name}"] += 1
             continue
         long = nested(prices.pop("long_context", ABSENT), dict[str, Raw], where)
-        yield ConditionalRates(When(service_tier=name), _above_zero(prices, ignored))
+        yield ConditionalRates(When(service_tier=name), _tier_rates(prices, base, ignored))
         if long is not None:
             threshold = whole(long.pop("threshold", ABSENT), where)
             if threshold is None:
                 raise BadAmount(f"{where}.{name}.long_context: no threshold")
             when = When(service_tier=name, min_input_tokens=threshold + 1)
-            yield ConditionalRates(when, _above_zero(long, ignored))
+            yield ConditionalRates(when, _tier_rates(long, base, ignored))
 
 
-def _above_zero(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
-    return without_zeros(rates(prices, TOKENS, ignored, "pricing.service_tiers"))
+def _tier_rates(prices: Mapping[str, Raw], base: Rates, ignored: Counter[str]) -> dict[Meter, Rate]:
+    return as_said(rates(prices, TOKENS, ignored, "pricing.service_tiers"), standard=base)
 
 
 PROVIDER = Provider(

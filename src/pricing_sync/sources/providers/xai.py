@@ -19,7 +19,6 @@ from pricing_sync.prices.rates import (
     Listing,
     Meter,
     Per,
-    RateCard,
     Unpriced,
     Unreadable,
     When,
@@ -34,8 +33,10 @@ from pricing_sync.sources.strict_json import (
     Incomplete,
     Malformed,
     Page,
+    as_listing,
     envelope,
     is_model_id,
+    may_hold_price,
     parse,
     rates,
     shorten,
@@ -62,6 +63,8 @@ LONG: Fields = {
     "completion_text_token_price_long_context": _cents(Meter.OUTPUT),
 }
 THRESHOLD = "long_context_threshold"
+# A model that reads text only lists images at zero.
+_UNSET = frozenset({Meter.INPUT_IMAGE})
 # Known fields that are no rate. The unit of `image_price` is unclear: the reference states cents,
 # but its own example is in 10⁻⁸ cents.
 OTHER: Fields = {THRESHOLD: None, "image_price": None}
@@ -98,7 +101,7 @@ def read(body: bytes) -> Page:
     if models is None:
         raise Malformed("body", "neither `models` nor `data`")
     page = Page([])
-    for raw, (model, row) in zip(models, parse(models, Row), strict=True):
+    for raw, (model, row) in zip(models, parse(models, Row, Counter()), strict=True):
         if isinstance(row, Unreadable):
             # Its aliases are unreadable too. The nameless row keeps them from counting as vanished.
             page.rows += [(model, row), (None, row)]
@@ -110,7 +113,10 @@ def read(body: bytes) -> Page:
 
 def _listing(raw: Raw, ignored: Counter[str]) -> Listing:
     fields = decode(raw, type=dict[str, Raw])
-    prices = {key: value for key, value in fields.items() if "price" in key or key == THRESHOLD}
+    known = BASE.keys() | LONG.keys() | OTHER.keys()
+    prices = {
+        key: value for key, value in fields.items() if key in known or may_hold_price(key, value)
+    }
     try:
         return listing(prices, ignored)
     except BadAmount as error:
@@ -124,14 +130,15 @@ def _alias(alias: str, model: Listing) -> tuple[str | None, Listing]:
 
 
 def listing(prices: Mapping[str, Raw], ignored: Counter[str]) -> Listing:
-    """The listing of one model. A zero is not a price, and does not mean free."""
+    """The listing of one model. Text at zero is not a price, and does not mean free."""
     for key in sorted(prices.keys() & (BASE.keys() | LONG.keys())):
         whole(prices[key], key)  # a fraction would mean another unit
     fields = {**BASE, **dict.fromkeys(LONG), **OTHER}
-    base = without_zeros(rates(prices, fields, ignored, "model"))
-    if not base.keys() & {Meter.INPUT, Meter.OUTPUT}:
-        return Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text")
-    return RateCard(base, _long_context(prices, ignored))
+    published = rates(prices, fields, ignored, "model")
+    none = Unpriced(Why.NOT_PER_TOKEN, "no price for tokens of text")
+    if not any(published.get(meter) for meter in (Meter.INPUT, Meter.OUTPUT)):
+        return as_listing({meter: rate for meter, rate in published.items() if not rate}, none)
+    return as_listing(published, none, _long_context(prices, ignored), unset=_UNSET)
 
 
 def _long_context(prices: Mapping[str, Raw], ignored: Counter[str]) -> tuple[ConditionalRates, ...]:
