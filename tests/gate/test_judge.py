@@ -116,6 +116,24 @@ def test_a_cache_price_of_zero_waits() -> None:
     assert {Rule.ZERO} == rules(verdict(free_cache))
 
 
+@pytest.mark.parametrize("meter", ["reasoning", "input_audio", "output_image", "cache_read"])
+def test_a_new_model_with_a_part_at_zero_waits(meter: str) -> None:
+    """A zero among prices is as doubtful as a row of zeros."""
+    rates = {**card().rates, Meter(meter): Rate(0)}
+    assert Rule.ZERO in rules(verdict(added(RateCard(rates))))
+
+
+def test_a_new_model_without_charge_for_cache_writes_passes() -> None:
+    """36 models of one catalog list them at zero."""
+    assert Rule.ZERO not in rules(verdict(added(card(cache_write="0"))))
+
+
+def test_a_free_model_of_a_catalog_needs_no_peers() -> None:
+    """A person has said that it is free."""
+    zero = added(card("0", "0"))
+    assert Verdict() == verdict(zero, trusted=False, free=frozenset({"m"}))
+
+
 def test_a_new_model_at_zero_waits_unless_the_model_is_on_the_free_list() -> None:
     """20 of 178 models that OpenRouter added were first listed with the price 0."""
     assert {Rule.ZERO} == rules(verdict(added(card("0", "0"))))

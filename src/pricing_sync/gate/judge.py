@@ -24,6 +24,7 @@ from pricing_sync.gate.peers import Peers
 from pricing_sync.gate.rules import RULES, Rule
 from pricing_sync.gate.thresholds import Bounds, Thresholds
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
+from pricing_sync.prices.usage import PARENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +269,16 @@ def _currency(
 
 # Rules for every card with a new rate.
 
+# Lists state cache writes at zero where they are not charged, and units at zero where they are not
+# sold.
+_RARELY_ZERO = frozenset({*CORE, *PARENTS.keys() - {Meter.CACHE_WRITE, Meter.CACHE_WRITE_1H}})
+
 
 def _zero(case: _Case) -> Iterator[Reason]:
     if case.may_be_zero:
         return
     for move in case.moves:
-        if not move.new and (move.old or move.meter in (*CORE, Meter.CACHE_READ)):
+        if not move.new and (move.old or move.meter in _RARELY_ZERO):
             yield Reason(Rule.ZERO, move.meter, str(move))
 
 

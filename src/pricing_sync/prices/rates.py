@@ -268,5 +268,5 @@ class Answer:
     listings: Mapping[str, Listing]
     #: Rows without a readable model id: where and why.
     nameless: tuple[str, ...] = ()
-    #: Price keys of the answer that have no translation, and how often each occurs.
+    #: Keys of the answer that may hold a price and are not read, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)

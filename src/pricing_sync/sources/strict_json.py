@@ -128,7 +128,7 @@ class Page:
     rows: list[tuple[str | None, Listing]]
     #: The number of all models, as the provider states it; None if it does not.
     total: int | None = None
-    #: How often each price key occurred that has no translation.
+    #: How often each key occurred that may hold a price and is not read.
     ignored: Counter[str] = field(default_factory=Counter)
 
 

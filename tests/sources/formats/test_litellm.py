@@ -156,6 +156,36 @@ def test_tiers_that_cannot_be_read_make_the_row_unreadable(tiers: Any) -> None:
     assert why(listed({"tiered_pricing": tiers})).startswith("tiered_pricing")
 
 
+def test_flat_prices_that_contradict_the_first_tier_are_refused() -> None:
+    """Neither overwrites the other."""
+    first, second = {"range": [0, 9], **PRICED}, {"range": [9, 99], **PRICED}
+    assert isinstance(listed({**PRICED, "tiered_pricing": [first, second]}), RateCard)
+    other = {**PRICED, "input_cost_per_token": 3e-6, "tiered_pricing": [first, second]}
+    assert isinstance(listed(other), Unreadable)
+
+
+@pytest.mark.parametrize("meter", ["cache_read", "cache_creation"])
+def test_a_cache_at_zero_is_zero(meter: str) -> None:
+    """As LiteLLM bills it. Without the zero it would have the price of input."""
+    card = listed({**PRICED, f"{meter}_input_token_cost": 0.0})
+    assert isinstance(card, RateCard)
+    assert [*CARD.rates.values(), Rate(0)] == [*card.rates.values()]
+
+
+def test_a_tier_at_zero_is_zero() -> None:
+    """Without it, the tier would have the standard price of that meter."""
+    fields = {"cache_read_input_token_cost": 5e-7, "cache_read_input_token_cost_flex": 0.0}
+    assert [(When(service_tier="flex"), {Meter.CACHE_READ: 0})] == conditional_rates(fields)
+
+
+@pytest.mark.parametrize("zero", [{}, {"input_cost_per_token": 0, "output_cost_per_token": 0}])
+def test_a_price_of_searches_alone_is_no_price(zero: Any) -> None:
+    """The model is billed by the session, or not at all."""
+    searches = {"search_context_cost_per_query": {"search_context_size_low": 0.01}}
+    found = listed({**zero, **searches, "code_interpreter_cost_per_session": 0.03})
+    assert Unpriced(Why.NOT_PER_TOKEN, "priced only for web_search") == found
+
+
 def test_tiers_by_number_of_results_vary() -> None:
     """A card has no condition for the number of results of a search."""
     tiers = [{"input_cost_per_query": 0.005, "max_results_range": [0, 25]}]

@@ -131,6 +131,16 @@ def test_two_keys_for_one_meter_with_different_prices_are_refused(image: str) ->
     assert isinstance(listed("a/b", overridden), Unreadable)
 
 
+@pytest.mark.parametrize(
+    ("discount", "counted"), [(0.26, 1), ("0.5", 1), (0, 0), ("0", 0), ("0.0", 0), (None, 0)]
+)
+def test_a_discount_is_counted(discount: Any, counted: int) -> None:
+    """Whether the listed prices include it is not known for certain."""
+    pricing = {"prompt": "0.1", "completion": "0.2", "discount": discount}
+    body = json.dumps({"data": [{"id": "a/b", "pricing": pricing}]}).encode()
+    assert counted == openrouter.read(body).ignored["pricing.discount"]
+
+
 @pytest.mark.parametrize("key", ["web_search", "internal_reasoning", "input_cache_read"])
 def test_a_model_at_zero_with_a_price_beside_it_has_no_price(key: str) -> None:
     """A search is sold beside the tokens or the session, which have no price in the list."""

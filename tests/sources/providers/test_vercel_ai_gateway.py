@@ -226,6 +226,14 @@ def test_an_embedding_has_a_price_for_input_only() -> None:
 
 
 @pytest.mark.parametrize("type_", ["video", "reranking", "speech", "realtime"])
+def test_a_price_of_searches_alone_is_no_price(type_: str) -> None:
+    """The model itself is billed by the session, which the list does not price."""
+    assert isinstance(one(input="0", output="0", web_search="10"), Unpriced)
+    row = {"id": "m", "type": type_, "pricing": {"web_search": "10"}}
+    assert isinstance(answer(row).listings["m"], Unpriced)
+
+
+@pytest.mark.parametrize("type_", ["video", "reranking", "speech", "realtime"])
 def test_other_types_without_a_price_are_not_sold_by_the_token(type_: str) -> None:
     """No meter counts the units of their price matrices."""
     expected = Unpriced(Why.NOT_PER_TOKEN, f"type {type_}")

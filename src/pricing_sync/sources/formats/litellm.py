@@ -45,6 +45,7 @@ from pricing_sync.sources.strict_json import (
     rates,
     shorten,
     whole,
+    without_zeros,
 )
 
 _RATES: Fields = {
@@ -281,7 +282,7 @@ def _tiered(
     """The base rates and the conditional rates of `tiered_pricing`.
 
     A tier's prices apply to the whole request when its input is above the lower bound and not above
-    the upper bound. The last tier has no upper bound.
+    the upper bound. The last tier has no upper bound. The first one may repeat the flat prices.
     """
     if conditional_rates:
         raise BadAmount("tiered_pricing: listed with other conditional prices, in an unknown order")
@@ -299,7 +300,7 @@ def _tiered(
             higher.append(ConditionalRates(When(min_input_tokens=start + 1), published))
         else:
             first = published
-    return {**base, **first}, higher
+    return {**base, **joined(without_zeros(base), first)}, higher
 
 
 def _range(tier: Mapping[str, Raw], where: str) -> tuple[int, int]:

@@ -60,7 +60,7 @@ FIELDS: Fields = {
     "request": Amount(Meter.REQUEST, Per.ONE),
     "web_search": Amount(Meter.WEB_SEARCH, Per.ONE),
     "image": None,  # per image or per image token: see `_image`
-    "discount": None,  # the listed prices already include it
+    "discount": None,  # see `_count_discount`
     "overrides": None,
 }
 # The rows of 2025 list reasoning at zero where it is billed as output.
@@ -119,6 +119,7 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         return Unpriced(
             Why.VARIES, "listed at -1: a router's price depends on where a request lands"
         )
+    _count_discount(pricing, ignored)
     published = joined(rates(pricing, FIELDS, ignored), _image(pricing, ignored))
     zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     conditional_rates = _conditional_rates(pricing, ignored) if any(published.values()) else ()
@@ -127,6 +128,17 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         core = {meter: published[meter] for meter in (Meter.INPUT, Meter.OUTPUT)}
         return RateCard(core | without_zeros(published))
     return found
+
+
+def _count_discount(pricing: Mapping[str, Raw], ignored: Counter[str]) -> None:
+    """Count a discount above zero in *ignored*.
+
+    The listed prices seem to include it, as those of `/endpoints` do; OpenRouter's SDK says
+    otherwise, and no recorded row has one.
+    """
+    raw = pricing.get("discount", ABSENT)
+    if is_named(raw) and bytes(raw).strip(b'"0.'):
+        ignored["pricing.discount"] += 1
 
 
 def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
