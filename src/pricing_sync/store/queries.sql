@@ -206,10 +206,10 @@ WHERE s.status = 'skipped' AND NOT EXISTS (
 SELECT r.provider, r.ignored FROM pricing_readings r
 JOIN (
     SELECT provider, MAX(at) AS at FROM pricing_readings
-    WHERE status <> 'failed' AND dry_run = 0
+    WHERE status IN ('read', 'unchanged') AND dry_run = 0
     GROUP BY provider
 ) newest ON newest.provider = r.provider AND newest.at = r.at
-WHERE r.status <> 'failed' AND r.dry_run = 0
+WHERE r.status IN ('read', 'unchanged') AND r.dry_run = 0
 ORDER BY r.provider, r.id;
 
 -- name: model_counts
