@@ -26,6 +26,7 @@ from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import NoPrice, StoreError
 from pricing_sync.prices.book import PriceBook, prices
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.statements import PriceState
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
@@ -163,12 +164,15 @@ def _newest(store: Store) -> object:
 
 
 def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
-    """A held change is not."""
+    """A held one too: it changes the state of the price, not the price."""
     save_reading(store, DAY, CHEAP)
-    before = store.revision()
+    first = store.revision()
     save_reading(store, DAY + HOUR, DEAR, "moves")
+    before = store.revision()
+    assert first != before
     (item,) = store.review.held("acme")
-    assert (before, CHEAP) == (store.revision(), store.book().price("acme", "m").listing)
+    held = store.book().price("acme", "m")
+    assert (CHEAP, PriceState.HELD, DAY) == (held.listing, held.state, held.confirmed_at)
     pin = PinnedChange(item.id, CHEAP, DEAR)
     now = DAY + 2 * HOUR
     store.review.decide(State.ACCEPTED, [pin], author="me", reason="test", now=now)
@@ -219,7 +223,9 @@ def test_the_book_and_the_ledger_give_the_same_price(
         for card in store.statements("acme", "m"):
             for at in instants:
                 if at >= card.since:
-                    (expected,) = prices(store.statements(at=at), store.overrides(at=at))
+                    (expected,) = prices(
+                        store.statements(at=at), store.overrides(at=at), store.confirmations()
+                    )
                     assert expected == book.find("acme", "m", at)
 
 
@@ -277,13 +283,21 @@ def test_a_change_in_the_store_is_in_the_book_after_a_refresh(app: PricingSync) 
     assert Decimal(3) == total(app.book())
 
 
-def test_a_refresh_without_a_change_keeps_the_book(app: PricingSync) -> None:
-    """A reading that changed no price causes no new book."""
+def test_a_refresh_without_a_reading_keeps_the_book(app: PricingSync) -> None:
+    """A dry run and a failed reading change nothing. A good reading changes the prices' age."""
     read_once(app, catalogue(3))
     before = app.book()
-    read_once(app, catalogue(3) + b" ")
+    again = [RecordedAnswer(catalogue(3) + b" ", None)]
+    asyncio.run(app.replay("openrouter", again, dry_run=True))
+    read_once(app, b"not a list")
     app.refresh_book()
     assert before is app.book()
+    read_once(app, catalogue(3) + b" ")
+    app.refresh_book()
+    old, new = before.price("openrouter", MODEL), app.book().price("openrouter", MODEL)
+    assert old.confirmed_at is not None
+    assert new.confirmed_at is not None
+    assert (old.listing, True) == (new.listing, old.confirmed_at < new.confirmed_at)
 
 
 @pytest.mark.usefixtures("no_refresh_interval")
