@@ -242,6 +242,18 @@ def test_batches_priced_in_short_requests_only_are_left_out_and_counted() -> Non
     )
 
 
+def test_a_batch_at_zero_is_zero() -> None:
+    """It does not have the standard price. The gate judges it."""
+    free = [item("input_token_batch", "0"), item("output_token_batch", "2")]
+    listing = one(*plain("1", "4"), *free)
+    assert isinstance(listing, RateCard)
+    assert listing.conditional_rates == (
+        ConditionalRates(
+            When(service_tier="batch"), {Meter.INPUT: Rate(0), Meter.OUTPUT: usd(2000)}
+        ),
+    )
+
+
 def test_explicit_cache_hits_beside_automatic_ones_are_counted() -> None:
     """A card has one rate for cache hits, and the other one is not billed."""
     cached = [item("input_token_cache", "0.2"), item("input_token_cache_read", "0.1")]

@@ -21,6 +21,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -188,9 +189,9 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
         published for sets in (standard, batch) for one in sets for published in one.values()
     ):
         return as_listing(standard[0], zero, currency=currency)
-    standard = _complete(standard)
+    standard = _complete(standard, {})
     try:
-        batch = _complete(batch)
+        batch = _complete(batch, standard[0])
     except BadAmount:
         # Requests in batch have no price then, whatever their length.
         ignored["prices.batch"] += 1
@@ -239,18 +240,19 @@ def _bounds(name: str | None) -> tuple[int, int]:
     return start, end
 
 
-def _complete(sets: Sequence[dict[Meter, Rate]]) -> list[dict[Meter, Rate]]:
+def _complete(sets: Sequence[dict[Meter, Rate]], standard: Rates) -> list[dict[Meter, Rate]]:
     """*sets*, from the shortest requests on, where each one prices what those before it price.
 
     A meter that a range leaves out would be priced at the rate of shorter requests. A part of the
     input or output has no price of its own there, so it gets the rate of the whole in that range.
+    The first one replaces *standard*, if it is for batches.
 
     Raises:
         BadAmount: a range leaves out a meter that is not a part of another one.
     """
     found: list[dict[Meter, Rate]] = []
     for one in sets:
-        complete = as_said(one, standard=found[-1] if found else None)
+        complete = as_said(one, standard=found[-1] if found else standard)
         for meter in Meter:  # a parent comes before its parts
             if not found or meter in complete or meter not in found[-1]:
                 continue
