@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.inheritance import TierRates, replace_rates, substitute
-from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
+from pricing_sync.prices.rates import STANDARD_TIERS, Meter, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import Usage
 
-#: The service tiers of a response that have a card's base rates.
-_STANDARD = (None, "default", "standard")
+_STANDARD = STANDARD_TIERS | {None}
 
 
 class Item(NamedTuple):

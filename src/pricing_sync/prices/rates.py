@@ -153,6 +153,9 @@ def _decimal(amount: str | int | Decimal) -> Decimal:
 
 Rates: TypeAlias = Mapping[Meter, Rate]
 
+#: The service tiers of a request or a response that have a card's base rates.
+STANDARD_TIERS = frozenset({"default", "standard"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
@@ -160,7 +163,7 @@ class When:
 
     #: The input tokens of the whole request must be at least this many.
     min_input_tokens: int | None = None
-    #: `batch`, `flex` or `priority`.
+    #: A name that the card declares, such as `batch`, `flex`, `priority` or `fast`.
     service_tier: str | None = None
     #: Minutes since local midnight, half open. May wrap midnight: (1320, 360) is 22:00 to 06:00.
     hours: tuple[int, int] | None = None

@@ -58,7 +58,7 @@ class Usage:
     character: int = 0
     second: int = 0
     page: int = 0
-    #: `batch`, `flex` or `priority`. None, `default` and `standard` are the base rates.
+    #: A tier that the card declares. None, `default` and `standard` are the base rates.
     service_tier: str | None = None
     region: str | None = None
     #: For each meter its total without its subset meters. Zeros are left out.

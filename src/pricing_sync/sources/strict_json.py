@@ -85,6 +85,8 @@ _SIDE_METERS = frozenset(
         Meter.WEB_SEARCH,
     }
 )
+# A service tier: a name such as `flex` or `ultra-fast`, which a request or a response states.
+_TIER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 RowType = TypeVar("RowType", bound=Struct)
 Nested = TypeVar("Nested")
@@ -535,6 +537,11 @@ def _id_of(raw: Raw, id_key: str) -> str | None:
 def is_model_id(model: str) -> bool:
     """Whether *model* is safe to store and to show: printable ASCII, at most 200 characters."""
     return _MODEL_ID.fullmatch(model) is not None
+
+
+def is_tier(name: str) -> bool:
+    """Whether *name* can be a service tier: a short lower-case word."""
+    return _TIER.fullmatch(name) is not None
 
 
 def read_rows(

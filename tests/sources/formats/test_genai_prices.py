@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pricing_sync.prices.cost import cost
 from pricing_sync.prices.rates import (
     Listing,
     Meter,
@@ -20,6 +21,7 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.prices.usage import Usage
 from pricing_sync.sources.formats import genai_prices
 from pricing_sync.sources.strict_json import Incomplete, Malformed
 
@@ -199,11 +201,14 @@ def test_hours_without_prices_for_the_other_hours_make_the_row_unreadable() -> N
 
 
 def test_a_variant_of_a_service_tier_is_conditional() -> None:
-    """`processing: batch` is a service tier. Variants of other products are counted as ignored."""
+    """`processing: batch` and `speed: fast` are service tiers. Another condition is no tier."""
     variants = [
         {"when": {"processing": "batch"}, "prices": {"input_mtok": 0.75}},
         {"when": {"service_tier": "flex"}, "prices": {"input_mtok": 0.5}},
-        {"when": {"speed": "fast"}, "prices": {"input_mtok": 9}},
+        {"when": {"speed": "fast"}, "prices": {"input_mtok": 3}},
+        {"when": {"service_tier": "ultra-fast"}, "prices": {"input_mtok": 4}},
+        {"when": {"search_type": "fast"}, "prices": {"input_mtok": 9}},
+        {"when": {"service_tier": "Not A Tier"}, "prices": {"input_mtok": 9}},
         {"when": {"processing": "batch", "speed": "fast"}, "prices": {"input_mtok": 9}},
         {"prices": {"input_mtok": 9}},
         {
@@ -213,9 +218,102 @@ def test_a_variant_of_a_service_tier_is_conditional() -> None:
         },
     ]
     assert conditional_rates(listed(PRICED, price_variants=variants)) == [
-        (When(service_tier="batch"), {Meter.INPUT: 750_000_000}),
+        (When(service_tier="ultra-fast"), {Meter.INPUT: 4_000_000_000}),
+        (When(service_tier="fast"), {Meter.INPUT: 3_000_000_000}),
         (When(service_tier="flex"), {Meter.INPUT: 500_000_000}),
+        (When(service_tier="batch"), {Meter.INPUT: 750_000_000}),
     ]
+
+
+@pytest.mark.parametrize(
+    "when", [{"processing": "batch"}, {"service_tier": "flex"}, {"speed": "fast"}]
+)
+def test_of_two_variants_of_a_tier_the_first_that_has_started_counts_for_each_key(
+    when: dict[str, str],
+) -> None:
+    """mistral-large-4, read 2026-11: its batch price of 2026-10-29 stands before the older ones."""
+    [tier] = when.values()
+    variants = [
+        {
+            "when": when,
+            "constraint": {"start_date": "2026-10-29"},
+            "prices": {"input_mtok": 0.35},
+        },
+        {
+            "when": when,
+            "constraint": {"start_date": "2026-10-20"},
+            "prices": {"input_mtok": 0.68, "output_mtok": 2.09},
+        },
+        {"when": when, "prices": {"input_mtok": 0.34, "output_mtok": 1, "cache_read_mtok": 0.03}},
+    ]
+    usage = Usage(input=3_000_000, output=1_000_000, cache_read=1_000_000, service_tier=tier)
+    totals = []
+    for month, day in ((10, 1), (10, 25), (11, 1)):
+        at = datetime(2026, month, day, tzinfo=UTC)
+        card = listed(PRICED, at, price_variants=variants)
+        assert isinstance(card, RateCard)
+        totals.append(cost(card, usage, at).total)
+    assert [Decimal("1.71"), Decimal("3.48"), Decimal("2.82")] == totals
+
+
+def test_the_first_variant_of_a_tier_counts_at_every_length_and_hour() -> None:
+    """Its flat price replaces the tiers of the same key in the variants after it."""
+    tiers = {"base": 1, "tiers": [{"start": 100, "price": 2}]}
+    hours = {"start_time": "01:00:00Z", "end_time": "02:00:00Z"}
+    variants: list[dict[str, Any]] = [
+        {"constraint": hours, "prices": {"output_mtok": 3}},
+        {"prices": {"input_mtok": 0.5, "output_mtok": 4}},
+        {"prices": {"input_mtok": tiers}},
+    ]
+    card = listed(
+        PRICED, price_variants=[{"when": {"processing": "batch"}, **rest} for rest in variants]
+    )
+    assert isinstance(card, RateCard)
+    totals = [
+        cost(card, Usage(input=1000, output=1000, service_tier="batch"), at).total
+        for at in (AT, AT.replace(hour=1))
+    ]
+    assert [Decimal("0.0045"), Decimal("0.0035")] == totals
+
+
+def test_the_tier_default_is_the_base() -> None:
+    """OpenAI's variants of `service_tier: default` repeat no price."""
+    variants = [{"when": {"service_tier": "default"}, "prices": {}}]
+    assert CARD == listed(PRICED, price_variants=variants)
+
+
+def test_another_price_of_the_tier_default_makes_the_row_unreadable() -> None:
+    """A response with this tier would be billed at the base rates."""
+    variants = [{"when": {"service_tier": "default"}, "prices": {"input_mtok": 9}}]
+    assert why(listed(PRICED, price_variants=variants)).startswith("price_variants: ")
+
+
+def test_a_variant_without_prices_sells_the_tier_at_the_base_rates() -> None:
+    """It says that the tier is sold."""
+    variants = [{"when": {"service_tier": "flex"}, "prices": {}}]
+    assert conditional_rates(listed(PRICED, price_variants=variants)) == [
+        (When(service_tier="flex"), {})
+    ]
+
+
+def test_variants_that_are_no_tier_are_counted_by_the_names_of_their_conditions() -> None:
+    """A route or a kind of search is another product under the same id."""
+    variants: list[dict[str, Any]] = [
+        {"when": {"route": "mistral/eu"}, "prices": PRICED},
+        {"when": {"search_type": "fast"}, "prices": PRICED},
+        {"when": {"search_type": "web"}, "prices": {}},
+        {"when": {"speed": "fast", "processing": "batch"}, "prices": PRICED},
+        {"prices": PRICED},
+    ]
+    model = {"id": "m", "prices": PRICED, "price_variants": variants}
+    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p", AT)
+    assert page.ignored == {
+        "price_variants.route": 1,
+        "price_variants.search_type": 2,
+        "price_variants.processing+speed": 1,
+        "price_variants": 1,
+    }
+    assert [("m", CARD)] == page.rows
 
 
 def test_a_variant_with_tiers() -> None:
@@ -238,11 +336,11 @@ def test_prices_without_a_translation_are_counted() -> None:
     """A meter and a variant that we do not support."""
     model = {
         "id": "m",
-        "prices": {**PRICED, "input_video_mtok": 3},
-        "price_variants": [{"when": {"speed": "fast"}, "prices": PRICED}],
+        "prices": {**PRICED, "social_searches_kcount": 3},
+        "price_variants": [{"when": {"route": "eu"}, "prices": PRICED}],
     }
     page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p", AT)
-    assert page.ignored == {"prices.input_video_mtok": 1, "price_variants": 1}
+    assert page.ignored == {"prices.social_searches_kcount": 1, "price_variants.route": 1}
     assert [("m", CARD)] == page.rows
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
+    STANDARD_TIERS,
     ConditionalRates,
     Listing,
     Meter,
@@ -37,6 +38,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    is_tier,
     nested,
     rates,
     read_rows,
@@ -64,13 +66,9 @@ _RATES: Fields = {
     "audio_hours": Amount(Meter.SECOND, Per.HOUR),
     "input_audio_hours": Amount(Meter.SECOND, Per.HOUR),
 }
-# The conditions of `price_variants` that we support. Other conditions stand for other products.
-_SERVICE_TIERS = {
-    ("processing", "batch"): "batch",
-    ("service_tier", "batch"): "batch",
-    ("service_tier", "flex"): "flex",
-    ("service_tier", "priority"): "priority",
-}
+# The conditions of `price_variants` that name a service tier. The others (`route`, `search_type`)
+# stand for other products.
+_TIER_CONDITIONS = ("processing", "service_tier", "speed")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?(?:Z|\+00:00)?")
 
 
@@ -191,16 +189,42 @@ def _minute(raw: Raw, where: str) -> int:
 def _variants(
     row: Row, today: date, standard: Rates, ignored: Counter[str]
 ) -> Iterator[ConditionalRates]:
-    """The rates of service tiers, which replace the standard rates meter by meter."""
+    """The rates of service tiers, which replace the standard rates meter by meter.
+
+    In the catalog the first active variant of a tier counts for each key; of our conditional rates
+    the last one counts, so the order is reversed.
+    """
     variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
-    for variant in variants:
+    for variant in reversed(variants):
         when = nested(variant.get("when", ABSENT), dict[str, str], "price_variants.when") or {}
-        tier = _SERVICE_TIERS.get(next(iter(when.items()), ("", ""))) if len(when) == 1 else None
+        tier = _tier(when)
         if tier is None:
-            ignored["price_variants"] += 1
+            ignored[".".join(filter(None, ("price_variants", "+".join(sorted(when)))))] += 1
         elif _has_started(variant, today):
-            condition = When(service_tier=tier, hours=_hours(variant))
-            yield from _conditional(variant, condition, standard, ignored)
+            yield from _of_tier(variant, tier, standard, ignored)
+
+
+def _tier(when: Mapping[str, str]) -> str | None:
+    """The service tier that a condition names; None if it is another condition, or several."""
+    if len(when) != 1:
+        return None
+    [(condition, name)] = when.items()
+    return name if condition in _TIER_CONDITIONS and is_tier(name) else None
+
+
+def _of_tier(
+    variant: Mapping[str, Raw], tier: str, standard: Rates, ignored: Counter[str]
+) -> Iterator[ConditionalRates]:
+    """The rates of a variant. Without prices it says that the tier is sold at the base rates."""
+    is_empty = nested(variant.get("prices", ABSENT), dict[str, Raw], "prices") == {}
+    if tier in STANDARD_TIERS:
+        if not is_empty:
+            raise BadAmount(f"price_variants: other prices for the tier {tier}, which is the base")
+    elif is_empty:
+        yield ConditionalRates(When(service_tier=tier), {})
+    else:
+        when = When(service_tier=tier, hours=_hours(variant))
+        yield from _conditional(variant, when, standard, ignored)
 
 
 def _conditional(
