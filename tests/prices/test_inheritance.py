@@ -61,6 +61,8 @@ FULL = rates(
     input_audio="32",
     output_audio="64",
     input_image="3",
+    input_video="5",
+    output_video="50",
     output_image="40",
 )
 
@@ -88,9 +90,16 @@ def test_a_part_that_costs_no_more_than_its_substitute_has_its_rate(
     assert not found.is_own
 
 
-@pytest.mark.parametrize(
-    "part", [Meter.CACHE_WRITE, Meter.INPUT_AUDIO, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE]
+#: The parts whose parent's rate would be too low.
+NO_PRICE = frozenset(
+    {
+        *(Meter.CACHE_WRITE, Meter.INPUT_AUDIO, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE),
+        *(Meter.INPUT_VIDEO, Meter.OUTPUT_VIDEO),
+    }
 )
+
+
+@pytest.mark.parametrize("part", sorted(NO_PRICE))
 def test_a_part_that_costs_more_than_its_parent_has_no_price_without_a_rate(part: Meter) -> None:
     """The parent's rate would be too low. The error names the part."""
     with pytest.raises(
@@ -101,9 +110,8 @@ def test_a_part_that_costs_more_than_its_parent_has_no_price_without_a_rate(part
 
 def test_every_part_is_decided() -> None:
     """A part has a substitute, or no price; nothing is left to its parent by chance."""
-    no_price = {Meter.CACHE_WRITE, Meter.INPUT_AUDIO, Meter.OUTPUT_AUDIO, Meter.OUTPUT_IMAGE}
-    assert set(PARENTS) == set(SUBSTITUTES) | no_price
-    assert not set(SUBSTITUTES) & no_price
+    assert set(PARENTS) == set(SUBSTITUTES) | NO_PRICE
+    assert not set(SUBSTITUTES) & NO_PRICE
 
 
 @pytest.mark.parametrize("meter", list(FULL))

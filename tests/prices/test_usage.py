@@ -18,6 +18,8 @@ from pricing_sync.prices.usage import Usage
         ({"input": 10, "cache_read": 6, "cache_write": 5}, "input: its parts are 1 more"),
         ({"input": 9, "cache_write": 2, "cache_write_1h": 3}, "cache_write: its parts are 1 more"),
         ({"input": 9, "cache_read_audio": 2}, "cache_read: its parts are 2 more"),
+        ({"input": 9, "input_video": 10}, "input: its parts are 1 more"),
+        ({"output": 9, "output_video": 10}, "output: its parts are 1 more"),
         ({"output": 4, "reasoning": 3, "output_audio": 3}, "output: its parts are 2 more"),
     ],
 )

@@ -92,6 +92,15 @@ def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> di
     return {s.model: s.listing for s in store.statements("acme", at=at, known_at=known_at)}
 
 
+@pytest.mark.parametrize("meter", Meter)
+def test_the_ledger_keeps_the_rate_of_every_meter(store: Store, meter: Meter) -> None:
+    """Each meter has a column of its own."""
+    card = RateCard({meter: Rate(7)})
+    read_once(store, {"m": card}, DAY)
+    [statement] = store.statements("acme", "m")
+    assert card == statement.listing
+
+
 @pytest.mark.parametrize(
     "listing", [CHEAP, TIERED, Unpriced(Why.VARIES, "at -1"), RateCard({Meter.INPUT: Rate(0)})]
 )

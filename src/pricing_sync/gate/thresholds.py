@@ -35,6 +35,8 @@ _BOUNDS: Bounds = {
     Meter.OUTPUT_AUDIO: _tokens("0.005", "800"),
     Meter.INPUT_IMAGE: _tokens("0.002", "200"),
     Meter.OUTPUT_IMAGE: _tokens("0.005", "800"),
+    Meter.INPUT_VIDEO: _tokens("0.002", "200"),
+    Meter.OUTPUT_VIDEO: _tokens("0.005", "800"),
     Meter.IMAGE: _each("0.00001", "2"),
     Meter.REQUEST: _each("0.00001", "2"),
     Meter.WEB_SEARCH: _each("0.0001", "0.5"),

@@ -39,6 +39,8 @@ class Meter(StrEnum):
     OUTPUT_AUDIO = "output_audio"
     INPUT_IMAGE = "input_image"
     OUTPUT_IMAGE = "output_image"
+    INPUT_VIDEO = "input_video"
+    OUTPUT_VIDEO = "output_video"
     #: Whole images, not image tokens.
     IMAGE = "image"
     REQUEST = "request"

@@ -18,9 +18,11 @@ PARENTS = {
     Meter.CACHE_WRITE_1H: Meter.CACHE_WRITE,
     Meter.INPUT_AUDIO: Meter.INPUT,
     Meter.INPUT_IMAGE: Meter.INPUT,
+    Meter.INPUT_VIDEO: Meter.INPUT,
     Meter.REASONING: Meter.OUTPUT,
     Meter.OUTPUT_AUDIO: Meter.OUTPUT,
     Meter.OUTPUT_IMAGE: Meter.OUTPUT,
+    Meter.OUTPUT_VIDEO: Meter.OUTPUT,
 }
 
 _METERS = tuple(Meter)
@@ -32,8 +34,8 @@ _WHOLE_NUMBERS = {int}
 class Usage:
     """The total quantity of each meter that one request used.
 
-    `input` includes cached tokens, audio and images; `output` includes reasoning, audio and
-    images. The parts of one total do not overlap: cached audio is in `cache_read` (and in
+    `input` includes cached tokens, audio, images and video; `output` includes reasoning, audio,
+    images and video. The parts of one total do not overlap: cached audio is in `cache_read` (and in
     `cache_read_audio`), not in `input_audio`.
 
     Raises:
@@ -52,6 +54,8 @@ class Usage:
     output_audio: int = 0
     input_image: int = 0
     output_image: int = 0
+    input_video: int = 0
+    output_video: int = 0
     image: int = 0
     request: int = 0
     web_search: int = 0

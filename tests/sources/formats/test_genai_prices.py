@@ -67,6 +67,8 @@ def test_the_unit_is_in_the_name_of_the_key() -> None:
             "input_audio_hours": 0.36,
             "input_document_kpages": 3,
             "input_mchars": 16,
+            "input_video_mtok": 4,
+            "output_video_mtok": 17.5,
         }
     ) == RateCard(
         {
@@ -77,6 +79,8 @@ def test_the_unit_is_in_the_name_of_the_key() -> None:
             Meter.SECOND: Rate(100_000_000_000),
             Meter.PAGE: Rate(3_000_000_000_000),
             Meter.CHARACTER: Rate(16_000_000_000),
+            Meter.INPUT_VIDEO: Rate(4_000_000_000),
+            Meter.OUTPUT_VIDEO: Rate(17_500_000_000),
         }
     )
 

@@ -63,6 +63,8 @@ def test_prices_are_numbers_per_single_unit() -> None:
             "ocr_cost_per_page": 0.003,
             "input_cost_per_query": 0.001,
             "search_context_cost_per_query": {"search_context_size_low": 0.01},
+            "input_cost_per_video_token": 4e-6,
+            "output_cost_per_video_token": 1.75e-5,
         }
     ) == RateCard(
         {
@@ -73,6 +75,8 @@ def test_prices_are_numbers_per_single_unit() -> None:
             Meter.PAGE: Rate(3_000_000_000_000),
             Meter.REQUEST: Rate(1_000_000_000_000),
             Meter.WEB_SEARCH: Rate(10_000_000_000_000),
+            Meter.INPUT_VIDEO: Rate(4_000_000_000),
+            Meter.OUTPUT_VIDEO: Rate(17_500_000_000),
         }
     )
 

@@ -59,6 +59,8 @@ _RATES: Fields = {
     "output_audio_mtok": Amount(Meter.OUTPUT_AUDIO, Per.MILLION),
     "input_image_mtok": Amount(Meter.INPUT_IMAGE, Per.MILLION),
     "output_image_mtok": Amount(Meter.OUTPUT_IMAGE, Per.MILLION),
+    "input_video_mtok": Amount(Meter.INPUT_VIDEO, Per.MILLION),
+    "output_video_mtok": Amount(Meter.OUTPUT_VIDEO, Per.MILLION),
     "requests_kcount": Amount(Meter.REQUEST, Per.THOUSAND),
     "web_searches_kcount": Amount(Meter.WEB_SEARCH, Per.THOUSAND),
     "input_mchars": Amount(Meter.CHARACTER, Per.MILLION),

@@ -61,6 +61,8 @@ _RATES: Fields = {
     "output_cost_per_audio_token": Amount(Meter.OUTPUT_AUDIO, Per.ONE),
     "input_cost_per_image_token": Amount(Meter.INPUT_IMAGE, Per.ONE),
     "output_cost_per_image_token": Amount(Meter.OUTPUT_IMAGE, Per.ONE),
+    "input_cost_per_video_token": Amount(Meter.INPUT_VIDEO, Per.ONE),
+    "output_cost_per_video_token": Amount(Meter.OUTPUT_VIDEO, Per.ONE),
     "input_cost_per_query": Amount(Meter.REQUEST, Per.ONE),
     "input_cost_per_request": Amount(Meter.REQUEST, Per.ONE),
     "ocr_cost_per_page": Amount(Meter.PAGE, Per.ONE),
