@@ -191,7 +191,7 @@ BAD = [
     (("announce", *ONE, "input", "1", "nan"), "NEW"),
     (("announce", *ONE, "input", "1", "１"), "NEW"),
     (("announce", *ONE, "input", "1", "1.0"), "nothing moves"),
-    (("announce", "openrouter", "two words", "input", "1", "2"), "not a model id"),
+    (("announce", "openrouter", "two  spaces", "input", "1", "2"), "not a model id"),
 ]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -180,13 +181,23 @@ def statements(answer: Answer) -> dict[str, set[Statement]]:
     }
 
 
+def _with_old_tier(statement: Statement) -> Statement:
+    when, meter, rate, currency = statement
+    if when is None or when.service_tier is None:
+        return statement
+    old = replace(when, service_tier=when.service_tier.removesuffix(SUFFIX))
+    return old, meter, rate, currency
+
+
 def new_rates(intact: Answer, broken: Answer) -> dict[str, set[Statement]]:
     """The statements in *broken* that are not in *intact* for the same model.
 
     If the mutation replaced a model's id, its statements must be those of any one model of the
-    intact answer.
+    intact answer. If it renamed a service tier, the rates are those of the tier under its old name:
+    no request names the new one.
     """
     before, after = statements(intact), statements(broken)
+    after = {model: {_with_old_tier(one) for one in stated} for model, stated in after.items()}
     found = {}
     for model, stated in after.items():
         renamed = model in NAMES or model.endswith(SUFFIX)

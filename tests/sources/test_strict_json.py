@@ -341,7 +341,10 @@ def test_a_row_of_the_wrong_type_keeps_its_model_id() -> None:
     [
         "",
         " ",
-        "a b",
+        " a",
+        "a ",
+        "a  b",
+        "a -rf",
         "a\nb",
         "a\x00",
         "a\u200bb",
@@ -370,7 +373,14 @@ def test_unsafe_names_are_not_model_ids(model: str) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    ["gpt-4o", "z-ai/glm-5.2:free", "~openai/gpt-latest", "@cf/meta/llama-3.1-8b", "a" * 200],
+    [
+        "gpt-4o",
+        "z-ai/glm-5.2:free",
+        "~openai/gpt-latest",
+        "@cf/meta/llama-3.1-8b",
+        "a" * 200,
+        "NousResearch 2/hermes-4-70b",
+    ],
 )
 def test_names_that_are_model_ids(model: str) -> None:
     """Spelled exactly as published."""
@@ -384,7 +394,7 @@ def test_a_model_id_is_printable_ascii(model: str) -> None:
     if is_model_id(model):
         assert model.isascii()
         assert model.isprintable()
-        assert not re.search(r"[\s<>\"'`\\]", model)
+        assert not re.search(r"[<>\"'`\\]|\s\s|\s-|^\s|\s$", model)
         assert model[0] not in "=+-."
 
 

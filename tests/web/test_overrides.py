@@ -81,7 +81,7 @@ def test_an_override_shows_that_the_providers_rate_has_changed(api: Api) -> None
         ({"since": "0001-01-01T00:00:00+14:00"}, 422, "expected a date or time"),
         ({"currency": "usd"}, 422, "currency"),
         ({"currency": "CNY"}, 400, "is in USD, not CNY"),
-        ({"model": "a b"}, 400, "not a model id"),
+        ({"model": "a  b"}, 400, "not a model id"),
         ({"provider": "nowhere"}, 404, "nowhere"),
         ({"authors": "x"}, 422, "authors"),
     ],
@@ -134,10 +134,10 @@ def test_an_announcement_can_be_withdrawn(api: Api) -> None:
         ({"new": 250}, 422),
         ({"old": 2.5}, 422),
         ({"meter": "tokens"}, 422),
-        ({"when": {"service_tier": "gold"}}, 422),
+        ({"when": {"service_tier": "Not A Tier"}}, 422),
         ({"when": {"min_input_tokens": True}}, 422),
         ({"provider": "nowhere"}, 404),
-        ({"model": "a b"}, 400),
+        ({"model": "a  b"}, 400),
     ],
 )
 def test_an_invalid_announcement_is_refused(api: Api, wrong: dict[str, Any], status: int) -> None:

@@ -384,7 +384,7 @@ def cost(
         ),
     ] = None,
     tier: Annotated[
-        str | None, typer.Option("--tier", help="The service tier: batch, flex or priority.")
+        str | None, typer.Option("--tier", help="The service tier, such as batch or flex.")
     ] = None,
     region: Annotated[str | None, typer.Option("--region", help="Where it was served.")] = None,
     at: typed.At = None,

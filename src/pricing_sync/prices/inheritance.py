@@ -36,8 +36,8 @@ class Substitute:
 #:   Without: 8,620.
 #: - `output_audio`: 95 of 111 cards charge more than for output, 15 as much. Without: 8,395.
 #: - `output_image`: all 38 cards charge more than for output (3 to 20 times). Without: 8,468.
-#: - `input_video`, `output_video`: all 15 cards of LiteLLM's map charge more than for input, and 5 of
-#:   6 more than for output.
+#: - `input_video`, `output_video`: all 15 cards of LiteLLM's map charge more than for input, and 5
+#:   of 6 more than for output.
 SUBSTITUTES: Mapping[Meter, Substitute] = {
     # 3,519 of 3,580 cards charge less than for input and 57 as much; the 4 that charge more resell
     # gpt-3.5-turbo and mimo-v2-flash. No maker charges more for a hit than for a miss. Without:

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import (
+    STANDARD_TIERS,
     ConditionalRates,
     CurrencyUnit,
     Listing,
@@ -46,9 +47,12 @@ _LONGEST_NUMBER = 80
 _LARGEST_EXPONENT = 60
 _LARGEST_COUNT = 10**12
 
-# Printable ASCII without spaces, quotes, angle brackets and backslashes. All 5,000 recorded model
-# ids match. A text that matches is safe in a log, a URL, a CSV file and a web page.
-_MODEL_ID = re.compile(r"[A-Za-z0-9@~_][!#$%&()*+,./0-9:;=?@A-Z\[\]^_a-z{|}~-]{0,199}")
+# Printable ASCII without quotes, angle brackets and backslashes, and with single spaces at most,
+# none of them before a sign that a shell or a sheet would act on. All 5,000 recorded model ids
+# match. A text that matches is safe in a log, a URL, a CSV file and a web page.
+_MODEL_ID = re.compile(
+    r"[A-Za-z0-9@~_](?: (?=[A-Za-z0-9])|[!#$%&()*+,./0-9:;=?@A-Z\[\]^_a-z{|}~-]){0,199}"
+)
 
 # The words of a key that may hold a price, or something that changes one. "rate" alone is left out:
 # lists have limits of requests under that word.
@@ -85,8 +89,9 @@ _SIDE_METERS = frozenset(
         Meter.WEB_SEARCH,
     }
 )
-# A service tier: a name such as `flex` or `ultra-fast`, which a request or a response states.
-_TIER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+#: A service tier: a name such as `flex` or `ultra-fast`, which a request or a response states.
+TIER_NAME = r"[a-z][a-z0-9_-]{0,39}"
+_TIER = re.compile(TIER_NAME)
 
 RowType = TypeVar("RowType", bound=Struct)
 Nested = TypeVar("Nested")
@@ -540,8 +545,8 @@ def is_model_id(model: str) -> bool:
 
 
 def is_tier(name: str) -> bool:
-    """Whether *name* can be a service tier: a short lower-case word."""
-    return _TIER.fullmatch(name) is not None
+    """Whether *name* can be a service tier with rates of its own: a short lower-case word."""
+    return name not in STANDARD_TIERS and _TIER.fullmatch(name) is not None
 
 
 def read_rows(

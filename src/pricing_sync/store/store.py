@@ -480,6 +480,7 @@ class Store(NamedQueries):
             provider: rows.read_instant(min(finished_at, at))
             for provider, finished_at, at in self._fetch("latest_successes")
         }
+
     def unread_keys(self) -> dict[str, dict[str, int]]:
         """By provider: the price keys that its newest answer has and that are not read.
 

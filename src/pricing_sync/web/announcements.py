@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
@@ -11,7 +11,7 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Meter, When
-from pricing_sync.sources.strict_json import is_model_id
+from pricing_sync.sources.strict_json import TIER_NAME, is_model_id
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
     Instant,
@@ -31,7 +31,7 @@ class Condition(RequestBody):
     """The condition of a rate, if it is not the card's base rate."""
 
     min_input_tokens: StrictInt | None = Field(default=None, ge=0, le=10**12)
-    service_tier: Literal["batch", "flex", "priority"] | None = None
+    service_tier: Annotated[str, Field(pattern=f"^{TIER_NAME}$")] | None = None
     region: Name | None = None
 
 

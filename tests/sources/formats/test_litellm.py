@@ -285,6 +285,65 @@ def test_zero_is_free_only_where_the_id_says_so() -> None:
     assert free == listed(zero, "acme/m-free")
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority", "balanced", "ultrafast"])
+def test_every_service_tier_of_the_format_is_read(tier: str) -> None:
+    """Those that LiteLLM's calculator knows. `batches` has the name batch."""
+    assert conditional_rates({f"input_cost_per_token_{tier}": 3e-6}) == [
+        (When(service_tier=tier), {Meter.INPUT: 3_000_000_000})
+    ]
+
+
+def test_a_suffix_that_is_no_service_tier_is_counted() -> None:
+    """`decisions` is another product."""
+    row = PRICED | {"litellm_provider": "p", "input_cost_per_token_decisions": 9e-6}
+    page = litellm.read(json.dumps({"m": row}).encode(), "p")
+    assert [("m", CARD)] == page.rows
+    assert {"row.input_cost_per_token_decisions": 1} == page.ignored
+
+
+def test_multipliers_of_a_region_or_a_speed_are_counted_by_name() -> None:
+    """They change the price of some requests, in keys that do not look like prices."""
+    row = PRICED | {
+        "litellm_provider": "p",
+        "provider_specific_entry": {"us": 1.1, "fast": 6},
+        "fedramp_uplift_multiplier": 1.2,
+    }
+    page = litellm.read(json.dumps({"m": row}).encode(), "p")
+    assert {
+        "row.provider_specific_entry.us": 1,
+        "row.provider_specific_entry.fast": 1,
+        "row.fedramp_uplift_multiplier": 1,
+    } == page.ignored
+
+
+def test_an_alias_has_the_listing_of_the_model_that_it_names() -> None:
+    """Such a row carries no other field, also no provider."""
+    row = PRICED | {"litellm_provider": "p"}
+    body = json.dumps(
+        {"latest": {"alias_of": "newest"}, "newest": {"alias_of": "m"}, "m": row}
+    ).encode()
+    expected = [("latest", CARD), ("newest", CARD), ("m", CARD)]
+    assert expected == litellm.read(body, "p").rows
+    assert expected == litellm.read_all(body)["p"].rows
+    assert ["p"] == litellm.providers(body)
+
+
+@pytest.mark.parametrize("target", ["nowhere", "a", "b", "no provider", None, 1])
+def test_an_alias_of_nothing_is_unreadable(target: object) -> None:
+    """LiteLLM drops it."""
+    body = json.dumps(
+        {
+            "a": {"alias_of": target},
+            "b": {"alias_of": "a"},
+            "no provider": {},
+            "m": PRICED | {"litellm_provider": "p"},
+        }
+    ).encode()
+    rows = dict(litellm.read_all(body)[""].rows)
+    assert {None} == rows.keys()
+    assert 3 == len(litellm.read_all(body)[""].rows)
+
+
 def test_the_two_rows_that_are_not_models_are_skipped() -> None:
     """The example of the format has zero prices and is not sold by any provider."""
     body = json.dumps(
@@ -315,14 +374,14 @@ def test_prices_without_a_translation_are_counted() -> None:
         **PRICED,
         "litellm_provider": "p",
         "supports_vision": True,
-        "input_cost_per_token_ultrafast": 1e-5,
+        "input_cost_per_token_turbo": 1e-5,
         "regional_processing_uplift_multiplier_eu": 1.1,
         "input_cost_per_pixel": 1e-8,
     }
     page = litellm.read(json.dumps({"m": fields}).encode(), "p")
     assert [("m", CARD)] == page.rows
     assert page.ignored == {
-        "row.input_cost_per_token_ultrafast": 1,
+        "row.input_cost_per_token_turbo": 1,
         "row.regional_processing_uplift_multiplier_eu": 1,
         "row.input_cost_per_pixel": 1,
     }

@@ -66,9 +66,64 @@ def test_prices_are_numbers_per_million() -> None:
     )
 
 
-def test_prices_of_experimental_modes_are_ignored() -> None:
-    """A `fast` mode has its own prices, which are not the prices of the model."""
-    assert listed(PRICED) == CARD
+MODE = {"input": 2.5, "output": 20}
+
+
+def with_modes(**modes: Any) -> tuple[Listing, dict[str, int]]:
+    row = {"id": "m", "cost": PRICED, "experimental": {"modes": modes}}
+    page = models_dev.read(catalog({"m": row}), "acme")
+    [(_, listing)] = page.rows
+    return listing, dict(page.ignored)
+
+
+@pytest.mark.parametrize(
+    ("body", "tier"),
+    [({"service_tier": "priority"}, "priority"), ({"speed": "fast"}, "fast")],
+)
+def test_a_mode_has_the_name_that_its_requests_send(body: dict[str, str], tier: str) -> None:
+    """The mode `fast` of OpenAI's models is the service tier `priority`."""
+    listing, ignored = with_modes(fast={"cost": MODE, "provider": {"body": body}})
+    assert isinstance(listing, RateCard)
+    assert CARD.rates == listing.rates
+    [entry] = listing.conditional_rates
+    assert When(service_tier=tier) == entry.when
+    assert {Meter.INPUT: Rate(2_500_000_000), Meter.OUTPUT: Rate(20_000_000_000)} == entry.rates
+    assert {} == ignored
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"cost": MODE},
+        {"cost": MODE, "provider": {"body": {}}},
+        {"cost": MODE, "provider": {"body": {"thinking": "on"}}},
+        {"cost": MODE, "provider": {"body": {"service_tier": "priority", "speed": "fast"}}},
+        {"cost": MODE, "provider": {"body": {"service_tier": "default"}}},
+        {"cost": MODE, "provider": {"body": {"speed": True}}},
+        {"cost": MODE | {"tiers": []}, "provider": {"body": {"speed": "fast"}}},
+        {"cost": MODE | {"image": 1}, "provider": {"body": {"speed": "fast"}}},
+    ],
+)
+def test_a_mode_that_is_no_service_tier_is_counted_by_name(mode: Any) -> None:
+    """Its prices are not those of the model."""
+    assert with_modes(fast=mode) == (CARD, {"experimental.modes.fast": 1})
+
+
+def test_a_mode_without_prices_has_those_of_the_model() -> None:
+    """There is nothing to read."""
+    assert with_modes(fast={"provider": {"body": {"speed": "fast"}}}) == (CARD, {})
+
+
+def test_two_modes_of_one_tier_make_the_row_unreadable() -> None:
+    """One of the two prices would be lost."""
+    mode = {"cost": MODE, "provider": {"body": {"speed": "fast"}}}
+    listing, _ = with_modes(a=mode, b=mode)
+    assert why(listing).startswith("experimental.modes")
+
+
+def test_an_id_with_a_space_is_read() -> None:
+    """nano-gpt sells 16 such models (2026-05): `NousResearch 2/hermes-4-70b`."""
+    assert listed(PRICED, "NousResearch 2/hermes-4-70b") == CARD
 
 
 def test_an_all_zero_model_is_unpriced_unless_its_id_says_free() -> None:
@@ -186,7 +241,7 @@ def test_a_price_that_is_no_number_makes_only_its_row_unreadable(price: Any) -> 
 
 def test_a_row_that_is_no_object_makes_only_itself_unreadable() -> None:
     """So does an id that is not safe to show."""
-    rows = models_dev.read(catalog({"x": 1, "y": None, "a b": {}, "z": {"cost": PRICED}}), "acme")
+    rows = models_dev.read(catalog({"x": 1, "y": None, "a  b": {}, "z": {"cost": PRICED}}), "acme")
     assert [model for model, _ in rows.rows] == ["x", "y", None, "z"]
     assert [type(listing) for _, listing in rows.rows] == [Unreadable] * 3 + [RateCard]
 
@@ -244,28 +299,37 @@ def test_every_recorded_rate_is_the_published_one() -> None:
         for row, (model, listing) in zip(entry["models"].values(), listings, strict=True):
             counts[type(listing).__name__] += 1
             if isinstance(listing, RateCard):
-                assert expected_rates(row["cost"]) == decoded_rates(listing), (provider, model)
-    assert counts == {"RateCard": 3895, "Unpriced": 607, "Unreadable": 16}
+                assert expected_rates(row) == decoded_rates(listing), (provider, model)
+                counts["modes"] += "modes" in row.get("experimental", {})
+    assert counts == {"RateCard": 3911, "Unpriced": 607, "modes": 16}
 
 
 # A zero of one of these is a rate if the whole that it is a part of has a price.
 WHOLES = {"cache_read": "input", "cache_write": "input", "reasoning": "output"}
 
 
-def expected_rates(cost: dict[str, Any]) -> list[tuple[int, str, Decimal]]:
-    tiers = [(tier["tier"]["size"] + 1, tier) for tier in cost.get("tiers", [])]
+def expected_rates(row: dict[str, Any]) -> list[tuple[str, str, Decimal]]:
+    cost = row["cost"]
+    tiers = [(str(tier["tier"]["size"] + 1), tier) for tier in cost.get("tiers", [])]
+    experimental = row.get("experimental")
+    modes = experimental.get("modes", {}) if isinstance(experimental, dict) else {}
+    named = [(next(iter(m["provider"]["body"].values())), m["cost"]) for m in modes.values()]
     above_zero = [
-        (size, key, Decimal(amount).quantize(NANO))
-        for size, prices in [(0, cost), *tiers]
+        (condition, key, Decimal(amount).quantize(NANO))
+        for condition, prices in [("", cost), *tiers, *named]
         for key, amount in prices.items()
         if key not in ("tiers", "tier", "context_over_200k")
         and (amount or (key in WHOLES and cost[WHOLES[key]] > 0))
     ]
-    return sorted(above_zero) or [(0, "input", Decimal(0)), (0, "output", Decimal(0))]
+    return sorted(above_zero) or [("", "input", Decimal(0)), ("", "output", Decimal(0))]
 
 
-def decoded_rates(card: RateCard) -> list[tuple[int, str, Decimal]]:
+def decoded_rates(card: RateCard) -> list[tuple[str, str, Decimal]]:
     return sorted(
-        ((when.min_input_tokens if when else None) or 0, str(meter), rate.per_million)
+        (
+            str(when.service_tier or when.min_input_tokens) if when else "",
+            str(meter),
+            rate.per_million,
+        )
         for when, meter, rate in card.every_rate()
     )

@@ -125,6 +125,14 @@ def test_a_cached_price_is_rounded_in_both_lists() -> None:
     assert RateCard(expected) == openai_one(dollars) == one(type="tokens", **cents)
 
 
+def test_a_service_tier_may_have_any_name() -> None:
+    """A tier is a name that the list states."""
+    fast = {Meter.INPUT: Rate(3_000_000_000), Meter.OUTPUT: Rate(12_000_000_000)}
+    listing = one(**CENTS, rate_per_service_tier_fast=3)
+    assert isinstance(listing, RateCard)
+    assert (ConditionalRates(When(service_tier="fast"), fast),) == listing.conditional_rates
+
+
 def test_a_discount_applies_to_every_rate() -> None:
     """The rates are those charged: at 30 % off, 0.70 of 1 and of each multiple of it."""
     listing = one(

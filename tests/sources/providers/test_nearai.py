@@ -211,9 +211,27 @@ def test_cache_writes_and_a_long_priority_tier() -> None:
     ] == [conditional.when for conditional in listing.conditional_rates]
 
 
+def test_a_service_tier_may_have_any_name() -> None:
+    """A tier is a name that the list states."""
+    listing = one(
+        textPricing=text(
+            {"fast": {"short": band("3", "0.3", "9")}, "default": {"short": band("1", "0.1", "4")}}
+        )
+    )
+    assert isinstance(listing, RateCard)
+    assert Rate(1_000_000_000) == listing.rates[Meter.INPUT]
+    assert [When(service_tier="fast")] == [entry.when for entry in listing.conditional_rates]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        text(
+            {
+                "default": {"short": band("1", "0.1", "4")},
+                "Turbo Max": {"short": band("1", "1", "1")},
+            }
+        ),
         text({"default": {"short": band("1", "0.1", "4"), "long": band("2", "0.2", "6")}}),
         text({"default": {"short": band("1", "0.1", "4"), "medium": band("2", "0.2", "6")}}),
         text({"default": {"short": band("1", "0.1", "4")}, "turbo": {"short": {}}}),
@@ -225,9 +243,10 @@ def test_cache_writes_and_a_long_priority_tier() -> None:
         "1.25",
     ],
     ids=[
+        "not a tier",
         "long without a threshold",
         "unknown band",
-        "unknown tier",
+        "a tier without prices",
         "no default",
         "currency",
         "unit",

@@ -194,12 +194,19 @@ def test_service_tiers_are_conditions() -> None:
     ) == one(service_tiers={"flex": flex, "priority": priority})
 
 
-def test_an_unknown_service_tier_is_counted() -> None:
+def test_a_service_tier_may_have_any_name() -> None:
+    """A tier is a name that the list states."""
+    fast = ConditionalRates(When(service_tier="fast"), {Meter.INPUT: Rate(4_000_000_000)})
+    assert RateCard(BASE, (fast,)) == one(service_tiers={"fast": {"input": "0.000004"}})
+
+
+@pytest.mark.parametrize("name", ["standard", "default", "Not A Tier"])
+def test_what_is_no_service_tier_is_counted(name: str) -> None:
     """It changes no other price."""
-    row = {"input": "0.000002", "service_tiers": {"turbo": {"input": "1"}}}
+    row = {"input": "0.000002", "service_tiers": {name: {"input": "1"}}}
     parsed = answer({"id": "a/b", "pricing": row})
     assert RateCard({Meter.INPUT: Rate(2_000_000_000)}) == parsed.listings["a/b"]
-    assert {"pricing.service_tiers.turbo": 1} == parsed.ignored
+    assert {f"pricing.service_tiers.{name}": 1} == parsed.ignored
 
 
 @pytest.mark.parametrize(

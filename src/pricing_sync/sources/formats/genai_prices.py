@@ -211,7 +211,8 @@ def _tier(when: Mapping[str, str]) -> str | None:
     if len(when) != 1:
         return None
     [(condition, name)] = when.items()
-    return name if condition in _TIER_CONDITIONS and is_tier(name) else None
+    is_named = is_tier(name) or name in STANDARD_TIERS
+    return name if condition in _TIER_CONDITIONS and is_named else None
 
 
 def _of_tier(

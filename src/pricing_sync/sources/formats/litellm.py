@@ -85,10 +85,11 @@ _KNOWN: Fields = {
 _PRICE_KEY = re.compile(
     rf"(?P<field>{'|'.join(_RATES)})"
     r"(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?"
-    r"(?:_(?P<tier>batches|flex|priority))?"
+    r"(?:_(?P<tier>batches|flex|priority|balanced|ultrafast))?"
 )
-_SERVICE_TIERS = {"batches": "batch", "flex": "flex", "priority": "priority"}
 _PRICE_WORDS = ("cost", "pricing", "multiplier")
+# Multipliers by region and speed: `{"us": 1.1, "fast": 6}`.
+_MULTIPLIERS = "provider_specific_entry"
 _FREE = (":free", "-free")
 
 # `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
@@ -104,8 +105,13 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
 
 
+# An alias may name another alias; of a longer chain, or a circle, nothing is read.
+_LONGEST_CHAIN = 5
+
+
 class _Head(Struct):
-    litellm_provider: str
+    litellm_provider: str | None = None
+    alias_of: str | None = None
 
 
 def providers(body: bytes) -> list[str]:
@@ -128,7 +134,7 @@ def read(body: bytes, provider_id: str) -> Page:
     found = False
     for model, raw, row_provider_id in _rows(body):
         if row_provider_id is None:
-            page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
+            page.rows.append(_ownerless(model))
         elif row_provider_id == provider_id:
             found = True
             page.rows.append(_row(model, raw, provider_id, page.ignored))
@@ -147,22 +153,40 @@ def read_all(body: bytes) -> dict[str, Page]:
     for model, raw, provider_id in _rows(body):
         page = pages.setdefault(provider_id or "", Page([]))
         if provider_id is None:
-            page.rows.append((None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")))
+            page.rows.append(_ownerless(model))
         else:
             page.rows.append(_row(model, raw, provider_id, page.ignored))
     return pages
 
 
 def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
-    """The key, the row and the `litellm_provider` of each model; None if it has no provider."""
-    for model, raw in envelope(body, dict[str, Raw]).items():
-        if model in _NOT_MODELS:
-            continue
+    """The key, the row and the `litellm_provider` of each model; None if it has no provider.
+
+    An alias has the row and the provider of the model that it names.
+    """
+    models = envelope(body, dict[str, Raw])
+    for model, raw in models.items():
+        if model not in _NOT_MODELS:
+            yield model, *_resolved(raw, models)
+
+
+def _resolved(raw: Raw, models: Mapping[str, Raw]) -> tuple[Raw, str | None]:
+    """A row, or the one that it is an alias of, and its provider."""
+    for _ in range(_LONGEST_CHAIN):
         try:
             head = nested(raw, _Head, "row")
         except BadAmount:
-            head = None
-        yield model, raw, head.litellm_provider if head else None
+            break
+        if head is None or head.alias_of is None or head.litellm_provider is not None:
+            return raw, head.litellm_provider if head else None
+        if head.alias_of not in models:
+            break
+        raw = models[head.alias_of]
+    return raw, None
+
+
+def _ownerless(model: str) -> tuple[None, Unreadable]:
+    return None, Unreadable(f"{shorten(model.encode())}: no litellm_provider")
 
 
 def _row(
@@ -173,6 +197,8 @@ def _row(
     try:
         fields = nested(raw, dict[str, Raw], "row") or {}
         prices = {key: value for key, value in fields.items() if _is_price(key)}
+        multipliers = nested(fields.get(_MULTIPLIERS, ABSENT), dict[str, Raw], _MULTIPLIERS) or {}
+        ignored.update(f"row.{_MULTIPLIERS}.{name}" for name in multipliers)
         return model, _listing(model, prices, provider_id, ignored)
     except BadAmount as error:
         return model, Unreadable(str(error))
@@ -233,7 +259,7 @@ def _when(match: re.Match[str], provider_id: str) -> When:
     above = match["thousands"] and int(match["thousands"]) * 1000
     return When(
         min_input_tokens=above + (provider_id not in _INCLUSIVE) if above else None,
-        service_tier=_SERVICE_TIERS.get(match["tier"] or ""),
+        service_tier="batch" if match["tier"] == "batches" else match["tier"],
     )
 
 
@@ -241,7 +267,7 @@ def _precedence(when: When) -> tuple[int, int]:
     """A sort key: of two conditions that match, the later one wins, as in LiteLLM.
 
     LiteLLM bills a long request without a long price of its service tier at the standard long price
-    if the tier is `flex` or `priority`, and at the flat batch price if it is `batch`.
+    if the tier is not `batch`, and at the flat batch price if it is.
     """
     if when.min_input_tokens is None:
         return (2 if when.service_tier == "batch" else 0), 0

@@ -7,7 +7,7 @@ Source: the project's README and AGENTS.md, read 2026-10, and the document recor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Raw, Struct
 
@@ -33,6 +33,7 @@ from pricing_sync.sources.strict_json import (
     as_said,
     envelope,
     is_named,
+    is_tier,
     nested,
     rates,
     read_keyed,
@@ -55,10 +56,28 @@ _TIER: Fields = {**_RATES, "tier": None}
 _FREE = (":free", "-free")
 
 
+# The keys of a request by which a mode is a service tier.
+_TIER_KEYS = {"service_tier", "speed"}
+
+
 class Row(Struct):
-    """A model. `experimental.modes` and other fields that are no list price are not read."""
+    """A model. Fields that are no list price are not read."""
 
     cost: dict[str, Raw] | None = None
+    experimental: Raw = ABSENT
+
+
+class _Request(Struct):
+    body: dict[str, Raw] = {}
+
+
+class _Mode(Struct):
+    cost: dict[str, Raw] | None = None
+    provider: _Request | None = None
+
+
+class _Experimental(Struct):
+    modes: dict[str, _Mode] = {}
 
 
 class _Provider(Struct):
@@ -97,7 +116,7 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
         if not is_named(cost.get(key, ABSENT)):
             raise BadAmount(f"cost.{key}: missing, though always listed")
     base = rates(cost, _COST, ignored, "cost")
-    conditional_rates = _conditional_rates(cost, base, ignored)
+    conditional_rates = (*_conditional_rates(cost, base, ignored), *_modes(row, base, ignored))
     zero = Unpriced(
         Why.NOT_PER_TOKEN, "listed at zero: a subscription, or nothing that says it is free"
     )
@@ -123,6 +142,34 @@ def _conditional_rates(
     if legacy is None:
         return ()
     return (_above(200_000, legacy, base, ignored, where),)
+
+
+def _modes(row: Row, base: Rates, ignored: Counter[str]) -> Iterator[ConditionalRates]:
+    """The rates of the modes that are service tiers. The others are counted by their names."""
+    experimental = nested(row.experimental, _Experimental, "experimental")
+    seen: set[str] = set()
+    for name, mode in (experimental.modes if experimental else {}).items():
+        if not mode.cost:
+            continue
+        tier = _tier(mode)
+        if tier is None or mode.cost.keys() - _RATES.keys():
+            ignored[f"experimental.modes.{name}"] += 1
+            continue
+        if tier in seen:
+            raise BadAmount(f"experimental.modes: two of the service tier {tier}")
+        seen.add(tier)
+        published = rates(mode.cost, _RATES, ignored, "experimental.modes")
+        yield ConditionalRates(When(service_tier=tier), as_said(published, standard=base))
+
+
+def _tier(mode: _Mode) -> str | None:
+    """The service tier that a mode's requests name; None if they name none, or several."""
+    body = mode.provider.body if mode.provider else {}
+    named = [raw for key, raw in body.items() if key in _TIER_KEYS]
+    if len(named) != 1 or len(body) != 1:
+        return None
+    tier = nested(named[0], object, "experimental.modes")
+    return tier if isinstance(tier, str) and is_tier(tier) else None
 
 
 def _tiers(

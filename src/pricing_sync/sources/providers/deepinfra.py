@@ -35,6 +35,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     envelope,
     is_named,
+    is_tier,
     joined,
     nested,
     number,
@@ -63,11 +64,10 @@ CENTS: Fields = {
             "rate_per_input_token_cache_write",
             "rate_per_explicit_cache_write_token",
             "explicit_cache_granularity_tokens",
-            "rate_per_service_tier_flex",
-            "rate_per_service_tier_priority",
         )
     ),
 }
+TIER_PREFIX = "rate_per_service_tier_"
 DOLLARS: Fields = {
     "input_tokens": Amount(Meter.INPUT, Per.MILLION),
     "output_tokens": Amount(Meter.OUTPUT, Per.MILLION),
@@ -139,7 +139,11 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         # a person enters one. This is not an error of the list.
         return Unpriced(Why.VARIES, "priced by the length of the input, which is told in prose")
     # Several fields count seconds, and those that do not apply are zero.
-    by_field = [rates({key: raw}, CENTS, ignored) for key, raw in pricing.items()]
+    by_field = [
+        rates({key: raw}, CENTS, ignored)
+        for key, raw in pricing.items()
+        if _service_tier(key) is None
+    ]
     zeros = {meter: Rate(0) for one in by_field for meter in one}
     listed = joined(*map(without_zeros, by_field))
     if not listed:
@@ -198,9 +202,10 @@ def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Me
 def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[ConditionalRates]:
     """The rates of the service tiers, each a multiple of the base rates."""
     found = []
-    for tier in ("flex", "priority"):
-        where = f"pricing.rate_per_service_tier_{tier}"
-        multiple = _multiple(pricing.get(f"rate_per_service_tier_{tier}", ABSENT), where)
+    for key in sorted(pricing):
+        where = f"pricing.{key}"
+        tier = _service_tier(key)
+        multiple = _multiple(pricing[key], where) if tier else None
         if multiple is not None:
             rates = {
                 meter: _times(rate, multiple, where) if rate else rate
@@ -208,6 +213,12 @@ def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Condi
             }
             found.append(ConditionalRates(When(service_tier=tier), rates))
     return found
+
+
+def _service_tier(key: str) -> str | None:
+    """The service tier of a price key; None for another key."""
+    tier = key.removeprefix(TIER_PREFIX)
+    return tier if tier != key and is_tier(tier) else None
 
 
 def _multiple(raw: Raw, where: str) -> Decimal | None:

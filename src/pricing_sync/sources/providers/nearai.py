@@ -32,6 +32,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    is_tier,
     nested,
     rate,
     rates,
@@ -45,7 +46,7 @@ TEXT: Fields = {
     "cacheWrite": Amount(Meter.CACHE_WRITE, Per.MILLION),
     "output": Amount(Meter.OUTPUT, Per.MILLION),
 }
-_TIERS = {"default": None, "flex": "flex", "priority": "priority"}
+_DEFAULT = "default"
 # The amounts repeat `textPricing`, rounded to whole nano-dollars per token, so the two differ by
 # half a nano-dollar at most.
 _ROUNDING = Rate.of("0.0005", Per.MILLION)
@@ -145,17 +146,20 @@ def _text_rates(
     if (text.version, text.currency, text.unit) != (1, "USD", "million_tokens"):
         found = f"version {text.version}, {text.currency!r} per {text.unit!r}"
         raise BadAmount(f"textPricing: {found} is not what we read")
-    unknown = [tier for tier in text.tiers if tier not in _TIERS]
-    if unknown or "default" not in text.tiers:
+    unknown = [tier for tier in text.tiers if tier != _DEFAULT and not is_tier(tier)]
+    if unknown or _DEFAULT not in text.tiers:
         raise BadAmount(f"textPricing.tiers: {', '.join(unknown) or 'no default'}")
-    tiers = [(name, text.tiers[name]) for name in _TIERS if name in text.tiers]
+    others = sorted(text.tiers.keys() - {_DEFAULT})
+    tiers = [(None, text.tiers[_DEFAULT]), *((name, text.tiers[name]) for name in others)]
     short = [
-        (_TIERS[name], rates(bands.short, TEXT, ignored, f"textPricing.{name}.short"))
-        for name, bands in tiers
+        (tier, rates(bands.short, TEXT, ignored, f"textPricing.{tier or _DEFAULT}.short"))
+        for tier, bands in tiers
     ]
+    if not all(published for _, published in short):
+        raise BadAmount("textPricing.tiers: a tier without prices")
     long = [
-        (_TIERS[name], rates(bands.long, TEXT, ignored, f"textPricing.{name}.long"))
-        for name, bands in tiers
+        (tier, rates(bands.long, TEXT, ignored, f"textPricing.{tier or _DEFAULT}.long"))
+        for tier, bands in tiers
         if bands.long
     ]
     standard = short[0][1]

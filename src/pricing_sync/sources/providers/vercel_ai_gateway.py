@@ -33,6 +33,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    is_tier,
     nested,
     rate,
     rates,
@@ -60,7 +61,6 @@ FIELDS: Fields = {
     "service_tiers": None,
     **{f"{key}_tiers": None for key in TOKENS},
 }
-SERVICE_TIERS = frozenset({"batch", "flex", "priority"})
 # The prices of an image by size and quality. The flat `image` is only one of them.
 IMAGE_MATRIX = "image_dimension_quality_pricing"
 
@@ -137,7 +137,7 @@ def _service_tiers(
     where = "pricing.service_tiers"
     tiers = nested(pricing.get("service_tiers", ABSENT), dict[str, dict[str, Raw]], where) or {}
     for name, prices in tiers.items():
-        if name not in SERVICE_TIERS:
+        if not is_tier(name):
             ignored[f"{where}.{name}"] += 1
             continue
         long = nested(prices.pop("long_context", ABSENT), dict[str, Raw], where)
