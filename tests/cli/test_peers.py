@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,36 @@ def test_references_as_json_have_the_published_shape(run: Run) -> None:
         "status": "read",
         "models": 2,
         "unreadable": 0,
+        "prices": 4,
+        "ignored": {},
+        "ignored_share": "0",
         "error": None,
     } == record
     failed = catalog(records, GENAI_PRICES)
     assert ("failed", None, 0) == (failed["status"], failed["last_good"], failed["models"])
+
+
+def test_references_say_which_prices_are_not_read(run: Run, server: CatalogServer) -> None:
+    """The share of all prices, and the names, also when the same bytes come again."""
+    rows = json.loads(BODIES[LITELLM])
+    for row in rows.values():
+        row |= {"fedramp_uplift_multiplier": 1.2, "input_cost_per_pixel": 1e-8}
+    next(iter(rows.values()))["input_cost_per_token_turbo"] = 1
+    server.bodies[LITELLM] = json.dumps(rows).encode()
+    table = run("references").out
+    assert "55.6 %" in table
+    assert (
+        "litellm: not read: row.fedramp_uplift_multiplier 2, row.input_cost_per_pixel 2, 1 more"
+        in table
+    )
+    for records in (run("references", "--json").json, run("references", "--force", "--json").json):
+        record = catalog(records, LITELLM)
+        assert (4, "0.5556") == (record["prices"], record["ignored_share"])
+        assert {
+            "row.fedramp_uplift_multiplier": 2,
+            "row.input_cost_per_pixel": 2,
+            "row.input_cost_per_token_turbo": 1,
+        } == record["ignored"]
 
 
 def test_references_that_are_not_due_are_not_asked(run: Run, server: CatalogServer) -> None:

@@ -25,6 +25,8 @@ from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
 from pricing_sync.sync.catalogs import MAX_AGE, catalogs, read_catalogs
 
 _DONE, _FAILED, _PARTLY = 0, 1, 3
+#: Of the price keys that are not read, how many are named in the table.
+_SHOWN = 2
 
 _Force = Annotated[bool, typer.Option("--force", help="Also those that were read today.")]
 _AcceptFewer = Annotated[
@@ -95,14 +97,24 @@ def _catalog_json(
         "age_seconds": age_seconds(good.at, now) if good else None,
         "models": good.models if good else 0,
         "unreadable": good.unreadable if good else 0,
+        "prices": good.prices if good else 0,
+        "ignored": dict(good.ignored) if good else {},
+        "ignored_share": f"{_ignored_share(good):.4g}",
         "error": last.error if last else None,
     }
+
+
+def _ignored_share(read: CatalogRead | None) -> Decimal:
+    """The share of the prices of a catalog that has no meter or condition here, from 0 to 1."""
+    ignored = sum(read.ignored.values()) if read else 0
+    return Decimal(ignored) / (ignored + read.prices) if read and ignored else Decimal(0)
 
 
 def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
     tables.print_table(
         (
-            *("catalog", "age", Column("models", Fit.FIGURE), Column("status", Fit.TEXT)),
+            *("catalog", "age", Column("models", Fit.FIGURE), Column("not read", Fit.FIGURE)),
+            Column("status", Fit.TEXT),
             Column("error", Fit.TEXT, optional=True),
         ),
         (
@@ -110,6 +122,7 @@ def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
                 record["catalog"],
                 _age(record["age_seconds"]),
                 record["models"],
+                f"{100 * Decimal(record['ignored_share']):.1f} %",
                 (record["status"] or "never asked") + ("" if record["asked"] else " (not due)"),
                 record["error"],
             )
@@ -117,6 +130,16 @@ def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
         ),
         empty="no catalogs",
     )
+    for record in records:
+        if record["ignored"]:
+            tables.print_line(f"{record['catalog']}: not read: {_most_frequent(record['ignored'])}")
+
+
+def _most_frequent(ignored: Mapping[str, int]) -> str:
+    """The names of the price keys that are not read most often, and how many others there are."""
+    ordered = sorted(ignored.items(), key=lambda named: (-named[1], named[0]))
+    shown = [f"{name} {count}" for name, count in ordered[:_SHOWN]]
+    return ", ".join(shown + [f"{len(ordered) - _SHOWN} more"] * (len(ordered) > _SHOWN))
 
 
 def _age(seconds: int | None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,7 +15,7 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
-from pricing_sync.store.rows import read_instant, write_instant
+from pricing_sync.store.rows import read_instant, write_instant, write_json
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -55,6 +56,9 @@ class CatalogRead:
     #: How many rows can be peers, and how many listings could not be read.
     models: int = 0
     unreadable: int = 0
+    #: How many prices were read, and how often each price key was not read.
+    prices: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -232,12 +236,14 @@ def _write_read(read: CatalogRead) -> dict[str, Any]:
         "decoder": read.decoder,
         "models": read.models,
         "unreadable": read.unreadable,
+        "prices": read.prices,
+        "ignored": write_json(read.ignored),
         "error": read.error,
     }
 
 
 def _read_row(row: Sequence[Any]) -> CatalogRead:
-    catalog, at, status, etag, digest, decoder, models, unreadable, error = row
+    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error = row
     return CatalogRead(
         catalog=catalog,
         at=read_instant(at),
@@ -247,5 +253,7 @@ def _read_row(row: Sequence[Any]) -> CatalogRead:
         decoder=decoder,
         models=models,
         unreadable=unreadable,
+        prices=prices,
+        ignored=json.loads(ignored),
         error=error,
     )

@@ -11,13 +11,16 @@ VALUES (:catalog, :provider, :model, :peer_key, :lineage, :currency, {places}, :
 
 -- name: add_read
 INSERT INTO pricing_reference_reads (
-    catalog, at, status, etag, digest, decoder, models, unreadable, error
+    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
 )
-VALUES (:catalog, :at, :status, :etag, :digest, :decoder, :models, :unreadable, :error);
+VALUES (
+    :catalog, :at, :status, :etag, :digest, :decoder, :models, :unreadable, :prices, :ignored,
+    :error
+);
 
 -- name: last_reads
 -- The newest read of each catalog, and before it the newest that did not fail.
-SELECT catalog, at, status, etag, digest, decoder, models, unreadable, error
+SELECT catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
 FROM pricing_reference_reads r
 WHERE at = (SELECT MAX(at) FROM pricing_reference_reads n WHERE n.catalog = r.catalog)
     OR at = (

@@ -198,6 +198,7 @@ def _store_catalog(
     assert isinstance(fetched, Fetched)  # noqa: S101  a 304 is an answer to the ETag of *last*
     answer = read_answer(provider, fetched.all_pages())
     unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
+    cards = [item for item in answer.listings.values() if isinstance(item, RateCard)]
     return peers.replace(
         replace(
             read,
@@ -205,6 +206,8 @@ def _store_catalog(
             etag=fetched.etag,
             digest=digest,
             unreadable=len(unreadable) + len(answer.nameless),
+            prices=sum(len(card.every_rate()) for card in cards),
+            ignored=answer.ignored,
         ),
         list(_rows(provider.name, answer.listings.items())),
         accept_fewer=accept_fewer,
