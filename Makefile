@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+REFEREE := .venv-referee
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test referee check format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,14 @@ demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--o
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
+referee: $(REFEREE)/.ready ## Compare with genai-prices and litellm, on every card of their own data
+	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee
+
+$(REFEREE)/.ready: referee.lock
+	$(PYTHON) -m venv $(REFEREE)
+	$(REFEREE)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement referee.lock
+	@touch $@
+
 check: $(READY) ## Lint, check types, hold the import contracts and the OpenAPI document
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,6 +54,8 @@ bench: $(READY) ## Measure, and print a table
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra serve --extra sentry --group dev --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group referee --output-file referee.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(REFEREE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,177 @@
+"""genai-prices: every model of its own data, read by our reader and priced by both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import Usage as PeerUsage
+
+from pricing_sync.errors import NoPrice
+from pricing_sync.prices.rates import Listing, Meter, RateCard
+from pricing_sync.prices.usage import Usage
+from pricing_sync.sources.formats import genai_prices
+
+from referee.grid import usages
+from referee.verdicts import (
+    BOTH_REFUSE,
+    EQUAL,
+    ROUNDED,
+    THEY_REFUSE,
+    UNEXPLAINED,
+    Verdicts,
+    our_total,
+    units,
+)
+
+# Before and after promotions end, and inside and outside the windows of prices by the hour.
+INSTANTS = (
+    datetime(2026, 11, 25, 12, tzinfo=UTC),
+    datetime(2026, 11, 25, 2, tzinfo=UTC),
+    datetime(2027, 1, 2, 17, tzinfo=UTC),
+)
+_SAME = (
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "input_image",
+    "input_video",
+    "output_audio",
+    "output_image",
+    "output_video",
+)
+
+
+def body() -> bytes:
+    """The package's data in the format of its price list."""
+    return json.dumps([_provider(provider) for provider in get_snapshot().providers]).encode()
+
+
+def _provider(provider: Any) -> dict[str, Any]:
+    return {"id": provider.id, "models": [_model(model) for model in provider.models]}
+
+
+def _model(model: Any) -> dict[str, Any]:
+    written: dict[str, Any] = {"id": model.id}
+    if isinstance(model.prices, list):
+        written["prices"] = [_entry(entry) for entry in model.prices]
+    else:
+        written["prices"] = _prices(model.prices)
+    if model.price_variants:
+        written["price_variants"] = [
+            {"when": variant.when, **_entry(variant)} for variant in model.price_variants
+        ]
+    return written
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    written: dict[str, Any] = {"prices": _prices(entry.prices)}
+    if entry.constraint is not None:
+        written["constraint"] = {
+            name: value.isoformat() if isinstance(value, date | time) else value
+            for name, value in vars(entry.constraint).items()
+        }
+    return written
+
+
+def _prices(prices: Any) -> dict[str, Any]:
+    return {key: _price(value) for key, value in vars(prices).items() if value is not None}
+
+
+def _price(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    tiers = [{"start": tier.start, "price": str(tier.price)} for tier in value.tiers]
+    return {"base": str(value.base), "tiers": tiers}
+
+
+def verdicts() -> Verdicts:
+    """Every model at every instant, in every tier of the grid."""
+    found = Verdicts("genai-prices")
+    document = body()
+    for at in INSTANTS:
+        for provider in get_snapshot().providers:
+            listings = genai_prices.read(document, provider.id, at).rows
+            for model, (_, listing) in zip(provider.models, listings, strict=True):
+                _judge_model(found, provider, model, listing, at)
+    return found
+
+
+def _judge_model(
+    found: Verdicts, provider: Any, model: Any, listing: Listing, at: datetime
+) -> None:
+    name = f"{provider.id} {model.id}"
+    if not isinstance(listing, RateCard):
+        found.add(f"not expressible: {type(listing).__name__}", f"{name}: {listing}")
+        return
+    for tier, context in _contexts(model):
+        for shape, usage in usages(listing, tier):
+            # They bill one request with every call.
+            asked = replace(usage, request=1) if Meter.REQUEST in listing.rates else usage
+            found.add(*_verdict(provider, model, listing, asked, context, at, f"{name} {shape}"))
+
+
+def _contexts(model: Any) -> Iterator[tuple[str | None, dict[str, str]]]:
+    """The service tiers of a model, each with the context in which genai-prices applies it."""
+    yield None, {}
+    named: dict[str, dict[str, str]] = {}
+    for variant in model.price_variants or ():
+        if len(variant.when) == 1:
+            [(key, value)] = variant.when.items()
+            if key in ("processing", "service_tier", "speed"):
+                named[value] = variant.when
+    yield from named.items()
+
+
+def _peer_usage(usage: Usage) -> PeerUsage:
+    """The same quantities. Their audio includes cached audio, and ours does not."""
+    quantities = {f"{name}_tokens": getattr(usage, name) for name in _SAME}
+    quantities["cache_write_5m_tokens"] = usage.cache_write - usage.cache_write_1h
+    return PeerUsage(
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        output_reasoning_tokens=usage.reasoning,
+        input_audio_tokens=usage.input_audio + usage.cache_read_audio,
+        cache_audio_read_tokens=usage.cache_read_audio,
+        web_searches=usage.web_search,
+        **quantities,
+    )
+
+
+def _verdict(
+    provider: Any,
+    model: Any,
+    card: RateCard,
+    usage: Usage,
+    context: Mapping[str, str],
+    at: datetime,
+    name: str,
+) -> tuple[str, str]:
+    ours = our_total(card, usage, at)
+    try:
+        theirs = model.calc_price(
+            _peer_usage(usage),
+            provider,
+            genai_request_timestamp=at,
+            price_context=dict(context),
+        ).total_price
+    except ValueError as error:
+        if isinstance(ours, NoPrice):
+            return BOTH_REFUSE, name
+        return THEY_REFUSE, f"{name}: {error}"
+    shown = f"{name} {usage.service_tier or ''} {at:%Y-%m-%d %H}h: ours {ours}, theirs {theirs}"
+    if isinstance(ours, NoPrice):
+        meter = str(ours).split(":")[0]
+        return f"we refuse: {meter} has no rate", shown
+    if ours == theirs:
+        return EQUAL, name
+    if abs(ours - theirs) <= units(usage) * Decimal("1e-15"):
+        return ROUNDED, name
+    if usage.cache_read_audio and Meter.CACHE_READ_AUDIO not in card.rates:
+        return "ours: cached audio without a rate is billed as cached text, theirs as audio", shown
+    return UNEXPLAINED, shown
