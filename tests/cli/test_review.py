@@ -191,6 +191,8 @@ BAD = [
     (("announce", *ONE, "input", "1", "nan"), "NEW"),
     (("announce", *ONE, "input", "1", "１"), "NEW"),
     (("announce", *ONE, "input", "1", "1.0"), "nothing moves"),
+    (("announce", *ONE, "input", "1", "2", "--tier", "Not A Tier"), "not a service tier"),
+    (("announce", *ONE, "input", "1", "2", "--tier", "default"), "not a service tier"),
     (("announce", "openrouter", "two  spaces", "input", "1", "2"), "not a model id"),
 ]
 

@@ -135,6 +135,7 @@ def test_an_announcement_can_be_withdrawn(api: Api) -> None:
         ({"old": 2.5}, 422),
         ({"meter": "tokens"}, 422),
         ({"when": {"service_tier": "Not A Tier"}}, 422),
+        ({"when": {"service_tier": "default"}}, 400),
         ({"when": {"min_input_tokens": True}}, 422),
         ({"provider": "nowhere"}, 404),
         ({"model": "a  b"}, 400),

@@ -15,7 +15,7 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Per, Rate, When
-from pricing_sync.sources.strict_json import is_model_id
+from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.store.review import Announcement
 
 
@@ -47,6 +47,8 @@ def announce(
     """Approve a move beforehand; it passes the gate once."""
     if not is_model_id(model):
         raise SettingsError(f"announce: {model!r} is not a model id")
+    if tier is not None and not is_tier(tier):
+        raise SettingsError(f"announce: {tier!r} is not a service tier with rates of its own")
     when = When(min_input_tokens=min_input_tokens, service_tier=tier, region=region)
     move = Announced(
         model=model,

@@ -11,7 +11,7 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Meter, When
-from pricing_sync.sources.strict_json import TIER_NAME, is_model_id
+from pricing_sync.sources.strict_json import TIER_NAME, is_model_id, is_tier
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
     Instant,
@@ -71,6 +71,8 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
     pricing.access.provider(body.provider)
     if not is_model_id(body.model):
         raise SettingsError(f"announce: {body.model!r} is not a model id")
+    if body.when and body.when.service_tier and not is_tier(body.when.service_tier):
+        raise SettingsError(f"announce: {body.when.service_tier!r} has the base rates")
     when = When(**body.when.model_dump()) if body.when else When()
     move = Announced(
         model=body.model,
