@@ -217,7 +217,7 @@ BAD = [
     (("override", "set", "openrouter", "m", "input=free", "--reason", "x"), "input"),
     (("override", "set", "openrouter", "m", "input=-2", "--reason", "x"), "below zero"),
     (("override", "set", "openrouter", "m", "input=2", "--reason", " "), "a reason"),
-    (("override", "set", "openrouter", "two words", "input=2", "--reason", "x"), "model id"),
+    (("override", "set", "openrouter", "two  spaces", "input=2", "--reason", "x"), "model id"),
     (
         (
             "override",

@@ -172,7 +172,7 @@ def _reason(provider: str, model: str, row: dict[str, Any], card: RateCard, usag
     if "tiered_pricing" in row and not usage.input:
         return "theirs: tiered prices are nothing without input"
     if _has_unnamed_parts(card, usage):
-        return "guessed by both: the service tier names no rate for a part"
+        return "ours: a part that the service tier does not name has its standard rate"
     if any(price == 0 for key, price in row.items() if "cost" in key):
         return "ours: a zero among other prices is not kept"
     return UNEXPLAINED
