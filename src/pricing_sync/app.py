@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 from pricing_sync.changes.run import Reading, Run
+from pricing_sync.errors import UnknownName
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -25,6 +26,7 @@ from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.sync.access import ProviderAccess
@@ -69,6 +71,7 @@ class PricingSync:
         """
         if self._open is None:
             store = open_store(self.settings.database, create=self._create)
+            self.access.is_in_catalog = store.catalog_has
             self._open = _Open(self.settings, store, self.access, self._listeners)
         return self
 
@@ -98,6 +101,20 @@ class PricingSync:
             RuntimeError: it is not open.
         """
         return self._parts.store
+
+    def provider_id(self, name: str) -> str:
+        """The id of a provider by any of its names: everything of it is stored under that id.
+
+        Raises:
+            UnknownName: neither a list of providers nor the ledger has it.
+        """
+        try:
+            return self.access.provider(name).id
+        except UnknownName:
+            provider_id = _id(name)
+            if not self.store.knows(provider_id):
+                raise
+            return provider_id
 
     # Running in the background
 
@@ -266,7 +283,7 @@ class PricingSync:
             StoreError: the database cannot be read.
             ValueError: the instant has no time zone.
         """
-        return self._parts.book_cache.cost(provider, model, usage, at)
+        return self._parts.book_cache.cost(_id(provider), model, usage, at)
 
     def prices(
         self,
@@ -277,7 +294,7 @@ class PricingSync:
         known_at: datetime | None = None,
     ) -> list[Price]:
         """The prices in force at *at*, as known at *known_at*; both are now by default."""
-        return self._parts.prices.find(provider, model, at, known_at)
+        return self._parts.prices.find(_id(provider), model, at, known_at)
 
     def price(
         self,
@@ -293,13 +310,13 @@ class PricingSync:
             NoPrice: the model has no price at that instant; the message has its state now.
             UnknownName: no provider ever listed the model, or only without a price then.
         """
-        return self._parts.prices.get(provider, model, at, known_at)
+        return self._parts.prices.get(_id(provider), model, at, known_at)
 
     def models_without_card(
         self, provider: str | None = None, model: str | None = None
     ) -> list[tuple[ModelState, str]]:
         """The models without a card in force that a provider lists or has listed, and why."""
-        return self._parts.prices.models_without_card(provider, model)
+        return self._parts.prices.models_without_card(_id(provider), model)
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, superseded rows too.
@@ -307,7 +324,7 @@ class PricingSync:
         Raises:
             UnknownName: the model is not in the ledger.
         """
-        return self._parts.prices.history(provider, model, everything=everything)
+        return self._parts.prices.history(_id(provider), model, everything=everything)
 
     def changes(
         self,
@@ -323,7 +340,7 @@ class PricingSync:
         A model's first price is a change only with *include_added*. Overrides are none.
         """
         return self._parts.prices.changes(
-            since, provider=provider, model=model, include_added=include_added, limit=limit
+            since, provider=_id(provider), model=model, include_added=include_added, limit=limit
         )
 
     # Overrides
@@ -342,14 +359,15 @@ class PricingSync:
     ) -> list[MeterOverride]:
         """Set a person's rates, from now on or from *since*. Meters left out inherit.
 
+        *provider* may be an upstream of one's own: an id that no list has.
+
         Raises:
-            UnknownName: there is no such provider.
+            UnknownName: *provider* is no id, or looks like a misspelt one.
             SettingsError: *rates* is empty, the reason is blank, *until* is not after *since*, or
                 the currency is not that of the provider's card.
         """
-        self.access.provider(provider)
         created = self._parts.overrides.set(
-            provider,
+            self.access.priced_id(provider),
             model,
             rates,
             author=author,
@@ -369,8 +387,7 @@ class PricingSync:
         Raises:
             UnknownName: there is no such provider, or no override to end.
         """
-        self.access.provider(provider)
-        ended = self._parts.overrides.end(provider, model, meters, at)
+        ended = self._parts.overrides.end(self.provider_id(provider), model, meters, at)
         self.refresh_book()
         return ended
 
@@ -378,7 +395,16 @@ class PricingSync:
         self, provider: str | None = None, model: str | None = None
     ) -> list[tuple[MeterOverride, Rate | None, bool]]:
         """Each override that has not ended, the provider's rate now, and whether it moved since."""
-        return self._parts.overrides.report(provider, model)
+        return self._parts.overrides.report(_id(provider), model)
+
+
+@overload
+def _id(name: str) -> str: ...
+@overload
+def _id(name: str | None) -> str | None: ...
+def _id(name: str | None) -> str | None:
+    """The id by which a provider of that name is looked up, known or not; None stays None."""
+    return name and name.removeprefix(CATALOG)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,32 @@ def test_migration_5_renames_the_rule_in_held_changes(tmp_path: Path) -> None:
     ] == json.loads(reasons)
 
 
+def test_migration_11_moves_what_was_set_under_the_prefixed_name(tmp_path: Path) -> None:
+    """An override that was set as `models.dev/acme` was in force for no price of `acme`."""
+    path = tmp_path / "prices.db"
+    with connect(f"sqlite:///{path}", create=True) as store:
+        store.migrate(upto=10)
+    with sqlite3.connect(path) as database:
+        for number, provider, meter in (
+            ("1", "models.dev/acme", "input"),
+            ("2", "models.dev/acme", "output"),
+            ("3", "acme", "output"),
+        ):
+            database.execute(
+                "INSERT INTO pricing_overrides VALUES (?, ?, 'm', ?, 7, 'USD',"
+                " '2026-01-02T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', NULL, 'me',"
+                " 'x', NULL)",
+                (number, provider, meter),
+            )
+    database.close()
+    with connect(f"sqlite:///{path}") as store:
+        store.migrate()
+    with sqlite3.connect(path) as database:
+        found = database.execute("SELECT id, provider FROM pricing_overrides ORDER BY id")
+        assert [("1", "acme"), ("2", "models.dev/acme"), ("3", "acme")] == found.fetchall()
+    database.close()
+
+
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """An old program cannot know the schema of a newer one."""
     path = tmp_path / "prices.db"

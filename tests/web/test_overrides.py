@@ -82,7 +82,8 @@ def test_an_override_shows_that_the_providers_rate_has_changed(api: Api) -> None
         ({"currency": "usd"}, 422, "currency"),
         ({"currency": "CNY"}, 400, "is in USD, not CNY"),
         ({"model": "a  b"}, 400, "not a model id"),
-        ({"provider": "nowhere"}, 404, "nowhere"),
+        ({"provider": "openruoter"}, 404, "there is openrouter"),
+        ({"provider": "no/where"}, 404, "not a provider's id"),
         ({"authors": "x"}, 422, "authors"),
     ],
 )

@@ -59,7 +59,7 @@ def announce(
         when=None if when == When() else when,
     )
     with typed.open_app(context, database, create=True) as app:
-        app.access.provider(provider)
+        provider = app.access.provider(provider).id
         made = app.store.review.announce(
             provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
         )
@@ -79,7 +79,7 @@ def announcements(
     """The moves that a person has approved beforehand."""
     with typed.open_app(context, database) as app:
         if provider is not None:
-            app.access.provider(provider)
+            provider = app.provider_id(provider)
         found = app.store.review.announcements(provider, include_used=everything)
     _show(found, as_json=as_json)
 

@@ -47,9 +47,10 @@ def audit(
     settings = load_settings(database=database or context.obj)
     now = datetime.now(UTC)
     with PricingSync(settings, create=False) as app:
+        if provider is not None:
+            provider = app.provider_id(provider)
         stock = _stock(app, provider, now)
         if provider is not None and not stock:
-            app.access.provider(provider)
             raise UnknownName(f"{provider}: nothing is stored")
     owners = {row.provider for row in (*stock.cards, *stock.overrides)}
     found = audit_stock(

@@ -26,6 +26,7 @@ from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings, load_settings
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import raw_ledger
 
 #: Models of one provider for injected faults: enough for a share, few enough to be quick.
@@ -84,6 +85,7 @@ def backtest(
     settings = load_settings(database=database or context.obj)
     wanted = written_thresholds(changed or [])
     _thresholds(settings, wanted, "")
+    provider = provider and provider.removeprefix(CATALOG)
     material = _of_files(files) if files else _of_ledger(settings, provider)
     _narrow(material, provider, since)
     judged, caught = _judged(material, settings, wanted)

@@ -21,7 +21,7 @@ from pricing_sync.settings import (
     origins,
     show_duration,
 )
-from pricing_sync.sources import providers
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.catalogs import PREFIX as CATALOG
 from pricing_sync.timetable import Plan, Window
 
@@ -142,7 +142,7 @@ def _provider_lines(
     yield from _retry_lines(plan, (f"{own}.retry", "retry"), written)
     yield _line("free", table.free, (f"{own}.free",), written)
     yield from _gate_lines(table.gate, f"{own}.gate", written)
-    yield from _key_lines(provider_id, own, written)
+    yield from _key_lines(settings, provider_id, own, written)
 
 
 def _retry_lines(plan: Plan, tables: Sequence[str], written: Mapping[str, str]) -> Iterator[Line]:
@@ -166,13 +166,15 @@ def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str])
         yield Line(f"gate.{name}", value, ", ".join(dict.fromkeys(found)))
 
 
-def _key_lines(provider_id: str, own: str, written: Mapping[str, str]) -> Iterator[Line]:
+def _key_lines(
+    settings: Settings, provider_id: str, own: str, written: Mapping[str, str]
+) -> Iterator[Line]:
     """Whether the variables of a provider are set, without their values.
 
     Of a provider that is none, where its id stands.
     """
     try:
-        provider = providers.find(provider_id)
+        provider = ProviderAccess(settings).provider(provider_id)
     except UnknownName as error:
         tables = (where for place, where in written.items() if place.startswith(f"{own}."))
         yield Line("problem", str(error), next(tables, written.get("providers", _DEFAULT)))

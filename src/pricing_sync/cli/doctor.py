@@ -90,10 +90,11 @@ def _provider_jsons(settings: Settings) -> list[dict[str, Any]]:
     try:
         with PricingSync(settings, create=False) as app:
             counts, reads = app.store.model_counts(), app.store.latest_successes()
+            overridden = app.store.overridden_providers()
     except StoreError:
-        counts, reads = {}, {}
+        counts, reads, overridden = {}, {}, []
     known = built_in()
-    others = sorted(counts.keys() - known.keys())
+    others = sorted({*counts, *overridden} - known.keys())
     return [
         {
             "provider": provider_id,

@@ -61,7 +61,7 @@ def prices(
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
     """
     with typed.open_app(context, database) as app:
-        _require_known(app, provider, model)
+        provider = _require_known(app, provider, model)
         found = app.prices(provider, model, at=at, known_at=known_at)
         cardless = [] if at or known_at else app.models_without_card(provider, model)
     # A person may have priced a model that is listed without a card.
@@ -80,14 +80,15 @@ def prices(
         _show_prices(found, without, wide=wide)
 
 
-def _require_known(app: PricingSync, provider: str | None, model: str | None) -> None:
-    """Raise UnknownName for a provider or model that the ledger has never seen."""
-    if provider is None:
-        return
+def _require_known(app: PricingSync, name: str | None, model: str | None) -> str | None:
+    """The provider's id. Raises UnknownName for one, or a model, that the ledger never had."""
+    if name is None:
+        return None
+    provider = app.provider_id(name)
     if not (app.store.model_states(provider, model) or app.store.overrides(provider, model)):
-        app.access.provider(provider)
-        name = f"{provider}: {model}" if model else provider
-        raise UnknownName(f"{name}: not in the ledger")
+        missing = f"{provider}: {model}" if model else provider
+        raise UnknownName(f"{missing}: not in the ledger")
+    return provider
 
 
 def _show_prices(found: Sequence[Price], without: Sequence[ModelState], *, wide: bool) -> None:
@@ -230,7 +231,7 @@ def history(
 ) -> None:
     """How the price of a model moved, with its evidence."""
     with typed.open_app(context, database) as app:
-        app.access.provider(provider)
+        provider = app.provider_id(provider)
         found = app.history(provider, model, everything=everything)
     if as_json:
         tables.print_json([statement_json(statement) for statement in found])
@@ -323,7 +324,7 @@ def changes(
     """What moved across all models, newest first."""
     begin = since or datetime.now(UTC) - _LATELY
     with typed.open_app(context, database) as app:
-        _require_known(app, provider, model if provider else None)
+        provider = _require_known(app, provider, model if provider else None)
         found = app.changes(
             begin, provider=provider, model=model, include_added=added, limit=limit + 1
         )
@@ -401,7 +402,7 @@ def cost(
     usage = replace(usage, service_tier=tier or usage.service_tier, region=region or usage.region)
     when = at or datetime.now(UTC)
     with typed.open_app(context, database) as app:
-        app.access.provider(provider)
+        provider = app.provider_id(provider)
         price = app.price(provider, model, at=at, known_at=known_at)
     if not isinstance(price.listing, RateCard):
         raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")

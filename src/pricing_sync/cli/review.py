@@ -56,7 +56,7 @@ def held(
     with typed.open_app(context, database) as app:
         review = app.store.review
         if provider is not None:
-            app.access.provider(provider)
+            provider = app.provider_id(provider)
         items = review.held(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
         peers = {
@@ -178,7 +178,7 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
     ) -> None:
         with typed.open_app(context, database) as app:
             review = app.store.review
-            app.access.provider(provider)
+            provider = app.provider_id(provider)
             chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
             decided = review.decide(
                 state,
@@ -253,7 +253,7 @@ def reconsider(
     """Take a rejection back: the next reading judges it afresh."""
     with typed.open_app(context, database) as app:
         review = app.store.review
-        app.access.provider(provider)
+        provider = app.provider_id(provider)
         items = review.reconsider(
             provider,
             model,

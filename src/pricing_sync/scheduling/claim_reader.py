@@ -54,7 +54,7 @@ class ClaimReader:
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
         """Read the claim's provider now. A large answer is processed in a worker process, unless
         *here* keeps it in this one. Errors as `read_provider`."""
-        provider = self._access.provider(claim.provider)
+        provider = self._access.of_id(claim.provider)
         plan = self._settings.plan(claim.provider)
         return await read_provider(
             provider,
@@ -72,7 +72,7 @@ class ClaimReader:
     ) -> ReadingResult:
         """Read a recorded answer of the claim's provider; *last* ends the claim with it."""
         return await read_provider(
-            self._access.provider(claim.provider),
+            self._access.of_id(claim.provider),
             fetch_recorded(answer),
             self._store,
             run_id=claim.run_id,

@@ -6,7 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,10 +37,12 @@ from pricing_sync.settings.values import (
     LogLevel,
     Names,
     OptionalWindow,
+    ProviderNames,
     TimeZone,
     Token,
     Wait,
 )
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.timetable import Plan, Retry
 
 
@@ -116,7 +127,7 @@ class Settings(_Table, BaseSettings):
 
     enabled: bool = Field(default=True, description="whether the scheduler runs")
     interval_hours: Hours = Field(default=6, description="hours between readings of a provider")
-    providers: Annotated[Names, Field(min_length=1)] = Field(
+    providers: Annotated[ProviderNames, Field(min_length=1)] = Field(
         default=("openrouter", "featherless", "nearai", "alibaba-cloud"),
         description="ids of the providers to read, separated by commas",
     )
@@ -176,6 +187,29 @@ class Settings(_Table, BaseSettings):
     provider: dict[str, ProviderSettings] = Field(
         default={}, description="the tables [provider.ID]"
     )
+
+    #: The ids that are written `models.dev/ID` above: no other list needs to have them.
+    _from_catalog: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def from_catalog(self) -> frozenset[str]:
+        """The ids of the providers that the settings name as ones of the catalog."""
+        return self._from_catalog
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_catalog(cls, values: Any, validate: ModelWrapValidatorHandler[Settings]) -> Settings:
+        made = validate(values)
+        written = values.get("providers", ()) if isinstance(values, dict) else ()
+        names = written.split(",") if isinstance(written, str) else written
+        found = (name.strip() for name in names if name.strip().startswith(CATALOG))
+        made._from_catalog = frozenset(name.removeprefix(CATALOG) for name in found)  # noqa: SLF001
+        return made
+
+    @field_validator("provider")
+    @classmethod
+    def _by_id(cls, tables: dict[str, ProviderSettings]) -> dict[str, ProviderSettings]:
+        return {name.removeprefix(CATALOG): table for name, table in tables.items()}
 
     @model_validator(mode="after")
     def _check_tokens_differ(self) -> Settings:

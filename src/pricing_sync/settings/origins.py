@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from pricing_sync.errors import SettingsError
-from pricing_sync.sources.providers import built_in, catalog
+from pricing_sync.sources.providers import CATALOG, built_in, catalog
 
 PREFIX = "PRICING_SYNC_"
 FILE = Path("pricing-sync.toml")
@@ -53,7 +53,7 @@ def read_file() -> dict[KeyPath, SettingValue]:
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"{FILE}: {error}") from None
-    return {path: SettingValue(value, str(FILE)) for path, value in _leaves(tables)}
+    return {_by_id(path): SettingValue(value, str(FILE)) for path, value in _leaves(tables)}
 
 
 def read_environment(file: Mapping[KeyPath, SettingValue]) -> dict[KeyPath, SettingValue]:
@@ -73,7 +73,7 @@ def read_environment(file: Mapping[KeyPath, SettingValue]) -> dict[KeyPath, Sett
         if path[0] in SECRETS:
             continue
         for subpath, value in _leaves(_value(path, text)):
-            found[*path, *subpath] = SettingValue(value, variable)
+            found[_by_id((*path, *subpath))] = SettingValue(value, variable)
     return found
 
 
@@ -127,11 +127,19 @@ def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
         yield from _leaves(inner, (*path, name))
 
 
+def _by_id(path: KeyPath) -> KeyPath:
+    """The path with the id of its provider, whichever name is written."""
+    if path[0] != "provider" or len(path) == 1:
+        return path
+    return (path[0], path[1].removeprefix(CATALOG), *path[2:])
+
+
 def _key_path(variable: str, ids: Mapping[str, str]) -> KeyPath:
     first, *rest = variable.removeprefix(PREFIX).split("__")
     keys = [part.lower() for part in rest]
     if first == "PROVIDER" and rest:
-        keys[0] = ids.get(rest[0], keys[0].replace("_", "-"))
+        name = rest[0].removeprefix(_spelled(CATALOG))
+        keys[0] = ids.get(name, name.lower().replace("_", "-"))
     return (first.lower(), *keys)
 
 
@@ -153,5 +161,11 @@ def _ids_by_variable(file: Mapping[KeyPath, SettingValue]) -> dict[str, str]:
         *(key_of((f"{PREFIX}PROVIDERS",)) or "").split(","),
     ]
     tables = (path[1] for path in file if path[0] == "provider" and len(path) > 1)
-    ids = (*sorted(catalog.IDS), *(str(name).strip() for name in listed), *tables, *built_in())
-    return {re.sub(r"[^A-Z0-9]", "_", provider_id.upper()): provider_id for provider_id in ids}
+    in_settings = (str(name).strip().removeprefix(CATALOG) for name in listed)
+    ids = (*sorted(catalog.IDS | catalog.LATER_IDS), *in_settings, *tables, *built_in())
+    return {_spelled(provider_id): provider_id for provider_id in ids}
+
+
+def _spelled(name: str) -> str:
+    """The name as a part of a variable."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())

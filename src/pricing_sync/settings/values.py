@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.timetable import Plan, Window
 
 #: Six digits: 999,999 days from now is still a valid date in Python.
@@ -74,6 +75,14 @@ def _names(value: Any) -> Any:
     return value
 
 
+def _provider_names(value: Any) -> Any:
+    """The ids of providers, by whichever of their names. Their form is checked elsewhere."""
+    names = _names(value)
+    if not isinstance(names, tuple):
+        return names
+    return tuple(dict.fromkeys(name.removeprefix(CATALOG) for name in names))
+
+
 def _hours(number: float) -> float:
     """The hours, as an int when they are a whole number: status shows 6, not 6.0."""
     _check_plan_field("every", timedelta(hours=number))
@@ -125,6 +134,7 @@ def _lower(value: Any) -> Any:
 
 
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+ProviderNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_provider_names)]
 Hours: TypeAlias = Annotated[
     float, Field(gt=0, le=8760, allow_inf_nan=False), AfterValidator(_hours)
 ]

@@ -289,6 +289,27 @@ WHERE superseded_at IS NULL AND (
 )
 ORDER BY provider, model, meter, since;
 
+-- name: knows_provider
+-- Whether anything of a provider is stored: a model that it listed, or a person's rate.
+SELECT 1 WHERE EXISTS (SELECT 1 FROM pricing_models WHERE provider = :provider)
+    OR EXISTS (SELECT 1 FROM pricing_overrides WHERE provider = :provider);
+
+-- name: catalog_has
+-- Whether the models.dev catalog has a provider: by its last reading, or by a price from there.
+SELECT 1 WHERE
+    EXISTS (
+        SELECT 1 FROM pricing_references WHERE catalog = 'models.dev' AND provider = :provider
+    )
+    OR EXISTS (
+        SELECT 1 FROM pricing_ledger WHERE provider = :provider AND source = 'catalog'
+    );
+
+-- name: overridden_providers
+-- The providers with a person's rates in force or to come.
+SELECT DISTINCT provider FROM pricing_overrides
+WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
+ORDER BY provider;
+
 -- name: revision
 SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
 

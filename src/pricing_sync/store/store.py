@@ -506,6 +506,19 @@ class Store(NamedQueries):
             found = self._fetch("cards_at", provider=provider, model=model, **_clocks(at, known_at))
         return [rows.read_statement(row) for row in found]
 
+    def knows(self, provider: str) -> bool:
+        """Whether anything of a provider is stored: a model that it listed, or a person's rate."""
+        return bool(self._fetch("knows_provider", provider=provider))
+
+    def catalog_has(self, provider: str) -> bool:
+        """Whether the models.dev catalog has a provider of that id, as far as it was read."""
+        return bool(self._fetch("catalog_has", provider=provider))
+
+    def overridden_providers(self) -> list[str]:
+        """The providers with a person's rates in force or to come."""
+        at = write_instant(datetime.now(UTC))
+        return [row[0] for row in self._fetch("overridden_providers", at=at)]
+
     def revision(self) -> str:
         """The revision of the prices: it changes with every change of a card or an override."""
         found = self._fetch("revision")

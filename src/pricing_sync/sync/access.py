@@ -14,9 +14,13 @@ from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources import providers
 from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
 from pricing_sync.sources.provider import Provider
+from pricing_sync.sources.providers import CATALOG
 
 #: Fetches an answer; the argument is the ETag of the last one, or None.
 Fetch: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
+#: From this likeness on, an unknown id is a known one with two letters swapped, missing or doubled:
+#: `openruoter` (0.9), and not `azure-eu` (0.77).
+_A_SLIP = 0.86
 
 
 class ProviderAccess:
@@ -31,14 +35,42 @@ class ProviderAccess:
         self._settings = settings
         self._environment = environment
         self._extra = {provider.id: provider for provider in extra_providers}
+        #: Whether the database knows an id as one of the catalog; set when it is open.
+        self.is_in_catalog: Callable[[str], bool] = lambda _: False
 
-    def provider(self, provider_id: str) -> Provider:
-        """The provider with that id.
+    def provider(self, name: str) -> Provider:
+        """The provider with that name, which a list has: ours, the settings', or the catalog.
 
         Raises:
             UnknownName: there is no such provider.
         """
-        return self._extra.get(provider_id) or providers.find(provider_id)
+        try:
+            return self._extra.get(providers.id_of(name)) or providers.find(name)
+        except UnknownName:
+            if name not in self._settings.from_catalog and not self.is_in_catalog(name):
+                raise
+            return providers.find(CATALOG + name)
+
+    def of_id(self, provider_id: str) -> Provider:
+        """The provider of an id that was found by its name before, in this process or another."""
+        provider_id = providers.id_of(provider_id)
+        return self._extra.get(provider_id) or providers.find(CATALOG + provider_id)
+
+    def priced_id(self, name: str) -> str:
+        """The id of a provider, or of an upstream of one's own that no list has.
+
+        Raises:
+            UnknownName: it is no id, or spelled so much like a provider's that it is a mistake. One
+                that has a table in the settings is meant.
+        """
+        try:
+            return self.provider(name).id
+        except UnknownName:
+            provider_id = providers.id_of(name)
+            own = provider_id in self._settings.provider
+            if not own and providers.close_ids(provider_id, _A_SLIP):
+                raise
+            return provider_id
 
     def check_scheduled(self) -> None:
         """Check that the providers of the settings exist.

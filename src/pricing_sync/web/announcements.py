@@ -68,7 +68,7 @@ def list_announcements(
 @routes.post("/admin/pricing/announcements", Scope.ADMIN, response_model=Announcement)
 def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
     """Approve a move that a provider has announced. Exactly this move passes the gate, once."""
-    pricing.access.provider(body.provider)
+    provider = pricing.access.provider(body.provider).id
     if not is_model_id(body.model):
         raise SettingsError(f"announce: {body.model!r} is not a model id")
     if body.when and body.when.service_tier and not is_tier(body.when.service_tier):
@@ -83,7 +83,7 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
         when=None if when == When() else when,
     )
     announcement = pricing.store.review.announce(
-        body.provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)
+        provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
     return announcement_json(announcement)
 

@@ -12,6 +12,7 @@ from pricing_sync.errors import UnknownName
 from pricing_sync.json_views import cardless_json, instant_json, price_json, statement_json
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.statements import ModelState
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.current_prices import prices_now, without_price_now
 from pricing_sync.web.pagination import page
@@ -65,6 +66,7 @@ def price_history(
     ] = False,
 ) -> dict[str, Any]:
     """Every card of a model, oldest first."""
+    provider, model = _by_id(provider, model)
     found = pricing.history(provider, model, everything=everything)
     return {
         "provider": provider,
@@ -78,6 +80,7 @@ def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
 ) -> dict[str, Any]:
     """The price of one model. Without a price, `rates` is null and `reason` explains it."""
+    provider, model = _by_id(provider, model)
     found = _found(pricing, provider, model, at, known_at)
     if not found:
         reason = pricing.book().reason_without_price(provider, model)
@@ -85,6 +88,14 @@ def get_price(
         raise UnknownName(f"{provider}: {model}: not in the ledger{now}")
     record = _price_json(found[0], datetime.now(UTC))
     return record | {"stale_since": instant_json(pricing.stale_since)}
+
+
+def _by_id(provider: str, model: str) -> tuple[str, str]:
+    """The provider and the model of a path; of `models.dev/ID/MODEL` the provider is ID."""
+    if f"{provider}/" != CATALOG:
+        return provider, model
+    provider, _, model = model.partition("/")
+    return provider, model
 
 
 def _found(

@@ -58,20 +58,12 @@ def list_providers(pricing: Pricing) -> dict[str, Any]:
     """The scheduled providers, and those in the ledger."""
     facts = _Facts.of(pricing.store)
     known = {*pricing.settings.providers, *facts.counts, *facts.successes, *facts.failing}
+    known.update(pricing.store.overridden_providers())
     return {"items": [_provider_json(pricing, facts, name) for name in sorted(known)]}
 
 
-@routes.get("/admin/pricing/providers/{provider}", Scope.READ, response_model=ProviderState)
-def get_provider(pricing: Pricing, provider: str) -> dict[str, Any]:
-    """One provider."""
-    facts = _Facts.of(pricing.store)
-    if provider not in facts.counts:
-        pricing.access.provider(provider)
-    return _provider_json(pricing, facts, provider)
-
-
 @routes.get(
-    "/admin/pricing/providers/{provider}/models", Scope.READ, response_model=Page[ModelState]
+    "/admin/pricing/providers/{provider:path}/models", Scope.READ, response_model=Page[ModelState]
 )
 def list_models(
     pricing: Pricing,
@@ -82,9 +74,7 @@ def list_models(
     q: Annotated[str, Query(max_length=200, description="A part of the model's id.")] = "",
 ) -> dict[str, Any]:
     """Every model that a provider has ever listed, with its state."""
-    entries = model_entries(pricing, provider)
-    if not entries:
-        pricing.access.provider(provider)
+    entries = model_entries(pricing, pricing.provider_id(provider))
     part = q.lower()
     found = (
         entry
@@ -94,6 +84,14 @@ def list_models(
         and part in entry.model.lower()
     )
     return page(found, limit, lambda entry: entry.model, ModelEntry.record)
+
+
+# After the route of the models: a provider's name may have a slash.
+@routes.get("/admin/pricing/providers/{provider:path}", Scope.READ, response_model=ProviderState)
+def get_provider(pricing: Pricing, provider: str) -> dict[str, Any]:
+    """One provider."""
+    facts = _Facts.of(pricing.store)
+    return _provider_json(pricing, facts, pricing.provider_id(provider))
 
 
 def _provider_json(pricing: PricingSync, facts: _Facts, name: str) -> dict[str, Any]:

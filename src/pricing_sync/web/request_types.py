@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pricing_sync.prices.rates import Per, Rate
+from pricing_sync.sources.providers import CATALOG
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -65,7 +66,9 @@ Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 Reason: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 
 ProviderFilter: TypeAlias = Annotated[
-    str | None, Query(max_length=200, description="Only this provider.")
+    str | None,
+    Query(max_length=200, description="Only this provider."),
+    AfterValidator(lambda name: name and name.removeprefix(CATALOG)),
 ]
 ModelFilter: TypeAlias = Annotated[
     str | None, Query(max_length=200, description="Only this model.")

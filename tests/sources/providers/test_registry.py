@@ -84,7 +84,7 @@ def test_a_built_in_provider_is_found_by_its_id() -> None:
 
 
 def test_a_provider_of_the_catalog_needs_no_code() -> None:
-    """A known id needs no prefix. A newer one needs the prefix `models.dev/`."""
+    """A known id needs no prefix. An id that no list has needs the prefix `models.dev/`."""
     assert find("mistral").source is Source.CATALOG
     assert find("mistral").id == "mistral"
     assert find("models.dev/brand-new").id == "brand-new"
@@ -94,8 +94,8 @@ def test_a_provider_of_the_catalog_needs_no_code() -> None:
 def test_a_built_in_provider_is_never_read_from_the_catalog() -> None:
     """Two sources with one id would replace each other's prices at each reading."""
     assert catalog.IDS.isdisjoint(built_in())
-    with pytest.raises(UnknownName, match=r"^models\.dev/openrouter: read from openrouter itself"):
-        find("models.dev/openrouter")
+    assert catalog.LATER_IDS.isdisjoint(built_in())
+    assert find("models.dev/openrouter") is built_in()["openrouter"]
 
 
 @pytest.mark.usefixtures("install")

@@ -32,7 +32,7 @@ from pricing_sync.sources.providers import (
 
 #: The entry-point group of providers from other packages; an entry point's name is its id.
 GROUP = "pricing_sync.providers"
-#: The prefix of a catalog provider's id that is too new for `catalog.IDS`.
+#: The prefix of a provider's other name, `models.dev/ID`, for ids that are newer than this program.
 CATALOG = "models.dev/"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -65,33 +65,45 @@ def built_in() -> dict[str, Provider]:
     return {provider.id: provider for provider in providers}
 
 
-def find(provider_id: str) -> Provider:
-    """The provider of that id: a built-in one, else an installed one, else one of the catalog.
-
-    `models.dev/ID` is the catalog's provider ID, which need not be in `catalog.IDS`.
+def id_of(name: str) -> str:
+    """The id under which everything of a provider is stored, by any of its names.
 
     Raises:
-        UnknownName: no provider has that id.
+        UnknownName: it is not in the form of a provider's name.
+    """
+    provider_id = name.removeprefix(CATALOG)
+    if not _ID.fullmatch(provider_id):
+        raise UnknownName(f"{name[:80]!a}: not a provider's id")
+    return provider_id
+
+
+def find(name: str) -> Provider:
+    """The provider of that name: a built-in one, else an installed one, else one of the catalog.
+
+    `models.dev/ID` is another name of the provider ID, which no list of this program needs to have.
+
+    Raises:
+        UnknownName: no provider has that name.
         SettingsError: an installed provider of that id cannot be loaded.
     """
-    known = built_in()
+    provider_id, known = id_of(name), built_in()
     if provider_id in known:
         return known[provider_id]
-    catalog_id = provider_id.removeprefix(CATALOG)
-    if not _ID.fullmatch(catalog_id):
-        raise UnknownName(f"{provider_id[:80]!a}: not a provider's id")
-    installed = entry_points(group=GROUP)
-    if found := [point for point in installed if point.name == provider_id]:
+    if found := [point for point in entry_points(group=GROUP) if point.name == provider_id]:
         return _load(found)
-    if catalog_id in known:
-        raise UnknownName(f"{provider_id}: read from {catalog_id} itself, not from the catalog")
-    if catalog_id in catalog.IDS or catalog_id != provider_id:
-        return catalog.catalog_provider(catalog_id)
-    names = [*known, *(point.name for point in installed), *catalog.IDS]
-    close = get_close_matches(catalog_id, names, cutoff=0.7)
+    if name.startswith(CATALOG) or provider_id in catalog.IDS | catalog.LATER_IDS:
+        return catalog.catalog_provider(provider_id)
+    close = close_ids(provider_id)
     raise UnknownName(
         f"{provider_id}: no such provider" + (f"; there is {' and '.join(close)}" if close else "")
     )
+
+
+def close_ids(provider_id: str, cutoff: float = 0.7) -> list[str]:
+    """The known ids that are spelled like *provider_id*, the closest first."""
+    installed = (point.name for point in entry_points(group=GROUP))
+    names = [*built_in(), *installed, *catalog.IDS, *catalog.LATER_IDS]
+    return get_close_matches(provider_id, names, cutoff=cutoff)
 
 
 def _load(points: Sequence[EntryPoint]) -> Provider:

@@ -29,8 +29,19 @@ tencent-tokenhub the-grid-ai togetherai upstage v0 vercel vivgrid vultr wafer.ai
 xiaomi xiaomi-token-plan-ams xiaomi-token-plan-cn xiaomi-token-plan-sgp xpersona zai
 zai-coding-plan zenmux zhipuai zhipuai-coding-plan
 """
-#: The catalog's providers on that day. It gains new ones every month.
+# The ids that the catalog has gained, as packages and programs that bundle it list them: one of
+# 2026-07-18 with 157 providers, one of the autumn of 2026.
+_LATER = """
+ai-router aiand aki-io alibaba-token-plan alibaba-token-plan-cn anyapi atomic-chat
+cline-pass crof crossmodel daoxe ebcloud empiriolabs freemodel gmicloud hetzner
+inceptron inferx kenari lilac llmtr longcat lynkr merge-gateway meta neon ofox
+orcarouter pioneer poolside routing-run sakana snowflake-cortex stepfun-ai subconscious
+tencent-token-plan thinkingmachines tinfoil trustedrouter umans-ai umans-ai-coding-plan
+unorouter zeldoc zenifra
+"""
+#: The catalog's providers on the day it was read, and those it has gained. More come every month.
 IDS = frozenset(_KNOWN.split())
+LATER_IDS = frozenset(_LATER.split())
 
 
 def catalog_provider(
