@@ -11,6 +11,8 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.scheduling.scheduler import FinishClaim
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
+from pricing_sync.sources.provider import Provider
+from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store
 from pricing_sync.store.queue import Claim
 from pricing_sync.sync.access import ProviderAccess
@@ -54,7 +56,7 @@ class ClaimReader:
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
         """Read the claim's provider now. A large answer is processed in a worker process, unless
         *here* keeps it in this one. Errors as `read_provider`."""
-        provider = self._access.of_id(claim.provider)
+        provider = self._provider_of(claim)
         plan = self._settings.plan(claim.provider)
         return await read_provider(
             provider,
@@ -72,7 +74,7 @@ class ClaimReader:
     ) -> ReadingResult:
         """Read a recorded answer of the claim's provider; *last* ends the claim with it."""
         return await read_provider(
-            self._access.of_id(claim.provider),
+            self._provider_of(claim),
             fetch_recorded(answer),
             self._store,
             run_id=claim.run_id,
@@ -93,6 +95,10 @@ class ClaimReader:
         return await process_in_worker(
             pending, store, database=self._settings.database, at_once=self._worker_slots
         )
+
+    def _provider_of(self, claim: Claim) -> Provider:
+        """The claim's provider. A list had its name when it was queued, if not here then elsewhere."""
+        return self._access.provider(CATALOG + claim.provider.removeprefix(CATALOG))
 
     def _options(self, provider_id: str) -> ReadingOptions:
         table = self._settings.provider.get(provider_id)

@@ -51,11 +51,6 @@ class ProviderAccess:
                 raise
             return providers.find(CATALOG + name)
 
-    def of_id(self, provider_id: str) -> Provider:
-        """The provider of an id that was found by its name before, in this process or another."""
-        provider_id = providers.id_of(provider_id)
-        return self._extra.get(provider_id) or providers.find(CATALOG + provider_id)
-
     def priced_id(self, name: str) -> str:
         """The id of a provider, or of an upstream of one's own that no list has.
 
