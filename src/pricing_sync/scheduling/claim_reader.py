@@ -97,7 +97,7 @@ class ClaimReader:
         )
 
     def _provider_of(self, claim: Claim) -> Provider:
-        """The claim's provider. A list had its name when it was queued, if not here then elsewhere."""
+        """The claim's provider; its name was checked when it was queued, here or elsewhere."""
         return self._access.provider(CATALOG + claim.provider.removeprefix(CATALOG))
 
     def _options(self, provider_id: str) -> ReadingOptions:
