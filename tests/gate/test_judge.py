@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -152,9 +152,106 @@ def test_a_card_that_loses_its_input_or_output_waits(left: RateCard) -> None:
     assert Rule.METER_GONE in rules(verdict(changed(card(), left)))
 
 
-def test_a_cache_price_may_be_removed() -> None:
-    """Without a cache price the input price applies, which is not lower."""
-    assert Verdict() == verdict(changed(card(cache_read="0.1"), card()))
+LONG = When(min_input_tokens=200_001)
+NIGHT = When(hours=(1320, 360), time_zone="Asia/Shanghai")
+
+
+def conditional(when: When, **amounts: str) -> RateCard:
+    """A card of 1 and 4 dollars with other rates under a condition."""
+    return RateCard(card().rates, (ConditionalRates(when, rates(amounts)),))
+
+
+LOST = {
+    "cache_read": card(cache_read="0.1"),
+    "cache_read of zero": card(cache_read="0"),
+    "cache_write": card(cache_write="1.25"),
+    "cache_write_1h": card(cache_write="1.25", cache_write_1h="2"),
+    "input_audio": card(input_audio="10"),
+    "output_image": card(output_image="30"),
+    "reasoning": card(reasoning="8"),
+    "request": card(request="1000"),
+    "web_search": card(web_search="10000"),
+    "long context": conditional(LONG, input="2", output="6"),
+    "batch": conditional(BATCH, input="0.5", output="2"),
+    "night": conditional(NIGHT, input="0.5"),
+    "cache of a tier": conditional(BATCH, input="0.5", cache_read="0.05"),
+}
+
+
+@pytest.mark.parametrize("old", LOST.values(), ids=LOST.keys())
+def test_a_rate_or_a_condition_that_is_gone_waits_for_a_day(old: RateCard) -> None:
+    """Without its cache rate, a usage of 90,000 cached tokens of 100,000 costs five times more."""
+    gone = changed(old, card())
+    found = verdict(gone)
+    assert {Rule.RATE_GONE} == rules(found)
+    assert found.is_soft
+    assert released(gone, found.reasons, peers={})
+    assert not released(gone, found.reasons, peers={}, hours=23.99)
+    assert not released(gone, found.reasons, peers={}, held_models=3, priced=1000)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (card(cache_read="1"), card()),
+        (card(cache_read="0.5"), card("0.5", "2")),
+        (conditional(LONG, input="1"), card()),
+        (conditional(LONG, input="2"), conditional(When(min_input_tokens=128_001), input="2")),
+    ],
+)
+def test_a_rate_that_is_gone_without_a_change_of_the_bill_passes(
+    old: RateCard, new: RateCard
+) -> None:
+    """What is billed instead is the same."""
+    assert Verdict() == verdict(changed(old, new))
+
+
+def test_a_rate_that_goes_with_a_move_of_the_whole_card_passes_within_the_band() -> None:
+    """OpenRouter routes a model to another seller, and 49 of 51 recorded ones are within x12."""
+    assert Verdict() == verdict(changed(card(cache_read="0.1"), card("1.1", "4.4")))
+    far = verdict(changed(card(cache_read="0.05"), card("1.1", "4.4")))
+    assert {Rule.RATE_GONE} == rules(far)
+
+
+@pytest.mark.parametrize("old", LOST.values(), ids=LOST.keys())
+def test_many_rates_that_are_gone_at_once_wait_for_a_person(old: RateCard) -> None:
+    """With OpenRouter's cache keys renamed, 189 of 345 cards lost their cache rates."""
+    gone = [changed(scaled(old, n), scaled(card(), n), f"m{n}") for n in range(1, 6)]
+    for priced in (5, 345):
+        found = judge(gone, context(priced=priced))
+        assert all(Rule.MASS_GONE in rules(each) for each in found.values())
+    few = judge(gone[:2], context(priced=3))
+    assert all(Rule.MASS_GONE in rules(each) for each in few.values())
+    equal = [changed(old, card(), f"m{n}") for n in range(30)]
+    assert all(Rule.MASS_GONE in rules(each) for each in judge(equal, context(priced=90)).values())
+
+
+def test_one_model_in_several_rows_loses_its_rate_once() -> None:
+    """The rows of one model are one family."""
+    variants = ("maker/m", "maker/m:batch", "maker/m-pro", "maker/m~latest", "maker/m-2026-07-01")
+    found = judge([changed(card(cache_read="0.1"), card(), m) for m in variants], context())
+    assert all({Rule.RATE_GONE} == rules(each) for each in found.values())
+
+
+def test_a_rate_that_comes_far_from_what_was_billed_before_waits() -> None:
+    """A cached token was billed as input; a tenth of that is a usual rate, a thirtieth is not."""
+    assert Verdict() == verdict(changed(card(), card(cache_read="0.1")))
+    assert {Rule.BAND} == rules(verdict(changed(card(), card(cache_read="0.03"))))
+    assert {Rule.BAND} == rules(
+        verdict(changed(card(), conditional(LONG, input="4.5", output="8")))
+    )
+
+
+def scaled(old: RateCard, factor: int) -> RateCard:
+    """The card with all rates times *factor*."""
+
+    def times(of: Mapping[Meter, Rate]) -> dict[Meter, Rate]:
+        return {meter: Rate(rate * factor) for meter, rate in of.items()}
+
+    return RateCard(
+        times(old.rates),
+        tuple(ConditionalRates(c.when, times(c.rates)) for c in old.conditional_rates),
+    )
 
 
 @pytest.mark.parametrize("factor", ["0.000001", "0.001", "0.01", "100", "1000", "1000000"])
@@ -399,6 +496,95 @@ def test_correct_prices_wait_when_many_others_are_doubtful() -> None:
     near = fleet(1.2, 7, "near")
     assert {Rule.NEIGHBOURS} == rules(judge([*doubtful, *near], context())["near1"])
     assert not judge([*doubtful, *near, *fleet(1.3, 3, "more")], context())["near1"].holds
+
+
+BROKEN = [fleet(4.5 + n / 10, 1, f"old{n}-")[0] for n in range(6)]
+QUEUES = {
+    "doubtful": BROKEN,
+    "wrong unit": [fleet(1000, 1, f"old{n}-")[0] for n in range(6)],
+    "one factor": fleet(2, 6, "old"),
+    "lost rates": [
+        changed(scaled(card(cache_read="0.1"), n), scaled(card(), n), f"old{n}")
+        for n in range(1, 7)
+    ],
+    "new models off their peers": [added(card("7", "28"), f"old{n}") for n in range(6)],
+    "vanished models": [Change(f"old{n}", Kind.VANISHED, card(), None) for n in range(30)],
+}
+
+
+@pytest.mark.parametrize("queue", QUEUES.values(), ids=QUEUES.keys())
+def test_a_waiting_queue_does_not_freeze_its_provider(queue: list[Change]) -> None:
+    """With 5 of 45 models held, every later change of the provider was held, even one of 1 %."""
+    known = {f"old{n}": quotes(("1", "4"), ("1", "4")) for n in range(6)}
+    first = judge(queue, context(priced=40, peers=known))
+    assert all(each.holds for each in first.values())
+    waiting = {model: each.reasons for model, each in first.items()}
+    moves = [changed(card(), card("1.01", "4.04"), "new"), added(card("1", "4"), "newer")]
+    found = judge([*queue, *moves], context(priced=40, peers=known, waiting=waiting))
+    assert [False, False] == [found["new"].holds, found["newer"].holds]
+    assert first == {model: found[model] for model in first}
+
+
+def test_a_change_that_waits_keeps_the_reasons_of_its_reading() -> None:
+    """A part of a wrong column is still a part of it when the other rows have been corrected."""
+    queue = fleet(2, 6, "old")
+    first = judge(queue, context(priced=10))
+    left = queue[0]
+    waiting = {left.model: first[left.model].reasons}
+    found = judge([left], context(priced=10, waiting=waiting))
+    assert {Rule.MASS} == rules(found[left.model])
+
+
+# Families.
+
+VARIANTS = ("maker/m", "maker/m-pro", "maker/m~latest", "maker/m:batch", "maker/m-2026-07-01")
+
+
+def cut(factor: str, models: Iterable[str] = VARIANTS) -> list[Change]:
+    """One cut of one model in all its rows, whose prices differ."""
+    old = [scaled(card(), n) for n in range(10, 20)]
+    new = [scaled(card(factor, str(float(factor) * 4)), n) for n in range(10, 20)]
+    rows = zip(old, new, models, strict=False)
+    return [changed(before, after, model) for before, after, model in rows]
+
+
+@pytest.mark.parametrize("factor", ["0.2", "0.5", "2", "4"])
+def test_one_cut_of_one_model_in_all_its_rows_passes(factor: str) -> None:
+    """A maker cut one model by 80 %, and a list of 345 has it in five rows."""
+    found = judge(cut(factor), context(priced=345))
+    assert not any(each.holds for each in found.values())
+
+
+def test_one_far_cut_of_one_model_in_all_its_rows_is_no_mass() -> None:
+    """Each row waits by its own band, and one family is no crowd of neighbours."""
+    found = judge([*cut("0.12"), changed(card(), card("1.1"), "other")], context(priced=345))
+    assert [{Rule.BAND}] * 5 + [set()] == [rules(each) for each in found.values()]
+
+
+def test_rows_with_equal_cards_are_one_family() -> None:
+    """An alias of the newest model has the card of that model and another id."""
+    models = [f"maker/{name}" for name in ("a", "b-latest", "c", "d", "e", "f")]
+    moved = [changed(card(), card("0.5", "2"), model) for model in models]
+    assert not any(each.holds for each in judge(moved, context(priced=345)).values())
+
+
+def test_three_promotions_that_end_on_one_day_do_not_hold_each_other() -> None:
+    """Each waits by its own band, and peers can confirm it."""
+    ended = fleet(10, 3)
+    found = judge(ended, context(priced=345))
+    assert all({Rule.BAND} == rules(each) for each in found.values())
+
+
+@pytest.mark.parametrize("factor", ["0.2", "0.5", "2", "4"])
+@pytest.mark.parametrize("equal", [True, False])
+def test_one_factor_on_a_third_of_the_list_waits(factor: str, *, equal: bool) -> None:
+    """Also when all these rows are one family."""
+    models = [f"maker/m:v{n}" for n in range(10)]
+    moved = cut(factor, models)
+    if equal:
+        moved = [changed(moved[0].old, moved[0].new, model) for model in models]  # type: ignore[arg-type]
+    found = judge(moved, context(priced=30))
+    assert all(Rule.MASS in rules(each) for each in found.values())
 
 
 def test_one_bad_model_holds_no_other() -> None:

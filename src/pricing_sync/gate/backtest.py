@@ -84,9 +84,12 @@ def reading_of(records: Sequence[Record]) -> tuple[list[Change], Context, Sweep]
         priced=total,
         peers={r["model"]: _peers(r) for r in records},
     )
+    known = survey(changes, total)
+    moved = int(first["provider_models_changed"])
     sweep = replace(
-        survey(changes, total),
-        moved=int(first["provider_models_changed"]),
+        known,
+        moved=moved,
+        families=max(known.families, moved - (known.moved - known.families)),
         median_log10=float(first["provider_median_log10_ratio"]),
     )
     return changes, context, sweep

@@ -9,6 +9,8 @@ from datetime import datetime
 from statistics import median
 
 from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.gate.families import families
+from pricing_sync.gate.lost_rates import LostRate, lost_rates, new_rates, stays, survey_losses
 from pricing_sync.gate.moves import (
     CACHE,
     CORE,
@@ -71,6 +73,9 @@ class Context:
     announced: tuple[Announced, ...] = ()
     #: The cards that a person read from the provider's page, by model.
     curated: Mapping[str, RateCard] = field(default_factory=dict)
+    #: The models whose change waits already and is the same, with the reasons it was held for. They
+    #: are no evidence about the changes that are new in this reading.
+    waiting: Mapping[str, Sequence[Reason]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,9 @@ class _Case:
     new: RateCard
     #: The moves that were not announced.
     moves: Sequence[Move]
+    #: The rates that went, and whether the rest of the card stays.
+    lost: Sequence[LostRate]
+    stays: bool
     peers: Peers
     context: Context
     t: Thresholds
@@ -124,6 +132,11 @@ class _Case:
     @property
     def is_new(self) -> bool:
         return self.old is None
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether input or output can be compared with peers."""
+        return any(self.log10_to_peers(meter) is not None for meter in CORE)
 
     @property
     def may_be_zero(self) -> bool:
@@ -165,6 +178,9 @@ def judge(
     """The verdict on each change, by model.
 
     *sweep* is the sweep of the whole reading. It is needed when *changes* are only a part of it.
+
+    What the reading as a whole says is judged by the changes that are new in it. A change that
+    waits already keeps the reasons of the reading in which it came.
     """
     t = thresholds or Thresholds()
     used = {change.model: _used(change, context) for change in changes}
@@ -177,21 +193,10 @@ def judge(
         change.model: tuple(_reasons(change, cases.get(change.model), context, t))
         for change in changes
     }
-    # A model that is declared free moves to zero on purpose. That says nothing of the others.
-    judged = [
-        change
-        for change in changes
-        if change.model in cases and not cases[change.model].is_declared_free
-    ]
-    shared_reasons = _shared_reasons(
-        sweep or survey(judged, context.priced, t), list(cases.values()), own_reasons, t
-    )
-    vanished = _vanished(changes, context, t)
+    reading_reasons = _reading_reasons(changes, cases, own_reasons, context, t, sweep)
     return {
         change.model: Verdict(
-            reasons=own_reasons[change.model]
-            + (shared_reasons if change.model in cases else ())
-            + (vanished if change.kind is Kind.VANISHED else ()),
+            reasons=own_reasons[change.model] + reading_reasons[change.model],
             flags=tuple(_flags(cases[change.model])) if change.model in cases else (),
             used=used[change.model],
         )
@@ -227,14 +232,19 @@ def _case(
     moved = [move for move in moves(old, change.new) if (move.when, move.meter) not in announced]
     if old and is_free(old):
         old, moved = None, [replace(move, old=None) for move in moved]
-    lost = old is not None and any(meter not in change.new.rates for meter in old.rates)
-    if not moved and not lost:
+    lost = lost_rates(old, change.new) if old else []
+    core_lost = old is not None and any(
+        meter in old.rates and meter not in change.new.rates for meter in CORE
+    )
+    if not moved and not lost and not core_lost:
         return None
     return _Case(
         model=change.model,
         old=old,
         new=change.new,
         moves=moved,
+        lost=lost,
+        stays=old is not None and stays(old, change.new, t),
         peers=context.peers.get(change.model, {}),
         context=context,
         t=t,
@@ -347,8 +357,16 @@ def _swapped(case: _Case) -> Iterator[Reason]:
         yield Reason(Rule.SWAPPED, None, f"{old[0]}/{old[1]} to {new[0]}/{new[1]}")
 
 
+def _rate_gone(case: _Case) -> Iterator[Reason]:
+    for lost in case.lost:
+        if case.stays or lost.exceeds(case.t.gone_band):
+            yield Reason(Rule.RATE_GONE, lost.meter, str(lost))
+
+
 def _band(case: _Case) -> Iterator[Reason]:
-    for move in case.moves:
+    came = new_rates(case.old, case.new) if case.old else ()
+    known = {(move.when, move.meter) for move in case.moves}
+    for move in (*case.moves, *(move for move in came if (move.when, move.meter) in known)):
         if _is_out_of_band(move, case.t):
             yield Reason(Rule.BAND, move.meter, str(move))
 
@@ -399,9 +417,7 @@ def _peers(case: _Case) -> Iterator[Reason]:
 
 def _without_peers(case: _Case) -> Iterator[Reason]:
     # In a first reading no model is known yet, so bounds and relations decide.
-    if case.context.first_reading or case.is_declared_free:
-        return
-    if any(case.log10_to_peers(meter) is not None for meter in CORE):
+    if case.context.first_reading or case.has_peers or case.is_declared_free:
         return
     for meter in CORE:
         rate = case.new.rates.get(meter)
@@ -432,6 +448,7 @@ _RULES_OF_EVERY_CARD: tuple[_RuleFunction, ...] = (
 )
 _RULES_OF_MOVES: tuple[_RuleFunction, ...] = (
     _meter_gone,
+    _rate_gone,
     _unit,
     _swapped,
     _band,
@@ -444,8 +461,44 @@ _RULES_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_
 # Rules for the reading as a whole. They hold every card of it.
 
 
+def _reading_reasons(
+    changes: Sequence[Change],
+    cases: Mapping[str, _Case],
+    own_reasons: Mapping[str, Sequence[Reason]],
+    context: Context,
+    t: Thresholds,
+    sweep: Sweep | None,
+) -> dict[str, tuple[Reason, ...]]:
+    """The reasons that the reading as a whole gives to hold each change, by model."""
+    fresh = [change for change in changes if change.model not in context.waiting]
+    judged = [change for change in fresh if change.model in cases]
+    family = families(judged)
+    # A model that is declared free moves to zero on purpose. That says nothing of the others.
+    moved = [change for change in judged if not cases[change.model].is_declared_free]
+    sweep = sweep or survey(moved, context.priced, t)
+    shared = _shared_reasons(sweep, [cases[c.model] for c in judged], own_reasons, family, t)
+    mass_gone = _mass_gone([cases[change.model] for change in judged], family, context, t)
+    vanished = _vanished(fresh, context, t)
+    found = {
+        model: tuple(reason for reason in reasons if RULES[reason.rule].of_reading)
+        for model, reasons in context.waiting.items()
+    }
+    for change in fresh:
+        case = cases.get(change.model)
+        found[change.model] = (
+            (shared if case else ())
+            + (mass_gone if case and case.lost else ())
+            + (vanished if change.kind is Kind.VANISHED else ())
+        )
+    return found
+
+
 def _shared_reasons(
-    sweep: Sweep, cases: Sequence[_Case], own_reasons: Mapping[str, Sequence[Reason]], t: Thresholds
+    sweep: Sweep,
+    cases: Sequence[_Case],
+    own_reasons: Mapping[str, Sequence[Reason]],
+    family: Mapping[str, str],
+    t: Thresholds,
 ) -> tuple[Reason, ...]:
     reasons = []
     if sweep.is_mass(t):
@@ -453,31 +506,46 @@ def _shared_reasons(
         reasons.append(
             Reason(Rule.MASS, None, f"{sweep.moved} of {sweep.priced} models, median x{factor:.4g}")
         )
-    unit_errors = sum(_is_unit_error(found) for found in own_reasons.values())
-    doubtful = sum(bool(found) for found in own_reasons.values())
-    if unit_errors >= max(t.neighbours_models, t.neighbours_share * len(cases)):
-        reasons.append(
-            Reason(Rule.NEIGHBOURS, None, f"{unit_errors} of {len(cases)} are off by a unit")
-        )
-    elif doubtful >= max(t.doubtful_models, t.doubtful_share * len(cases)):
-        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{doubtful} of {len(cases)} are doubtful"))
-    elif (offset := _offset(cases, t)) is not None:
+    of_cases = {case.model: own_reasons[case.model] for case in cases}
+    unit_errors = len({family[m] for m, found in of_cases.items() if _is_unit_error(found)})
+    doubtful = len({family[model] for model, found in of_cases.items() if found})
+    total = len({family[case.model] for case in cases})
+    if unit_errors >= max(t.neighbours_models, t.neighbours_share * total):
+        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{unit_errors} of {total} are off by a unit"))
+    elif doubtful >= max(t.doubtful_models, t.doubtful_share * total):
+        reasons.append(Reason(Rule.NEIGHBOURS, None, f"{doubtful} of {total} are doubtful"))
+    elif (offset := _offset(cases, family, t)) is not None:
         reasons.append(
             Reason(Rule.NEIGHBOURS, None, f"new models are x{offset:.4g} of their peers")
         )
     return tuple(reasons)
 
 
+def _mass_gone(
+    cases: Sequence[_Case], family: Mapping[str, str], context: Context, t: Thresholds
+) -> tuple[Reason, ...]:
+    lost = {case.model: case.stays for case in cases if case.lost}
+    losses = survey_losses(lost, family, context.priced)
+    return (Reason(Rule.MASS_GONE, None, str(losses)),) if losses.is_mass(t) else ()
+
+
 def _is_unit_error(reasons: Sequence[Reason]) -> bool:
     return any(reason.rule in (Rule.OUT_OF_BOUNDS, Rule.UNIT) for reason in reasons)
 
 
-def _offset(cases: Sequence[_Case], t: Thresholds) -> float | None:
-    """The median factor of the new models to their peers; None when it is not too far."""
+def _offset(cases: Sequence[_Case], family: Mapping[str, str], t: Thresholds) -> float | None:
+    """The median factor of the new models to their peers; None when it is not too far.
+
+    Of each family the first row counts.
+    """
+    new = {
+        family[case.model]: case
+        for case in sorted(cases, key=lambda case: case.model, reverse=True)
+        if case.is_new and case.has_peers
+    }
     found = [
         distance
-        for case in cases
-        if case.is_new
+        for case in new.values()
         for distance in (case.log10_to_peers(meter) for meter in CORE)
         if distance is not None
     ]

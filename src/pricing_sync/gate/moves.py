@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.gate.families import families
 from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
 
@@ -77,10 +79,14 @@ class Sweep:
     #: Models whose input or output moved, and all models that had a price above zero.
     moved: int = 0
     priced: int = 0
+    #: The families of the models that moved.
+    families: int = 0
     #: The median logarithm of all moves of input and output.
     median_log10: float = 0.0
-    #: The largest number of models that moved by one factor, of those that moved far.
+    #: The largest number of models that moved by one factor, of those that moved far, and the
+    #: largest number of families.
     by_one_factor: int = 0
+    families_by_one_factor: int = 0
 
     def is_mass(self, t: Thresholds) -> bool:
         """Whether the prices moved wider and further than in real price changes."""
@@ -89,36 +95,41 @@ class Sweep:
         wide = (self.moved >= t.mass_models and share >= t.mass_share) or (
             self.moved >= t.wide_mass_models and share >= t.wide_mass_share
         )
+        far = self.families >= t.far_mass_models and share >= t.far_mass_share
         return (
             (wide and size >= math.log10(t.mass_factor))
-            or (self.moved >= t.far_mass_models and size >= math.log10(t.far_mass_factor))
+            or (far and size >= math.log10(t.far_mass_factor))
             or self._is_one_factor(t)
         )
 
     def _is_one_factor(self, t: Thresholds) -> bool:
-        few = self.by_one_factor >= t.same_factor_few_models
-        return self.by_one_factor >= t.same_factor_models or (
-            few and self.by_one_factor >= t.mass_share * self.priced
+        rows, share = self.by_one_factor, self.by_one_factor / max(self.priced, 1)
+        return (
+            (self.families_by_one_factor >= t.same_factor_models and share >= t.same_factor_share)
+            or (rows >= t.same_factor_models and share >= t.wide_mass_share)
+            or (rows >= t.same_factor_few_models and share >= t.mass_share)
         )
 
 
 def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None = None) -> Sweep:
     """The sweep of *changes* at a provider with *priced* models above zero."""
     t = thresholds or Thresholds()
-    logs = [found for change in changes if (found := _core_logs(change))]
+    family = families(changes)
+    logs = {change.model: found for change in changes if (found := _core_logs(change))}
+    width = math.log10(t.same_factor_tolerance)
+    far = [
+        (found[0], family[model])
+        for model, found in logs.items()
+        if max(found) - min(found) <= width and abs(found[0]) >= math.log10(t.mass_factor)
+    ]
+    rows, distinct = _largest_cluster(far, width)
     return Sweep(
         moved=len(logs),
         priced=priced,
-        median_log10=median([log for found in logs for log in found]) if logs else 0.0,
-        by_one_factor=_largest_cluster(
-            [
-                found[0]
-                for found in logs
-                if max(found) - min(found) <= math.log10(t.same_factor_tolerance)
-                and abs(found[0]) >= math.log10(t.mass_factor)
-            ],
-            math.log10(t.same_factor_tolerance),
-        ),
+        families=len({family[model] for model in logs}),
+        median_log10=median([log for found in logs.values() for log in found]) if logs else 0.0,
+        by_one_factor=rows,
+        families_by_one_factor=distinct,
     )
 
 
@@ -142,15 +153,19 @@ def _logs(old: Rates, new: Rates) -> Iterator[float]:
             yield math.log10(after) - math.log10(before)
 
 
-def _largest_cluster(logs: Sequence[float], width: float) -> int:
-    """The largest number of *logs* that lie within *width* of each other."""
+def _largest_cluster(logs: Sequence[tuple[float, str]], width: float) -> tuple[int, int]:
+    """The largest numbers of rows and of families whose logarithms are within *width*."""
     ordered = sorted(logs)
-    first = largest = 0
-    for last, log in enumerate(ordered):
-        while log - ordered[first] > width:
+    first = rows = distinct = 0
+    inside: Counter[str] = Counter()
+    for log, family in ordered:
+        inside[family] += 1
+        while log - ordered[first][0] > width:
+            inside[ordered[first][1]] -= 1
             first += 1
-        largest = max(largest, last - first + 1)
-    return largest
+        inside = +inside
+        rows, distinct = max(rows, inside.total()), max(distinct, len(inside))
+    return rows, distinct
 
 
 def broken_relations(rates: Rates, t: Thresholds) -> Mapping[str, Meter]:

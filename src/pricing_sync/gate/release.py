@@ -37,9 +37,9 @@ def may_release(
     """Whether a softly held change can be released.
 
     It must have waited long enough, few other models of the provider may wait, and peers must
-    confirm the price. *held_models* is the number of the provider's models that wait, this one
-    included; *priced* is the number of its models with a price. Time alone proves nothing: only
-    12 % of errors are undone within a day.
+    confirm the price. No peer confirms that a rate is gone: it must be alone. *held_models* is the
+    number of the provider's models that wait, this one included; *priced* is the number of its
+    models with a price. Time alone proves nothing: only 12 % of errors are undone within a day.
     """
     t = thresholds or Thresholds()
     new = waiting.change.new
@@ -47,9 +47,13 @@ def may_release(
         return False
     if now - waiting.held_since < t.release_after:
         return False
-    if held_models >= t.release_crowd and held_models >= t.release_crowd_share * priced:
+    is_crowd = held_models >= t.release_crowd
+    if is_crowd and held_models >= t.release_crowd_share * priced:
         return False
-    return _peers_agree(waiting, new, peers, t)
+    doubts = [reason for reason in waiting.reasons if reason.rule is not Rule.RATE_GONE]
+    if is_crowd and len(doubts) < len(waiting.reasons):
+        return False
+    return not doubts or _peers_agree(waiting, new, peers, t)
 
 
 def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:

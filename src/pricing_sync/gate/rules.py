@@ -13,6 +13,7 @@ class Rule(StrEnum):
     ZERO = "zero"
     WITHDRAWN = "withdrawn"
     METER_GONE = "meter_gone"
+    MASS_GONE = "mass_gone"
     OUT_OF_BOUNDS = "out_of_bounds"
     UNIT = "unit"
     SWAPPED = "swapped"
@@ -23,6 +24,7 @@ class Rule(StrEnum):
     MASS = "mass"
     NEIGHBOURS = "neighbours"
     MASS_VANISH = "mass_vanish"
+    RATE_GONE = "rate_gone"
     BAND = "band"
     FROM_ZERO = "from_zero"
     ANCHOR_7_DAYS = "anchor_7_days"
@@ -46,6 +48,8 @@ class RuleCard:
     #: What was observed that made the rule necessary.
     observed: str
     hard: bool = True
+    #: Whether the rule is about the reading in which the change came, and not about the change.
+    of_reading: bool = False
 
 
 RULES: Mapping[Rule, RuleCard] = {
@@ -60,6 +64,12 @@ RULES: Mapping[Rule, RuleCard] = {
     Rule.METER_GONE: RuleCard(
         "input or output had a price and has none now: missing is not zero",
         "a generator without a price field kept 22 models of synthetic at 0 for 43 days",
+    ),
+    Rule.MASS_GONE: RuleCard(
+        "many models lost a rate or a condition in one reading, and are billed otherwise now",
+        "with its cache keys renamed, OpenRouter's list of 2026-07-25 changes 189 of 345 cards; in "
+        "nine days of it at most three models a day lost a rate",
+        of_reading=True,
     ),
     Rule.OUT_OF_BOUNDS: RuleCard(
         "no model was ever sold at such a rate",
@@ -95,15 +105,25 @@ RULES: Mapping[Rule, RuleCard] = {
     Rule.MASS: RuleCard(
         "many models of the provider moved far at once, or by one factor",
         "a scraper read OpenAI's batch column, then its priority column, on 2026-07-29",
+        of_reading=True,
     ),
     Rule.NEIGHBOURS: RuleCard(
         "many changes of the same reading have a wrong unit or are doubtful",
         "LiteLLM added 82 models of novita 8,000 times too high in one commit",
+        of_reading=True,
     ),
     Rule.MASS_VANISH: RuleCard(
         "a large part of the catalog vanished in one reading",
         "219 recorded commits lost 30 % or more of a provider; most of these losses were undone "
         "within days",
+        of_reading=True,
+    ),
+    Rule.RATE_GONE: RuleCard(
+        "a rate or a condition is gone and its use is billed otherwise, while the rest of the card "
+        "stays as it was, or by over 12 times",
+        "of 51 genuine updates that lost their cache rate, none left the input and output as they "
+        "were",
+        hard=False,
     ),
     Rule.BAND: RuleCard(
         "a rate moved further than prices usually move",

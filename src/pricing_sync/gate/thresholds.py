@@ -73,6 +73,15 @@ class Thresholds:
     #: Cache rates move the most: 10 % of genuine moves are 5 or more.
     cache_band_up: float = 5
     cache_band_down: float = 12
+    #: How far the bill of a meter may move when its rate is gone while the whole card moves: 49 of
+    #: 51 genuine ones are inside. When the rest of the card stays, any move of the bill waits.
+    gone_band: float = 12
+    #: Number of models (families) that lost a rate while the rest of their cards stayed the same.
+    #: Never seen genuine.
+    gone_models: int = 5
+    #: The same number is enough at this share of the provider when the cards moved besides.
+    #: Genuine: at most 8 of 228.
+    gone_share: float = 0.1
     #: How near to a power of ten a change of unit is. Recorded ones are within 1 %.
     unit_tolerance: float = 0.02
     #: Powers of ten by which units differ. Genuine moves of 10 exist, and the band holds them.
@@ -91,16 +100,22 @@ class Thresholds:
     #: … so a median move this far is an error of tier, currency or unit (one exception in three
     #: years).
     mass_factor: float = 1.8
-    #: Number of models of one reading, at a provider of any size, with a median move this far.
+    #: Number (of families) and share of models of one reading with a median move this far. Three
+    #: promotions of a large list that end on one day are fewer, and each waits by its own band.
     far_mass_models: int = 3
+    far_mass_share: float = 0.05
     far_mass_factor: float = 7
-    #: Number of models that moved by one factor of at least `mass_factor`. Never seen genuine.
+    #: Number (of families) and share of models that moved by one factor of at least `mass_factor`.
+    #: A maker's cut reaches one model in all its rows: five of 345 in one list. The number without
+    #: regard to families is enough when it is at least `wide_mass_share` of the provider.
     same_factor_models: int = 5
+    same_factor_share: float = 0.02
     #: This number is enough when it is at least `mass_share` of the provider.
     same_factor_few_models: int = 2
     #: Two factors count as one when their ratio is at most this.
     same_factor_tolerance: float = 1.01
-    #: Number and share of a reading's changes with a wrong unit that hold the whole reading.
+    #: Number (of families) and share of a reading's changes with a wrong unit that hold the whole
+    #: reading.
     neighbours_models: int = 3
     neighbours_share: float = 0.2
     #: Number and share of changes held for any reason, likewise. Genuine: at most 5 of 16.

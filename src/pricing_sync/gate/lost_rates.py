@@ -1,0 +1,146 @@
+"""What a bill pays for a meter that only one of two cards names.
+
+A meter without a rate of its own is billed at the rate of its parent. So a rate that goes, or one
+that comes, moves the bill as a changed rate does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pricing_sync.errors import NoPrice
+from pricing_sync.gate.moves import CORE, Move, moves
+from pricing_sync.gate.thresholds import Thresholds
+from pricing_sync.prices.cost import cost
+from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.usage import PARENTS, Usage
+
+#: A Monday at midnight. Only conditions on hours and weekdays depend on the instant.
+_MONDAY = datetime(2026, 1, 5)  # noqa: DTZ001  in the time zone of the condition
+
+
+@dataclass(frozen=True, slots=True)
+class LostRate:
+    """A rate that the old card names and the new one does not, and what is billed instead."""
+
+    #: None for the base rate.
+    when: When | None
+    meter: Meter
+    old: Rate
+    #: None when the meter, or the service tier, has no price any more.
+    billed: Rate | None
+
+    def exceeds(self, factor: float) -> bool:
+        """Whether the bill rises or falls by more than *factor*."""
+        if not self.old or not self.billed:
+            return self.billed is not None
+        return Move(self.when, self.meter, self.old, self.billed).exceeds(factor, factor)
+
+    def __str__(self) -> str:
+        where = "" if self.when is None else " (under a condition)"
+        instead = "no price" if self.billed is None else f"billed at {self.billed}"
+        return f"{self.old} to none, {instead}{where}"
+
+
+def lost_rates(old: RateCard, new: RateCard) -> list[LostRate]:
+    """The rates that went and that change the bill.
+
+    Base rates of input and output are left out: without them a card has no price at all.
+    """
+    if old.currency != new.currency:
+        return []
+    kept = {(when, meter) for when, meter, _ in new.every_rate()}
+    return [
+        lost
+        for when, meter, rate in old.every_rate()
+        if (when, meter) not in kept and (when is not None or meter not in CORE)
+        for lost in (LostRate(when, meter, rate, _billed(new, when, meter)),)
+        if lost.billed != _billed(old, when, meter)
+    ]
+
+
+def new_rates(old: RateCard, new: RateCard) -> Iterator[Move]:
+    """The rates that came where a parent's rate was billed before, each with that rate."""
+    known = {(when, meter) for when, meter, _ in old.every_rate()}
+    for when, meter, rate in new.every_rate():
+        if (when, meter) not in known and (billed := _billed(old, when, meter)) is not None:
+            yield Move(when, meter, billed, rate)
+
+
+def _billed(card: RateCard, when: When | None, meter: Meter) -> Rate | None:
+    """The rate that *card* bills for *meter* under a condition; None when it has no price."""
+    condition = when or When()
+    # As many units as the condition needs, all of them of this meter: its parents cost nothing.
+    quantity = max(condition.min_input_tokens or 0, 1)
+    used = {Meter.INPUT: condition.min_input_tokens or 0, meter: quantity}
+    parent = PARENTS.get(meter)
+    while parent is not None:
+        used[parent] = quantity
+        parent = PARENTS.get(parent)
+    base = RateCard(card.rates, (), card.currency) if when is None and card.rates else card
+    usage = Usage(
+        **{name.value: number for name, number in used.items()},
+        service_tier=condition.service_tier,
+        region=condition.region,
+    )
+    try:
+        items = cost(base, usage, _instant(condition)).items
+    except (NoPrice, ValueError, OSError, LookupError):
+        return None
+    return next((item.rate for item in items if item.meter is meter), None)
+
+
+def _instant(when: When) -> datetime:
+    """An instant at which the hours and weekdays of a condition hold."""
+    start = when.hours[0] % 1440 if when.hours else 0
+    day = min(when.weekdays, default=1) if when.weekdays else 1
+    local = _MONDAY + timedelta(days=day - 1, minutes=start)
+    return local.replace(tzinfo=UTC if when.time_zone == "UTC" else ZoneInfo(when.time_zone))
+
+
+def stays(old: RateCard, new: RateCard, t: Thresholds) -> bool:
+    """Whether input and output stay as they were: then only the lost rate is different."""
+    return not any(
+        move.when is None
+        and move.meter in CORE
+        and (not move.old or abs(move.new - move.old) >= t.notice_share * move.old)
+        for move in moves(old, new)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """How many models lost a rate in one reading: rows of the list, and families of them."""
+
+    rows: int = 0
+    #: Those of cards that stay the same otherwise.
+    alone_rows: int = 0
+    alone_families: int = 0
+    #: All models that had a price above zero.
+    priced: int = 0
+
+    def is_mass(self, t: Thresholds) -> bool:
+        """Whether more models lost a rate than sellers drop on one day."""
+        few = self.alone_rows >= t.same_factor_few_models
+        return (
+            self.alone_families >= t.gone_models
+            or (few and self.alone_rows >= t.wide_mass_share * self.priced)
+            or (self.rows >= t.gone_models and self.rows >= t.gone_share * self.priced)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rows} of {self.priced} models lost a rate"
+
+
+def survey_losses(lost: Mapping[str, bool], families: Mapping[str, str], priced: int) -> Losses:
+    """The losses of a reading: by model that lost a rate, whether its card stays otherwise."""
+    alone = [model for model, is_alone in lost.items() if is_alone]
+    return Losses(
+        rows=len(lost),
+        alone_rows=len(alone),
+        alone_families=len({families[model] for model in alone}),
+        priced=priced,
+    )
