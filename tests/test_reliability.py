@@ -309,6 +309,78 @@ def test_a_large_change_in_small_steps_is_held(app: PricingSync) -> None:
     assert {"anchor_7_days"} == rules(results[2])
 
 
+def test_a_genuine_second_cut_in_a_week_waits_for_a_day(app: PricingSync) -> None:
+    """It is listed unchanged for a day, and no other model waits."""
+    model = {"maker/model-0": models()["maker/model-0"]}
+    hours = {-240: "1", 0: "0.5", 48: "0.1", 60: "0.1", 72: "0.1"}
+    applied = {
+        hour: [
+            change.model
+            for change in read_once(
+                app,
+                openrouter(models() | scaled(model, factor)) + b" " * (hour % 7),
+                DAY + timedelta(hours=hour),
+            ).plan.apply
+        ]
+        for hour, factor in hours.items()
+    }
+    assert ["maker/model-0"] == applied[0] == applied[72]
+    assert [] == applied[48] + applied[60]
+
+
+# A rate that is gone.
+
+
+def without(pricings: Mapping[str, Mapping[str, Any]], key: str, *chosen: str) -> dict[str, Any]:
+    """The models without one price, in the chosen rows or in all."""
+    return {
+        model: {name: amount for name, amount in pricing.items() if name != key}
+        if not chosen or model in chosen
+        else pricing
+        for model, pricing in pricings.items()
+    }
+
+
+def test_a_cache_price_that_is_gone_from_one_model_waits_for_a_day(app: PricingSync) -> None:
+    """Then its cached tokens are billed as input, as the provider says."""
+    read_once(app, openrouter(models()), DAY)
+    body = openrouter(without(models(), "input_cache_read", "maker/model-0"))
+    results = [read_once(app, body, NEXT + timedelta(hours=hour)) for hour in (0, 23, 25)]
+    assert {"maker/model-0"} == held_models(results[0])
+    assert {"rate_gone"} == rules(results[0])
+    assert [[], [], ["maker/model-0"]] == [[c.model for c in r.plan.apply] for r in results]
+
+
+def test_cache_prices_that_are_gone_from_all_models_wait_for_a_person(app: PricingSync) -> None:
+    """A renamed key: no price changes, however long it lasts."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    body = openrouter(without(models(), "input_cache_read"))
+    for day in range(1, 8):
+        result = read_once(app, body + b" " * (day % 2), DAY + timedelta(days=day))
+        assert [] == list(result.plan.apply)
+    assert "mass_gone" in {r.partition(":")[0] for h in app.store.review.held() for r in h.reasons}
+    assert before == current_prices(app)
+
+
+# A queue of held changes.
+
+
+def test_a_waiting_queue_does_not_freeze_its_provider(app: PricingSync) -> None:
+    """A third of the list waits. The rest changes by 1 % a day, and each change is applied."""
+    read_once(app, openrouter(models()), DAY)
+    waiting = {f"maker/model-{n}" for n in range(7)}
+    wrong = {m: p for m, p in scaled(models(), "1000").items() if m in waiting}
+    for day in range(1, 6):
+        moved = {"maker/model-9": scaled(models(), f"1.0{day}")["maker/model-9"]}
+        later = {f"new/model-{day}": priced("0.00001", "0.00002")}
+        body = openrouter(models() | wrong | moved | later)
+        result = read_once(app, body, DAY + timedelta(days=day))
+        if day > 1:
+            assert moved.keys() | later.keys() <= {change.model for change in result.plan.apply}
+    assert waiting == {item.change.model for item in app.store.review.held("openrouter")} & waiting
+
+
 # Row 12: a price that goes back and forth.
 
 

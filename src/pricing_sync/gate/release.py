@@ -15,6 +15,9 @@ from pricing_sync.gate.rules import RULES, Rule
 from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 
+#: The rules whose doubt no peer can confirm or refute.
+_NO_PEERS = frozenset({Rule.RATE_GONE, Rule.ANCHOR_7_DAYS})
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -37,9 +40,10 @@ def may_release(
     """Whether a softly held change can be released.
 
     It must have waited long enough, few other models of the provider may wait, and peers must
-    confirm the price. No peer confirms that a rate is gone: it must be alone. *held_models* is the
-    number of the provider's models that wait, this one included; *priced* is the number of its
-    models with a price. Time alone proves nothing: only 12 % of errors are undone within a day.
+    confirm the price. No peer says that a rate is gone, or that two steps are one too many: such a
+    change must be alone. *held_models* is the number of the provider's models (families) that began
+    to wait with this one, itself included; *priced* is the number of its models with a price. Time
+    alone proves nothing: only 12 % of errors are undone within a day.
     """
     t = thresholds or Thresholds()
     new = waiting.change.new
@@ -50,7 +54,7 @@ def may_release(
     is_crowd = held_models >= t.release_crowd
     if is_crowd and held_models >= t.release_crowd_share * priced:
         return False
-    doubts = [reason for reason in waiting.reasons if reason.rule is not Rule.RATE_GONE]
+    doubts = [reason for reason in waiting.reasons if reason.rule not in _NO_PEERS]
     if is_crowd and len(doubts) < len(waiting.reasons):
         return False
     return not doubts or _peers_agree(waiting, new, peers, t)

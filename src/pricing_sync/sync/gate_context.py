@@ -21,6 +21,7 @@ from pricing_sync.gate import (
     may_release,
     worth_reporting,
 )
+from pricing_sync.gate.families import families
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
@@ -71,6 +72,11 @@ def judge_reading(
         free=frozenset((*free, *_free_models(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
+        waiting={
+            change.model: [read_reason(text) for text in item.reasons]
+            for change in changes
+            if (item := held.get(change.model)) is not None and item.change == change
+        },
     )
     verdicts = judge(changes, context, thresholds)
     reasons = {
@@ -101,12 +107,24 @@ def releasable_changes(
         if may_release(
             Waiting(item.change, [read_reason(text) for text in item.reasons], item.since),
             at,
-            held_models=len(held),
+            held_models=_held_together(item, held, thresholds),
             priced=counts.priced,
             peers=peers.get(item.change.model, {}),
             thresholds=thresholds,
         )
     ]
+
+
+def _held_together(
+    item: HeldChange, held: Iterable[HeldChange], thresholds: Thresholds | None
+) -> int:
+    """The families of models that began to wait at about the same time as *item*, with its own.
+
+    A change that has waited for longer is no evidence about this one.
+    """
+    span = (thresholds or Thresholds()).release_after
+    together = [other.change for other in held if abs(other.since - item.since) < span]
+    return len(set(families(together).values()))
 
 
 def is_minor(
@@ -146,7 +164,7 @@ def _is_releasable(
     return may_release(
         Waiting(change, verdict.reasons, item.since),
         at,
-        held_models=len(held),
+        held_models=_held_together(item, held.values(), thresholds),
         priced=priced,
         peers=peers.get(change.model, {}),
         thresholds=thresholds,
