@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -350,8 +351,51 @@ def test_the_band_of_input_and_output(old: str, new: str, *, holds: bool) -> Non
 
 def test_cache_prices_have_a_wider_band() -> None:
     """Cache reads of DeepSeek-V4 fell 40 to 56 times; 10 % of genuine moves are 5 or more."""
-    assert Verdict() == verdict(changed(card(cache_read="0.6"), card(cache_read="0.051")))
-    assert {Rule.BAND} == rules(verdict(changed(card(cache_read="0.6"), card(cache_read="0.04"))))
+    assert Verdict() == verdict(
+        changed(card(cache_read="0.6"), card("0.25", "1", cache_read="0.051"))
+    )
+    far = verdict(changed(card(cache_read="0.6"), card("0.25", "1", cache_read="0.04")))
+    assert {Rule.BAND} == rules(far)
+
+
+def with_cache(meter: str, amount: str, into: str = "1", out: str = "4") -> RateCard:
+    """A card with one cache rate."""
+    return RateCard({**card(into, out).rates, **rates({meter: amount})})
+
+
+@pytest.mark.parametrize("meter", ["cache_read", "cache_write"])
+@pytest.mark.parametrize("amount", ["0.05", "0.062"])
+def test_a_cache_price_that_moves_out_of_proportion_waits(meter: str, amount: str) -> None:
+    """A tenth of one meter is a slip of the point; the largest genuine move of one was 6.3."""
+    found = verdict(changed(with_cache(meter, "0.5"), with_cache(meter, amount)))
+    assert {Rule.PROPORTION} == rules(found)
+    assert found.is_soft
+    assert Verdict() == verdict(changed(with_cache(meter, "0.5"), with_cache(meter, "0.08")))
+    whole = changed(with_cache(meter, "0.5"), with_cache(meter, amount, "0.2", "0.8"))
+    assert Verdict() == verdict(whole)
+
+
+def test_a_conditional_cache_price_that_moves_out_of_proportion_waits() -> None:
+    """Its proportion is that to the input under the same condition."""
+    old = conditional(LONG, input="2", cache_read="0.5")
+    assert {Rule.PROPORTION} == rules(
+        verdict(changed(old, conditional(LONG, input="2", cache_read="0.05")))
+    )
+    assert Verdict() == verdict(changed(old, conditional(LONG, input="0.5", cache_read="0.05")))
+
+
+@pytest.mark.parametrize("priced", [12, 345])
+def test_one_meter_that_moves_by_one_factor_in_many_models_waits(priced: int) -> None:
+    """Of a tenth of all cache prices none was held."""
+    old = [scaled(card(cache_read="0.5"), n) for n in range(1, 13)]
+    new = [
+        replace(c, rates={**c.rates, Meter.CACHE_READ: Rate(n * 10**8)})
+        for n, c in enumerate(old, 1)
+    ]
+    pairs = zip(old, new, strict=True)
+    moved = [changed(*pair, f"m{n}") for n, pair in enumerate(pairs)]
+    found = judge(moved, context(priced=priced))
+    assert all(Rule.MASS in rules(each) for each in found.values())
 
 
 def test_a_meter_that_was_free_and_gets_a_price_waits() -> None:
@@ -382,6 +426,34 @@ def test_a_move_back_towards_the_anchor_passes() -> None:
     """The end of a promotion is not a drift in small steps."""
     anchors = Anchors(days_7={"m": card("20", "80")})
     assert Verdict() == verdict(changed(card("1", "4"), card("2", "8")), anchors=anchors)
+
+
+RETURNS = {
+    "input and output": (card("0.1", "0.4"), card()),
+    "cache_read": (card(cache_read="0.01"), card(cache_read="0.1")),
+    "output": (card("1", "1"), card("1", "4.5")),
+    "long context": (conditional(LONG, input="0.2"), conditional(LONG, input="2")),
+    "a rate that is gone": (card(cache_read="0.1"), card()),
+    "a rate that comes": (card(), card(cache_read="0.03")),
+}
+
+
+@pytest.mark.parametrize(("now", "before"), RETURNS.values(), ids=RETURNS.keys())
+def test_a_return_to_the_price_of_a_few_days_before_passes(now: RateCard, before: RateCard) -> None:
+    """The end of a promotion is no new price."""
+    back = changed(now, before)
+    assert verdict(back).is_soft
+    assert Verdict() == verdict(back, anchors=Anchors(recent={"m": [card("9", "36"), before]}))
+    assert verdict(back, anchors=Anchors(recent={"m": [card("9", "36")]})).is_soft
+    euros = replace(before, currency="EUR")
+    assert verdict(back, anchors=Anchors(recent={"m": [euros]})).is_soft
+
+
+def test_a_return_is_held_by_every_hard_rule() -> None:
+    """A price off by a unit stays one, also when it was in force before."""
+    back = changed(card(), card("100", "400"))
+    found = verdict(back, anchors=Anchors(recent={"m": [card("100", "400")]}))
+    assert {Rule.UNIT} == rules(found)
 
 
 def test_a_drift_over_a_month_is_flagged_and_not_held() -> None:
@@ -416,6 +488,40 @@ def test_a_new_model_without_an_output_waits_when_its_peers_have_one() -> None:
     chat = {"m": quotes(("0.1", "0.4"))}
     assert {Rule.HALF_A_PRICE} == rules(verdict(added(card("0.1", None)), peers=chat))
     assert {Rule.HALF_A_PRICE} == rules(verdict(added(card(None, "0.4"))))
+
+
+def test_a_new_model_with_one_meter_out_of_proportion_waits() -> None:
+    """Of 1,485 recorded cache prices 92 % have one of 25 proportions to the input."""
+    odd = added(card(cache_read="0.005"))
+    assert {Rule.PROPORTION} == rules(verdict(odd))
+    known = peers([Quote("seller", "a catalog", card("1.1", "4", cache_read="0.0055"))])
+    assert Verdict() == verdict(odd, peers={"m": known})
+    assert Verdict() == verdict(added(card(cache_read="0.1")))
+
+
+def test_a_new_model_with_one_meter_far_from_its_peers_waits() -> None:
+    """Each meter is compared, not only input and output."""
+    known = peers([Quote("seller", "a catalog", card(cache_read="0.5"))])
+    found = verdict(added(card(cache_read="0.09")), peers={"m": known})
+    assert [(Rule.PEERS, Meter.CACHE_READ)] == [(r.rule, r.meter) for r in found.reasons]
+
+
+def test_the_other_rows_of_a_new_model_are_evidence() -> None:
+    """`openai/o1-pro:batch` costs half of the listed `openai/o1-pro`, which nobody else sells."""
+    dear = added(card("75", "300"))
+    assert {Rule.EXTREME} == rules(verdict(dear))
+    assert Verdict() == verdict(dear, siblings={"m": [card("150", "600")]})
+    assert Verdict() == verdict(added(card()), trusted=False, siblings={"m": [card("2", "8")]})
+
+
+def test_a_new_model_far_from_its_other_rows_waits() -> None:
+    """None of 155 recorded models with such rows is more than five times off the nearest one."""
+    rows = [card("0", "0"), card("1", "4"), card("3", "12")]
+    assert Verdict() == verdict(added(card("0.5", "2")), siblings={"m": rows})
+    found = verdict(added(card("16", "64")), siblings={"m": rows})
+    assert {Rule.SIBLINGS} == rules(found)
+    assert found.is_soft
+    assert Verdict() == verdict(added(card("0.1", "0.4")), siblings={"m": [card("0", "0")]})
 
 
 def test_a_first_reading_off_its_peers_waits_as_a_whole() -> None:
@@ -697,6 +803,51 @@ def test_a_moderate_move_towards_the_peers_releases_itself_within_five_times() -
     near = quotes(("0.6", "0.7"))
     assert released(towards, peers=near)
     assert not released(away, peers=near)
+
+
+EIGHT = [Quote(f"seller {n}", "a catalog", card("4.5", "18", cache_read="0.45")) for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "amount", "holds"),
+    [
+        ("cache_read", "4.5", True),
+        ("cache_read", "0.045", True),
+        ("cache_read", "0.9", False),
+    ],
+)
+def test_release_compares_every_meter_that_moved(meter: str, amount: str, *, holds: bool) -> None:
+    """A cache price at ten times what eight sellers take was released after 25 hours."""
+    moved = changed(card(cache_read="0.1"), with_cache(meter, amount, "4.5", "18"))
+    named = verdict(moved).reasons
+    assert holds != released(moved, named, peers=peers(EIGHT))
+    assert holds != released(moved, BAND, peers=peers(EIGHT))
+    alone = changed(card("4.5", "18", cache_read="0.4"), with_cache(meter, amount, "4.5", "18"))
+    if verdict(alone).holds:
+        assert not released(alone, verdict(alone).reasons, peers=peers(EIGHT))
+
+
+def test_a_meter_without_peers_is_released_in_a_usual_proportion() -> None:
+    """The peers confirm the input, and its proportion to the input is a usual one, or the old."""
+    odd, usual = ("0.001", "0.45")
+    for old, new, holds in (
+        ("0.1", usual, False),
+        ("0.1", odd, True),
+        ("0.0002", "0.0011", False),
+        ("0.9", "0.09", False),
+    ):
+        moved = changed(card(cache_read=old), card("4.5", "18", cache_read=new))
+        reasons = (*BAND, Reason(Rule.BAND, Meter.CACHE_READ))
+        assert holds != released(moved, reasons)
+
+
+def test_release_compares_the_rates_of_conditions() -> None:
+    """The peers have no conditional rates, so a rate under a condition must be near their base."""
+    old, new = conditional(LONG, input="2"), conditional(LONG, input="30")
+    reasons = (Reason(Rule.BAND, Meter.INPUT),)
+    assert not released(changed(old, new), reasons, peers=quotes(("1", "4")))
+    near = conditional(LONG, input="4.5")
+    assert released(changed(conditional(LONG, input="1"), near), reasons, peers=quotes(("1", "4")))
 
 
 def test_a_second_step_in_a_week_waits_for_a_day_alone() -> None:

@@ -64,8 +64,12 @@ class Judged:
 # Recorded updates.
 
 
-def reading_of(records: Sequence[Record]) -> tuple[list[Change], Context, Sweep]:
+def reading_of(
+    records: Sequence[Record], recent: Mapping[str, Sequence[RateCard]] = MappingProxyType({})
+) -> tuple[list[Change], Context, Sweep]:
     """The changes of *records* of one source, provider and instant, with context and sweep.
+
+    *recent* are the cards of the last week that stood for a day, by model.
 
     The records may be only a part of the reading. The sweep is that of the whole reading, from the
     figures in the records.
@@ -82,6 +86,7 @@ def reading_of(records: Sequence[Record]) -> tuple[list[Change], Context, Sweep]
         at=datetime.fromisoformat(first["date"]),
         listed=total,
         priced=total,
+        anchors=Anchors(recent=recent),
         peers={r["model"]: _peers(r) for r in records},
     )
     known = survey(changes, total)
@@ -155,10 +160,52 @@ def replay(records: Iterable[Record], thresholds: Thresholds | None = None) -> l
     """The fate of each recorded update, if every held one stays the same for a day."""
     t = thresholds or Thresholds()
     ordered = sorted(records, key=_reading_key)
+    found: list[Judged] = []
+    for _, entries in groupby(ordered, key=lambda record: _reading_key(record)[:2]):
+        timeline = _Timeline(t)
+        for _, reading in groupby(entries, key=_reading_key):
+            judged = list(_replay_reading(list(reading), t, timeline))
+            timeline.add(judged)
+            found += judged
+    return found
+
+
+class _Timeline:
+    """The cards in force of one source and provider, as the replayed updates were applied."""
+
+    def __init__(self, t: Thresholds) -> None:
+        self._t = t
+        self._cards: dict[str, list[tuple[datetime, RateCard]]] = {}
+
+    def add(self, judged: Iterable[Judged]) -> None:
+        """Put the updates that were applied in force, each at its time."""
+        for entry in judged:
+            if not _is_readable(entry.record):
+                continue
+            at = datetime.fromisoformat(entry.record["date"])
+            first = [(_LONG_AGO, _card(entry.record["old"]))] if entry.record["old"] else []
+            cards = self._cards.setdefault(entry.record["model"], first)
+            if entry.record["new"] and entry.fate is not Fate.HELD:
+                waited = self._t.release_after if entry.fate is Fate.WITHIN_24_H else timedelta()
+                cards.append((at + waited, _card(entry.record["new"])))
+
+    def recent(self, at: datetime) -> dict[str, list[RateCard]]:
+        """By model the cards of the week before an instant that stood for a day."""
+        return {
+            model: standing(cards, at, self._t.release_after)
+            for model, cards in self._cards.items()
+        }
+
+
+def standing(
+    cards: Sequence[tuple[datetime, RateCard | None]], at: datetime, span: timedelta
+) -> list[RateCard]:
+    """The cards of the week before *at* that were in force for *span*. Each starts at its time."""
+    ends = [*(since for since, _ in cards), at][1:]
     return [
-        judged
-        for _, reading in groupby(ordered, key=_reading_key)
-        for judged in _replay_reading(list(reading), t)
+        card
+        for (since, card), until in zip(cards, ends, strict=True)
+        if card is not None and until - since >= span and until > at - timedelta(days=7)
     ]
 
 
@@ -168,7 +215,9 @@ def _reading_key(record: Record) -> tuple[str, str, str, str]:
     return record["source"], record["provider"], record["date"], median
 
 
-def _replay_reading(records: Sequence[Record], t: Thresholds) -> Iterator[Judged]:
+def _replay_reading(
+    records: Sequence[Record], t: Thresholds, timeline: _Timeline
+) -> Iterator[Judged]:
     readable = [record for record in records if _is_readable(record)]
     for record in records:
         if not _is_readable(record):
@@ -177,7 +226,8 @@ def _replay_reading(records: Sequence[Record], t: Thresholds) -> Iterator[Judged
     while readable:
         by_model = {record["model"]: record for record in readable}
         readable = [record for record in readable if by_model[record["model"]] is not record]
-        changes, context, sweep = reading_of(list(by_model.values()))
+        recent = timeline.recent(datetime.fromisoformat(records[0]["date"]))
+        changes, context, sweep = reading_of(list(by_model.values()), recent)
         verdicts = judge(changes, context, t, sweep)
         held = sum(verdict.holds for verdict in verdicts.values())
         for change in changes:
@@ -315,6 +365,7 @@ class _LedgerState:
             anchors=Anchors(
                 self._anchors(at - timedelta(days=7), changes),
                 self._anchors(at - timedelta(days=30), changes),
+                self._recent(at, changes),
             ),
             peers=peers,
             free=frozenset(c.model for c in changes if self._may_be_zero(c.model)),
@@ -333,6 +384,20 @@ class _LedgerState:
             if then and isinstance(then[-1], RateCard):
                 found[change.model] = then[-1]
         return found
+
+    def _recent(self, at: datetime, changes: Sequence[Change]) -> dict[str, list[RateCard]]:
+        span = Thresholds().release_after
+        return {
+            change.model: standing(
+                [
+                    (since, card if isinstance(card, RateCard) else None)
+                    for since, card in self._cards.get(change.model, ())
+                ],
+                at,
+                span,
+            )
+            for change in changes
+        }
 
     def apply(
         self, at: datetime, starting: Sequence[Statement], ending: Sequence[Statement]

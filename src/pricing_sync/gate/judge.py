@@ -10,7 +10,14 @@ from statistics import median
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate.families import families
-from pricing_sync.gate.lost_rates import LostRate, lost_rates, new_rates, stays, survey_losses
+from pricing_sync.gate.lost_rates import (
+    LostRate,
+    billed,
+    lost_rates,
+    new_rates,
+    stays,
+    survey_losses,
+)
 from pricing_sync.gate.moves import (
     CACHE,
     CORE,
@@ -19,13 +26,14 @@ from pricing_sync.gate.moves import (
     broken_relations,
     is_free,
     moves,
+    proportion,
     survey,
     views,
 )
 from pricing_sync.gate.peers import Peers
 from pricing_sync.gate.rules import RULES, Rule
 from pricing_sync.gate.thresholds import Bounds, Thresholds
-from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 from pricing_sync.prices.usage import PARENTS
 
 
@@ -35,6 +43,8 @@ class Anchors:
 
     days_7: Mapping[str, RateCard] = field(default_factory=dict)
     days_30: Mapping[str, RateCard] = field(default_factory=dict)
+    #: The cards of the last 7 days that had been in force for a day, by model.
+    recent: Mapping[str, Sequence[RateCard]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,8 @@ class Context:
     anchors: Anchors = field(default_factory=Anchors)
     #: By model of this provider, without the prices of the provider itself.
     peers: Mapping[str, Peers] = field(default_factory=dict)
+    #: The stored cards of the other rows of the same model, by model: see `families.root`.
+    siblings: Mapping[str, Sequence[RateCard]] = field(default_factory=dict)
     #: The models whose price may be zero.
     free: frozenset[str] = frozenset()
     announced: tuple[Announced, ...] = ()
@@ -132,6 +144,23 @@ class _Case:
     @property
     def is_new(self) -> bool:
         return self.old is None
+
+    @property
+    def siblings(self) -> Sequence[RateCard]:
+        """The other rows of the same model that have an input above zero."""
+        return [
+            card
+            for card in self.context.siblings.get(self.model, ())
+            if card.currency == self.new.currency and card.rates.get(Meter.INPUT)
+        ]
+
+    def is_return(self, when: When | None, meter: Meter) -> bool:
+        """Whether the new card has the rate, or the lack of it, of a card of the last days."""
+        return any(
+            card.currency == self.new.currency
+            and billed(card, when, meter) == billed(self.new, when, meter)
+            for card in self.context.anchors.recent.get(self.model, ())
+        )
 
     @property
     def has_peers(self) -> bool:
@@ -277,6 +306,10 @@ def _currency(
         yield Reason(Rule.CURRENCY, None, f"{new.currency} has no bounds")
 
 
+# In logarithms. A distance of exactly the factor counts as inside.
+_ROUNDING = 1e-9
+
+
 # Rules for every card with a new rate.
 
 # Lists state cache writes at zero where they are not charged, and units at zero where they are not
@@ -359,7 +392,8 @@ def _swapped(case: _Case) -> Iterator[Reason]:
 
 def _rate_gone(case: _Case) -> Iterator[Reason]:
     for lost in case.lost:
-        if case.stays or lost.exceeds(case.t.gone_band):
+        held = case.stays or lost.exceeds(case.t.gone_band)
+        if held and not case.is_return(lost.when, lost.meter):
             yield Reason(Rule.RATE_GONE, lost.meter, str(lost))
 
 
@@ -367,7 +401,7 @@ def _band(case: _Case) -> Iterator[Reason]:
     came = new_rates(case.old, case.new) if case.old else ()
     known = {(move.when, move.meter) for move in case.moves}
     for move in (*case.moves, *(move for move in came if (move.when, move.meter) in known)):
-        if _is_out_of_band(move, case.t):
+        if _is_out_of_band(move, case.t) and not case.is_return(move.when, move.meter):
             yield Reason(Rule.BAND, move.meter, str(move))
 
 
@@ -375,6 +409,39 @@ def _is_out_of_band(move: Move, t: Thresholds) -> bool:
     if move.meter in CACHE:
         return move.exceeds(t.cache_band_up, t.cache_band_down)
     return move.exceeds(t.band_up, t.band_down)
+
+
+def _proportion(case: _Case) -> Iterator[Reason]:
+    """The cache rates that moved far in proportion to their parent, or are new and far from it.
+
+    One that left the band of its own move is held already. One that cost as much as its parent had
+    no discount, and any discount may come.
+    """
+    old, new = dict(views(case.old)) if case.old else {}, dict(views(case.new))
+    for move in case.moves:
+        if move.meter not in CACHE or _is_out_of_band(move, case.t):
+            continue
+        before, after = (proportion(view.get(move.when, {}), move.meter) for view in (old, new))
+        if before == 1:
+            continue
+        if before and after:
+            power = abs(math.log10(after) - math.log10(before))
+            odd = power > math.log10(case.t.proportion_factor) + _ROUNDING
+        else:
+            odd = case.is_new and move.when is None and _is_unusual(case, move.meter, after)
+        if odd and not case.is_return(move.when, move.meter):
+            yield Reason(
+                Rule.PROPORTION, move.meter, f"{move}, {after:.4g} of {PARENTS[move.meter]}"
+            )
+
+
+def _is_unusual(case: _Case, meter: Meter, found: float | None) -> bool:
+    """Whether no usual rate and no peer is in this proportion to its parent."""
+    low, high = case.t.usual_proportions.get(meter, (0, math.inf))
+    if found is None or low <= found <= high:
+        return False
+    theirs = proportion({meter: spread.median for meter, spread in case.peers.items()}, meter)
+    return not theirs or abs(math.log10(found) - math.log10(theirs)) > math.log10(2) + _ROUNDING
 
 
 def _from_zero(case: _Case) -> Iterator[Reason]:
@@ -396,28 +463,41 @@ def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterat
         if move.when is not None or move.meter not in CORE or _is_out_of_band(move, case.t):
             continue
         drift = replace(move, old=anchor.rates.get(move.meter))
-        if _is_out_of_band(drift, case.t) and (drift.log10 or 0) * (move.log10 or 0) > 0:
+        away = (drift.log10 or 0) * (move.log10 or 0) > 0
+        if away and _is_out_of_band(drift, case.t) and not case.is_return(None, move.meter):
             yield Reason(rule, move.meter, str(drift))
 
 
 # Rules for cards of models without an old price to compare with.
 
-# In logarithms. A distance of exactly the factor counts as inside.
-_ROUNDING = 1e-9
-
 
 def _peers(case: _Case) -> Iterator[Reason]:
     factor = case.t.first_peer_factor if case.context.first_reading else case.t.peer_factor
-    for meter in CORE:
-        distance = case.log10_to_peers(meter)
+    for meter in case.new.rates:
+        distance = case.log10_to_peers(meter) if meter in CORE else _outside_of_peers(case, meter)
         if distance is not None and abs(distance) > math.log10(factor) + _ROUNDING:
             detail = f"{case.new.rates[meter]} compared with {case.peers[meter]}"
             yield Reason(Rule.PEERS, meter, detail)
 
 
+def _outside_of_peers(case: _Case, meter: Meter) -> float | None:
+    """The logarithm of the factor to the nearest peer, for a rate below or above all of them.
+
+    None when it costs as much as its parent: many sellers have no discount for a part.
+    """
+    rate, spread = case.new.rates[meter], case.peers.get(meter)
+    if not rate or spread is None or not spread.low:
+        return None
+    if meter in PARENTS and rate == case.new.rates.get(PARENTS[meter]):
+        return None
+    dollars = math.log10(rate) - math.log10(case.units_per_dollar)
+    low, high = math.log10(spread.low), math.log10(spread.high)
+    return dollars - min(max(dollars, low), high)
+
+
 def _without_peers(case: _Case) -> Iterator[Reason]:
     # In a first reading no model is known yet, so bounds and relations decide.
-    if case.context.first_reading or case.has_peers or case.is_declared_free:
+    if case.context.first_reading or case.has_peers or case.siblings or case.is_declared_free:
         return
     for meter in CORE:
         rate = case.new.rates.get(meter)
@@ -425,6 +505,21 @@ def _without_peers(case: _Case) -> Iterator[Reason]:
             yield Reason(Rule.EXTREME, meter, str(rate))
     if not case.context.trusted:
         yield Reason(Rule.NO_PEERS)
+
+
+def _siblings(case: _Case) -> Iterator[Reason]:
+    found = [_distances(case.new.rates, card.rates) for card in case.siblings]
+    nearest = min(filter(None, found), key=lambda far: max(far.values()), default={})
+    for meter, distance in nearest.items():
+        if distance > math.log10(case.t.sibling_factor) + _ROUNDING:
+            detail = f"{case.new.rates[meter]}, x{10**distance:.4g} off the nearest row"
+            yield Reason(Rule.SIBLINGS, meter, detail)
+
+
+def _distances(one: Rates, other: Rates) -> dict[Meter, float]:
+    """The logarithms of the factors between two cards, without a sign, of input and output."""
+    pairs = ((meter, one.get(meter), other.get(meter)) for meter in CORE)
+    return {meter: abs(math.log10(a) - math.log10(b)) for meter, a, b in pairs if a and b}
 
 
 def _half_a_price(case: _Case) -> Iterator[Reason]:
@@ -445,6 +540,7 @@ _RULES_OF_EVERY_CARD: tuple[_RuleFunction, ...] = (
     _relation,
     _tier,
     _curated,
+    _proportion,
 )
 _RULES_OF_MOVES: tuple[_RuleFunction, ...] = (
     _meter_gone,
@@ -455,7 +551,12 @@ _RULES_OF_MOVES: tuple[_RuleFunction, ...] = (
     _from_zero,
     _anchor_7_days,
 )
-_RULES_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (_peers, _without_peers, _half_a_price)
+_RULES_OF_NEW_CARDS: tuple[_RuleFunction, ...] = (
+    _peers,
+    _siblings,
+    _without_peers,
+    _half_a_price,
+)
 
 
 # Rules for the reading as a whole. They hold every card of it.

@@ -15,7 +15,7 @@ from pricing_sync.errors import NoPrice
 from pricing_sync.gate.moves import CORE, Move, moves
 from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.prices.cost import cost
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import PARENTS, Usage
 
 #: A Monday at midnight. Only conditions on hours and weekdays depend on the instant.
@@ -57,20 +57,37 @@ def lost_rates(old: RateCard, new: RateCard) -> list[LostRate]:
         lost
         for when, meter, rate in old.every_rate()
         if (when, meter) not in kept and (when is not None or meter not in CORE)
-        for lost in (LostRate(when, meter, rate, _billed(new, when, meter)),)
-        if lost.billed != _billed(old, when, meter)
+        for lost in (LostRate(when, meter, rate, billed(new, when, meter)),)
+        if lost.billed != billed(old, when, meter)
     ]
 
 
 def new_rates(old: RateCard, new: RateCard) -> Iterator[Move]:
-    """The rates that came where a parent's rate was billed before, each with that rate."""
+    """The rates that came, each with the rate that would be billed without it.
+
+    That is the rate of the parent, or the base rate. How far those moved is another question.
+    """
     known = {(when, meter) for when, meter, _ in old.every_rate()}
     for when, meter, rate in new.every_rate():
-        if (when, meter) not in known and (billed := _billed(old, when, meter)) is not None:
-            yield Move(when, meter, billed, rate)
+        if (when, meter) not in known and billed(old, when, meter) is not None:
+            before = billed(_without(new, when, meter), when, meter)
+            if before is not None:
+                yield Move(when, meter, before, rate)
 
 
-def _billed(card: RateCard, when: When | None, meter: Meter) -> Rate | None:
+def _without(card: RateCard, when: When | None, meter: Meter) -> RateCard:
+    """The card without one rate."""
+
+    def others(of: When | None, rates: Rates) -> Rates:
+        return {known: rate for known, rate in rates.items() if (of, known) != (when, meter)}
+
+    left = tuple(ConditionalRates(c.when, others(c.when, c.rates)) for c in card.conditional_rates)
+    # A card names at least one rate. A rate without another one has nothing to be compared with.
+    rates = others(None, card.rates)
+    return RateCard(rates, left, card.currency) if rates else card
+
+
+def billed(card: RateCard, when: When | None, meter: Meter) -> Rate | None:
     """The rate that *card* bills for *meter* under a condition; None when it has no price."""
     condition = when or When()
     # As many units as the condition needs, all of them of this meter: its parents cost nothing.

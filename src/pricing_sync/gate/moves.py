@@ -12,6 +12,7 @@ from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate.families import families
 from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
+from pricing_sync.prices.usage import PARENTS
 
 CORE = (Meter.INPUT, Meter.OUTPUT)
 CACHE = frozenset(
@@ -65,6 +66,12 @@ def views(card: RateCard) -> Iterator[tuple[When | None, Rates]]:
     yield None, card.rates
     for conditional in card.conditional_rates:
         yield conditional.when, {**card.rates, **conditional.rates}
+
+
+def proportion(rates: Rates, meter: Meter) -> float | None:
+    """The rate of *meter* over that of its parent; None when one of them is zero or missing."""
+    rate, parent = rates.get(meter), rates.get(PARENTS[meter])
+    return rate / parent if rate and parent else None
 
 
 def is_free(card: RateCard) -> bool:
@@ -122,7 +129,11 @@ def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None
         for model, found in logs.items()
         if max(found) - min(found) <= width and abs(found[0]) >= math.log10(t.mass_factor)
     ]
-    rows, distinct = _largest_cluster(far, width)
+    clusters = [_largest_cluster(far, width)]
+    for part in _part_logs(changes, family, t):
+        size = _largest_cluster(part, width)
+        clusters += [size] if size[0] >= t.same_factor_models else []
+    rows, distinct = (max(sizes) for sizes in zip(*clusters, strict=True))
     return Sweep(
         moved=len(logs),
         priced=priced,
@@ -142,6 +153,22 @@ def _core_logs(change: Change) -> list[float]:
     if change.old.currency != change.new.currency:
         return []
     return list(_logs(change.old.rates, change.new.rates))
+
+
+def _part_logs(
+    changes: Sequence[Change], family: Mapping[str, str], t: Thresholds
+) -> Iterator[list[tuple[float, str]]]:
+    """For each meter but input and output, the logarithms of its far moves, with the families."""
+    found: dict[Meter, list[tuple[float, str]]] = {}
+    for change in changes:
+        if not isinstance(change.old, RateCard) or not isinstance(change.new, RateCard):
+            continue
+        for move in moves(change.old, change.new):
+            far = move.exceeds(t.mass_factor, t.mass_factor)
+            if far and move.when is None and move.meter not in CORE:
+                pair = move.log10 or 0.0, family[change.model]
+                found.setdefault(move.meter, []).append(pair)
+    yield from found.values()
 
 
 def _logs(old: Rates, new: Rates) -> Iterator[float]:

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from pricing_sync.changes.diff import Change, Known
 from pricing_sync.gate.judge import Reason
-from pricing_sync.gate.moves import CORE, Move, moves
+from pricing_sync.gate.moves import CORE, Move, moves, proportion, views
 from pricing_sync.gate.peers import Peers
 from pricing_sync.gate.rules import RULES, Rule
-from pricing_sync.gate.thresholds import Thresholds
+from pricing_sync.gate.thresholds import COMMON_PROPORTIONS, Thresholds
 from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.prices.usage import PARENTS
 
 #: The rules whose doubt no peer can confirm or refute.
 _NO_PEERS = frozenset({Rule.RATE_GONE, Rule.ANCHOR_7_DAYS})
@@ -75,13 +76,69 @@ def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -
     if _moved_far(waiting.change, new, t):
         required = {meter for meter in required if peers[meter].count >= t.release_far_peers}
         factor = t.release_far_factor
-    near = all(_is_near(new.rates.get(meter), medians[meter], factor) for meter in required)
-    return (near and bool(required)) or _moves_towards(waiting.change, new, medians, t)
+    near = bool(required) and all(
+        _is_near(new.rates.get(meter), medians[meter], factor) for meter in required
+    )
+    if not near and not _moves_towards(waiting.change, new, medians, t):
+        return False
+    return all(
+        _is_part_confirmed(move, waiting, medians, factor, t)
+        for move in moves(_card(waiting.change.old), new)
+        if move.when is not None or move.meter not in CORE
+    )
+
+
+def _is_part_confirmed(
+    move: Move, waiting: Waiting, medians: Mapping[Meter, int], factor: float, t: Thresholds
+) -> bool:
+    """Whether nothing speaks against a moved rate that is not a base rate of input or output.
+
+    A base rate that a rule named must be within *factor* of the peers. Any other one must be within
+    `peer_factor`: peers have no conditional rates, so theirs is the base rate. A named rate that no
+    peer has must be in proportion to its parent.
+    """
+    is_named = any(reason.meter is move.meter for reason in waiting.reasons)
+    if move.meter in medians:
+        within = factor if is_named and move.when is None else t.peer_factor
+        return _is_near(move.new, medians[move.meter], within)
+    return not is_named or _is_in_proportion(move, waiting.change, t)
+
+
+def _card(listing: Known | None) -> RateCard | None:
+    return listing if isinstance(listing, RateCard) else None
+
+
+def _is_in_proportion(move: Move, change: Change, t: Thresholds) -> bool:
+    """Whether a rate kept its proportion to its parent, or has one that other models have.
+
+    A common proportion is enough. A usual one must be near the old one, unless that was unusual.
+    """
+    if move.meter not in PARENTS:
+        return False
+    before, after = (
+        proportion(dict(views(card)).get(move.when, {}), move.meter) if card else None
+        for card in (_card(change.old), _card(change.new))
+    )
+    if after is None:
+        return False
+    common = COMMON_PROPORTIONS.get(move.meter, ())
+    if any(_is_within(after, known, 1 + t.unit_tolerance) for known in common):
+        return True
+    if before is not None and _is_within(after, before, t.release_factor):
+        return True
+    low, high = t.usual_proportions.get(move.meter, (math.inf, 0))
+    was_usual = before is not None and low <= before <= high
+    is_near = before is None or _is_within(after, before, t.proportion_factor)
+    return low <= after <= high and (is_near or not was_usual)
+
+
+def _is_within(one: float, other: float, factor: float) -> bool:
+    return one <= other * factor and other <= one * factor
 
 
 def _moved_far(change: Change, new: RateCard, t: Thresholds) -> bool:
     """Whether a core rate moved as far as an error of currency or unit would move it."""
-    old = change.old if isinstance(change.old, RateCard) else None
+    old = _card(change.old)
     return any(
         move.meter in CORE and move.exceeds(t.release_move, t.release_move)
         for move in moves(old, new)
@@ -96,7 +153,7 @@ def _moves_towards(
     change: Change, new: RateCard, medians: Mapping[Meter, int], t: Thresholds
 ) -> bool:
     """Whether every base rate that moved far is nearer to its peers now, and near enough."""
-    old = change.old if isinstance(change.old, RateCard) else None
+    old = _card(change.old)
     far = [
         move
         for move in moves(old, new)

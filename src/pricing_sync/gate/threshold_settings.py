@@ -11,6 +11,7 @@ from typing import Any
 
 from pricing_sync.gate.thresholds import Bounds, Thresholds
 from pricing_sync.prices.rates import Meter, Per, Rate
+from pricing_sync.prices.usage import PARENTS
 
 #: A factor above this would switch a rule off, and the gate has no off switch.
 _LARGEST_FACTOR = 1_000
@@ -24,7 +25,8 @@ def thresholds_from(written: Mapping[str, object], base: Thresholds | None = Non
 
     Factors and shares are numbers, counts are whole numbers, `release_after` is a span such as
     `24h`. `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million
-    units, as text or whole numbers; `units_per_dollar` is a table of currencies. Entries that a
+    units, as text or whole numbers; `usual_proportions` is a table of meters, each `[low, high]` as
+    numbers; `units_per_dollar` is a table of currencies. Entries that a
     table does not name keep their value.
 
     Raises:
@@ -109,6 +111,21 @@ def _bound(name: str, pair: object) -> tuple[Meter, tuple[Rate, Rate]]:
     return Meter(name), (low, high)
 
 
+def _proportions(value: object) -> Mapping[Meter, tuple[float, float]]:
+    return dict(_proportion(name, pair) for name, pair in _table(value).items())
+
+
+def _proportion(name: str, pair: object) -> tuple[Meter, tuple[float, float]]:
+    if name not in PARENTS:
+        raise ValueError(f"{name!r} is no meter with a parent")
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise ValueError(f"{name}: {pair!r} is not a pair such as [0.05, 1]")
+    low, high = (_number(part) for part in pair)
+    if not 0 < low < high:
+        raise ValueError(f"{name}: {low} … {high} is not from low to high, above 0")
+    return Meter(name), (low, high)
+
+
 def _table(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{value!r} is not a table")  # noqa: TRY004  one kind of error to catch
@@ -118,6 +135,7 @@ def _table(value: object) -> Mapping[str, Any]:
 _SPECIAL: Mapping[str, Callable[[object], Any]] = {
     "bounds": _bounds,
     "usual": _bounds,
+    "usual_proportions": _proportions,
     "units_per_dollar": _units_per_dollar,
     "unit_powers": _powers,
     "unit_tolerance": _share,

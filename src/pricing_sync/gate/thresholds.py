@@ -52,6 +52,14 @@ _USUAL: Bounds = {
 }
 
 
+#: The proportions to their parent that most cache rates have, in a catalog of 2026-05 and in the
+#: recorded changes since. DeepSeek-V4 and MiMo read at a fiftieth, and their Pro at 1 of 120.
+COMMON_PROPORTIONS: Mapping[Meter, tuple[float, ...]] = {
+    Meter.CACHE_READ: (0.00833, 0.02, 0.1, 0.2, 0.25, 0.5, 1),
+    Meter.CACHE_WRITE: (1, 1.25, 2),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
     """Every threshold of the gate. Factors are ratios of rates, shares are of 1."""
@@ -73,6 +81,13 @@ class Thresholds:
     #: Cache rates move the most: 10 % of genuine moves are 5 or more.
     cache_band_up: float = 5
     cache_band_down: float = 12
+    #: How far the proportion of a cache rate to its parent may move. Genuine: at most 6.3, except
+    #: in one model whose cache price went back and forth between 2 % and 20 %.
+    proportion_factor: float = 7
+    #: The usual proportions of a cache rate to its parent. Recorded: over 99 % are inside.
+    usual_proportions: Mapping[Meter, tuple[float, float]] = field(
+        default_factory=lambda: {Meter.CACHE_READ: (0.008, 1), Meter.CACHE_WRITE: (0.02, 5)}
+    )
     #: How far the bill of a meter may move when its rate is gone while the whole card moves: 49 of
     #: 51 genuine ones are inside. When the rest of the card stays, any move of the bill waits.
     gone_band: float = 12
@@ -133,6 +148,8 @@ class Thresholds:
     #: too many held changes: 0.6 % of legitimate models are outside. The reading as a whole is
     #: compared by `peer_factor`.
     first_peer_factor: float = 10
+    #: The largest factor between a new price and the nearest other row of the same model.
+    sibling_factor: float = 5
     #: The largest factor to the median of the peers at which a held change releases itself. Half
     #: of the genuine ones are inside.
     release_factor: float = 2

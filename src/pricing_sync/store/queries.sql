@@ -111,6 +111,17 @@ WHERE m.provider = :provider AND l.provider = m.provider AND l.model = m.model
             AND h.state = 'accepted' AND h.decided_at > :at
     );
 
+-- name: recent_cards
+-- The closed cards that were in force after an instant, each with its dates. Models of which a
+-- person has accepted a change since then are left out.
+SELECT l.model, l.since, l.until, {card} FROM pricing_ledger l
+WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
+    AND NOT EXISTS (
+        SELECT 1 FROM pricing_held h
+        WHERE h.provider = l.provider AND h.model = l.model
+            AND h.state = 'accepted' AND h.decided_at > :at
+    );
+
 -- name: add_held
 INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
 VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pricing_sync.changes.diff import Kind, Known, Stored
@@ -261,6 +261,21 @@ class Store(NamedQueries):
         found = self._fetch("anchors", provider=provider, at=write_instant(at))
         cards = {row[0]: rows.read_card(row[1:]) for row in found}
         return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
+
+    def recent_cards(
+        self, provider: str, after: datetime, standing: timedelta
+    ) -> dict[str, list[RateCard]]:
+        """The cards replaced after an instant, by model, that had been in force for *standing*."""
+        found: dict[str, list[RateCard]] = {}
+        for model, since, until, *columns in self._fetch(
+            "recent_cards", provider=provider, at=write_instant(after)
+        ):
+            card = rows.read_card(columns)
+            began = rows.read_optional_instant(since)
+            stood = began is None or rows.read_instant(until) - began >= standing
+            if isinstance(card, RateCard) and stood:
+                found.setdefault(model, []).append(card)
+        return found
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""

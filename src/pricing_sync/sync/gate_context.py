@@ -21,7 +21,7 @@ from pricing_sync.gate import (
     may_release,
     worth_reporting,
 )
-from pricing_sync.gate.families import families
+from pricing_sync.gate.families import families, root
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
@@ -67,8 +67,9 @@ def judge_reading(
         first_reading=not stored,
         trusted=provider.source is Source.API,
         currency=provider.currency,
-        anchors=_anchors(provider, at, store) if changes and stored else Anchors(),
+        anchors=_anchors(provider, at, store, thresholds) if changes and stored else Anchors(),
         peers=peers,
+        siblings=_siblings(changes, stored) if changes else {},
         free=frozenset((*free, *_free_models(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
@@ -171,8 +172,28 @@ def _is_releasable(
     )
 
 
-def _anchors(provider: Provider, at: datetime, store: Store) -> Anchors:
-    return Anchors(store.anchors(provider.id, at - _WEEK), store.anchors(provider.id, at - _MONTH))
+def _anchors(
+    provider: Provider, at: datetime, store: Store, thresholds: Thresholds | None
+) -> Anchors:
+    week, standing = at - _WEEK, (thresholds or Thresholds()).release_after
+    return Anchors(
+        store.anchors(provider.id, week),
+        store.anchors(provider.id, at - _MONTH),
+        store.recent_cards(provider.id, week, standing),
+    )
+
+
+def _siblings(changes: Iterable[Change], stored: Mapping[str, Stored]) -> dict[str, list[RateCard]]:
+    """The cards in force of the other rows of each changed model."""
+    rows: dict[str, dict[str, RateCard]] = {}
+    for model, known in stored.items():
+        if known.retired_at is None and isinstance(known.listing, RateCard):
+            rows.setdefault(root(model), {})[model] = known.listing
+    return {
+        change.model: [card for model, card in others.items() if model != change.model]
+        for change in changes
+        if (others := rows.get(root(change.model)))
+    }
 
 
 def _free_models(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Iterable[str]:
