@@ -18,6 +18,7 @@ from typing import Any
 from pricing_sync.changes.diff import Change, Kind, Stored, diff
 from pricing_sync.gate import Context, Peers, Quote, Rule, judge, peers
 from pricing_sync.gate.backtest import (
+    FAMILY_CUT,
     Caught,
     Fate,
     Judged,
@@ -244,6 +245,27 @@ def test_injected_faults_are_held() -> None:
 def test_provider_wide_faults_are_held() -> None:
     """All models of a provider at half, double or four times their price are held."""
     assert all(injected()[fault].share_held == 1 for fault in ("all x0.5", "all x2", "all x4"))
+
+
+@needs_samples
+def test_lost_meters_are_held() -> None:
+    """One model for a day, and many for ever, except where only one or two models had any."""
+    assert injected()["meters lost"].share_held_a_day == 1
+    assert injected()["all meters lost"].share_held_a_day == 1
+    assert injected()["all meters lost"].share_held >= 0.97
+
+
+@needs_samples
+def test_a_tenth_of_the_cache_price_is_held() -> None:
+    """It was held in no case, alone or in all models."""
+    assert injected()["cache /10"].share_held_a_day >= 0.95
+    assert injected()["all cache /10"].share_held >= 0.9
+
+
+@needs_samples
+def test_one_cut_of_one_model_in_all_its_rows_passes() -> None:
+    """A maker cuts a model by 80 %, and a list of 345 models has it in five rows."""
+    assert injected()[FAMILY_CUT].share_held_a_day <= 0.01
 
 
 @needs_samples

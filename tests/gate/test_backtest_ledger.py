@@ -144,6 +144,30 @@ def test_the_ledger_can_be_judged_by_other_thresholds() -> None:
     ]
 
 
+def test_changes_that_wait_are_judged_in_their_reading() -> None:
+    """A ledger has only what counted. Without them a frozen provider is "100 % at once"."""
+    history = [statement(model, ONE, 0) for model in "ab"] + [statement("c", ONE, 1)]
+    wrong = Change("a", Kind.CHANGED, ONE, card("1000"))
+    waiting = {"acme": [(DAY + timedelta(days=1), wrong), (DAY + timedelta(days=2), wrong)]}
+    readings = from_ledger(history, waiting=waiting)
+    assert [[], [wrong], [wrong]] == [[c for c in r.changes if c is wrong] for r in readings]
+    assert [Fate.AT_ONCE, Fate.AT_ONCE, Fate.AT_ONCE, Fate.HELD, Fate.HELD] == sorted(
+        entry.fate for entry in replay_ledger(readings)
+    )
+
+
+def test_a_return_in_the_ledger_passes() -> None:
+    """The card of a few days before had been in force for a day."""
+    history = [
+        statement("a", FIVE, 0, until=5),
+        statement("a", ONE, 5, until=7),
+        statement("a", FIVE, 7),
+        *(statement(f"b{n}", ONE, 0) for n in range(20)),
+    ]
+    assert {Fate.AT_ONCE} == {entry.fate for entry in replay_ledger(from_ledger(history))}
+    assert [FIVE, ONE] == from_ledger(history)[-1].context.anchors.recent["a"]
+
+
 def test_an_empty_ledger_has_no_readings() -> None:
     """There are no changes to judge either."""
     assert [] == from_ledger([])

@@ -169,7 +169,8 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
             models = {statement.model for statement in statements}
             peers = app.store.peers.peers(owner, models, settings.thresholds(owner))
             by_model = {(owner, model): spread for model, spread in peers.items()}
-            material.readings[owner] = replayed.from_ledger(statements, by_model)
+            held = [(item.since, item.change) for item in app.store.review.held(owner)]
+            material.readings[owner] = replayed.from_ledger(statements, by_model, {owner: held})
             cards = {
                 statement.model: statement.listing
                 for statement in statements

@@ -30,6 +30,7 @@ from pricing_sync.gate import (
     may_release,
     survey,
 )
+from pricing_sync.gate.lost_rates import lost_rates
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, Source
 from pricing_sync.prices.statements import Statement
@@ -278,11 +279,12 @@ class LedgerReading:
 def from_ledger(
     history: Iterable[Statement],
     peers: Mapping[tuple[str, str], Peers] = MappingProxyType({}),
+    waiting: Mapping[str, Sequence[tuple[datetime, Change]]] = MappingProxyType({}),
 ) -> list[LedgerReading]:
     """The readings that made the ledger, oldest first, each with the context of its time.
 
-    *history* is every statement that is known now. It has only changes that counted, without held
-    changes that were never released. *peers* are those of today.
+    *history* is every statement that is known now: the changes that counted. *waiting* are those
+    that are held still, by provider, each with the time of its reading. *peers* are those of today.
     """
     by_provider: dict[str, list[Statement]] = {}
     for statement in history:
@@ -290,24 +292,28 @@ def from_ledger(
     found = [
         reading
         for provider, statements in by_provider.items()
-        for reading in _of_provider(provider, statements, peers)
+        for reading in _of_provider(provider, statements, peers, waiting.get(provider, ()))
     ]
     return sorted(found, key=lambda reading: (reading.context.at, reading.context.provider))
 
 
 def _of_provider(
-    provider: str, statements: Sequence[Statement], peers: Mapping[tuple[str, str], Peers]
+    provider: str,
+    statements: Sequence[Statement],
+    peers: Mapping[tuple[str, str], Peers],
+    waiting: Sequence[tuple[datetime, Change]],
 ) -> Iterator[LedgerReading]:
     starting, ending = _by_instant(statements)
     ledger = _LedgerState()
-    for at in sorted({*starting, *ending}):
+    for at in sorted({*starting, *ending, *(since for since, _ in waiting)}):
         changes = ledger.changes(starting.get(at, []), ending.get(at, []))
+        changes += [change for since, change in waiting if since == at]
         peers_by_model = {
             change.model: known
             for change in changes
             if (known := peers.get((provider, change.model))) is not None
         }
-        source = (starting.get(at) or ending[at])[0].source
+        source = (starting.get(at) or ending.get(at) or statements)[0].source
         context = ledger.context(provider, at, changes, peers_by_model)
         context = replace(context, trusted=source == Source.API)
         yield LedgerReading(changes=changes, context=context, source=source)
@@ -480,6 +486,13 @@ def _map_rates(change: Callable[[Rates], Rates], card: RateCard) -> RateCard | N
     return faulty if faulty != card else None
 
 
+def _lose_parts(card: RateCard) -> RateCard | None:
+    """The card with input and output only; None when it has none, or is billed the same without."""
+    core = {meter: rate for meter, rate in card.rates.items() if meter in _CORE}
+    left = replace(card, rates=core, conditional_rates=()) if core else card
+    return left if lost_rates(card, left) else None
+
+
 #: Faults in one card, by name.
 FAULTS: Mapping[str, Fault] = {
     "x1e3": _times(1_000),
@@ -496,13 +509,22 @@ FAULTS: Mapping[str, Fault] = {
     "/10": _times(1, 10),
     "x7.2": _times(72, 10),
     "/7.2": _times(10, 72),
+    "cache /10": _times(1, 10, [Meter.CACHE_READ]),
 }
+#: Faults that only a card can have that was complete before.
+LOSSES: Mapping[str, Fault] = {"meters lost": _lose_parts}
 #: Faults in all cards of a provider at once, by name.
 SWEEPING_FAULTS: Mapping[str, Fault] = {
     "all x0.5": _times(1, 2),
     "all x2": _times(2),
     "all x4": _times(4),
+    "all cache /10": _times(1, 10, [Meter.CACHE_READ]),
+    "all meters lost": _lose_parts,
 }
+#: No fault: a maker cuts one model by 80 %, and a list of 345 models has it in five rows.
+FAMILY_CUT = "no fault: 1 cut, 5 rows"
+_FAMILY_ROWS = ("", "-pro", "~latest", ":batch", "-2026-07-01")
+_FAMILY_LIST = 345
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,6 +546,11 @@ class Caught:
         """The share of faults that are held and never released, of 1."""
         return (self.held - self.released) / self.injected if self.injected else 1.0
 
+    @property
+    def share_held_a_day(self) -> float:
+        """The share of faults that are held at first, of 1."""
+        return self.held / self.injected if self.injected else 1.0
+
 
 def inject(
     cards: Mapping[str, RateCard],
@@ -538,12 +565,21 @@ def inject(
     """
     t, kind = thresholds or Thresholds(), Kind.ADDED if as_new else Kind.CHANGED
     found: dict[str, Caught] = {}
-    for name, fault in FAULTS.items():
+    for name, fault in (FAULTS if as_new else {**FAULTS, **LOSSES}).items():
         each = (_inject({model: card}, fault, context, t, kind) for model, card in cards.items())
         found[name] = sum(each, Caught())
     for name, fault in SWEEPING_FAULTS.items() if not as_new else ():
         found[name] = _inject(cards, fault, context, t, kind)
+    if not as_new:
+        wide = replace(context, priced=_FAMILY_LIST)
+        each = (_cut_family(model, card, wide, t) for model, card in cards.items())
+        found[FAMILY_CUT] = sum(each, Caught())
     return found
+
+
+def _cut_family(model: str, card: RateCard, context: Context, t: Thresholds) -> Caught:
+    rows = {f"{model}{row}": card for row in _FAMILY_ROWS}
+    return _inject(rows, _times(1, 5), context, t, Kind.CHANGED)
 
 
 def _inject(
@@ -579,9 +615,10 @@ def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = No
     if genuine := legitimate(judged):
         lines.append(f"review batches a week: {batches_per_week(genuine):.2f} for each source")
     if caught:
-        lines.append(f"\n{'injected fault':<24}{'number':>8}{'held':>10}")
+        lines.append(f"\n{'injected fault':<24}{'number':>8}{'held':>10}{'for a day':>11}")
         lines += [
             f"{name:<24}{found.injected:>8}{100 * found.share_held:>9.2f}%"
+            f"{100 * found.share_held_a_day:>10.2f}%"
             for name, found in caught.items()
         ]
     return "\n".join(lines)
