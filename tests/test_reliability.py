@@ -363,6 +363,61 @@ def test_cache_prices_that_are_gone_from_all_models_wait_for_a_person(app: Prici
     assert before == current_prices(app)
 
 
+@needs_samples
+def test_a_recorded_list_with_renamed_cache_keys_changes_no_price(app: PricingSync) -> None:
+    """More than 150 of its 345 cards lose a rate. Three bill the same without it."""
+    body = sample("openrouter/2026-07-25.json")
+    read_once(app, body, DAY)
+    result = read_once(app, body.replace(b'"input_cache_', b'"cached_input_'), NEXT)
+    for change in result.plan.apply:
+        assert isinstance(change.old, RateCard)
+        assert isinstance(change.new, RateCard)
+        assert change.old.rates[Meter.CACHE_READ] == change.new.rates[Meter.INPUT]
+    assert (3, 153) == (len(result.plan.apply), len(result.plan.hold))
+    assert {"mass_gone", "rate_gone"} <= rules(result)
+
+
+# A return to an earlier price, and rows of one model.
+
+
+def test_a_return_to_the_price_of_two_days_before_is_applied(app: PricingSync) -> None:
+    """The end of a promotion, five times up, and of another one in the same week."""
+    model = {"maker/model-0": models()["maker/model-0"]}
+    hours = {-240: "1", 0: "0.2", 48: "1", 100: "0.2", 124: "0.19", 125: "1"}
+    applied = {
+        hour: len(
+            read_once(
+                app, openrouter(models() | scaled(model, factor)), DAY + timedelta(hours=hour)
+            ).plan.apply
+        )
+        for hour, factor in hours.items()
+    }
+    assert {-240: 20, 0: 1, 48: 1, 100: 1, 124: 1, 125: 1} == applied
+
+
+def test_a_return_to_a_price_of_one_hour_is_held(app: PricingSync) -> None:
+    """A wrong price that lasted for an hour is no price to return to."""
+    model = {"maker/model-0": models()["maker/model-0"]}
+    hours = {-240: "1", 0: "4", 1: "1", 2: "0.9", 3: "4"}
+    results = [
+        read_once(app, openrouter(models() | scaled(model, factor)), DAY + timedelta(hours=hour))
+        for hour, factor in hours.items()
+    ]
+    assert [20, 1, 1, 1, 0] == [len(result.plan.apply) for result in results]
+    assert {"band"} == rules(results[-1])
+
+
+def test_another_row_of_a_listed_model_is_no_stranger(app: PricingSync) -> None:
+    """Nobody else sells it, and its price is near the end of the bounds."""
+    dear = priced("0.00015", "0.0006")
+    read_once(app, openrouter(models() | {"openai/o1-pro": dear}), DAY)
+    batch = {"openai/o1-pro:batch": priced("0.000075", "0.0003")}
+    alone = {"openai/o9-pro": dear, "maker/model-0:fast": priced("0.0002", "0.0006")}
+    result = read_once(app, openrouter(models() | {"openai/o1-pro": dear} | batch | alone), NEXT)
+    assert list(batch) == [change.model for change in result.plan.apply]
+    assert {"extreme", "siblings"} == rules(result)
+
+
 # A queue of held changes.
 
 

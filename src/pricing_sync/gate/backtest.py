@@ -30,7 +30,7 @@ from pricing_sync.gate import (
     may_release,
     survey,
 )
-from pricing_sync.gate.lost_rates import lost_rates
+from pricing_sync.gate.lost_rates import has_parts, lost_rates
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, Source
 from pricing_sync.prices.statements import Statement
@@ -367,6 +367,7 @@ class _LedgerState:
             at=at,
             listed=len(self._in_force),
             priced=sum(not is_free(card) for card in cards),
+            with_parts=sum(has_parts(card) for card in cards),
             first_reading=not self._last,
             anchors=Anchors(
                 self._anchors(at - timedelta(days=7), changes),
@@ -564,6 +565,7 @@ def inject(
     *as_new*: each model is a new model that has the fault from the start.
     """
     t, kind = thresholds or Thresholds(), Kind.ADDED if as_new else Kind.CHANGED
+    context = replace(context, with_parts=sum(has_parts(card) for card in cards.values()))
     found: dict[str, Caught] = {}
     for name, fault in (FAULTS if as_new else {**FAULTS, **LOSSES}).items():
         each = (_inject({model: card}, fault, context, t, kind) for model, card in cards.items())

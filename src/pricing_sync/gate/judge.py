@@ -69,6 +69,8 @@ class Context:
     #: The number of models listed before the reading, and of those with a price above zero.
     listed: int
     priced: int
+    #: The number of models that had a rate besides input and output; None when it is not known.
+    with_parts: int | None = None
     #: Whether nothing of this provider is stored yet. Then only peers are left to compare with.
     first_reading: bool = False
     #: Whether the source is trusted for new models without peers: the provider's own list.
@@ -415,14 +417,14 @@ def _proportion(case: _Case) -> Iterator[Reason]:
     """The cache rates that moved far in proportion to their parent, or are new and far from it.
 
     One that left the band of its own move is held already. One that cost as much as its parent had
-    no discount, and any discount may come.
+    no discount, and any discount may come with a move of the card.
     """
     old, new = dict(views(case.old)) if case.old else {}, dict(views(case.new))
     for move in case.moves:
         if move.meter not in CACHE or _is_out_of_band(move, case.t):
             continue
         before, after = (proportion(view.get(move.when, {}), move.meter) for view in (old, new))
-        if before == 1:
+        if before == 1 and not case.stays:
             continue
         if before and after:
             power = abs(math.log10(after) - math.log10(before))
@@ -626,7 +628,7 @@ def _mass_gone(
     cases: Sequence[_Case], family: Mapping[str, str], context: Context, t: Thresholds
 ) -> tuple[Reason, ...]:
     lost = {case.model: case.stays for case in cases if case.lost}
-    losses = survey_losses(lost, family, context.priced)
+    losses = survey_losses(lost, family, context.priced, context.with_parts)
     return (Reason(Rule.MASS_GONE, None, str(losses)),) if losses.is_mass(t) else ()
 
 

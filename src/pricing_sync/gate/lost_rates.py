@@ -118,6 +118,11 @@ def _instant(when: When) -> datetime:
     return local.replace(tzinfo=UTC if when.time_zone == "UTC" else ZoneInfo(when.time_zone))
 
 
+def has_parts(card: RateCard) -> bool:
+    """Whether the card names a rate besides its base rates of input and output."""
+    return bool(card.conditional_rates) or any(meter not in CORE for meter in card.rates)
+
+
 def stays(old: RateCard, new: RateCard, t: Thresholds) -> bool:
     """Whether input and output stay as they were: then only the lost rate is different."""
     return not any(
@@ -136,15 +141,19 @@ class Losses:
     #: Those of cards that stay the same otherwise.
     alone_rows: int = 0
     alone_families: int = 0
-    #: All models that had a price above zero.
+    #: All models that had a price above zero, and those that had a rate to lose.
     priced: int = 0
+    with_parts: int | None = None
 
     def is_mass(self, t: Thresholds) -> bool:
         """Whether more models lost a rate than sellers drop on one day."""
         few = self.alone_rows >= t.same_factor_few_models
+        share = t.wide_mass_share * self.priced
+        if self.with_parts is not None:
+            share = min(share, t.mass_share * self.with_parts)
         return (
             self.alone_families >= t.gone_models
-            or (few and self.alone_rows >= t.wide_mass_share * self.priced)
+            or (few and self.alone_rows >= share)
             or (self.rows >= t.gone_models and self.rows >= t.gone_share * self.priced)
         )
 
@@ -152,7 +161,9 @@ class Losses:
         return f"{self.rows} of {self.priced} models lost a rate"
 
 
-def survey_losses(lost: Mapping[str, bool], families: Mapping[str, str], priced: int) -> Losses:
+def survey_losses(
+    lost: Mapping[str, bool], families: Mapping[str, str], priced: int, with_parts: int | None
+) -> Losses:
     """The losses of a reading: by model that lost a rate, whether its card stays otherwise."""
     alone = [model for model, is_alone in lost.items() if is_alone]
     return Losses(
@@ -160,4 +171,5 @@ def survey_losses(lost: Mapping[str, bool], families: Mapping[str, str], priced:
         alone_rows=len(alone),
         alone_families=len({families[model] for model in alone}),
         priced=priced,
+        with_parts=with_parts,
     )

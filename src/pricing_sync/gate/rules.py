@@ -122,7 +122,7 @@ RULES: Mapping[Rule, RuleCard] = {
     ),
     Rule.RATE_GONE: RuleCard(
         "a rate or a condition is gone and its use is billed otherwise, while the rest of the card "
-        "stays as it was, or by over 12 times",
+        "stays as it was, or by over 25 times",
         "of 51 genuine updates that lost their cache rate, none left the input and output as they "
         "were",
         hard=False,

@@ -88,9 +88,9 @@ class Thresholds:
     usual_proportions: Mapping[Meter, tuple[float, float]] = field(
         default_factory=lambda: {Meter.CACHE_READ: (0.008, 1), Meter.CACHE_WRITE: (0.02, 5)}
     )
-    #: How far the bill of a meter may move when its rate is gone while the whole card moves: 49 of
+    #: How far the bill of a meter may move when its rate is gone while the whole card moves: 50 of
     #: 51 genuine ones are inside. When the rest of the card stays, any move of the bill waits.
-    gone_band: float = 12
+    gone_band: float = 25
     #: Number of models (families) that lost a rate while the rest of their cards stayed the same.
     #: Never seen genuine.
     gone_models: int = 5

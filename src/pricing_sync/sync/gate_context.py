@@ -22,6 +22,7 @@ from pricing_sync.gate import (
     worth_reporting,
 )
 from pricing_sync.gate.families import families, root
+from pricing_sync.gate.lost_rates import has_parts
 from pricing_sync.gate.moves import is_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
@@ -64,6 +65,7 @@ def judge_reading(
         at=at,
         listed=len(in_force),
         priced=priced,
+        with_parts=sum(isinstance(card, RateCard) and has_parts(card) for card in in_force),
         first_reading=not stored,
         trusted=provider.source is Source.API,
         currency=provider.currency,
