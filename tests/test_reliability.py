@@ -23,6 +23,7 @@ from pricing_sync.errors import UnknownName
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.settings import Settings
+from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -434,6 +435,22 @@ def test_a_waiting_queue_does_not_freeze_its_provider(app: PricingSync) -> None:
         if day > 1:
             assert moved.keys() | later.keys() <= {change.model for change in result.plan.apply}
     assert waiting == {item.change.model for item in app.store.review.held("openrouter")} & waiting
+
+
+def test_rejected_changes_do_not_freeze_their_provider(app: PricingSync) -> None:
+    """The provider still lists them, and they say nothing about its later changes."""
+    read_once(app, openrouter(models()), DAY)
+    chosen = {f"maker/model-{n}" for n in range(7)}
+    wrong = {m: p for m, p in scaled(models(), "1000").items() if m in chosen}
+    read_once(app, openrouter(models() | wrong), NEXT)
+    items = app.store.review.held("openrouter")
+    pins = [PinnedChange.of(item) for item in items]
+    app.store.review.decide(
+        State.REJECTED, pins, author="a person", reason="wrong", now=datetime.now(UTC)
+    )
+    moved = {"maker/model-9": scaled(models(), "1.01")["maker/model-9"]}
+    result = read_once(app, openrouter(models() | wrong | moved), AFTER)
+    assert ["maker/model-9"] == [change.model for change in result.plan.apply]
 
 
 # Row 12: a price that goes back and forth.

@@ -18,6 +18,7 @@ from pricing_sync.gate import (
     Anchors,
     Announced,
     Context,
+    Held,
     Peers,
     Quote,
     Reason,
@@ -216,7 +217,7 @@ def test_a_rate_that_goes_with_a_move_of_the_whole_card_passes_within_the_band()
 
 @pytest.mark.parametrize("old", LOST.values(), ids=LOST.keys())
 def test_many_rates_that_are_gone_at_once_wait_for_a_person(old: RateCard) -> None:
-    """With OpenRouter's cache keys renamed, 189 of 345 cards lost their cache rates."""
+    """With OpenRouter's cache keys renamed, 156 of 345 cards lost their cache rates."""
     gone = [changed(scaled(old, n), scaled(card(), n), f"m{n}") for n in range(1, 6)]
     for priced in (5, 345):
         found = judge(gone, context(priced=priced))
@@ -626,7 +627,7 @@ def test_a_waiting_queue_does_not_freeze_its_provider(queue: list[Change]) -> No
     known = {f"old{n}": quotes(("1", "4"), ("1", "4")) for n in range(6)}
     first = judge(queue, context(priced=40, peers=known))
     assert all(each.holds for each in first.values())
-    waiting = {model: each.reasons for model, each in first.items()}
+    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
     moves = [changed(card(), card("1.01", "4.04"), "new"), added(card("1", "4"), "newer")]
     found = judge([*queue, *moves], context(priced=40, peers=known, waiting=waiting))
     assert [False, False] == [found["new"].holds, found["newer"].holds]
@@ -638,9 +639,22 @@ def test_a_change_that_waits_keeps_the_reasons_of_its_reading() -> None:
     queue = fleet(2, 6, "old")
     first = judge(queue, context(priced=10))
     left = queue[0]
-    waiting = {left.model: first[left.model].reasons}
+    waiting = {left.model: Held(AT, first[left.model].reasons)}
     found = judge([left], context(priced=10, waiting=waiting))
     assert {Rule.MASS} == rules(found[left.model])
+
+
+def test_a_change_that_only_its_neighbours_hold_is_free_without_them() -> None:
+    """The provider has corrected them. Those of another reading do not count."""
+    good = [changed(card(), card("1.1"), "good")]
+    first = judge([*BROKEN, *good], context(priced=345))
+    assert {Rule.NEIGHBOURS} == rules(first["good"])
+    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
+    assert judge([*BROKEN, *good], context(priced=345, waiting=waiting))["good"].holds
+    assert judge([*BROKEN[:3], *good], context(priced=345, waiting=waiting))["good"].holds
+    assert not judge([*BROKEN[:2], *good], context(priced=345, waiting=waiting))["good"].holds
+    later = waiting | {"good": Held(AT + timedelta(days=1), waiting["good"].reasons)}
+    assert not judge([*BROKEN, *good], context(priced=345, waiting=later))["good"].holds
 
 
 # Families.

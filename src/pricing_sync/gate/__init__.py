@@ -4,7 +4,7 @@ Pure: the changes of one reading and their context in, a verdict per model out. 
 leaves the stored price in force. `RULES` is the table of all rules.
 """
 
-from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge
+from pricing_sync.gate.judge import Anchors, Announced, Context, Held, Reason, Verdict, judge
 from pricing_sync.gate.moves import Move, Sweep, moves, survey
 from pricing_sync.gate.peers import Peers, Quote, Spread, peers
 from pricing_sync.gate.release import Waiting, may_release, worth_reporting
@@ -17,6 +17,7 @@ __all__ = [
     "Announced",
     "Bounds",
     "Context",
+    "Held",
     "Move",
     "Peers",
     "Quote",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -87,9 +88,17 @@ class Context:
     announced: tuple[Announced, ...] = ()
     #: The cards that a person read from the provider's page, by model.
     curated: Mapping[str, RateCard] = field(default_factory=dict)
-    #: The models whose change waits already and is the same, with the reasons it was held for. They
-    #: are no evidence about the changes that are new in this reading.
-    waiting: Mapping[str, Sequence[Reason]] = field(default_factory=dict)
+    #: The models whose change waits already and is the same. They are no evidence about the changes
+    #: that are new in this reading.
+    waiting: Mapping[str, Held] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """When a change was held first, and why."""
+
+    since: datetime
+    reasons: Sequence[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ def judge(
     *sweep* is the sweep of the whole reading. It is needed when *changes* are only a part of it.
 
     What the reading as a whole says is judged by the changes that are new in it. A change that
-    waits already keeps the reasons of the reading in which it came.
+    waits already keeps the reasons of the reading in which it came: see `_kept_reasons`.
     """
     t = thresholds or Thresholds()
     used = {change.model: _used(change, context) for change in changes}
@@ -582,10 +591,7 @@ def _reading_reasons(
     shared = _shared_reasons(sweep, [cases[c.model] for c in judged], own_reasons, family, t)
     mass_gone = _mass_gone([cases[change.model] for change in judged], family, context, t)
     vanished = _vanished(fresh, context, t)
-    found = {
-        model: tuple(reason for reason in reasons if RULES[reason.rule].of_reading)
-        for model, reasons in context.waiting.items()
-    }
+    found = _kept_reasons(context.waiting, own_reasons, t)
     for change in fresh:
         case = cases.get(change.model)
         found[change.model] = (
@@ -594,6 +600,26 @@ def _reading_reasons(
             + (vanished if change.kind is Kind.VANISHED else ())
         )
     return found
+
+
+def _kept_reasons(
+    waiting: Mapping[str, Held], own_reasons: Mapping[str, Sequence[Reason]], t: Thresholds
+) -> dict[str, tuple[Reason, ...]]:
+    """The reasons of the readings in which the waiting changes came, by model.
+
+    A change that only its neighbours hold is free when too few of them wait for reasons of their
+    own: the provider has corrected them, or a person has decided.
+    """
+    doubtful = Counter(held.since for model, held in waiting.items() if own_reasons.get(model))
+    return {
+        model: tuple(
+            reason
+            for reason in held.reasons
+            if RULES[reason.rule].of_reading
+            and (reason.rule is not Rule.NEIGHBOURS or doubtful[held.since] >= t.neighbours_models)
+        )
+        for model, held in waiting.items()
+    }
 
 
 def _shared_reasons(

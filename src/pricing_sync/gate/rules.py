@@ -69,8 +69,8 @@ RULES: Mapping[Rule, RuleCard] = {
     ),
     Rule.MASS_GONE: RuleCard(
         "many models lost a rate or a condition in one reading, and are billed otherwise now",
-        "with its cache keys renamed, OpenRouter's list of 2026-07-25 changes 189 of 345 cards; in "
-        "nine days of it at most three models a day lost a rate",
+        "with its cache keys renamed, OpenRouter's list of 2026-07-25 changes 156 of 345 cards; in "
+        "nine days of it at most four models a day lost a rate",
         of_reading=True,
     ),
     Rule.OUT_OF_BOUNDS: RuleCard(

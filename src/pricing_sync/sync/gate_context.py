@@ -11,6 +11,7 @@ from pricing_sync.gate import (
     Anchors,
     Announced,
     Context,
+    Held,
     Peers,
     Reason,
     Rule,
@@ -76,7 +77,7 @@ def judge_reading(
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
         waiting={
-            change.model: [read_reason(text) for text in item.reasons]
+            change.model: Held(item.since, [read_reason(text) for text in item.reasons])
             for change in changes
             if (item := held.get(change.model)) is not None and item.change == change
         },

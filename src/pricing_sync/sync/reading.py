@@ -221,8 +221,11 @@ def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _Ju
     _refuse_if_renamed(provider, stored, answer, new_keys)
     changes = diff(stored, answer)
     held = {item.change.model: item for item in store.review.held(provider.id)}
+    rejected = [change for items in store.review.rejected(provider.id).values() for change in items]
+    # A rejected change neither counts nor waits, so it is no evidence about the others either.
+    judged = [change for change in changes if change not in rejected]
     gate_result = judge_reading(
-        provider, reading.at, changes, stored, held, store, options.thresholds, options.free
+        provider, reading.at, judged, stored, held, store, options.thresholds, options.free
     )
     plan = plan_changes(
         changes,
@@ -230,9 +233,7 @@ def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _Ju
         stored,
         answer,
         open_held={model: item.change for model, item in held.items()},
-        rejected=[
-            change for items in store.review.rejected(provider.id).values() for change in items
-        ],
+        rejected=rejected,
     )
     all_minor = is_minor(provider, plan.apply, store, options.thresholds)
     plan = replace(plan, is_minor=all_minor and not plan.retire)
