@@ -437,6 +437,18 @@ def test_a_waiting_queue_does_not_freeze_its_provider(app: PricingSync) -> None:
     assert waiting == {item.change.model for item in app.store.review.held("openrouter")} & waiting
 
 
+def test_a_waiting_queue_does_not_stop_a_release(app: PricingSync) -> None:
+    """What began to wait days before says nothing about a rate that is gone now."""
+    read_once(app, openrouter(models()), DAY)
+    wrong = scaled(models(), "1000")
+    rows = models() | {f"maker/model-{n}": wrong[f"maker/model-{n}"] for n in range(7)}
+    read_once(app, openrouter(rows), NEXT)
+    gone = openrouter(without(rows, "input_cache_read", "maker/model-9"))
+    results = [read_once(app, gone, DAY + timedelta(days=days)) for days in (5, 6)]
+    assert [{"maker/model-9"}, set()] == [held_models(result) for result in results]
+    assert ["maker/model-9"] == [change.model for change in results[1].plan.apply]
+
+
 def test_rejected_changes_do_not_freeze_their_provider(app: PricingSync) -> None:
     """The provider still lists them, and they say nothing about its later changes."""
     read_once(app, openrouter(models()), DAY)

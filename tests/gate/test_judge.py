@@ -657,6 +657,17 @@ def test_a_change_that_only_its_neighbours_hold_is_free_without_them() -> None:
     assert not judge([*BROKEN, *good], context(priced=345, waiting=later))["good"].holds
 
 
+@pytest.mark.parametrize("first_reading", [True, False])
+def test_a_first_reading_off_its_peers_stays_held(*, first_reading: bool) -> None:
+    """Two prices show that the unit is wrong, and the others have no peers."""
+    new = [added(card("7", "28"), "m0"), added(card("7", "28"), "m1"), added(card(), "only here")]
+    known = {f"m{n}": quotes(("1", "4")) for n in range(2)}
+    first = judge(new, context(first_reading=True, peers=known))
+    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
+    again = judge(new, context(first_reading=first_reading, peers=known, waiting=waiting))
+    assert all(Rule.NEIGHBOURS in rules(each) for each in again.values())
+
+
 # Families.
 
 VARIANTS = ("maker/m", "maker/m-pro", "maker/m~latest", "maker/m:batch", "maker/m-2026-07-01")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -591,7 +590,7 @@ def _reading_reasons(
     shared = _shared_reasons(sweep, [cases[c.model] for c in judged], own_reasons, family, t)
     mass_gone = _mass_gone([cases[change.model] for change in judged], family, context, t)
     vanished = _vanished(fresh, context, t)
-    found = _kept_reasons(context.waiting, own_reasons, t)
+    found = _kept_reasons(context.waiting, cases, own_reasons, t)
     for change in fresh:
         case = cases.get(change.model)
         found[change.model] = (
@@ -603,23 +602,44 @@ def _reading_reasons(
 
 
 def _kept_reasons(
-    waiting: Mapping[str, Held], own_reasons: Mapping[str, Sequence[Reason]], t: Thresholds
+    waiting: Mapping[str, Held],
+    cases: Mapping[str, _Case],
+    own_reasons: Mapping[str, Sequence[Reason]],
+    t: Thresholds,
 ) -> dict[str, tuple[Reason, ...]]:
     """The reasons of the readings in which the waiting changes came, by model.
 
-    A change that only its neighbours hold is free when too few of them wait for reasons of their
-    own: the provider has corrected them, or a person has decided.
+    A change that only its neighbours hold is free when those that still wait with it are no longer
+    wrong together: the provider has corrected them, or a person has decided.
     """
-    doubtful = Counter(held.since for model, held in waiting.items() if own_reasons.get(model))
+    together: dict[datetime, list[str]] = {}
+    for model, held in waiting.items():
+        together.setdefault(held.since, []).append(model)
+    wrong = {
+        since for since, models in together.items() if _is_wrong(models, cases, own_reasons, t)
+    }
     return {
         model: tuple(
             reason
             for reason in held.reasons
             if RULES[reason.rule].of_reading
-            and (reason.rule is not Rule.NEIGHBOURS or doubtful[held.since] >= t.neighbours_models)
+            and (reason.rule is not Rule.NEIGHBOURS or held.since in wrong)
         )
         for model, held in waiting.items()
     }
+
+
+def _is_wrong(
+    models: Sequence[str],
+    cases: Mapping[str, _Case],
+    own_reasons: Mapping[str, Sequence[Reason]],
+    t: Thresholds,
+) -> bool:
+    """Whether the changes that came in one reading and still wait cast doubt on each other."""
+    doubtful = sum(bool(own_reasons.get(model)) for model in models)
+    known = [cases[model] for model in models if model in cases]
+    own_family = {model: model for model in models}
+    return doubtful >= t.neighbours_models or _offset(known, own_family, t) is not None
 
 
 def _shared_reasons(
