@@ -49,12 +49,15 @@ def test_a_table_replaces_only_the_entries_it_names() -> None:
             "bounds": {"input": ["0.001", 500]},
             "usual": {"output": ["0.02", "90.5"]},
             "units_per_dollar": {"JPY": 150},
+            "usual_proportions": {"cache_read": [0.01, 1]},
         }
     )
     low, high = Rate.of("0.001", Per.MILLION), Rate.of(500, Per.MILLION)
     assert (low, high) == found.bounds[Meter.INPUT]
     assert Thresholds().bounds[Meter.OUTPUT] == found.bounds[Meter.OUTPUT]
     assert Rate.of("90.5", Per.MILLION) == found.usual[Meter.OUTPUT][1]
+    assert (0.01, 1) == found.usual_proportions[Meter.CACHE_READ]
+    assert Meter.CACHE_WRITE in found.usual_proportions
     assert (150, 7) == (found.units_per_dollar["JPY"], found.units_per_dollar["CNY"])
 
 
@@ -87,6 +90,11 @@ def test_a_table_replaces_only_the_entries_it_names() -> None:
         ("bounds", {"input": [0.1, 1]}, "float"),
         ("bounds", {"input": "1"}, "not a pair"),
         ("bounds", 5, "not a table"),
+        ("usual_proportions", {"input": [0.1, 1]}, "no meter with a parent"),
+        ("usual_proportions", {"cache_read": 0.1}, "not a pair"),
+        ("usual_proportions", {"cache_read": ["0.1", "1"]}, "not a number"),
+        ("usual_proportions", {"cache_read": [1, 0.1]}, "low to high"),
+        ("usual_proportions", {"cache_read": [1e-9, 1e9]}, "low to high"),
         ("units_per_dollar", {"yuan": 7}, "not a currency"),
         ("units_per_dollar", {"CNY": 7.2}, "not a whole number"),
     ],

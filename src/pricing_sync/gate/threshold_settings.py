@@ -121,8 +121,8 @@ def _proportion(name: str, pair: object) -> tuple[Meter, tuple[float, float]]:
     if not isinstance(pair, (list, tuple)) or len(pair) != 2:
         raise ValueError(f"{name}: {pair!r} is not a pair such as [0.05, 1]")
     low, high = (_number(part) for part in pair)
-    if not 0 < low < high:
-        raise ValueError(f"{name}: {low} … {high} is not from low to high, above 0")
+    if not 1 / _LARGEST_FACTOR <= low < high <= _LARGEST_FACTOR:
+        raise ValueError(f"{name}: {low} … {high} is not from low to high, 0.001 to 1000")
     return Meter(name), (low, high)
 
 
