@@ -282,6 +282,23 @@ def test_another_column_for_all_models_is_held(app: PricingSync, factor: str) ->
     assert (20, before) == (len(result.plan.hold), current_prices(app))
 
 
+@pytest.mark.parametrize("key", ["prompt", "input_cache_read"])
+def test_a_row_of_a_wrong_list_that_moves_on_stays_held(app: PricingSync, key: str) -> None:
+    """One of them moves by 1 % more, and is still a part of the wrong list."""
+    read_once(app, openrouter(models()), DAY)
+    before = current_prices(app)
+    wrong = scaled(models(), "2") if key == "prompt" else without(models(), key)
+    read_once(app, openrouter(wrong), NEXT)
+    moved = {"maker/model-0": scaled(wrong, "1.01")["maker/model-0"]}
+    for day in range(2, 5):
+        result = read_once(app, openrouter(wrong | moved) + b" " * day, DAY + timedelta(days=day))
+        assert [] == list(result.plan.apply)
+    assert before == current_prices(app)
+    back = {"maker/model-0": scaled(models(), "1.01")["maker/model-0"]}
+    result = read_once(app, openrouter(wrong | back), DAY + timedelta(days=6))
+    assert ["maker/model-0"] == [change.model for change in result.plan.apply]
+
+
 # Row 10: an exchange rate.
 
 

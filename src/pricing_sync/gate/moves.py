@@ -61,6 +61,29 @@ def moves(old: RateCard | None, new: RateCard) -> list[Move]:
     ]
 
 
+def moves_on(held: Change, change: Change, thresholds: Thresholds | None = None) -> bool:
+    """Whether a change goes further the way of a held one, and not back to the card in force.
+
+    What the held card lacks is still missing; or its input and output moved far, and are nearer to
+    the held ones than to those in force.
+    """
+    old, wrong, new = change.old, held.new, change.new
+    if not isinstance(old, RateCard) or not isinstance(wrong, RateCard):
+        return False
+    if not isinstance(new, RateCard) or held.old != old:
+        return False
+    lacking = {meter for meter in old.rates if meter not in wrong.rates}
+    if lacking:
+        return not lacking & new.rates.keys()
+    t = thresholds or Thresholds()
+    core = [move for move in moves(old, wrong) if move.when is None and move.meter in CORE]
+    return any(move.exceeds(t.mass_factor, t.mass_factor) for move in core) and all(
+        abs(new.rates[move.meter] - move.new) < abs(new.rates[move.meter] - (move.old or 0))
+        for move in core
+        if move.meter in new.rates
+    )
+
+
 def views(card: RateCard) -> Iterator[tuple[When | None, Rates]]:
     """The rates in force without a condition, and under each condition alone."""
     yield None, card.rates

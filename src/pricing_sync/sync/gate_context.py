@@ -24,7 +24,7 @@ from pricing_sync.gate import (
 )
 from pricing_sync.gate.families import families, root
 from pricing_sync.gate.lost_rates import has_parts
-from pricing_sync.gate.moves import is_free
+from pricing_sync.gate.moves import is_free, moves_on
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
 from pricing_sync.store.review import HeldChange
@@ -76,11 +76,7 @@ def judge_reading(
         free=frozenset((*free, *_free_models(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
         curated=provider.curated.cards if provider.curated else {},
-        waiting={
-            change.model: Held(item.since, [read_reason(text) for text in item.reasons])
-            for change in changes
-            if (item := held.get(change.model)) is not None and item.change == change
-        },
+        waiting=_waiting(changes, held),
     )
     verdicts = judge(changes, context, thresholds)
     reasons = {
@@ -91,6 +87,25 @@ def judge_reading(
     }
     used = [entry for verdict in verdicts.values() for entry in verdict.used]
     return GateResult(reasons, used)
+
+
+def _waiting(changes: Iterable[Change], held: Mapping[str, HeldChange]) -> dict[str, Held]:
+    """The changes that wait already, by model.
+
+    A row of a wrong list that moves on is a part of it still.
+    """
+    found = {}
+    for change in changes:
+        item = held.get(change.model)
+        if item is None:
+            continue
+        reasons = [read_reason(text) for text in item.reasons]
+        if item.change != change:
+            of_list = [r for r in reasons if r.rule in (Rule.MASS, Rule.MASS_GONE)]
+            reasons = of_list if moves_on(item.change, change) else []
+        if reasons:
+            found[change.model] = Held(item.since, reasons)
+    return found
 
 
 def releasable_changes(
