@@ -1,6 +1,7 @@
 """SQLite: one file, write-ahead log, full durability; one connection to write, one to read.
 
-Readers never wait for a writer. Writers wait for each other, at most `BUSY_SECONDS`.
+Readers never wait for a writer. Writers wait for each other, at most `BUSY_SECONDS`. A file that
+cannot be written, as on a read-only mount, can be read.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pricing_sync.errors import StoreBusy, StoreError
 from pricing_sync.store.connection import Row, Values
 
 BUSY_SECONDS = 10
+#: The errors of a file that cannot be written, or of a folder in which no file can be made.
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 class SqliteConnection:
@@ -31,7 +34,7 @@ class SqliteConnection:
     now_sql = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        """Open *path*; with *create*, create a missing file.
+        """Open *path*; with *create*, create a missing file. One that cannot be written is read.
 
         Raises:
             StoreError: the file is missing, cannot be opened, or is not an SQLite database.
@@ -42,25 +45,57 @@ class SqliteConnection:
         self._file_id: tuple[int, int] | None = None
         if not create and not _is_file(path):
             raise StoreError(f"database: {path} does not exist")
+        #: The state of a file that is read without locks; None for any other.
+        self._unlocked_state: tuple[int, ...] | None = None
+        with self._translate_errors():
+            try:
+                self._open_to_write(create=create)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or not _is_file(path):
+                    raise
+                self._connection = self._reader = self._open_to_read()
+        self._file_id = self._current_file_id()
+
+    def _open_to_write(self, *, create: bool) -> None:
         self._connection = self._open("rwc" if create else "rw")
         try:
-            with self._translate_errors():
-                self._prepare()
+            self._prepare()
             self._reader = self._open("rw")
         except BaseException:
             self._connection.close()
             raise
-        self._file_id = self._current_file_id()
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        """A connection that only reads.
+
+        While another process has the file open, its log is beside it and is read too. Without a
+        log the file is complete, and is read without locks, which would need a file beside it.
+        """
+        with ExitStack() as stack:
+            try:
+                reader = stack.enter_context(closing(self._open("ro")))
+                reader.execute("SELECT COUNT(*) FROM sqlite_master")
+            except sqlite3.OperationalError:
+                if self._has_log():
+                    raise
+                self._unlocked_state = self._current_state()
+                return self._open("ro&immutable=1")
+            stack.pop_all()
+        return reader
+
+    def _has_log(self) -> bool:
+        """Whether there are rows beside the file that are not in it yet."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return _is_file(log) and log.stat().st_size > 0
 
     def _open(self, mode: str) -> sqlite3.Connection:
-        with self._translate_errors():
-            return sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -75,6 +110,7 @@ class SqliteConnection:
             with self._translate_errors():
                 return self._connection.execute(sql, values).fetchall()
         with self._read_lock, self._translate_errors():
+            self._follow_unlocked()
             return self._reader.execute(sql, values).fetchall()
 
     def execute(self, sql: str, values: Values) -> int:
@@ -117,6 +153,7 @@ class SqliteConnection:
             yield  # a transaction reads one state already
             return
         with self._read_lock, self._translate_errors():
+            self._follow_unlocked()
             self._reader.execute("BEGIN")
             try:
                 yield
@@ -139,6 +176,20 @@ class SqliteConnection:
             yield
         except sqlite3.Error as error:
             raise self._store_error(error) from error
+
+    def _follow_unlocked(self) -> None:
+        """Open the file again if another process has written to it since it was opened."""
+        if self._unlocked_state is None or self._reader.in_transaction:
+            return
+        if self._current_state() != self._unlocked_state:
+            self._reader.close()
+            self._unlocked_state = None
+            self._connection = self._reader = self._open_to_read()
+
+    def _current_state(self) -> tuple[int, ...]:
+        """What changes when the file is written, or when a log appears beside it."""
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size, int(self._has_log())
 
     def _current_file_id(self) -> tuple[int, int] | None:
         """The device and inode number of the file at the path; None when there is no file."""
