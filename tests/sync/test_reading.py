@@ -234,6 +234,19 @@ def test_an_answer_that_cannot_be_read_changes_nothing(
     assert before == app.prices()
 
 
+@pytest.mark.parametrize("before", [0, 3])
+def test_an_answer_with_too_many_models_changes_nothing(tmp_path: Path, before: int) -> None:
+    """The first one too, which has nothing to be compared with."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}", max_models=3)
+    with PricingSync(settings) as app:
+        if before:
+            assert Status.READ is read_once(app, catalogue(before), DAY).reading.status
+        reading = read_once(app, catalogue(4), NEXT).reading
+        assert (Status.FAILED, "oversized") == (reading.status, reading.error_kind)
+        why = "openrouter: body: lists 4 models, above the cap of 3 (max_models)"
+        assert (why, before) == (reading.error, len(app.prices()))
+
+
 def test_one_bad_listing_does_not_affect_the_others(app: PricingSync) -> None:
     """Thirty-nine of forty are stored; the fortieth is unreadable, with the reason."""
     models = {f"maker/model-{n}": priced() for n in range(39)}

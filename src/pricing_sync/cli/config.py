@@ -45,6 +45,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "database",
         "deadline_seconds",
         "max_megabytes",
+        "max_models",
         "attempts",
         "evidence_days",
         "reference_hours",

@@ -159,6 +159,9 @@ class Settings(_Table, BaseSettings):
     max_megabytes: int = Field(
         default=64, gt=0, le=1024, description="largest page of an answer, decompressed, in MiB"
     )
+    max_models: int = Field(
+        default=50_000, ge=1, le=1_000_000, description="most models of one answer, also the first"
+    )
     attempts: int = Field(default=4, ge=1, le=10, description="tries of one request in all")
     evidence_days: int = Field(
         default=90, ge=1, description="days for which the bytes of answers are kept"

@@ -24,6 +24,7 @@ from pricing_sync.errors import (
     LostClaim,
     MissingKey,
     OlderAnswer,
+    OversizedAnswer,
     PricingSyncError,
     ReadingError,
     StoreError,
@@ -57,6 +58,8 @@ class ReadingOptions:
     free: Collection[str] = ()
     #: How long the bytes of answers are kept.
     evidence_days: int = 90
+    #: An answer with more rows is refused, also the first one of a provider.
+    max_models: int = 50_000
 
 
 DEFAULT_OPTIONS = ReadingOptions()
@@ -175,7 +178,7 @@ def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
     """Decode, diff, judge and store an answer, or confirm an unchanged one.
 
     Raises:
-        DecodeError, IncompleteAnswer, OlderAnswer: the answer was rejected.
+        DecodeError, IncompleteAnswer, OlderAnswer, OversizedAnswer: the answer was rejected.
         StoreError, LostClaim: as `read_provider`.
     """
     return (_process_unchanged if pending.unchanged else _process_new)(pending, store)
@@ -186,6 +189,7 @@ def _process_new(pending: PendingAnswer, store: Store) -> ReadingResult:
     assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
     pages = fetched.all_pages()
     answer = _with_free(read_answer(provider, pages), pending.options.free)
+    _refuse_if_oversized(provider, answer, pending.options.max_models)
     _refuse_if_unreadable(provider, answer)
     compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
     # Judging is slow, so it runs before the transaction and blocks no other writer. The claim keeps
@@ -366,6 +370,14 @@ def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading
     if last is None or last.decoder != reading.decoder:
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
+
+
+def _refuse_if_oversized(provider: Provider, answer: Answer, max_models: int) -> None:
+    """Raise OversizedAnswer if the answer has more rows than the settings allow."""
+    rows = len(answer.listings) + len(answer.nameless)
+    if rows > max_models:
+        why = f"lists {rows:,} models, above the cap of {max_models:,} (max_models)"
+        raise OversizedAnswer(provider.id, "body", why)
 
 
 def _refuse_if_unreadable(provider: Provider, answer: Answer) -> None:
