@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.errors import UnknownName
+from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -21,6 +21,7 @@ from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
 from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
+from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
@@ -31,6 +32,9 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
+
+#: Between two tries to open the database of a host that runs without it.
+RETRY_SECONDS = 5.0
 
 
 class PricingSync:
@@ -44,6 +48,9 @@ class PricingSync:
         access: The providers, with their keys and URLs; by default those of the settings.
         listeners: Notified of readings, runs and errors, in addition to the log.
         create: Create the database if there is none.
+        on_error: What `lifespan` does when the database cannot be opened: raise the error, or let
+            the host start without it (`serve_without`) and try again every `RETRY_SECONDS`. Until
+            then all that needs the database raises StoreError, and `status` says why.
     """
 
     def __init__(
@@ -54,12 +61,15 @@ class PricingSync:
         access: ProviderAccess | None = None,
         listeners: Sequence[Listener] = (),
         create: bool = True,
+        on_error: Literal["raise", "serve_without"] = "raise",
     ) -> None:
         self.settings = settings or load_settings()
         self.access = access or ProviderAccess(self.settings, extra_providers)
         self._listeners = (LogListener(), *listeners)
-        self._create = create
+        self._create, self._on_error = create, on_error
         self._open: _Open | None = None
+        #: Why the host runs without the database; None if it does not.
+        self._problem: str | None = None
 
     # Opening and closing
 
@@ -89,6 +99,8 @@ class PricingSync:
 
     @property
     def _parts(self) -> _Open:
+        if self._open is None and self._problem is not None:
+            raise StoreError(self._problem)
         if self._open is None:
             raise RuntimeError("PricingSync is not open: use `with`, or its lifespan")
         return self._open
@@ -126,15 +138,48 @@ class PricingSync:
         `async with pricing.lifespan(app): yield`.
 
         Raises:
-            SettingsError, StoreError: the database cannot be opened.
+            SettingsError: the settings cannot be used.
+            StoreError: the database cannot be opened, and `on_error` is `raise`.
         """
+        retries: asyncio.Task[None] | None = None
+        self.access.check_scheduled()
         try:
-            await asyncio.to_thread(self.open)
-            self.start()
+            try:
+                await self._open_and_start()
+            except StoreError as error:
+                if self._on_error == "raise":
+                    raise
+                self._report_problem(error)
+                retries = asyncio.create_task(self._retry_opening())
             yield
         finally:
+            if retries is not None:
+                retries.cancel()
+                await asyncio.wait([retries])
+            self._problem = None
             await self.stop()
             await asyncio.to_thread(self.close)
+
+    async def _open_and_start(self) -> None:
+        await asyncio.to_thread(self.open)
+        self.start()
+        self._problem = None
+
+    async def _retry_opening(self) -> None:
+        """Try to open the database until it succeeds."""
+        while self._problem is not None:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                await self._open_and_start()
+            except StoreError as error:
+                self._report_problem(error)
+
+    def _report_problem(self, error: StoreError) -> None:
+        """Notify the listeners, of a repeated problem once."""
+        if str(error) != self._problem:
+            self._problem = str(error)
+            for listener in self._listeners:
+                listener.on_error("database", error)
 
     def start(self) -> None:
         """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
@@ -199,8 +244,11 @@ class PricingSync:
         """The state of the schedule, as values for JSON. It is the same after a restart.
 
         `running` is true if a process that shares the database leads, or if this process schedules.
+        `problem` says why the database cannot be opened, if the host runs without it.
         """
-        return self._parts.runs.status()
+        if self._open is None and self._problem is not None:
+            return status_without_database(self.settings, self._problem, datetime.now(UTC))
+        return self._parts.runs.status() | {"problem": None}
 
     async def sync(
         self,

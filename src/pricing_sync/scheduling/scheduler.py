@@ -392,6 +392,24 @@ class Scheduler:
         }
 
 
+def status_without_database(settings: Settings, problem: str, now: datetime) -> dict[str, Any]:
+    """`Scheduler.status` while the database cannot be opened."""
+    return {
+        "enabled": settings.enabled,
+        "interval_hours": settings.interval_hours,
+        "running": False,
+        "providers": list(settings.providers),
+        "last_syncs": {},
+        "next_syncs": {},
+        "skipped": {},
+        "active": [],
+        "leader": None,
+        "dry_run": settings.dry_run,
+        "at": write_instant(now),
+        "problem": problem,
+    }
+
+
 def _leader(leader: Leader, owner: str) -> dict[str, Any]:
     return {
         "is_this_process": leader.owner == owner,

@@ -74,6 +74,7 @@ class Status(Schema):
     leader: dict[str, Any] | None
     dry_run: bool
     at: Instant
+    problem: str | None = Field(description="Why the database cannot be opened.")
 
 
 class ReadingSummary(Schema):
