@@ -44,14 +44,18 @@ def test_prices_as_json_have_the_published_shape(run: Run) -> None:
     a, auto, b = run("prices", "--json").json
     recorded_at = a.pop("recorded_at")
     assert recorded_at.endswith("Z")
+    assert a.pop("age_seconds") > 0
     assert {
         "provider": "openrouter",
         "model": "maker/a",
         "currency": "USD",
         "rates": {"input": "2", "output": "10"},
         "overrides": [],
+        "reason": None,
         "since": "2026-07-18T06:00:00Z",
         "source": "api",
+        "state": "confirmed",
+        "confirmed_at": "2026-07-18T06:00:00Z",
     } == a
     assert (None, True) == (auto["rates"], auto["reason"].startswith("varies"))
     assert "maker/b" == b["model"]
