@@ -375,19 +375,22 @@ def test_prices_of_another_instant_have_no_state(app: PricingSync) -> None:
     assert (None, None, None) == (price.state, price.confirmed_at, price.reason)
 
 
-def test_migration_10_derives_the_states(app: PricingSync, tmp_path: Path) -> None:
+def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> None:
     """From what was stored before. An unreadable price was last confirmed at an unknown time."""
     expected = standing(app)
     connection = app.store._connection
     connection.execute_script(
         "DROP VIEW model_pricing;\n"
+        "DROP VIEW model_pricing_history;\n"
+        "ALTER TABLE pricing_ledger DROP COLUMN input_video;\n"
+        "ALTER TABLE pricing_ledger DROP COLUMN output_video;\n"
         "ALTER TABLE pricing_models DROP COLUMN state;\n"
         "ALTER TABLE pricing_models DROP COLUMN confirmed_at;\n"
-        "DELETE FROM pricing_migrations WHERE version >= 10;\n"
+        "DELETE FROM pricing_migrations WHERE version >= 7;\n"
     )
     app.close()
     with connect(f"sqlite:///{tmp_path / 'prices.db'}") as store:
-        assert 10 in store.migrate()
+        assert 7 in store.migrate()
     with app:
         found = standing(app)
     for model, (state, confirmed_at) in expected.items():

@@ -73,11 +73,11 @@ def test_migration_5_renames_the_rule_in_held_changes(tmp_path: Path) -> None:
     ] == json.loads(reasons)
 
 
-def test_migration_11_moves_what_was_set_under_the_prefixed_name(tmp_path: Path) -> None:
+def test_migration_8_moves_what_was_set_under_the_prefixed_name(tmp_path: Path) -> None:
     """An override that was set as `models.dev/acme` was in force for no price of `acme`."""
     path = tmp_path / "prices.db"
     with connect(f"sqlite:///{path}", create=True) as store:
-        store.migrate(upto=10)
+        store.migrate(upto=7)
     with sqlite3.connect(path) as database:
         for number, provider, meter in (
             ("1", "models.dev/acme", "input"),
