@@ -448,7 +448,8 @@ def _proportion(case: _Case) -> Iterator[Reason]:
 def _is_unusual(case: _Case, meter: Meter, found: float | None) -> bool:
     """Whether no usual rate and no peer is in this proportion to its parent."""
     low, high = case.t.usual_proportions.get(meter, (0, math.inf))
-    if found is None or low <= found <= high:
+    # In a first reading no model is known yet, so bounds and relations decide.
+    if case.context.first_reading or found is None or low <= found <= high:
         return False
     theirs = proportion({meter: spread.median for meter, spread in case.peers.items()}, meter)
     return not theirs or abs(math.log10(found) - math.log10(theirs)) > math.log10(2) + _ROUNDING
@@ -483,7 +484,10 @@ def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterat
 
 def _peers(case: _Case) -> Iterator[Reason]:
     factor = case.t.first_peer_factor if case.context.first_reading else case.t.peer_factor
-    for meter in case.new.rates:
+    # In a first reading input and output decide, so that a person does not get too many.
+    for meter in CORE if case.context.first_reading else case.new.rates:
+        if meter not in case.new.rates:
+            continue
         distance = case.log10_to_peers(meter) if meter in CORE else _outside_of_peers(case, meter)
         if distance is not None and abs(distance) > math.log10(factor) + _ROUNDING:
             detail = f"{case.new.rates[meter]} compared with {case.peers[meter]}"
