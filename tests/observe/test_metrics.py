@@ -270,14 +270,14 @@ def test_a_closed_database_does_not_fail_the_scrape(store: Store) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 300])
-def test_a_scrape_takes_seven_statements(tmp_path: Path, count: int) -> None:
+def test_a_scrape_takes_eight_statements(tmp_path: Path, count: int) -> None:
     """The number of models does not matter."""
     with two_providers(tmp_path) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
             samples = values(metrics(app.store, "openrouter", "nearai"))
     assert count == samples["pricing_models openrouter priced"]
-    assert 7 == counter.statements
+    assert 8 == counter.statements
 
 
 def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
