@@ -15,9 +15,9 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
-from pricing_sync.prices.book import Price, PriceBook
+from pricing_sync.prices.book import OverrideState, Price, PriceBook
 from pricing_sync.prices.cost import Cost
-from pricing_sync.prices.rates import Meter, Rate
+from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
 from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
@@ -248,7 +248,8 @@ class PricingSync:
         """
         if self._open is None and self._problem is not None:
             return status_without_database(self.settings, self._problem, datetime.now(UTC))
-        return self._parts.runs.status() | {"problem": None}
+        ending = self._parts.overrides.ending()
+        return self._parts.runs.status() | {"problem": None, "overrides_ending": ending}
 
     async def sync(
         self,
@@ -341,7 +342,11 @@ class PricingSync:
         at: datetime | None = None,
         known_at: datetime | None = None,
     ) -> list[Price]:
-        """The prices in force at *at*, as known at *known_at*; both are now by default."""
+        """The prices in force at *at*, as known at *known_at*; both are now by default.
+
+        Raises:
+            ValueError: an instant has no time zone.
+        """
         return self._parts.prices.find(_id(provider), model, at, known_at)
 
     def price(
@@ -357,6 +362,7 @@ class PricingSync:
         Raises:
             NoPrice: the model has no price at that instant; the message has its state now.
             UnknownName: no provider ever listed the model, or only without a price then.
+            ValueError: an instant has no time zone.
         """
         return self._parts.prices.get(_id(provider), model, at, known_at)
 
@@ -386,6 +392,9 @@ class PricingSync:
         """What providers changed from an instant on, newest first, as known now.
 
         A model's first price is a change only with *include_added*. Overrides are none.
+
+        Raises:
+            ValueError: the instant has no time zone.
         """
         return self._parts.prices.changes(
             since, provider=_id(provider), model=model, include_added=include_added, limit=limit
@@ -404,15 +413,26 @@ class PricingSync:
         since: datetime | None = None,
         until: datetime | None = None,
         currency: str | None = None,
+        when: When | None = None,
+        flat: bool = False,
     ) -> list[MeterOverride]:
         """Set a person's rates, from now on or from *since*. Meters left out inherit.
 
         *provider* may be an upstream of one's own: an id that no list has.
 
+        They are the card's base rates, or with *when* those of this condition. The other
+        conditional rates stay, unless *flat* is set: then the rates hold under every condition.
+
+        Overrides are layers: the one that was set last counts while it is in force. When it ends,
+        the one below it counts again.
+
         Raises:
             UnknownName: *provider* is no id, or looks like a misspelt one.
-            SettingsError: *rates* is empty, the reason is blank, *until* is not after *since*, or
-                the currency is not that of the provider's card.
+            SettingsError: *rates* is empty, the reason is blank, *until* is not after *since*,
+                *flat* is set beside a condition, the condition names a service tier that has the
+                base rates, or the currency is not that of the model's card and of its other
+                overrides.
+            ValueError: an instant has no time zone.
         """
         created = self._parts.overrides.set(
             self.access.priced_id(provider),
@@ -423,27 +443,50 @@ class PricingSync:
             since=since,
             until=until,
             currency=currency,
+            when=when,
+            flat=flat,
         )
         self.refresh_book()
         return created
 
     def end_override(
-        self, provider: str, model: str, meters: Sequence[Meter] = (), *, at: datetime | None = None
+        self,
+        provider: str,
+        model: str,
+        meters: Sequence[Meter] = (),
+        *,
+        at: datetime | None = None,
+        newest_only: bool = False,
     ) -> list[MeterOverride]:
         """End the overrides of these meters (of all, if none is named), now or at an instant.
 
+        Every layer ends, and the provider's rates hold again. With *newest_only* the newest
+        ends, and the one below it holds again.
+
         Raises:
             UnknownName: there is no such provider, or no override to end.
+            ValueError: the instant has no time zone.
         """
-        ended = self._parts.overrides.end(self.provider_id(provider), model, meters, at)
+        ended = self._parts.overrides.end(
+            self.provider_id(provider), model, meters, at, newest_only=newest_only
+        )
         self.refresh_book()
         return ended
 
     def override_report(
-        self, provider: str | None = None, model: str | None = None
+        self, provider: str | None = None, model: str | None = None, *, ending: bool = False
     ) -> list[tuple[MeterOverride, Rate | None, bool]]:
-        """Each override that has not ended, the provider's rate now, and whether it moved since."""
-        return self._parts.overrides.report(_id(provider), model)
+        """Each override that has not ended, the provider's rate now, and whether it moved since.
+
+        With *ending*, only those that end in the next 30 days, the next one first.
+        """
+        return self._parts.overrides.report(_id(provider), model, ending=ending)
+
+    def override_states(
+        self, provider: str | None = None, model: str | None = None
+    ) -> dict[str, OverrideState]:
+        """The state of each override that has not ended, by its id: whether it counts now."""
+        return self._parts.overrides.states(_id(provider), model)
 
 
 @overload

@@ -10,7 +10,7 @@ from pricing_sync.changes.diff import Change
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.prices.age import age_seconds
-from pricing_sync.prices.book import Price
+from pricing_sync.prices.book import OverrideState, Price
 from pricing_sync.prices.card_json import (
     write_conditional_rates,
     write_instant,
@@ -104,14 +104,20 @@ def override_json(override: MeterOverride) -> dict[str, Any]:
         "author": override.author,
         "reason": override.reason,
         "upstream_when_set": None if upstream is None else str(upstream),
+        "layer": override.layer,
+        "when": None if override.when is None else write_when(override.when),
+        "flat": override.is_flat,
     }
 
 
-def reported_json(override: MeterOverride, upstream: Rate | None, *, moved: bool) -> dict[str, Any]:
-    """An override with the provider's rate now, and whether that rate has changed since."""
+def reported_json(
+    override: MeterOverride, upstream: Rate | None, state: OverrideState, *, moved: bool
+) -> dict[str, Any]:
+    """An override with its state, the provider's rate now, and whether that has changed since."""
     return override_json(override) | {
         "upstream_now": None if upstream is None else str(upstream),
         "upstream_moved": moved,
+        "state": state.value,
     }
 
 

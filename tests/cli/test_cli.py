@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,59 @@ def test_price_keys_that_are_not_read_are_shown(run: Run) -> None:
     assert {"openrouter": {"pricing.video": 5}} == status["unread_price_keys"]
 
 
+LONG_CONTEXT = [{"min_prompt_tokens": 200_000, "prompt": "0.000005"}]
+
+
+def test_setting_an_override_prints_the_card_before_and_after(run: Run) -> None:
+    """With the conditions that stay, so that nobody has to guess them."""
+    record("a.json", openrouter({"maker/m": priced(overrides=LONG_CONTEXT)}))
+    run("sync", "openrouter", "--answer", "a.json")
+    why = ("--reason", "contract", "--author", "ann")
+    text = run("override", "set", "openrouter", "maker/m", "input=2", *why).out
+    before, after = text.partition("before\n")[2].split("after\n")
+    assert ["2.5", "10", "5"] == [line.split()[-1] for line in before.splitlines()[1:3]] + [
+        before.splitlines()[4].split()[-1]
+    ]
+    assert "when min_input_tokens 200001" in before.splitlines()[3]
+    assert [before.splitlines()[n] for n in (0, 3, 4)] == [after.splitlines()[n] for n in (0, 3, 4)]
+    assert ["input", "2"] == after.splitlines()[1].split()
+    run("override", "set", "openrouter", "maker/m", "input=1", "--flat", *why)
+    run("override", "set", "openrouter", "maker/m", "input=0.5", "--tier", "batch", *why)
+    (price,) = run("prices", "--json").json
+    assert ("1", [{}, {"input": "0.5"}]) == (
+        price["rates"]["input"],
+        [entry["rates"] for entry in price["overrides"]],
+    )
+    listed = run("override", "list", "--json").json
+    assert [(None, False, "covered"), (None, True, "in_force"), ("batch", False, "in_force")] == [
+        ((entry["when"] or {}).get("service_tier"), entry["flat"], entry["state"])
+        for entry in listed
+    ]
+    table = run("override", "list").out
+    assert "input (flat)" in table
+    assert "input when service_tier batch" in table
+    assert "covered" in table
+
+
+def test_what_ends_in_the_next_30_days_is_listed(run: Run) -> None:
+    """The next one first, in the list and in the status."""
+    record("a.json", catalogue(1))
+    run("sync", "openrouter", "--answer", "a.json")
+    ends = [datetime.now(UTC) + timedelta(days) for days in (29, 31, 5)]
+    for rate, end in enumerate(ends):
+        run(
+            *("override", "set", "openrouter", "maker/model-0", f"input={rate}", "output=9"),
+            *("--until", end.isoformat(), "--reason", "promotion"),
+        )
+    run("override", "set", "openrouter", "maker/model-0", "input=7", "--reason", "for good")
+    listed = run("override", "list", "--ending", "--json").json
+    assert ["2", "9", "0", "9"] == [entry["rate"] for entry in listed]
+    status = run("status", "--json").json["overrides_ending"]
+    assert [["input", "output"]] * 2 == [entry["meters"] for entry in status]
+    assert [listed[0]["until"], listed[2]["until"]] == [entry["until"] for entry in status]
+    assert "override of openrouter maker/model-0 (input, output) ends" in run("status").out
+
+
 def test_a_dry_run_changes_no_price(run: Run) -> None:
     """It says what would change, and the next reading still finds it to change."""
     record("a.json", catalogue(2))
@@ -237,6 +291,13 @@ BAD = [
         "in USD, not CNY",
     ),
     (("override", "end", "openrouter", "nope"), "no such override"),
+    (
+        (
+            *("override", "set", "openrouter", "m", "input=2"),
+            *("--flat", "--tier", "batch", "--reason", "x"),
+        ),
+        "a flat rate has no condition",
+    ),
     (("runs", "--limit", "0"), "--limit"),
     (("evidence", "abc"), "no such evidence"),
     (("doctor", "nosuch", "--offline"), "nosuch"),

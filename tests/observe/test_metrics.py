@@ -18,6 +18,7 @@ from prometheus_client.registry import DuplicateTimeseries
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.observe.metrics import PricingMetrics
+from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -269,15 +270,33 @@ def test_a_closed_database_does_not_fail_the_scrape(store: Store) -> None:
     assert 0 == values(metrics(store))["pricing_store_up"]
 
 
+def test_overrides_that_end_soon_are_counted(tmp_path: Path) -> None:
+    """In the next 30 days, one for each meter."""
+    with two_providers(tmp_path) as app:
+        asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(1), DAY)]))
+        rates = {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(1)}
+        for days in (29, 31):
+            app.set_override(
+                *("openrouter", "maker/model-0", rates),
+                author="me",
+                reason="test",
+                until=datetime.now(UTC) + timedelta(days),
+            )
+        samples = values(metrics(app.store, "openrouter", "nearai"))
+    assert {"pricing_overrides_ending openrouter": 2, "pricing_overrides_ending nearai": 0} == (
+        metric(samples, "pricing_overrides_ending")
+    )
+
+
 @pytest.mark.parametrize("count", [1, 300])
-def test_a_scrape_takes_eight_statements(tmp_path: Path, count: int) -> None:
+def test_a_scrape_takes_nine_statements(tmp_path: Path, count: int) -> None:
     """The number of models does not matter."""
     with two_providers(tmp_path) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
             samples = values(metrics(app.store, "openrouter", "nearai"))
     assert count == samples["pricing_models openrouter priced"]
-    assert 8 == counter.statements
+    assert 9 == counter.statements
 
 
 def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
@@ -328,6 +347,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_held_changes": "gauge",
         "pricing_unread_price_keys": "gauge",
         "pricing_oldest_held_change_timestamp_seconds": "gauge",
+        "pricing_overrides_ending": "gauge",
     } == {family.name: family.type for family in families}
 
 

@@ -99,6 +99,24 @@ def test_migration_8_moves_what_was_set_under_the_prefixed_name(tmp_path: Path) 
     database.close()
 
 
+def test_migration_10_keeps_what_older_overrides_did(tmp_path: Path) -> None:
+    """They replaced the conditional rates of their meter too: they are flat."""
+    path = tmp_path / "prices.db"
+    with connect(f"sqlite:///{path}", create=True) as store:
+        store.migrate(upto=9)
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "INSERT INTO pricing_overrides (id, provider, model, meter, rate, currency, since,"
+            " recorded_at, author, reason) VALUES ('o', 'acme', 'm', 'output', 7, 'USD',"
+            " '2026-01-02T00:00:00.000000Z', '2026-01-02T00:00:00.000000Z', 'me', 'x')"
+        )
+    database.close()
+    with connect(f"sqlite:///{path}") as store:
+        store.migrate()
+        (override,) = store.overrides()
+    assert (0, None, True) == (override.layer, override.when, override.is_flat)
+
+
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """An old program cannot know the schema of a newer one."""
     path = tmp_path / "prices.db"
@@ -132,9 +150,10 @@ def test_the_views_show_exact_decimals_and_null_for_unknown_prices(tmp_path: Pat
             " 'api', '', 'r', 'USD', 83333333, 15000000000)"
         )
         database.execute(
-            "INSERT INTO pricing_overrides VALUES ('o', 'acme', 'm', 'output', 7000000001, 'USD',"
-            " '2026-01-02T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', NULL, 'me', 'x',"
-            " 15000000000)"
+            "INSERT INTO pricing_overrides (id, provider, model, meter, rate, currency, since,"
+            " recorded_at, author, reason, upstream_rate) VALUES"
+            " ('o', 'acme', 'm', 'output', 7000000001, 'USD', '2026-01-02T00:00:00.000000Z',"
+            " '2026-01-02T00:00:00.000000Z', 'me', 'x', 15000000000)"
         )
         row = database.execute(
             "SELECT price_per_input_token, price_per_output_token, price_per_image, source"

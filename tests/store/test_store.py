@@ -299,7 +299,7 @@ def test_evidence_is_stored_once_and_deleted_when_it_is_old(store: Store) -> Non
 
 
 def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
-    """A new override of a meter ends the earlier one from then on."""
+    """A new override of a meter covers the earlier one from then on; an end ends both."""
     read_once(store, {"m": CHEAP}, DAY)
     noon = DAY + timedelta(days=1)
     _override(store, {Meter.INPUT: Rate(1), Meter.OUTPUT: Rate(2)}, since=DAY, now=DAY)
@@ -316,7 +316,7 @@ def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
     ended = store.end_overrides(
         "acme", "m", [Meter.INPUT], noon + timedelta(days=1), noon + timedelta(1)
     )
-    assert [Rate(3)] == [override.rate for override in ended]
+    assert [Rate(1), Rate(3)] == [override.rate for override in ended]
     assert {Meter.OUTPUT: Rate(2)} == rates(noon + timedelta(days=1))
     assert {Rate.of("2.5", Per.MILLION), Rate.of(10, Per.MILLION)} == {
         override.upstream_rate for override in store.overrides("acme", "m", at=DAY)

@@ -46,6 +46,24 @@ def test_an_override_applies_at_once_and_exactly(api: Api) -> None:
     assert before == rates(api)
 
 
+def test_an_override_of_a_condition_shows_the_card_before_and_after(api: Api) -> None:
+    """The base rates stay, and the response says what changed."""
+    api.sync()
+    before = rates(api)
+    body = {**MODEL, **SIGNATURE, "rates": {"input": "1"}, "when": {"service_tier": "batch"}}
+    made = api.admin.post(OVERRIDES, json=body).json()
+    assert {"service_tier": "batch"} == made["items"][0]["when"]
+    assert [] == made["before"]["overrides"]
+    assert [{"when": {"service_tier": "batch"}, "rates": {"input": "1"}}] == made["after"][
+        "overrides"
+    ]
+    assert before == made["before"]["rates"] == made["after"]["rates"] == rates(api)
+    flat = api.admin.post(OVERRIDES, json=body | {"when": None, "flat": True}).json()
+    assert [] == flat["after"]["overrides"]
+    states = [entry["state"] for entry in api.get(OVERRIDES)["items"]]
+    assert ["covered", "in_force"] == states
+
+
 def test_an_override_shows_that_the_providers_rate_has_changed(api: Api) -> None:
     """So a person can find an override that is no longer needed."""
     api.sync()
@@ -85,6 +103,9 @@ def test_an_override_shows_that_the_providers_rate_has_changed(api: Api) -> None
         ({"provider": "openruoter"}, 404, "there is openrouter"),
         ({"provider": "no/where"}, 404, "not a provider's id"),
         ({"authors": "x"}, 422, "authors"),
+        ({"when": {"service_tier": "Not A Tier"}}, 422, "service_tier"),
+        ({"when": {"service_tier": "default"}}, 400, "no service tier with rates of its own"),
+        ({"when": {"region": "eu"}, "flat": True}, 400, "a flat rate has no condition"),
     ],
 )
 def test_an_invalid_override_is_refused(

@@ -75,7 +75,7 @@ def prices(
         tables.print_json(records)
     elif model is not None and len(found) == 1:
         tables.print_whole(f"{found[0].provider} {found[0].model}")
-        tables.print_block(_card_lines(found[0]), "    ")
+        tables.print_block(card_lines(found[0]), "    ")
     else:
         _show_prices(found, without, wide=wide)
 
@@ -193,7 +193,7 @@ def _condition_lines(card: RateCard) -> Iterator[str]:
         yield f"when {texts.condition(entry.when)}: {rates}"
 
 
-def _card_lines(price: Price) -> Iterator[str]:
+def card_lines(price: Price) -> Iterator[str]:
     """One model's price in full, a rate on each line."""
     card = price.listing
     if not isinstance(card, RateCard):

@@ -84,6 +84,13 @@ def status(
     )
     for why in found["skipped"].values():
         tables.print_line(f"skipped: {why}", "  ")
+    for entry in found["overrides_ending"]:
+        meters = ", ".join(entry["meters"])
+        tables.print_line(
+            f"override of {entry['provider']} {entry['model']} ({meters}) ends"
+            f" {_short(entry['until'])}",
+            "    ",
+        )
 
 
 def _headline(found: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate import RULES, Context, Peers, Reason, Rule, Thresholds, judge
 from pricing_sync.prices.age import age
+from pricing_sync.prices.book import counting
 from pricing_sync.prices.rates import Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 
@@ -39,6 +40,7 @@ class Check(StrEnum):
     AGE = "age"
     UNCONFIRMED = "unconfirmed"
     OVERRIDE_MOVED = "override_moved"
+    OVERRIDE_WAITS = "override_waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,19 +264,46 @@ def _of_overrides(
     by_provider: Mapping[str, Thresholds],
 ) -> Iterator[Finding]:
     listed = {(card.provider, card.model): card.listing for card in statements}
-    for override in overrides:
-        if isinstance(override, Unloadable):
-            continue
+    readable = [override for override in overrides if isinstance(override, MeterOverride)]
+    by_model: dict[tuple[str, str], list[MeterOverride]] = {}
+    for override in readable:
+        by_model.setdefault((override.provider, override.model), []).append(override)
+    count = {
+        override.id
+        for key, of_model in by_model.items()
+        for override in counting(listed.get(key), of_model)
+    }
+    for override in readable:
         card = listed.get((override.provider, override.model))
-        rate = card.rates.get(override.meter) if isinstance(card, RateCard) else None
-        if rate != override.upstream_rate:
-            yield _moved(override, rate)
         t = by_provider.get(override.provider, general)
         priced = RateCard({override.meter: override.rate}, currency=override.currency)
-        for reason in _reasons(override.provider, override.model, priced, at, t):
+        reasons = [
             # A person may set a price of zero, and overrides one meter at a time.
-            if reason.rule in (Rule.OUT_OF_BOUNDS, Rule.CURRENCY):
-                yield _finding(override.provider, override.model, reason, "override: ")
+            reason
+            for reason in _reasons(override.provider, override.model, priced, at, t)
+            if reason.rule in (Rule.OUT_OF_BOUNDS, Rule.CURRENCY)
+        ]
+        for reason in reasons:
+            yield _finding(override.provider, override.model, reason, "override: ")
+        if isinstance(card, RateCard) and card.currency != override.currency:
+            if all(reason.rule is not Rule.CURRENCY for reason in reasons):
+                yield _waits(override, card.currency)
+        elif override.id in count and (
+            (rate := override.listed_rate(card)) != override.upstream_rate
+        ):
+            yield _moved(override, rate)
+
+
+def _waits(override: MeterOverride, currency: str) -> Finding:
+    return Finding(
+        provider=override.provider,
+        model=override.model,
+        meter=override.meter,
+        rule=Check.OVERRIDE_WAITS,
+        detail=f"the override is in {override.currency}, the card in {currency},"
+        " and the card counts",
+        severity=Severity.WARNING,
+    )
 
 
 def _moved(override: MeterOverride, rate: Rate | None) -> Finding:

@@ -6,6 +6,7 @@ the same ones. Only the metrics whose help text names "this process" differ betw
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,6 +58,7 @@ class _Facts:
     states: Mapping[str, Mapping[PriceState, int]] = field(default_factory=dict)
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     leader: Leader | None = None
+    ending: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -70,6 +72,7 @@ class _Facts:
             store.state_counts(),
             store.unread_keys(),
             queue.leader(),
+            Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
         )
 
     def providers(self) -> set[str]:
@@ -78,7 +81,7 @@ class _Facts:
             for name in (MODELS, FAILURES)
             for labels in self.counters.get(name, ())
         }
-        return counted.union(self.successes, self.dues, self.models, self.held)
+        return counted.union(self.successes, self.dues, self.models, self.held, self.ending)
 
 
 class PricingMetrics(Collector):
@@ -173,6 +176,12 @@ class PricingMetrics(Collector):
             "pricing_unread_price_keys",
             "Keys of the provider's newest answer that may hold a price and are not read.",
             {name: len(facts.unread.get(name, ())) for name in facts.successes},
+            shown,
+        )
+        yield _by_provider(
+            "pricing_overrides_ending",
+            "Overrides that end in the next 30 days, one for each meter.",
+            dict.fromkeys(shown, 0) | dict(facts.ending),
             shown,
         )
 

@@ -6,12 +6,23 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TypeAlias
 
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.age import LATELY, age
 from pricing_sync.prices.cost import Cost, cost
-from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Source, Unpriced
+from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.rates import (
+    ConditionalRates,
+    Meter,
+    Rate,
+    RateCard,
+    Rates,
+    Source,
+    Unpriced,
+    When,
+)
 from pricing_sync.prices.statements import (
     Confirmations,
     MeterOverride,
@@ -123,6 +134,7 @@ class PriceBook:
         overrides: Iterable[MeterOverride],
         confirmations: Confirmations | None,
     ) -> None:
+        refuse_naive(self.read_at)
         cards = {(statement.provider, statement.model): statement for statement in statements}
         by_model = _by_model(overrides)
         constant = {
@@ -152,6 +164,7 @@ class PriceBook:
             NoPrice: the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
+        refuse_naive(at)
         key = provider, model
         price = self._constant.get(key)
         if price is not None:
@@ -277,8 +290,6 @@ def _price_at(
 def _refuse_before(
     begin: datetime, key: _Key, at: datetime, earlier: Mapping[_Key, datetime]
 ) -> None:
-    if at.utcoffset() is None:
-        raise ValueError(f"{at} has no time zone")
     if at < begin and at < earlier.get(key, begin):
         provider, model = key
         raise NoPrice(
@@ -350,16 +361,15 @@ def _standing(
 
 
 def _overridden(price: Price, overrides: Sequence[MeterOverride]) -> Price:
-    """*price* with the rates of *overrides* instead of its own for those meters."""
+    """*price* with the rates of those *overrides* that count instead of its own."""
+    overrides = counting(price.listing, overrides)
     if not overrides:
         return price
-    newest = max(overrides, key=lambda override: override.since)
-    rates = {override.meter: override.rate for override in overrides}
     return replace(
         price,
-        listing=apply_overrides(price.listing, rates, newest.currency),
-        since=max(newest.since, price.since),
-        recorded_at=max(newest.recorded_at, price.recorded_at),
+        listing=apply_overrides(price.listing, overrides),
+        since=max(price.since, *(override.since for override in overrides)),
+        recorded_at=max(price.recorded_at, *(override.recorded_at for override in overrides)),
         source=Source.OVERRIDE.value,
     )
 
@@ -368,14 +378,15 @@ def _only_overridden(
     overrides: Sequence[MeterOverride], confirmations: Confirmations | None
 ) -> Price:
     """The price of a model without a card in force."""
-    newest = max(overrides, key=lambda override: override.since)
+    overrides = counting(None, overrides)
+    newest = overrides[-1]
     known = confirmations and confirmations.unconfirmed.get((newest.provider, newest.model))
     return Price(
         provider=newest.provider,
         model=newest.model,
-        listing=apply_overrides(None, {o.meter: o.rate for o in overrides}, newest.currency),
-        since=newest.since,
-        recorded_at=newest.recorded_at,
+        listing=apply_overrides(None, overrides),
+        since=max(override.since for override in overrides),
+        recorded_at=max(override.recorded_at for override in overrides),
         source=Source.OVERRIDE.value,
         state=known.state if known else None,
         confirmed_at=known.confirmed_at if known else None,
@@ -383,23 +394,108 @@ def _only_overridden(
     )
 
 
-def apply_overrides(
-    listing: RateCard | Unpriced | None, rates: dict[Meter, Rate], currency: str
-) -> RateCard:
-    """A card with a person's rates, which also replace the conditional rates of their meters.
+class OverrideState(StrEnum):
+    """Whether an override that has not ended counts, or why it does not."""
 
-    Each service tier names them too: what a tier does not name would not be sure of its price.
+    IN_FORCE = "in_force"
+    #: A newer override of the same rate is in force.
+    COVERED = "covered"
+    #: Its currency is not the one of the card: nothing is converted, and nothing mixed.
+    WAITING = "waiting"
+    TO_COME = "to_come"
+
+
+def override_states(
+    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride], at: datetime
+) -> dict[str, OverrideState]:
+    """The state of each override of one model at an instant, by its id. None of them has ended."""
+    begun = [override for override in overrides if _begin_and_end(override, at)[0] <= at]
+    waiting = [o.id for o in begun if o.currency != _card_currency(listing, begun)]
+    counts = [override.id for override in counting(listing, begun)]
+    return {
+        **{override.id: OverrideState.TO_COME for override in overrides},
+        **{override.id: OverrideState.COVERED for override in begun},
+        **dict.fromkeys(waiting, OverrideState.WAITING),
+        **dict.fromkeys(counts, OverrideState.IN_FORCE),
+    }
+
+
+def _card_currency(
+    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
+) -> str | None:
+    """The one currency of a model: its card's or, without a card, its newest override's."""
+    if isinstance(listing, RateCard):
+        return listing.currency
+    newest = max(overrides, key=lambda override: override.layer, default=None)
+    return newest.currency if newest else None
+
+
+def counting(
+    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
+) -> list[MeterOverride]:
+    """The overrides of one model that count, of those in force, oldest first.
+
+    An override in another currency than the card waits, and newer ones cover older ones.
     """
-    if not isinstance(listing, RateCard) or listing.currency != currency:
-        return RateCard(rates, currency=currency)
-    conditional = tuple(
-        ConditionalRates(entry.when, _replaced(entry, rates)) for entry in listing.conditional_rates
+    currency = _card_currency(listing, overrides)
+    ordered = sorted(
+        (override for override in overrides if override.currency == currency),
+        key=lambda override: override.layer,
     )
-    return replace(listing, rates={**listing.rates, **rates}, conditional_rates=conditional)
+    return [
+        override
+        for place, override in enumerate(ordered)
+        if not any(newer.covers(override) for newer in ordered[place + 1 :])
+    ]
 
 
-def _replaced(entry: ConditionalRates, rates: dict[Meter, Rate]) -> dict[Meter, Rate]:
-    """The rates of *entry* without those that *rates* replaces; of a tier, with *rates* instead."""
-    if entry.when.service_tier is not None:
-        return {**entry.rates, **rates}
-    return {meter: rate for meter, rate in entry.rates.items() if meter not in rates}
+def apply_overrides(
+    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
+) -> RateCard:
+    """*listing* with the rates of the overrides that count, one after the other.
+
+    An override replaces the rate of its own condition, or the base rate; the rates of other
+    conditions stay. A flat one also removes the conditional rates of its meter. Service tiers that
+    do not name its meter name it then, see `_name_in_tiers`.
+    """
+    card = listing if isinstance(listing, RateCard) else None
+    rates = dict(card.rates) if card else {}
+    entries = [(entry.when, dict(entry.rates)) for entry in card.conditional_rates] if card else []
+    for override in overrides:
+        if override.when is None:
+            rates[override.meter] = override.rate
+        for when, conditional in entries:
+            # An entry without any rates is kept: it shows that its service tier is sold.
+            if override.is_flat or when == override.when:
+                conditional.pop(override.meter, None)
+        if override.when is not None:
+            _entry(entries, override.when)[override.meter] = override.rate
+    base = {override.meter: override.rate for override in overrides if override.when is None}
+    _name_in_tiers(base, entries)
+    conditional_rates = tuple(ConditionalRates(when, named) for when, named in entries)
+    return RateCard(rates, conditional_rates, overrides[-1].currency)
+
+
+def _name_in_tiers(base: Rates, entries: Iterable[tuple[When, dict[Meter, Rate]]]) -> None:
+    """Put a person's base rates into the service tiers that have rates, and none of these meters.
+
+    What a tier does not name would not be sure of its price, see `TierRates`. A rate of an entry
+    before that also matches requests of the tier stays. A tier without rates has the base rates.
+    """
+    named: dict[str | None, set[Meter]] = {None: set()}
+    for when, rates in entries:
+        tier = when.service_tier
+        known = named.setdefault(tier, set())
+        own = set(rates)
+        if tier is not None and own:
+            rates.update({m: r for m, r in base.items() if m not in own | known | named[None]})
+        known |= own
+
+
+def _entry(entries: list[tuple[When, dict[Meter, Rate]]], wanted: When) -> dict[Meter, Rate]:
+    """The last entry of a condition, or a new one after all others, which wins over them."""
+    for when, conditional in reversed(entries):
+        if when == wanted:
+            return conditional
+    entries.append((wanted, {}))
+    return entries[-1][1]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Meter,
@@ -111,4 +112,5 @@ def read_listing(written: Mapping[str, Any]) -> RateCard | Unpriced:
 
 def write_instant(instant: datetime) -> str:
     """An instant in UTC as ISO 8601, exact: `2026-01-26T12:00:00Z`."""
+    refuse_naive(instant)
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.inheritance import TierRates, replace_rates, substitute
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import STANDARD_TIERS, Meter, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import Usage
 
@@ -60,8 +61,7 @@ def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
         NoPrice: the card has no rate for a meter that was used, or none for the service tier.
         ValueError: *at* has no time zone.
     """
-    if at.utcoffset() is None:
-        raise ValueError(f"{at} has no time zone")
+    refuse_naive(at)
     tier: TierRates | None = None
     rates: Rates = card.rates
     if card.conditional_rates or usage.service_tier not in _STANDARD:
@@ -104,8 +104,7 @@ def effective_rates(
         NoPrice: no matching conditional rates name the tier. The standard price does not apply.
         ValueError: *at* has no time zone.
     """
-    if at.utcoffset() is None:
-        raise ValueError(f"{at} has no time zone")
+    refuse_naive(at)
     rates, tier = _request_rates(card, input_tokens, at, service_tier, region)
     if tier is None:
         return rates

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,27 @@ class MeterOverride:
     reason: str
     #: The provider's rate when the override was set; None when its card had none.
     upstream_rate: Rate | None
+    #: Each override that is set has a higher number than those set before it for the model. Of
+    #: those of a meter that are in force, the highest counts, until it ends.
+    layer: int = 0
+    #: The condition of the rate that it replaces; None for the base rate.
+    when: When | None = None
+    #: Whether the base rate holds under every condition of the card below.
+    is_flat: bool = False
+
+    def listed_rate(self, listing: RateCard | Unpriced | None) -> Rate | None:
+        """The rate that this override replaces in *listing*; None if it has none to replace."""
+        if not isinstance(listing, RateCard) or listing.currency != self.currency:
+            return None
+        rates: list[Rates] = [listing.rates] if self.when is None else []
+        rates += [entry.rates for entry in listing.conditional_rates if entry.when == self.when]
+        return next((named[self.meter] for named in reversed(rates) if self.meter in named), None)
+
+    def covers(self, older: MeterOverride) -> bool:
+        """Whether *older* does not count while both are in force."""
+        if self.meter is not older.meter:
+            return False
+        return self.is_flat or (not older.is_flat and self.when == older.when)
 
 
 class PriceState(StrEnum):

@@ -407,6 +407,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "dry_run": settings.dry_run,
         "at": write_instant(now),
         "problem": problem,
+        "overrides_ending": [],
     }
 
 

@@ -175,7 +175,10 @@ _VIEW_COLUMNS = {
 def _views(connection: Connection) -> str:
     text = resources.files("pricing_sync.store").joinpath("views.sql").read_text("utf-8")
     lists = {
-        "overridden": [f"MAX(CASE WHEN meter = '{m}' THEN rate END) AS \"{m}\"" for m in Meter],
+        "overridden": [
+            f"MAX(CASE WHEN meter = '{m}' AND layer = base_layer THEN rate END) AS \"{m}\""
+            for m in Meter
+        ],
         "effective": [f'COALESCE(o."{m}", l."{m}") AS "{m}"' for m in Meter],
         "prices": [
             f"{connection.decimal_sql.format(meter)} AS {column}"

@@ -275,7 +275,7 @@ SELECT {override} FROM pricing_overrides
 WHERE {in_force}
     AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR model = :model)
-ORDER BY provider, model, meter;
+ORDER BY provider, model, meter, layer;
 
 -- name: overrides_not_ended
 -- Overrides that are in force or begin later.
@@ -283,7 +283,15 @@ SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
     AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR model = :model)
-ORDER BY provider, model, meter, since;
+ORDER BY provider, model, meter, since, layer;
+
+-- name: overrides_ending
+-- Overrides that end between two instants, the next one first.
+SELECT {override} FROM pricing_overrides
+WHERE superseded_at IS NULL AND until > :at AND until <= :before
+    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+ORDER BY until, provider, model, meter, layer;
 
 -- name: overrides_of_book
 -- Overrides that end after the card in force began or, without such a card, after :at.
@@ -298,7 +306,7 @@ WHERE superseded_at IS NULL AND (
         :at
     )
 )
-ORDER BY provider, model, meter, since;
+ORDER BY provider, model, meter, since, layer;
 
 -- name: knows_provider
 -- Whether anything of a provider is stored: a model that it listed, or a person's rate.
@@ -329,6 +337,10 @@ SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
 SELECT provider, COUNT(*), MAX(since) FROM pricing_ledger
 WHERE superseded_at IS NULL AND until IS NULL AND since > :now AND since <= recorded_at
 GROUP BY provider;
+
+-- name: last_override_layer
+SELECT COALESCE(MAX(layer), 0) FROM pricing_overrides
+WHERE provider = :provider AND model = :model;
 
 -- name: supersede_override
 UPDATE pricing_overrides SET superseded_at = :recorded_at

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pricing_sync.errors import StoreError
 from pricing_sync.gate.audit import Overlap, Unloadable
-from pricing_sync.prices.card_json import read_conditional_rates
+from pricing_sync.prices.card_json import read_conditional_rates, read_when
 from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
@@ -134,6 +134,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     ),
     **dict.fromkeys(_INSTANT_COLUMNS, _instant_error),
     "overrides": partial(_read_error, lambda text: read_conditional_rates(json.loads(text))),
+    "condition": partial(_read_error, lambda text: read_when(json.loads(text))),
     "meter": partial(_read_error, Meter),
     "unpriced": partial(_read_error, Why),
 }

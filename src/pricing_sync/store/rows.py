@@ -13,7 +13,13 @@ from typing import Any
 from pricing_sync.changes.diff import Known
 from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import StoreError
-from pricing_sync.prices.card_json import read_conditional_rates, write_conditional_rates
+from pricing_sync.prices.card_json import (
+    read_conditional_rates,
+    read_when,
+    write_conditional_rates,
+    write_when,
+)
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState, Statement
 
@@ -39,12 +45,18 @@ MODEL_STATE_COLUMNS = (
 )
 OVERRIDE_COLUMNS = (
     *("id", "provider", "model", "meter", "rate", "currency", "since", "until"),
-    *("recorded_at", "superseded_at", "author", "reason", "upstream_rate"),
+    *("recorded_at", "superseded_at", "author", "reason", "upstream_rate", "layer"),
+    *("condition", "flat"),
 )
 
 
 def write_instant(instant: datetime) -> str:
-    """An aware instant as `2026-01-26T12:00:00.000000Z`."""
+    """An instant as `2026-01-26T12:00:00.000000Z`.
+
+    Raises:
+        ValueError: it has no time zone.
+    """
+    refuse_naive(instant)
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -195,9 +207,12 @@ def read_run(columns: Sequence[Any]) -> Run:
 
 def write_override(override: MeterOverride) -> dict[str, Any]:
     """The columns `OVERRIDE_COLUMNS` of an override."""
-    row: dict[str, Any] = {name: getattr(override, name) for name in OVERRIDE_COLUMNS}
-    upstream = override.upstream_rate
+    own = {"condition", "flat"}
+    row = {name: getattr(override, name) for name in OVERRIDE_COLUMNS if name not in own}
+    upstream, when = override.upstream_rate, override.when
     return row | {
+        "condition": None if when is None else write_json(write_when(when)),
+        "flat": int(override.is_flat),
         "meter": override.meter.value,
         "rate": int(override.rate),
         "since": write_instant(override.since),
@@ -210,10 +225,12 @@ def write_override(override: MeterOverride) -> dict[str, Any]:
 
 def read_override(columns: Sequence[Any]) -> MeterOverride:
     """The override in the columns `OVERRIDE_COLUMNS`."""
-    row: Mapping[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
-    upstream = row["upstream_rate"]
+    row: dict[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
+    upstream, condition = row["upstream_rate"], row.pop("condition")
     return MeterOverride(
-        **dict(row)
+        is_flat=bool(row.pop("flat")),
+        when=None if condition is None else read_when(json.loads(condition)),
+        **row
         | {
             "meter": Meter(row["meter"]),
             "rate": Rate(row["rate"]),
@@ -222,5 +239,5 @@ def read_override(columns: Sequence[Any]) -> MeterOverride:
             "recorded_at": read_instant(row["recorded_at"]),
             "superseded_at": read_optional_instant(row["superseded_at"]),
             "upstream_rate": None if upstream is None else Rate(upstream),
-        }
+        },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ from typing import Any
 from pricing_sync.changes.diff import Kind, Known, Stored
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.errors import StoreError
+from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.card_json import write_listing
-from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import (
     Confirmations,
     MeterOverride,
@@ -54,6 +54,9 @@ from pricing_sync.store.rows import (
     write_json,
     write_optional_instant,
 )
+
+#: How long before its end an override is listed as ending.
+ENDING = timedelta(days=30)
 
 
 def _quoted(columns: Iterable[str], prefix: str = "") -> str:
@@ -630,25 +633,47 @@ class Store(NamedQueries):
         )
         return [rows.read_override(row) for row in found]
 
+    def overrides_ending(
+        self, provider: str | None = None, model: str | None = None, *, at: datetime
+    ) -> list[MeterOverride]:
+        """The overrides that end within `ENDING` of an instant, the next one first."""
+        found = self._fetch(
+            "overrides_ending",
+            provider=provider,
+            model=model,
+            at=write_instant(at),
+            before=write_instant(at + ENDING),
+        )
+        return [rows.read_override(row) for row in found]
+
     def set_overrides(
         self,
         provider: str,
         model: str,
         rates: Mapping[Meter, Rate],
         *,
-        currency: str,
+        currency: str | None,
         author: str,
         reason: str,
         since: datetime,
         until: datetime | None,
         now: datetime,
+        when: When | None = None,
+        flat: bool = False,
     ) -> list[MeterOverride]:
-        """Set a person's rates from *since* on. They replace overrides of the same meters."""
+        """Set a person's rates from *since* on, as a new layer above the overrides before.
+
+        Without *currency* it is that of the card, otherwise of the other overrides, otherwise USD.
+
+        Raises:
+            SettingsError: the card, or another override of the model, is in another currency.
+        """
         with self.transaction():
             upstream = self.statements(provider, model)
             card = upstream[0].listing if upstream else None
-            listed = card.rates if isinstance(card, RateCard) else {}
-            self._end_overrides(provider, model, rates, since, now)
+            others = self.overrides_not_ended(provider, model, at=since)
+            currency = _one_currency(model, card, others, currency)
+            (last,) = self._fetch("last_override_layer", provider=provider, model=model)[0]
             added = [
                 MeterOverride(
                     id=new_id(now),
@@ -663,10 +688,14 @@ class Store(NamedQueries):
                     superseded_at=None,
                     author=author,
                     reason=reason,
-                    upstream_rate=listed.get(meter),
+                    upstream_rate=None,
+                    layer=last + 1,
+                    when=when,
+                    is_flat=flat,
                 )
                 for meter, rate in rates.items()
             ]
+            added = [replace(one, upstream_rate=one.listed_rate(card)) for one in added]
             self._execute_many(
                 "add_override", [rows.write_override(override) for override in added]
             )
@@ -674,24 +703,37 @@ class Store(NamedQueries):
         return added
 
     def end_overrides(
-        self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
+        self,
+        provider: str,
+        model: str,
+        meters: Iterable[Meter],
+        at: datetime,
+        now: datetime,
+        *,
+        newest_only: bool = False,
     ) -> list[MeterOverride]:
-        """End the overrides of these meters at an instant; return them as they were before."""
-        with self.transaction():
-            ended = self._end_overrides(provider, model, meters, at, now)
-            if ended:
-                new_revision(self._connection)
-        return ended
+        """End the overrides of these meters at an instant; return them as they were before.
 
-    def _end_overrides(
-        self, provider: str, model: str, meters: Iterable[Meter], at: datetime, now: datetime
-    ) -> list[MeterOverride]:
+        With *newest_only*, only those of the newest layer that has any.
+        """
         meters = set(meters)
-        ending = [
-            override
-            for override in self.overrides_not_ended(provider, model, at=at)
-            if override.meter in meters
-        ]
+        with self.transaction():
+            ending = [
+                override
+                for override in self.overrides_not_ended(provider, model, at=at)
+                if override.meter in meters
+            ]
+            if newest_only and ending:
+                newest = max(override.layer for override in ending)
+                ending = [override for override in ending if override.layer == newest]
+            if ending:
+                self._close_overrides(ending, at, now)
+                new_revision(self._connection)
+        return ending
+
+    def _close_overrides(
+        self, ending: Sequence[MeterOverride], at: datetime, now: datetime
+    ) -> None:
         recorded = write_instant(now)
         self._execute_many(
             "supersede_override", [{"id": o.id, "recorded_at": recorded} for o in ending]
@@ -702,7 +744,6 @@ class Store(NamedQueries):
             if override.since < at
         ]
         self._execute_many("add_override", [rows.write_override(override) for override in closed])
-        return ending
 
     # Events
 
@@ -710,6 +751,19 @@ class Store(NamedQueries):
         """The oldest events that are not delivered yet: id, kind, payload."""
         found = self._fetch("pending_events", limit=limit)
         return [(row[0], row[1], json.loads(row[3])) for row in found]
+
+
+def _one_currency(
+    model: str, card: Known | None, others: Iterable[MeterOverride], wanted: str | None
+) -> str:
+    """The currency of a new override, which its card and the *others* of the model must share."""
+    known = [("card of", "is", card.currency)] if isinstance(card, RateCard) else []
+    known += [("overrides of", "are", other.currency) for other in others]
+    currency = wanted or (known[0][2] if known else "USD")
+    for whose, verb, theirs in known:
+        if theirs != currency:
+            raise SettingsError(f"override: the {whose} {model} {verb} in {theirs}, not {currency}")
+    return currency
 
 
 _END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import PAGE_SEPARATOR
 from pricing_sync.sync.access import Fetch
@@ -19,6 +20,9 @@ class RecordedAnswer:
     at: datetime | None = None
     #: Its name in the ledger.
     name: str = "answer"
+
+    def __post_init__(self) -> None:
+        refuse_naive(self.at)
 
 
 def fetch_recorded(answer: RecordedAnswer) -> Fetch:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_json
-from pricing_sync.prices.rates import Meter, When
-from pricing_sync.sources.strict_json import TIER_NAME, is_model_id, is_tier
+from pricing_sync.prices.rates import Meter
+from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
+    Condition,
     Instant,
     Name,
     ProviderFilter,
     RateText,
     Reason,
     RequestBody,
+    read_condition,
 )
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import Announcement, Announcements
 
 routes = Routes("announcements")
-
-
-class Condition(RequestBody):
-    """The condition of a rate, if it is not the card's base rate."""
-
-    min_input_tokens: StrictInt | None = Field(default=None, ge=0, le=10**12)
-    service_tier: Annotated[str, Field(pattern=f"^{TIER_NAME}$")] | None = None
-    region: Name | None = None
 
 
 class AnnouncementRequest(RequestBody):
@@ -71,16 +65,16 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
     provider = pricing.access.provider(body.provider).id
     if not is_model_id(body.model):
         raise SettingsError(f"announce: {body.model!r} is not a model id")
-    if body.when and body.when.service_tier and not is_tier(body.when.service_tier):
-        raise SettingsError(f"announce: {body.when.service_tier!r} has the base rates")
-    when = When(**body.when.model_dump()) if body.when else When()
+    when = read_condition(body.when)
+    if when and when.service_tier and not is_tier(when.service_tier):
+        raise SettingsError(f"announce: {when.service_tier!r} has the base rates")
     move = Announced(
         model=body.model,
         meter=body.meter,
         old=body.old,
         new=body.new,
         not_before=body.not_before,
-        when=None if when == When() else when,
+        when=when,
     )
     announcement = pricing.store.review.announce(
         provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)

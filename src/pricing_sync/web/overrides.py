@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import Field
 
-from pricing_sync.json_views import override_json, reported_json
+from pricing_sync.json_views import override_json, price_json, reported_json
 from pricing_sync.prices.rates import Meter
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
+    Condition,
     Instant,
     ModelFilter,
     Name,
@@ -17,9 +20,10 @@ from pricing_sync.web.request_types import (
     RateText,
     Reason,
     RequestBody,
+    read_condition,
 )
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.schemas import Overrides, ReportedOverrides
+from pricing_sync.web.schemas import NewOverrides, Overrides, ReportedOverrides
 
 routes = Routes("overrides")
 
@@ -42,6 +46,14 @@ class OverrideRequest(RequestBody):
         description="By default that of the card.",
         examples=["USD"],
     )
+    when: Condition | None = Field(
+        default=None, description="The condition of the rates. By default the base rates."
+    )
+    flat: bool = Field(
+        default=False,
+        description="The rates hold under every condition of the card. By default its other"
+        " conditional rates stay.",
+    )
 
 
 class OverrideEnd(RequestBody):
@@ -51,35 +63,68 @@ class OverrideEnd(RequestBody):
     model: Name
     meters: list[Meter] = Field(default=[], description="By default all meters.")
     at: Instant | None = Field(default=None, description="By default now.")
+    newest_only: bool = Field(
+        default=False,
+        description="End only the overrides that were set last; those that they cover hold again.",
+    )
 
 
 @routes.get("/admin/pricing/overrides", Scope.READ, response_model=ReportedOverrides)
 def list_overrides(
-    pricing: Pricing, provider: ProviderFilter = None, model: ModelFilter = None
+    pricing: Pricing,
+    provider: ProviderFilter = None,
+    model: ModelFilter = None,
+    *,
+    ending: Annotated[bool, Query(description="Only those that end in the next 30 days.")] = False,
 ) -> dict[str, Any]:
     """The current and future overrides, and whether the provider's rates have changed since."""
-    report = pricing.override_report(provider, model)
-    return {"items": [reported_json(entry, rate, moved=moved) for entry, rate, moved in report]}
+    states = pricing.override_states(provider, model)
+    report = pricing.override_report(provider, model, ending=ending)
+    return {
+        "items": [
+            reported_json(entry, rate, states[entry.id], moved=moved)
+            for entry, rate, moved in report
+            if entry.id in states
+        ]
+    }
 
 
-@routes.post("/admin/pricing/overrides", Scope.ADMIN, response_model=Overrides)
+@routes.post("/admin/pricing/overrides", Scope.ADMIN, response_model=NewOverrides)
 def set_override(pricing: Pricing, body: OverrideRequest) -> dict[str, Any]:
-    """Set rates that replace the provider's. Meters that are not named keep the provider's rate."""
+    """Set rates that replace the provider's. Meters that are not named keep the provider's rate.
+
+    The card is in the response before and after, both as of the beginning of the overrides.
+    """
+    begin = body.since or datetime.now(UTC)
+    before = _card(pricing, body, begin)
     overrides = pricing.set_override(
         body.provider,
         body.model,
         body.rates,
         author=body.author,
         reason=body.reason,
-        since=body.since,
+        since=begin,
         until=body.until,
         currency=body.currency,
+        when=read_condition(body.when),
+        flat=body.flat,
     )
-    return {"items": [override_json(override) for override in overrides]}
+    return {
+        "items": [override_json(override) for override in overrides],
+        "before": before,
+        "after": _card(pricing, body, begin),
+    }
+
+
+def _card(pricing: Pricing, body: OverrideRequest, at: datetime) -> dict[str, Any] | None:
+    found = pricing.prices(body.provider, body.model, at=at)
+    return price_json(found[0], datetime.now(UTC)) if found else None
 
 
 @routes.post("/admin/pricing/overrides/end", Scope.ADMIN, response_model=Overrides)
 def end_override(pricing: Pricing, body: OverrideEnd) -> dict[str, Any]:
     """End overrides: the provider's rates apply again."""
-    ended = pricing.end_override(body.provider, body.model, body.meters, at=body.at)
+    ended = pricing.end_override(
+        body.provider, body.model, body.meters, at=body.at, newest_only=body.newest_only
+    )
     return {"items": [override_json(override) for override in ended]}

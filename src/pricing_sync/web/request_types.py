@@ -6,10 +6,19 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    WithJsonSchema,
+)
 
-from pricing_sync.prices.rates import Per, Rate
+from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.providers import CATALOG
+from pricing_sync.sources.strict_json import TIER_NAME
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,3 +85,17 @@ ModelFilter: TypeAlias = Annotated[
 Cursor: TypeAlias = Annotated[
     str | None, Query(max_length=500, description="The `next` of the previous page.")
 ]
+
+
+class Condition(RequestBody):
+    """The condition of a rate, if it is not the card's base rate."""
+
+    min_input_tokens: StrictInt | None = Field(default=None, ge=0, le=10**12)
+    service_tier: Annotated[str, Field(pattern=f"^{TIER_NAME}$")] | None = None
+    region: Name | None = None
+
+
+def read_condition(written: Condition | None) -> When | None:
+    """The condition; None for the base rate."""
+    when = When(**written.model_dump()) if written else When()
+    return None if when == When() else when

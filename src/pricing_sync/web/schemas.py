@@ -53,6 +53,15 @@ class Active(Schema):
     state: str = Field(examples=["reading"])
 
 
+class EndingOverride(Schema):
+    """An override that ends in the next 30 days."""
+
+    provider: str
+    model: str
+    meters: list[str]
+    until: Instant
+
+
 class Status(Schema):
     """The state of the schedule."""
 
@@ -75,6 +84,9 @@ class Status(Schema):
     dry_run: bool
     at: Instant
     problem: str | None = Field(description="Why the database cannot be opened.")
+    overrides_ending: list[EndingOverride] = Field(
+        description="What ends in the next 30 days, the next one first."
+    )
 
 
 class ReadingSummary(Schema):
@@ -342,6 +354,11 @@ class Override(Schema):
     author: str
     reason: str
     upstream_when_set: str | None
+    layer: int = Field(
+        description="Of the overrides of a rate in force, the one in the highest layer counts."
+    )
+    when: dict[str, Any] | None = Field(description="The condition; null for the base rate.")
+    flat: bool = Field(description="Whether the rate holds under every condition of the card.")
 
 
 class ReportedOverride(Override):
@@ -349,12 +366,23 @@ class ReportedOverride(Override):
 
     upstream_now: str | None
     upstream_moved: bool
+    state: str = Field(
+        description="`in_force`; `covered` by a newer override; `waiting` while the card is in"
+        " another currency; or `to_come`.",
+    )
 
 
 class Overrides(Schema):
     """Overrides, one for each meter."""
 
     items: list[Override]
+
+
+class NewOverrides(Overrides):
+    """Overrides, and the card before and after them."""
+
+    before: CardShape | None
+    after: CardShape | None
 
 
 class ReportedOverrides(Schema):
