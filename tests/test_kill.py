@@ -42,7 +42,7 @@ def test_a_killed_reading_is_stored_whole_or_not_at_all(tmp_path: Path, seed: in
     """Every stored reading has all its cards and its evidence, and no cards overlap."""
     path, chance = tmp_path / "prices.db", random.Random(seed)
     for _ in range(KILLS):
-        _kill_after(path, chance.uniform(0.0, 0.5))
+        _kill_after(path, chance.uniform(0.0, 0.8))
         _assert_consistent(path)
     with sqlite3.connect(path) as database:
         (stored,) = database.execute("SELECT COUNT(*) FROM pricing_readings").fetchone()
