@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
+from pricing_sync.json_views import ending_json
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
@@ -30,6 +31,7 @@ from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
+from pricing_sync.store.names import Ending
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -127,6 +129,17 @@ class PricingSync:
             if not self.store.knows(provider_id):
                 raise
             return provider_id
+
+    def model_id(self, provider: str, model: str) -> str:
+        """The id of a model by any of the names that its list publishes; unknown ones stay."""
+        names, provider = self.store.names, _id(provider)
+        if self.store.model_states(provider, model):
+            return model
+        return names.target(provider, model) or model
+
+    def ending(self, within: timedelta = timedelta(days=30)) -> list[Ending]:
+        """The models whose lists say that they end within that time, the first first."""
+        return self.store.names.ending((datetime.now(UTC) + within).date())
 
     # Running in the background
 
@@ -248,8 +261,12 @@ class PricingSync:
         """
         if self._open is None and self._problem is not None:
             return status_without_database(self.settings, self._problem, datetime.now(UTC))
-        ending = self._parts.overrides.ending()
-        return self._parts.runs.status() | {"problem": None, "overrides_ending": ending}
+        today = datetime.now(UTC).date()
+        return self._parts.runs.status() | {
+            "problem": None,
+            "ending": [ending_json(entry, today) for entry in self.ending()],
+            "overrides_ending": self._parts.overrides.ending(),
+        }
 
     async def sync(
         self,
@@ -436,7 +453,7 @@ class PricingSync:
         """
         created = self._parts.overrides.set(
             self.access.priced_id(provider),
-            model,
+            self.model_id(provider, model),
             rates,
             author=author,
             reason=reason,
@@ -467,9 +484,8 @@ class PricingSync:
             UnknownName: there is no such provider, or no override to end.
             ValueError: the instant has no time zone.
         """
-        ended = self._parts.overrides.end(
-            self.provider_id(provider), model, meters, at, newest_only=newest_only
-        )
+        provider, model = self.provider_id(provider), self.model_id(provider, model)
+        ended = self._parts.overrides.end(provider, model, meters, at, newest_only=newest_only)
         self.refresh_book()
         return ended
 

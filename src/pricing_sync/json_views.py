@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Change
@@ -18,9 +18,10 @@ from pricing_sync.prices.card_json import (
     write_rates,
     write_when,
 )
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store.changes import LedgerChange
+from pricing_sync.store.names import Ending
 from pricing_sync.store.review import Announcement, AuditEntry, HeldChange
 
 #: The rules of the gate by name. A reason begins with the name of its rule.
@@ -52,6 +53,29 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         "state": price.state.value if price.state else None,
         "confirmed_at": instant_json(price.confirmed_at),
         "age_seconds": age_seconds(price.confirmed_at, now),
+        "resolved_to": price.resolved_to,
+        **notice_json(price.notice),
+    }
+
+
+def notice_json(notice: Notice | None) -> dict[str, Any]:
+    """What a list says about the end of a model."""
+    ends_on = notice.ends_on if notice else None
+    return {
+        "ends_on": ends_on.isoformat() if ends_on else None,
+        "deprecated": notice is not None and notice.deprecated,
+        "replaced_by": notice.replaced_by if notice else None,
+    }
+
+
+def ending_json(ending: Ending, today: date) -> dict[str, Any]:
+    """One entry of `ending` in the status."""
+    ends_on = ending.notice.ends_on
+    return {
+        "provider": ending.provider,
+        "model": ending.model,
+        **notice_json(ending.notice),
+        "days": None if ends_on is None else (ends_on - today).days,
     }
 
 

@@ -160,7 +160,7 @@ def peers(
     """What others charge for the same model."""
     with typed.open_app(context, database) as app:
         table = app.store.peers
-        provider = app.provider_id(provider)
+        provider, model = app.provider_id(provider), app.model_id(provider, model)
         quotes = table.quotes(provider, [model]).get(model, [])
         listed = app.store.statements(provider, model)
     own = listed[0].listing if listed and isinstance(listed[0].listing, RateCard) else None

@@ -74,7 +74,8 @@ def prices(
         records.sort(key=lambda record: (record["provider"], record["model"]))
         tables.print_json(records)
     elif model is not None and len(found) == 1:
-        tables.print_whole(f"{found[0].provider} {found[0].model}")
+        which = f", which is {found[0].resolved_to}" if found[0].resolved_to else ""
+        tables.print_whole(f"{found[0].provider} {found[0].model}{which}")
         tables.print_block(card_lines(found[0]), "    ")
     else:
         _show_prices(found, without, wide=wide)
@@ -85,7 +86,11 @@ def _require_known(app: PricingSync, name: str | None, model: str | None) -> str
     if name is None:
         return None
     provider = app.provider_id(name)
-    if not (app.store.model_states(provider, model) or app.store.overrides(provider, model)):
+    target = model and app.store.names.target(provider, model)
+    if not (
+        app.store.model_states(provider, target or model)
+        or app.store.overrides(provider, target or model)
+    ):
         missing = f"{provider}: {model}" if model else provider
         raise UnknownName(f"{missing}: not in the ledger")
     return provider
@@ -209,6 +214,8 @@ def card_lines(price: Price) -> Iterator[str]:
         yield f"  {price.doubt}, {_last_confirmed(price.confirmed_at)}"
     elif price.confirmed_at is not None:
         yield f"  confirmed {texts.minute(price.confirmed_at)}"
+    if price.notice is not None:
+        yield f"  {texts.notice(price.notice)}"
 
 
 def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
@@ -432,6 +439,8 @@ def cost(
         ),
         empty="nothing was used",
     )
+    if price.resolved_to:
+        tables.print_line(f"{price.model} is {price.resolved_to}")
     tables.print_line(f"{record['total']} {record['currency']}")
     if price.doubt is not None:
         tables.err.print(f"{price.doubt}, {_last_confirmed(price.confirmed_at)}")
@@ -466,6 +475,7 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
     return {
         "provider": price.provider,
         "model": price.model,
+        "resolved_to": price.resolved_to,
         "at": instant_json(at),
         "total": texts.plain_decimal(result.total),
         "currency": result.currency,

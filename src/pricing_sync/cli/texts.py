@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pricing_sync.prices.card_json import write_rates, write_when
-from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
+from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Unpriced, When
 
 Known = RateCard | Unpriced | None
 #: What stands for a rate that a card does not name.
@@ -65,6 +65,14 @@ def listing(known: Known) -> str:
     if conditions:
         rates.append(f"{conditions} condition{'s' if conditions > 1 else ''}")
     return ", ".join(rates)
+
+
+def notice(said: Notice) -> str:
+    """`deprecated, ends on 2026-08-10; its successor is …`."""
+    parts = ["deprecated"] if said.deprecated else []
+    parts += [f"ends on {said.ends_on}"] if said.ends_on else []
+    successor = [f"its successor is {said.replaced_by}"] if said.replaced_by else []
+    return "; ".join(filter(None, [", ".join(parts), *successor]))
 
 
 def condition(when: When) -> str:

@@ -16,6 +16,7 @@ from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Meter,
+    Notice,
     Rate,
     RateCard,
     Rates,
@@ -52,6 +53,10 @@ class Price:
     confirmed_at: datetime | None = None
     #: `held: band: …`: why the price is not confirmed; None when it is.
     doubt: str | None = None
+    #: The model whose price it is, if *model* is another name of that one; else None.
+    resolved_to: str | None = None
+    #: What the list says about the end of the model; None if it says nothing.
+    notice: Notice | None = None
 
     @property
     def reason(self) -> str | None:
@@ -112,6 +117,8 @@ class PriceBook:
             or, for a model without a card, before `read_at`.
         revision: Differs between two books whenever any price differs, or its state.
         confirmations: The state of each price. Without them, no price has a state.
+        aliases: The models that other names stand for, by provider and name.
+        notices: What is said about the end of models, by provider and model.
     """
 
     statements: InitVar[Iterable[Statement]]
@@ -120,10 +127,14 @@ class PriceBook:
     read_at: datetime
     revision: str = ""
     confirmations: InitVar[Confirmations | None] = None
+    aliases: InitVar[Mapping[_Key, str] | None] = None
+    notices: InitVar[Mapping[_Key, Notice] | None] = None
     #: Models whose price is not confirmed, by provider and model.
     _unconfirmed: Mapping[_Key, ModelState] = field(init=False, repr=False)
     #: By provider and model, the beginning of each constant price that counts before its `since`.
     _earlier: dict[_Key, datetime] = field(init=False, repr=False)
+    #: By provider and another name of a model.
+    _aliases: Mapping[_Key, str] = field(init=False, repr=False)
     #: By provider and model. Models without overrides have one price, the others a timeline.
     _constant: dict[_Key, Price] = field(init=False, repr=False)
     _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
@@ -133,17 +144,20 @@ class PriceBook:
         statements: Iterable[Statement],
         overrides: Iterable[MeterOverride],
         confirmations: Confirmations | None,
+        aliases: Mapping[_Key, str] | None,
+        notices: Mapping[_Key, Notice] | None,
     ) -> None:
         refuse_naive(self.read_at)
+        names, notices = aliases or {}, notices or {}
         cards = {(statement.provider, statement.model): statement for statement in statements}
         by_model = _by_model(overrides)
         constant = {
-            key: _published(card, confirmations)
+            key: _described(_published(card, confirmations), names, notices)
             for key, card in cards.items()
             if key not in by_model
         }
         timelines = {
-            key: _timeline(cards.get(key), of_model, self.read_at, confirmations)
+            key: _timeline(cards.get(key), of_model, self.read_at, confirmations, names, notices)
             for key, of_model in by_model.items()
         }
         unconfirmed = confirmations.unconfirmed if confirmations else {}
@@ -154,18 +168,25 @@ class PriceBook:
             if price.since > self.read_at
         }
         object.__setattr__(self, "_earlier", earlier)
+        object.__setattr__(self, "_aliases", names)
         object.__setattr__(self, "_constant", constant)
         object.__setattr__(self, "_timelines", timelines)
 
     def find(self, provider: str, model: str, at: datetime | None = None) -> Price | None:
         """The price of a model now or at an instant; None when the book has none.
 
+        Another name of a model, as its list publishes it, has the model's price: `resolved_to`.
+
         Raises:
             NoPrice: the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
         refuse_naive(at)
-        key = provider, model
+        found = self._find((provider, model), at)
+        target = self._aliases.get((provider, model)) if found is None else None
+        return found if target is None else renamed(self._find((provider, target), at), model)
+
+    def _find(self, key: _Key, at: datetime | None) -> Price | None:
         price = self._constant.get(key)
         if price is not None:
             if at is not None:
@@ -257,11 +278,26 @@ def _begin_and_end(
 _Span: TypeAlias = tuple[MeterOverride, datetime, datetime | None]
 
 
+def renamed(price: Price | None, name: str) -> Price | None:
+    """The price under another name of its model."""
+    return None if price is None else replace(price, model=name, resolved_to=price.model)
+
+
+def _described(price: Price, aliases: Mapping[_Key, str], notices: Mapping[_Key, Notice]) -> Price:
+    """The price with the model that its own one stands for, and what is said about its end."""
+    target, notice = aliases.get(_key(price)), notices.get(_key(price))
+    if target is None and notice is None:
+        return price
+    return replace(price, resolved_to=target, notice=notice)
+
+
 def _timeline(
     statement: Statement | None,
     overrides: Iterable[MeterOverride],
     read_at: datetime,
     confirmations: Confirmations | None,
+    aliases: Mapping[_Key, str],
+    notices: Mapping[_Key, Notice],
 ) -> _PriceTimeline:
     """The timeline of one model. Its price changes only where an override begins or ends."""
     begin = _begin_and_end(statement, read_at)[0] if statement else read_at
@@ -270,9 +306,9 @@ def _timeline(
     edges = {start for _, start, _ in active} | {end for _, _, end in active if end is not None}
     boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
     cards = [statement] if statement else []
+    found = (_price_at(instant, cards, active, confirmations) for instant in boundaries)
     return _PriceTimeline(
-        boundaries,
-        tuple(_price_at(instant, cards, active, confirmations) for instant in boundaries),
+        boundaries, tuple(price and _described(price, aliases, notices) for price in found)
     )
 
 
@@ -306,6 +342,8 @@ def prices(
     statements: Iterable[Statement],
     overrides: Iterable[MeterOverride],
     confirmations: Confirmations | None = None,
+    aliases: Mapping[_Key, str] | None = None,
+    notices: Mapping[_Key, Notice] | None = None,
 ) -> list[Price]:
     """Each model's price, sorted by provider and model.
 
@@ -322,6 +360,7 @@ def prices(
     ]
     # A person may price a model that no provider lists.
     found += [_only_overridden(rest, confirmations) for rest in by_model.values()]
+    found = [_described(price, aliases or {}, notices or {}) for price in found]
     return sorted(found, key=_key)
 
 

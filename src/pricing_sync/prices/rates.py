@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
@@ -267,6 +268,25 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What a list says about a model beside its price."""
+
+    #: Other names of the model.
+    names: tuple[str, ...] = ()
+    #: The model that this one is only another name of.
+    stands_for: str | None = None
+    #: The last day on which it can be had, or the first on which it cannot: lists do not say which.
+    ends_on: date | None = None
+    deprecated: bool = False
+    replaced_by: str | None = None
+
+    @property
+    def is_about_end(self) -> bool:
+        """Whether it says something about the end of the model."""
+        return self.ends_on is not None or self.deprecated or self.replaced_by is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The listings of one provider's whole answer."""
 
@@ -275,3 +295,20 @@ class Answer:
     nameless: tuple[str, ...] = ()
     #: Keys of the answer that may hold a price and are not read, and how often each occurs.
     ignored: Mapping[str, int] = field(default_factory=dict)
+    #: What is said about models beside their prices, by model.
+    notices: Mapping[str, Notice] = field(default_factory=dict)
+
+    def aliases(self) -> dict[str, str]:
+        """The model of each other name. A name of several models, or the id of one, is left out."""
+        claims: dict[str, set[str]] = {}
+        found: dict[str, str] = {}
+        for model, notice in self.notices.items():
+            target = notice.stands_for
+            if target is not None and target != model and target in self.listings:
+                found[model] = target
+            for name in notice.names:
+                claims.setdefault(name, set()).add(model)
+        for name, models in claims.items():
+            if name not in self.listings and len(models) == 1:
+                found[name] = models.pop()
+        return found

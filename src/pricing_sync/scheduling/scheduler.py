@@ -408,6 +408,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "at": write_instant(now),
         "problem": problem,
         "overrides_ending": [],
+        "ending": [],
     }
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from pricing_sync.errors import NoPrice, StoreError
-from pricing_sync.prices.book import Price, PriceBook, prices
+from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving.prices import no_price_error
+from pricing_sync.serving.prices import ledger_prices, no_price_error
 from pricing_sync.store import Store
 
 #: The shortest time between two queries for the revision. A change by another process is in the
@@ -74,7 +74,7 @@ class BookCache:
         if book is not None:
             found = book.find(provider, model)
         else:
-            found = _price_in_ledger(self._store, provider, model, at)
+            found = next(iter(ledger_prices(self._store, provider, model, at)), None)
         try:
             if found is None:
                 raise self._no_price(book, provider, model, at)
@@ -107,13 +107,6 @@ class BookCache:
             return last
         self.last, self._confirmed_at, self.stale_since = book, now, None
         return book
-
-
-def _price_in_ledger(store: Store, provider: str, model: str, at: datetime | None) -> Price | None:
-    with store.snapshot():
-        statements = store.statements(provider, model, at=at)
-        overrides = store.overrides(provider, model, at=at)
-    return next(iter(prices(statements, overrides)), None)
 
 
 def _unpriced_reason(found: Price | None) -> str:

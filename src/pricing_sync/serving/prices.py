@@ -5,10 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 
 from pricing_sync.errors import NoPrice, UnknownName
-from pricing_sync.prices.book import Price, prices
+from pricing_sync.prices.book import Price, prices, renamed
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.store import Store
 from pricing_sync.store.changes import LedgerChange
+
+
+def ledger_prices(
+    store: Store,
+    provider: str | None,
+    model: str | None,
+    at: datetime | None,
+    known_at: datetime | None = None,
+) -> list[Price]:
+    """The prices in force at *at*, as known at *known_at*, read from the database.
+
+    Another name of a model has the price of the model that it stood for at *at*.
+    """
+    is_now = at is None and known_at is None
+    with store.snapshot():
+        aliases, notices = store.names.aliases(provider), store.names.notices(provider)
+
+        def of(name: str | None) -> list[Price]:
+            statements = store.statements(provider, name, at=at, known_at=known_at)
+            overrides = store.overrides(provider, name, at=at, known_at=known_at)
+            confirmations = store.confirmations(provider, name) if is_now else None
+            return prices(statements, overrides, confirmations, aliases, notices)
+
+        found = of(model)
+        if found or provider is None or model is None:
+            return found
+        target = store.names.target(provider, model, at)
+        return [one for price in of(target) if (one := renamed(price, model))] if target else []
 
 
 class Prices:
@@ -25,12 +53,7 @@ class Prices:
         known_at: datetime | None,
     ) -> list[Price]:
         """See `PricingSync.prices`."""
-        is_now = at is None and known_at is None
-        with self._store.snapshot():
-            statements = self._store.statements(provider, model, at=at, known_at=known_at)
-            overrides = self._store.overrides(provider, model, at=at, known_at=known_at)
-            confirmations = self._store.confirmations(provider, model) if is_now else None
-        return prices(statements, overrides, confirmations)
+        return ledger_prices(self._store, provider, model, at, known_at)
 
     def get(
         self, provider: str, model: str, at: datetime | None, known_at: datetime | None
@@ -44,6 +67,8 @@ class Prices:
     def history(self, provider: str, model: str, *, everything: bool) -> list[Statement]:
         """See `PricingSync.history`."""
         found = self._store.history(provider, model, everything=everything)
+        if not found and (target := self._store.names.target(provider, model)):
+            found = self._store.history(provider, target, everything=everything)
         if not found:
             raise UnknownName(f"{provider}: {model}: not in the ledger")
         return found

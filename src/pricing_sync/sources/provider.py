@@ -107,16 +107,16 @@ def read_answer(provider: Provider, pages: Sequence[bytes]) -> Answer:
         IncompleteAnswer: a page or a part of the list is missing, or no model is listed.
     """
     try:
-        listings, nameless, ignored = strict_json.merge(
-            (provider.decode(page) for page in pages), provider.join
-        )
+        decoded = [provider.decode(page) for page in pages]
+        listings, nameless, ignored = strict_json.merge(decoded, provider.join)
     except strict_json.Malformed as error:
         raise _provider_error(provider, error) from error
     if not listings and not nameless:
         raise IncompleteAnswer(provider.id, "body", "lists no models")
     if next_page(provider, pages[-1], len(pages)) is not None:
         raise IncompleteAnswer(provider.id, "body", f"the list goes on after page {len(pages)}")
-    return Answer(listings, tuple(nameless), dict(ignored))
+    notices = {model: said for page in decoded for model, said in page.notices.items()}
+    return Answer(listings, tuple(nameless), dict(ignored), notices)
 
 
 def _provider_error(

@@ -26,6 +26,7 @@ from pricing_sync.prices.rates import (
     CurrencyUnit,
     Listing,
     Meter,
+    Notice,
     Per,
     Rate,
     RateCard,
@@ -137,6 +138,8 @@ class Page:
     total: int | None = None
     #: How often each key occurred that may hold a price and is not read.
     ignored: Counter[str] = field(default_factory=Counter)
+    #: What is said about models beside their prices, by model.
+    notices: dict[str, Notice] = field(default_factory=dict)
 
 
 def is_named(raw: Raw) -> bool:
@@ -554,6 +557,7 @@ def read_rows(
     kind: type[RowType],
     listing: Callable[[RowType, Counter[str]], Listing],
     total: int | None = None,
+    notice: Callable[[RowType], Notice | None] | None = None,
 ) -> Page:
     """A page with one model per row, decoded by *listing*; a bad amount affects only its row."""
     page = Page([], total)
@@ -561,6 +565,8 @@ def read_rows(
         page.rows.append(
             (model, row if isinstance(row, Unreadable) else guard(listing, row, page.ignored))
         )
+        if model and notice and not isinstance(row, Unreadable) and (said := notice(row)):
+            page.notices[model] = said
     return page
 
 
@@ -568,6 +574,7 @@ def read_keyed(
     raws: Mapping[str, Raw],
     kind: type[RowType],
     listing: Callable[[str, RowType, Counter[str]], Listing],
+    notice: Callable[[RowType], Notice | None] | None = None,
 ) -> Page:
     """A page with one model per key, decoded by *listing*; an error in a row affects only it."""
     page, price_keys = Page([]), _price_keys(kind)
@@ -579,6 +586,8 @@ def read_keyed(
             row = nested(raw, kind, "row")
             read = Unreadable("row: null") if row is None else listing(model, row, page.ignored)
             count_unread(raw, kind, page.ignored)
+            if row is not None and notice and (said := notice(row)):
+                page.notices[model] = said
         except BadAmount as error:
             read = Unreadable(str(error))
         if key := _repeated(bytes(raw), price_keys):

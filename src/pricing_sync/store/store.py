@@ -40,6 +40,7 @@ from pricing_sync.store.connection import (
     schema_version,
 )
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.names import Names
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
@@ -161,6 +162,7 @@ class Store(NamedQueries):
         self.peers = PeerTable(connection)
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
+        self.names = Names(connection)
 
     def close(self) -> None:
         """Close the database."""
@@ -554,6 +556,7 @@ class Store(NamedQueries):
             cards = self._fetch("current_cards", provider=None, model=None)
             overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
             confirmations = self.confirmations()
+            aliases, notices = self.names.aliases(), self.names.notices()
         try:
             return PriceBook(
                 map(rows.read_statement, cards),
@@ -561,6 +564,8 @@ class Store(NamedQueries):
                 read_at=read_at,
                 revision=revision,
                 confirmations=confirmations,
+                aliases=aliases,
+                notices=notices,
             )
         except (TypeError, ValueError) as error:
             raise StoreError(f"database: the price book: {error}") from error

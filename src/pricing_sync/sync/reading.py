@@ -205,6 +205,7 @@ def _process_new(pending: PendingAnswer, store: Store) -> ReadingResult:
             applied = {change.model for change in judged.plan.apply}
             used = [entry for entry in judged.used if entry.model in applied]
             store.review.consume(provider.id, used, result.reading.id, result.reading.at)
+            store.names.save(provider.id, result.reading.at, answer)
         return result
 
 

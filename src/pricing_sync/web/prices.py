@@ -71,6 +71,7 @@ def price_history(
     return {
         "provider": provider,
         "model": model,
+        "resolved_to": next((card.model for card in found if card.model != model), None),
         "items": [statement_json(statement) for statement in found],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,22 @@ class EndingOverride(Schema):
     until: Instant
 
 
+class Notice(Schema):
+    """What a provider's list says about the end of a model."""
+
+    ends_on: date | None = Field(default=None, description="The day on which it ends.")
+    deprecated: bool = False
+    replaced_by: str | None = None
+
+
+class Ending(Notice):
+    """A model that ends soon."""
+
+    provider: str
+    model: str
+    days: int | None = Field(description="How many days are left; below zero if it has ended.")
+
+
 class Status(Schema):
     """The state of the schedule."""
 
@@ -87,6 +104,7 @@ class Status(Schema):
     overrides_ending: list[EndingOverride] = Field(
         description="What ends in the next 30 days, the next one first."
     )
+    ending: list[Ending] = Field(description="The models that end within 30 days.")
 
 
 class ReadingSummary(Schema):
@@ -230,7 +248,7 @@ class CardShape(Schema):
     source: str | None = Field(examples=["api", "catalog", "curated", "override"])
 
 
-class PriceShape(CardShape):
+class PriceShape(CardShape, Notice):
     """The price of a model."""
 
     model_config = ConfigDict(extra="allow", title="Price")
@@ -245,6 +263,9 @@ class PriceShape(CardShape):
     confirmed_at: Instant | None = Field(description=_CONFIRMED)
     read_at: Instant | None = Field(description="The same as `confirmed_at`.")
     age_seconds: int | None = Field(description=_AGE)
+    resolved_to: str | None = Field(
+        default=None, description="The model whose price it is, if `model` is another name of it."
+    )
 
 
 _STALE = "Since when the prices may be out of date; null while the database can be read."
@@ -307,6 +328,7 @@ class History(Schema):
 
     provider: str
     model: str
+    resolved_to: str | None = Field(description="As of a price.")
     items: list[Card]
 
 

@@ -15,6 +15,7 @@ from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
     Meter,
+    Notice,
     Per,
     RateCard,
     Rates,
@@ -22,6 +23,7 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.notices import value
 from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
@@ -64,6 +66,7 @@ class Row(Struct):
     """A model. Fields that are no list price are not read."""
 
     cost: dict[str, Raw] | None = None
+    status: Raw = ABSENT
     experimental: Raw = ABSENT
 
 
@@ -104,7 +107,12 @@ def read(body: bytes, provider_id: str) -> Page:
     if provider_id not in catalog:
         raise Incomplete("body", f"{provider_id} is not among the {len(catalog)} providers")
     provider = envelope(bytes(catalog[provider_id]), _Provider, provider_id)
-    return read_keyed(provider.models, Row, listing)
+    return read_keyed(provider.models, Row, listing, notice)
+
+
+def notice(row: Row) -> Notice | None:
+    """Whether the model is deprecated. The catalog names neither a day nor a successor."""
+    return Notice(deprecated=True) if value(row.status) == "deprecated" else None
 
 
 def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
     Meter,
+    Notice,
     Per,
     Rate,
     RateCard,
@@ -27,6 +29,7 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.notices import notice_of, value
 from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
@@ -80,6 +83,9 @@ _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 class Row(Struct):
     id: str
     pricing: dict[str, Raw] | None = None
+    canonical_slug: Raw = ABSENT
+    alias_target: Raw = ABSENT
+    expiration_date: Raw = ABSENT
 
 
 class _List(Struct):
@@ -92,7 +98,30 @@ def read(body: bytes) -> Page:
     if body.lstrip()[:1] == b"[":
         body = b'{"data":' + body + b"}"
     answer = envelope(body, _List)
-    return read_rows(answer.data, Row, listing, answer.total_count)
+    return read_rows(answer.data, Row, listing, answer.total_count, notice)
+
+
+def notice(row: Row) -> Notice | None:
+    """The other name of a row, which dates the model, and the day on which it ends.
+
+    A variant has the name of its base: `m:free` is `m-20260717` too, and is named
+    `m-20260717:free` here. A pointer such as `~openai/gpt-latest` names the row it stands for.
+    """
+    target = value(row.alias_target)
+    slug = target.get("slug") if isinstance(target, dict) else None
+    said = notice_of(
+        name=row.canonical_slug,
+        stands_for=slug if isinstance(slug, str) else None,
+        ends_on=row.expiration_date,
+    )
+    if said is None:
+        return None
+    _, colon, variant = row.id.partition(":")
+    names = [
+        name if name.endswith(colon + variant) else name + colon + variant for name in said.names
+    ]
+    said = replace(said, names=tuple(name for name in names if name != row.id))
+    return None if said == Notice() else said
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:

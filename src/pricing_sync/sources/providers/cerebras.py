@@ -12,6 +12,7 @@ from collections import Counter
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
+from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -41,8 +42,9 @@ _UNSET = frozenset({Meter.CACHE_READ, Meter.CACHE_WRITE})
 
 class Row(Struct):
     id: str
-    # Models marked `deprecated` are still sold at the listed price.
     pricing: dict[str, Raw] | None = None
+    # Models marked so are still sold at the listed price.
+    deprecated: Raw = ABSENT
 
 
 class _List(Struct):
@@ -51,7 +53,8 @@ class _List(Struct):
 
 def read(body: bytes) -> Page:
     """The whole list. One without any price is the list that requires a key, and is refused."""
-    page = read_rows(envelope(body, _List).data, Row, listing)
+    rows = envelope(body, _List).data
+    page = read_rows(rows, Row, listing, notice=lambda row: notice_of(deprecated=row.deprecated))
     return refuse_priceless(page, "no model has a price")
 
 

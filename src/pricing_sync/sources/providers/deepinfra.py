@@ -19,12 +19,14 @@ from pricing_sync.prices.rates import (
     CurrencyUnit,
     Listing,
     Meter,
+    Notice,
     Per,
     Rate,
     Unpriced,
     When,
     Why,
 )
+from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -88,6 +90,9 @@ _NOT_SET = Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set
 class Row(Struct):
     id: str = field(name="model_name")
     pricing: dict[str, Raw] | None = None
+    # Seconds since 1970, of the day on which it ends.
+    deprecated: Raw = ABSENT
+    replaced_by: Raw = ABSENT
 
 
 class _Metadata(Struct):
@@ -108,8 +113,13 @@ class _OpenAIList(Struct):
 def read(body: bytes) -> Page:
     """A whole list: an array is the one in cents, an object is the OpenAI-like one."""
     if body.lstrip()[:1] == b"[":
-        return read_rows(envelope(body, list[Raw]), Row, listing)
+        return read_rows(envelope(body, list[Raw]), Row, listing, notice=notice)
     return read_rows(envelope(body, _OpenAIList).data, OpenAIRow, openai_listing)
+
+
+def notice(row: Row) -> Notice | None:
+    """When the model ends, and what replaces it."""
+    return notice_of(deprecated=row.deprecated, replaced_by=row.replaced_by)
 
 
 def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:

@@ -18,6 +18,7 @@ from pricing_sync.prices.rates import (
     CurrencyUnit,
     Listing,
     Meter,
+    Notice,
     Per,
     Unpriced,
     Unreadable,
@@ -107,7 +108,9 @@ def read(body: bytes) -> Page:
             page.rows += [(model, row), (None, row)]
             continue
         found = _listing(raw, page.ignored)
-        page.rows += [(model, found), *(_alias(alias, found) for alias in row.aliases or ())]
+        aliases = [_alias(alias, found) for alias in row.aliases or ()]
+        page.rows += [(model, found), *aliases]
+        page.notices |= {alias: Notice(stands_for=model) for alias, _ in aliases if alias}
     return page
 
 

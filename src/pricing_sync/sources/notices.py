@@ -1,0 +1,68 @@
+"""What lists say about a model beside its price: other names, an end, a successor.
+
+Nothing here spoils a price: a field that cannot be read says nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from pricing_sync.prices.rates import Notice
+from pricing_sync.sources.strict_json import ABSENT, is_model_id, is_named
+
+# Seconds since 1970: this century and no other.
+_EARLIEST, _LATEST = 946_684_800, 4_102_444_800
+
+
+def notice_of(
+    *,
+    name: Raw = ABSENT,
+    stands_for: str | None = None,
+    ends_on: Raw = ABSENT,
+    deprecated: Raw = ABSENT,
+    replaced_by: Raw = ABSENT,
+) -> Notice | None:
+    """The notice in these fields; None if they say nothing.
+
+    *deprecated* is true, or an instant or a day since or from which the model is.
+    """
+    other, mark = model_name(name), value(deprecated)
+    marked_on = _day(mark)
+    notice = Notice(
+        names=() if other is None else (other,),
+        stands_for=stands_for,
+        ends_on=_day(value(ends_on)) or marked_on,
+        deprecated=mark is True or marked_on is not None,
+        replaced_by=model_name(replaced_by),
+    )
+    return None if notice == Notice() else notice
+
+
+def model_name(raw: Raw) -> str | None:
+    """The model id in a field; None if it holds something else."""
+    found = value(raw)
+    return found if isinstance(found, str) and is_model_id(found) else None
+
+
+def value(raw: Raw) -> Any:
+    """The value of a field; None if it is absent, null, or not readable."""
+    if not is_named(raw):
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _day(found: Any) -> date | None:
+    """The day of `2026-08-10`, of an instant that begins so, or of seconds since 1970."""
+    if isinstance(found, int) and _EARLIEST <= found < _LATEST:
+        return datetime.fromtimestamp(found, UTC).date()
+    try:
+        return date.fromisoformat(found[:10]) if isinstance(found, str) else None
+    except ValueError:
+        return None

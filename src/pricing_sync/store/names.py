@@ -1,0 +1,119 @@
+"""The other names of models, and what is said about their end, as the lists publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from pricing_sync.prices.rates import Answer, Notice
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
+from pricing_sync.store.rows import write_instant
+
+_QUERIES = load_queries({}, "names.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A model whose list says when it ends."""
+
+    provider: str
+    model: str
+    notice: Notice
+
+
+class Names(NamedQueries):
+    """The other names and the notices of a `Store`."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, _QUERIES)
+
+    def save(self, provider: str, at: datetime, answer: Answer) -> None:
+        """Store what an answer says. Call it inside a transaction.
+
+        A model that the answer does not list keeps its names and its notice: it may come back.
+        """
+        aliases = self._save_aliases(provider, at, answer)
+        if self._save_notices(provider, answer) or aliases:
+            new_revision(self._connection)
+
+    def _save_aliases(self, provider: str, at: datetime, answer: Answer) -> bool:
+        wanted = answer.aliases()
+        stored = {alias: model for (_, alias), model in self.aliases(provider).items()}
+        ended = [
+            alias
+            for alias, model in stored.items()
+            if wanted.get(alias) != model
+            and (alias in wanted or alias in answer.listings or model in answer.listings)
+        ]
+        added = {alias: model for alias, model in wanted.items() if stored.get(alias) != model}
+        key = {"provider": provider, "at": write_instant(at)}
+        self._execute_many("end_alias", [{**key, "alias": alias} for alias in ended])
+        self._execute_many(
+            "add_alias", [{**key, "alias": alias, "model": model} for alias, model in added.items()]
+        )
+        return bool(ended or added)
+
+    def _save_notices(self, provider: str, answer: Answer) -> bool:
+        stored = {model: notice for (_, model), notice in self.notices(provider).items()}
+        wanted = {
+            model: replace(notice, names=(), stands_for=None)
+            for model, notice in answer.notices.items()
+            if notice.is_about_end
+        }
+        changed = [
+            model
+            for model in answer.listings.keys() & (stored.keys() | wanted.keys())
+            if stored.get(model) != wanted.get(model)
+        ]
+        self._execute_many(
+            "delete_notice",
+            [{"provider": provider, "model": model} for model in changed if model in stored],
+        )
+        self._execute_many(
+            "add_notice",
+            [_write(provider, model, wanted[model]) for model in changed if model in wanted],
+        )
+        return bool(changed)
+
+    def aliases(self, provider: str | None = None) -> dict[tuple[str, str], str]:
+        """The model of each other name that is published now, by provider and name."""
+        return {(row[0], row[1]): row[2] for row in self._fetch("aliases", provider=provider)}
+
+    def target(self, provider: str, alias: str, at: datetime | None = None) -> str | None:
+        """The model of another name, now or at an instant; None if it is no such name."""
+        if at is None:
+            found = self._fetch("target_now", provider=provider, alias=alias)
+        else:
+            found = self._fetch("target_at", provider=provider, alias=alias, at=write_instant(at))
+        return found[0][0] if found else None
+
+    def notices(self, provider: str | None = None) -> dict[tuple[str, str], Notice]:
+        """What is said about the end of models, by provider and model."""
+        found = self._fetch("notices", provider=provider)
+        return {(row[0], row[1]): _notice(row[2:]) for row in found}
+
+    def ending(self, last_day: date) -> list[Ending]:
+        """The models that end up to a day, that day included, the first first."""
+        found = self._fetch("ending", day=last_day.isoformat())
+        return [Ending(row[0], row[1], _notice(row[2:])) for row in found]
+
+
+def _notice(row: Sequence[Any]) -> Notice:
+    ends_on, deprecated, replaced_by = row
+    return Notice(
+        ends_on=date.fromisoformat(ends_on) if ends_on else None,
+        deprecated=bool(deprecated),
+        replaced_by=replaced_by,
+    )
+
+
+def _write(provider: str, model: str, notice: Notice) -> dict[str, Any]:
+    return {
+        "provider": provider,
+        "model": model,
+        "ends_on": notice.ends_on.isoformat() if notice.ends_on else None,
+        "deprecated": int(notice.deprecated),
+        "replaced_by": notice.replaced_by,
+    }
