@@ -303,6 +303,7 @@ def test_the_api_resolves_a_name_and_says_so(tmp_path: Path) -> None:
         filtered = client.get("/v1/prices", params={"provider": "openrouter", "model": DATED})
         assert ["openai/gpt-6"] == [item["resolved_to"] for item in filtered.json()["items"]]
         assert 404 == client.get("/v1/prices/openrouter/openai/nothing").status_code
+        assert 'pricing_models_ending{provider="openrouter"} 1.0' in client.get("/metrics").text
         assert ["openai/gpt-6"] == [
             item["model"] for item in client.get("/admin/pricing/scheduler/status").json()["ending"]
         ]

@@ -31,7 +31,7 @@ from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
-from pricing_sync.store.names import Ending
+from pricing_sync.store.names import SOON, Ending
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -137,9 +137,9 @@ class PricingSync:
             return model
         return names.target(provider, model) or model
 
-    def ending(self, within: timedelta = timedelta(days=30)) -> list[Ending]:
+    def ending(self, within: timedelta = SOON) -> list[Ending]:
         """The models whose lists say that they end within that time, the first first."""
-        return self.store.names.ending((datetime.now(UTC) + within).date())
+        return self.store.names.ending_soon(within)
 
     # Running in the background
 

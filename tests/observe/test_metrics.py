@@ -344,6 +344,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_data_age_seconds": "gauge",
         "pricing_models": "gauge",
         "pricing_prices": "gauge",
+        "pricing_models_ending": "gauge",
         "pricing_held_changes": "gauge",
         "pricing_unread_price_keys": "gauge",
         "pricing_oldest_held_change_timestamp_seconds": "gauge",

@@ -58,6 +58,8 @@ class _Facts:
     states: Mapping[str, Mapping[PriceState, int]] = field(default_factory=dict)
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     leader: Leader | None = None
+    overrides_ending: Mapping[str, int] = field(default_factory=dict)
+    #: How many models end within 30 days, by provider.
     ending: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -73,6 +75,7 @@ class _Facts:
             store.unread_keys(),
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
+            Counter(entry.provider for entry in store.names.ending_soon()),
         )
 
     def providers(self) -> set[str]:
@@ -171,6 +174,7 @@ class PricingMetrics(Collector):
         yield from _ages(facts, self._providers[:_MOST_PROVIDERS], now)
         yield from _models(facts, shown)
         yield from _states(facts, shown)
+        yield from _ending(facts, shown)
         yield from _held(facts, shown)
         yield _by_provider(
             "pricing_unread_price_keys",
@@ -181,7 +185,7 @@ class PricingMetrics(Collector):
         yield _by_provider(
             "pricing_overrides_ending",
             "Overrides that end in the next 30 days, one for each meter.",
-            dict.fromkeys(shown, 0) | dict(facts.ending),
+            dict.fromkeys(shown, 0) | dict(facts.overrides_ending),
             shown,
         )
 
@@ -297,6 +301,15 @@ def _states(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
             if name in facts.states
             for state in PriceState
         },
+    )
+
+
+def _ending(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_models_ending",
+        "Models that end within 30 days, as the provider's list says.",
+        dict.fromkeys(shown, 0) | dict(facts.ending),
+        shown,
     )
 
 

@@ -24,9 +24,10 @@ def ledger_prices(
     """
     is_now = at is None and known_at is None
     with store.snapshot():
-        aliases, notices = store.names.aliases(provider), store.names.notices(provider)
 
         def of(name: str | None) -> list[Price]:
+            aliases = store.names.aliases(provider, name)
+            notices = store.names.notices(provider, name)
             statements = store.statements(provider, name, at=at, known_at=known_at)
             overrides = store.overrides(provider, name, at=at, known_at=known_at)
             confirmations = store.confirmations(provider, name) if is_now else None

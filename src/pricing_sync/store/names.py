@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pricing_sync.prices.rates import Answer, Notice
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
 from pricing_sync.store.rows import write_instant
 
+#: How long before its end a model is told of.
+SOON = timedelta(days=30)
 _QUERIES = load_queries({}, "names.sql")
 
 
@@ -77,22 +79,30 @@ class Names(NamedQueries):
         )
         return bool(changed)
 
-    def aliases(self, provider: str | None = None) -> dict[tuple[str, str], str]:
+    def aliases(
+        self, provider: str | None = None, alias: str | None = None
+    ) -> dict[tuple[str, str], str]:
         """The model of each other name that is published now, by provider and name."""
-        return {(row[0], row[1]): row[2] for row in self._fetch("aliases", provider=provider)}
+        found = self._fetch("aliases", provider=provider, alias=alias)
+        return {(row[0], row[1]): row[2] for row in found}
 
     def target(self, provider: str, alias: str, at: datetime | None = None) -> str | None:
         """The model of another name, now or at an instant; None if it is no such name."""
         if at is None:
-            found = self._fetch("target_now", provider=provider, alias=alias)
-        else:
-            found = self._fetch("target_at", provider=provider, alias=alias, at=write_instant(at))
+            return self.aliases(provider, alias).get((provider, alias))
+        found = self._fetch("target_at", provider=provider, alias=alias, at=write_instant(at))
         return found[0][0] if found else None
 
-    def notices(self, provider: str | None = None) -> dict[tuple[str, str], Notice]:
+    def notices(
+        self, provider: str | None = None, model: str | None = None
+    ) -> dict[tuple[str, str], Notice]:
         """What is said about the end of models, by provider and model."""
-        found = self._fetch("notices", provider=provider)
+        found = self._fetch("notices", provider=provider, model=model)
         return {(row[0], row[1]): _notice(row[2:]) for row in found}
+
+    def ending_soon(self, within: timedelta = SOON) -> list[Ending]:
+        """The models that end within that time from now, or have ended and are listed still."""
+        return self.ending((datetime.now(UTC) + within).date())
 
     def ending(self, last_day: date) -> list[Ending]:
         """The models that end up to a day, that day included, the first first."""

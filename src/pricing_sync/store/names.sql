@@ -3,11 +3,9 @@
 -- name: aliases
 -- The names that are published now.
 SELECT provider, alias, model FROM pricing_aliases
-WHERE until IS NULL AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider);
-
--- name: target_now
-SELECT model FROM pricing_aliases
-WHERE provider = :provider AND alias = :alias AND until IS NULL;
+WHERE until IS NULL
+    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:alias AS TEXT) IS NULL OR alias = :alias);
 
 -- name: target_at
 SELECT model FROM pricing_aliases
@@ -25,7 +23,8 @@ ON CONFLICT (provider, alias, since) DO UPDATE SET model = excluded.model, until
 
 -- name: notices
 SELECT provider, model, ends_on, deprecated, replaced_by FROM pricing_notices
-WHERE CAST(:provider AS TEXT) IS NULL OR provider = :provider;
+WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:model AS TEXT) IS NULL OR model = :model);
 
 -- name: ending
 -- What ends up to a day, the first first, without the models that are retired.
