@@ -45,6 +45,10 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         }
     else:
         record |= {"currency": None, "rates": None, "overrides": []}
+    if price.resolved_to is not None:
+        record["resolved_to"] = price.resolved_to
+    if price.notice is not None:
+        record |= notice_json(price.notice)
     return record | {
         "reason": price.reason,
         "since": instant_json(price.since),
@@ -53,18 +57,15 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         "state": price.state.value if price.state else None,
         "confirmed_at": instant_json(price.confirmed_at),
         "age_seconds": age_seconds(price.confirmed_at, now),
-        "resolved_to": price.resolved_to,
-        **notice_json(price.notice),
     }
 
 
-def notice_json(notice: Notice | None) -> dict[str, Any]:
+def notice_json(notice: Notice) -> dict[str, Any]:
     """What a list says about the end of a model."""
-    ends_on = notice.ends_on if notice else None
     return {
-        "ends_on": ends_on.isoformat() if ends_on else None,
-        "deprecated": notice is not None and notice.deprecated,
-        "replaced_by": notice.replaced_by if notice else None,
+        "ends_on": notice.ends_on.isoformat() if notice.ends_on else None,
+        "deprecated": notice.deprecated,
+        "replaced_by": notice.replaced_by,
     }
 
 
