@@ -18,7 +18,14 @@ from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
 from pricing_sync.sources.formats import models_dev
 from pricing_sync.sources.provider import read_answer
-from pricing_sync.sources.providers import cerebras, deepinfra, find, xai
+from pricing_sync.sources.providers import (
+    cerebras,
+    cloudflare_workers_ai,
+    deepinfra,
+    find,
+    nearai,
+    xai,
+)
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web import standalone
 
@@ -51,6 +58,8 @@ LIST = body(
     row("openai/gpt-6", 1, canonical_slug="openai/gpt-6-20260717", expiration_date=str(SOON)),
     row("openai/gpt-6:free", 2, canonical_slug="openai/gpt-6-20260717"),
     row("openai/gpt-7", 3, canonical_slug="openai/gpt-7", expiration_date=str(LATER)),
+    row("openai/gpt-8", 3, canonical_slug="openai/gpt-8", expiration_date="2098-12-31"),
+    row("openai/gpt-5", 3, canonical_slug="openai/gpt-5", expiration_date="2025-10-01"),
     row("~openai/gpt-latest", 3, alias_target={"name": "GPT 7", "slug": "openai/gpt-7"}),
 )
 DATED = "openai/gpt-6-20260717"
@@ -85,6 +94,7 @@ NOTICES = [
             "openai/gpt-6": Notice(names=(DATED,), ends_on=SOON),
             "openai/gpt-6:free": Notice(names=(f"{DATED}:free",)),
             "openai/gpt-7": Notice(ends_on=LATER),
+            "openai/gpt-5": Notice(ends_on=date(2025, 10, 1)),
             "~openai/gpt-latest": Notice(stands_for="openai/gpt-7"),
         },
     ),
@@ -111,6 +121,42 @@ NOTICES = [
             "a": Notice(deprecated=True, ends_on=date(2026, 7, 17), replaced_by="b"),
             "c": Notice(deprecated=True),
         },
+    ),
+    (
+        nearai.PROVIDER,
+        json.dumps(
+            {
+                "total": 2,
+                "models": [
+                    {
+                        "modelId": "a",
+                        "metadata": {
+                            "aliases": ["x", 7],
+                            "deprecationDate": "2026-12-01T00:00:00Z",
+                        },
+                    },
+                    {"modelId": "b", "metadata": {"aliases": [], "deprecationDate": None}},
+                ],
+            }
+        ).encode(),
+        {"a": Notice(names=("x",), ends_on=date(2026, 12, 1))},
+    ),
+    (
+        cloudflare_workers_ai.PROVIDER,
+        json.dumps(
+            {
+                "success": True,
+                "result": [
+                    {
+                        "name": "@cf/a",
+                        "properties": [
+                            {"property_id": "planned_deprecation_date", "value": "2026-12-01"}
+                        ],
+                    }
+                ],
+            }
+        ).encode(),
+        {"@cf/a": Notice(ends_on=date(2026, 12, 1))},
     ),
     (
         find("mistral"),
@@ -171,7 +217,8 @@ def test_every_dated_name_of_a_recorded_list_is_known() -> None:
     assert "openai/gpt-5.6-luna" == aliases["openai/gpt-5.6-luna-20260709"]
     assert "poolside/laguna-m.1:free" == aliases["poolside/laguna-m.1-20260312:free"]
     assert date(2026, 8, 10) == found.notices["openai/gpt-5.3-chat"].ends_on
-    assert 8 == sum(notice.ends_on is not None for notice in found.notices.values())
+    # Two more rows have the filler 2098-12-31, which is no day on which anything ends.
+    assert 6 == sum(notice.ends_on is not None for notice in found.notices.values())
 
 
 # The library
@@ -190,11 +237,11 @@ def test_a_dated_name_has_the_price_of_its_model(app: PricingSync) -> None:
         assert ("~openai/gpt-latest", "openai/gpt-7") == (latest.model, latest.resolved_to)
         assert None is app.price("openrouter", "openai/gpt-7", at=at).resolved_to
         with pytest.raises(UnknownName):
-            app.price("openrouter", "openai/gpt-5", at=at)
+            app.price("openrouter", "openai/gpt-9", at=at)
     book = app.book()
     assert "openai/gpt-6" == book.price("openrouter", DATED).resolved_to
     assert 1 == book.cost("openrouter", DATED, MILLION).total
-    assert 4 == len(book) == len(list(book)) == len(app.prices("openrouter"))
+    assert 6 == len(book) == len(list(book)) == len(app.prices("openrouter"))
     assert DAY == app.history("openrouter", DATED)[0].since
 
 

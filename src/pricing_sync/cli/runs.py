@@ -97,8 +97,7 @@ def status(
 
 def _ending_text(item: dict[str, Any]) -> str:
     """`openrouter openai/gpt-5.2-chat ends on 2026-08-10, in 20 days; its successor is …`."""
-    count = f"{abs(item['days'])} day{'s' * (abs(item['days']) != 1)}"
-    left = f"in {count}" if item["days"] >= 0 else f"{count} ago"
+    left = f"in {item['days']} day{'s' * (item['days'] != 1)}"
     successor = f"; its successor is {item['replaced_by']}" if item["replaced_by"] else ""
     return f"{item['provider']} {item['model']} ends on {item['ends_on']}, {left}{successor}"
 

@@ -20,7 +20,7 @@ _EARLIEST, _LATEST = 946_684_800, 4_102_444_800
 
 def notice_of(
     *,
-    name: Raw = ABSENT,
+    names: Raw = ABSENT,
     stands_for: str | None = None,
     ends_on: Raw = ABSENT,
     deprecated: Raw = ABSENT,
@@ -28,24 +28,18 @@ def notice_of(
 ) -> Notice | None:
     """The notice in these fields; None if they say nothing.
 
-    *deprecated* is true, or an instant or a day since or from which the model is.
+    *names* is one name or a list of them; *deprecated* is true, or the day or the instant.
     """
-    other, mark = model_name(name), value(deprecated)
+    mark = value(deprecated)
     marked_on = _day(mark)
     notice = Notice(
-        names=() if other is None else (other,),
+        names=_model_names(value(names)),
         stands_for=stands_for,
         ends_on=_day(value(ends_on)) or marked_on,
         deprecated=mark is True or marked_on is not None,
-        replaced_by=model_name(replaced_by),
+        replaced_by=next(iter(_model_names(value(replaced_by))), None),
     )
     return None if notice == Notice() else notice
-
-
-def model_name(raw: Raw) -> str | None:
-    """The model id in a field; None if it holds something else."""
-    found = value(raw)
-    return found if isinstance(found, str) and is_model_id(found) else None
 
 
 def value(raw: Raw) -> Any:
@@ -56,6 +50,11 @@ def value(raw: Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
+
+
+def _model_names(found: Any) -> tuple[str, ...]:
+    listed = found if isinstance(found, list) else [found]
+    return tuple(name for name in listed if isinstance(name, str) and is_model_id(name))
 
 
 def _day(found: Any) -> date | None:

@@ -101,12 +101,10 @@ class Names(NamedQueries):
         return {(row[0], row[1]): _notice(row[2:]) for row in found}
 
     def ending_soon(self, within: timedelta = SOON) -> list[Ending]:
-        """The models that end within that time from now, or have ended and are listed still."""
-        return self.ending((datetime.now(UTC) + within).date())
-
-    def ending(self, last_day: date) -> list[Ending]:
-        """The models that end up to a day, that day included, the first first."""
-        found = self._fetch("ending", day=last_day.isoformat())
+        """The models that end within that time from today on, the first first."""
+        today = datetime.now(UTC).date()
+        first, last = today.isoformat(), (today + within).isoformat()
+        found = self._fetch("ending", first=first, last=last)
         return [Ending(row[0], row[1], _notice(row[2:])) for row in found]
 
 

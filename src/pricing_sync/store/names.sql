@@ -27,11 +27,11 @@ WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR model = :model);
 
 -- name: ending
--- What ends up to a day, the first first, without the models that are retired.
+-- What ends between two days, the first first, without the models that are retired.
 SELECT n.provider, n.model, n.ends_on, n.deprecated, n.replaced_by
 FROM pricing_notices n
 JOIN pricing_models m ON m.provider = n.provider AND m.model = n.model AND m.retired_at IS NULL
-WHERE n.ends_on <= :day
+WHERE n.ends_on BETWEEN :first AND :last
 ORDER BY n.ends_on, n.provider, n.model;
 
 -- name: delete_notice

@@ -76,7 +76,7 @@ class Ending(Notice):
 
     provider: str
     model: str
-    days: int | None = Field(description="How many days are left; below zero if it has ended.")
+    days: int | None = Field(description="How many days are left.")
 
 
 class Status(Schema):

@@ -76,6 +76,8 @@ _CONDITIONS: Fields = {
     "utc_end": None,
     "utc_days": None,
 }
+# Rows without a known end have this day (2026-07).
+_FILLER = b'"2098-12-31"'
 _CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
 _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
@@ -110,9 +112,9 @@ def notice(row: Row) -> Notice | None:
     target = value(row.alias_target)
     slug = target.get("slug") if isinstance(target, dict) else None
     said = notice_of(
-        name=row.canonical_slug,
+        names=row.canonical_slug,
         stands_for=slug if isinstance(slug, str) else None,
-        ends_on=row.expiration_date,
+        ends_on=ABSENT if bytes(row.expiration_date) == _FILLER else row.expiration_date,
     )
     if said is None:
         return None

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct, field
 
-from pricing_sync.prices.rates import Listing, Meter, Per, Rate, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Notice, Per, Rate, Unpriced, Why
+from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -93,7 +94,13 @@ def _answer(body: bytes) -> tuple[list[Raw], _Info]:
 
 def read(body: bytes) -> Page:
     """One page of models."""
-    return read_rows(_answer(body)[0], Row, listing)
+    return read_rows(_answer(body)[0], Row, listing, notice=notice)
+
+
+def notice(row: Row) -> Notice | None:
+    """When the model ends. Some are still listed a year after that day (2026-05)."""
+    days = (p.value for p in row.properties or () if p.property_id == "planned_deprecation_date")
+    return notice_of(ends_on=next(days, ABSENT))
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:

@@ -15,12 +15,14 @@ from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
     Meter,
+    Notice,
     Per,
     Rate,
     Unpriced,
     When,
     Why,
 )
+from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -78,6 +80,12 @@ class Row(Struct, rename="camel"):
     cache_read_cost_per_token: Raw = ABSENT
     cost_per_image: Raw = ABSENT
     text_pricing: Raw = ABSENT
+    metadata: Raw = ABSENT
+
+
+class _Metadata(Struct, rename="camel"):
+    aliases: Raw = ABSENT
+    deprecation_date: Raw = ABSENT
 
 
 class _List(Struct):
@@ -89,7 +97,18 @@ class _List(Struct):
 def read(body: bytes) -> Page:
     """One page of models."""
     answer = envelope(body, _List)
-    return read_rows(answer.models, Row, listing, answer.total)
+    return read_rows(answer.models, Row, listing, answer.total, notice)
+
+
+def notice(row: Row) -> Notice | None:
+    """The other names of a model, and when it ends."""
+    try:
+        metadata = nested(row.metadata, _Metadata, "metadata")
+    except BadAmount:
+        return None
+    if metadata is None:
+        return None
+    return notice_of(names=metadata.aliases, ends_on=metadata.deprecation_date)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
