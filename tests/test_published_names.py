@@ -114,7 +114,7 @@ NOTICES = [
             [
                 {"model_name": "a", "deprecated": 1_784_246_400, "replaced_by": "b"},
                 {"model_name": "b", "deprecated": None, "replaced_by": None},
-                {"model_name": "c", "deprecated": True, "replaced_by": "not an id"},
+                {"model_name": "c", "deprecated": True, "replaced_by": "no <id>"},
             ]
         ).encode(),
         {

@@ -382,6 +382,8 @@ def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> Non
     connection.execute_script(
         "DROP VIEW model_pricing;\n"
         "DROP VIEW model_pricing_history;\n"
+        "DROP TABLE pricing_aliases;\n"
+        "DROP TABLE pricing_notices;\n"
         "ALTER TABLE pricing_reference_reads DROP COLUMN prices;\n"
         "ALTER TABLE pricing_reference_reads DROP COLUMN ignored;\n"
         "ALTER TABLE pricing_overrides DROP COLUMN layer;\n"

@@ -55,12 +55,10 @@ class _Facts:
     dues: Mapping[str, Due] = field(default_factory=dict)
     models: Mapping[str, ModelCounts] = field(default_factory=dict)
     held: Mapping[str, HeldCount] = field(default_factory=dict)
-    states: Mapping[str, Mapping[PriceState, int]] = field(default_factory=dict)
     unread: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     leader: Leader | None = None
+    #: How many overrides end within 30 days, by provider.
     overrides_ending: Mapping[str, int] = field(default_factory=dict)
-    #: How many models end within 30 days, by provider.
-    ending: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -71,11 +69,9 @@ class _Facts:
             queue.due_times(),
             store.model_counts(),
             store.held_counts(),
-            store.state_counts(),
             store.unread_keys(),
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
-            Counter(entry.provider for entry in store.names.ending_soon()),
         )
 
     def providers(self) -> set[str]:
@@ -84,7 +80,9 @@ class _Facts:
             for name in (MODELS, FAILURES)
             for labels in self.counters.get(name, ())
         }
-        return counted.union(self.successes, self.dues, self.models, self.held, self.ending)
+        return counted.union(
+            self.successes, self.dues, self.models, self.held, self.overrides_ending
+        )
 
 
 class PricingMetrics(Collector):
@@ -296,9 +294,9 @@ def _states(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
         "Models of the provider, by what its last successful reading says of their price.",
         ("provider", "state"),
         {
-            (name, state.value): facts.states[name].get(state, 0)
+            (name, state.value): facts.models[name].states.get(state, 0)
             for name in shown
-            if name in facts.states
+            if name in facts.models
             for state in PriceState
         },
     )
@@ -308,7 +306,7 @@ def _ending(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     yield _by_provider(
         "pricing_models_ending",
         "Models that end within 30 days, as the provider's list says.",
-        dict.fromkeys(shown, 0) | dict(facts.ending),
+        dict.fromkeys(shown, 0) | {name: counts.ending for name, counts in facts.models.items()},
         shown,
     )
 

@@ -102,10 +102,15 @@ class Names(NamedQueries):
 
     def ending_soon(self, within: timedelta = SOON) -> list[Ending]:
         """The models that end within that time from today on, the first first."""
-        today = datetime.now(UTC).date()
-        first, last = today.isoformat(), (today + within).isoformat()
+        first, last = days_from_today(within)
         found = self._fetch("ending", first=first, last=last)
         return [Ending(row[0], row[1], _notice(row[2:])) for row in found]
+
+
+def days_from_today(within: timedelta) -> tuple[str, str]:
+    """Today and the last day of that time, as they are stored."""
+    today = datetime.now(UTC).date()
+    return today.isoformat(), (today + within).isoformat()
 
 
 def _notice(row: Sequence[Any]) -> Notice:

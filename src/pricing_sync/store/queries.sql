@@ -224,17 +224,20 @@ WHERE r.status IN ('read', 'unchanged') AND r.dry_run = 0
 ORDER BY r.provider, r.id;
 
 -- name: model_counts
--- The number of priced, unpriced, unreadable and missing models of each provider.
-SELECT m.provider,
+-- The number of models of each provider and state, and how many of them are priced, unpriced,
+-- unreadable or missing, or end between two days.
+SELECT m.provider, m.state, COUNT(*),
     SUM(CASE WHEN l.currency IS NOT NULL THEN 1 ELSE 0 END),
     SUM(CASE WHEN l.unpriced IS NOT NULL THEN 1 ELSE 0 END),
     SUM(CASE WHEN m.unreadable IS NOT NULL THEN 1 ELSE 0 END),
-    SUM(CASE WHEN m.missing_since IS NOT NULL AND m.retired_at IS NULL THEN 1 ELSE 0 END)
+    SUM(CASE WHEN m.missing_since IS NOT NULL AND m.retired_at IS NULL THEN 1 ELSE 0 END),
+    SUM(CASE WHEN n.ends_on BETWEEN :first AND :last AND m.retired_at IS NULL THEN 1 ELSE 0 END)
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
     ON l.provider = m.provider AND l.model = m.model
     AND l.superseded_at IS NULL AND l.until IS NULL
-GROUP BY m.provider;
+LEFT JOIN pricing_notices n ON n.provider = m.provider AND n.model = m.model
+GROUP BY m.provider, m.state;
 
 -- name: cards_at
 -- The cards in force at an instant, as known at another.
@@ -266,9 +269,6 @@ WHERE (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
     AND (CAST(:model AS TEXT) IS NULL OR m.model = :model)
     AND (:all = 1 OR m.state <> 'confirmed')
 ORDER BY m.provider, m.model;
-
--- name: state_counts
-SELECT provider, state, COUNT(*) FROM pricing_models GROUP BY provider, state;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides

@@ -30,6 +30,7 @@ from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
     NamedQueries,
+    Row,
     load_queries,
     migrate,
     migrations,
@@ -40,7 +41,7 @@ from pricing_sync.store.connection import (
     schema_version,
 )
 from pricing_sync.store.ids import new_id
-from pricing_sync.store.names import Names
+from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
@@ -142,6 +143,10 @@ class ModelCounts:
     unpriced: int
     unreadable: int
     missing: int
+    #: How many end within `names.SOON`.
+    ending: int
+    #: Every model once, by the state of its price.
+    states: Mapping[PriceState, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,16 +602,13 @@ class Store(NamedQueries):
         found = self._fetch("cards_ahead", now=write_instant(datetime.now(UTC)))
         return {row[0]: (row[1], rows.read_instant(row[2])) for row in found}
 
-    def state_counts(self) -> dict[str, dict[PriceState, int]]:
-        """The number of models whose price has each state, by provider."""
-        found: dict[str, dict[PriceState, int]] = {}
-        for provider, state, count in self._fetch("state_counts"):
-            found.setdefault(provider, {})[PriceState(state)] = count
-        return found
-
     def model_counts(self) -> dict[str, ModelCounts]:
         """The number of models in each state, by provider."""
-        return {row[0]: ModelCounts(*row[1:]) for row in self._fetch("model_counts")}
+        found: dict[str, list[Row]] = {}
+        first, last = days_from_today(SOON)
+        for row in self._fetch("model_counts", first=first, last=last):
+            found.setdefault(row[0], []).append(row)
+        return {provider: _model_counts(of_state) for provider, of_state in found.items()}
 
     def held_counts(self) -> dict[str, HeldCount]:
         """The number of held changes, for each provider that has any."""
@@ -783,6 +785,15 @@ def _clocks(at: datetime | None, known_at: datetime | None) -> dict[str, str]:
         "now": write_instant(now),
         "lately": write_instant(now - LATELY),
     }
+
+
+def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
+    """The counts of one provider, from one row per state."""
+    states = {PriceState(row[1]): row[2] for row in of_state}
+    priced, unpriced, unreadable, missing, ending = (
+        sum(row[column] for row in of_state) for column in range(3, 8)
+    )
+    return ModelCounts(priced, unpriced, unreadable, missing, ending, states)
 
 
 def _write_known(listing: Known | None) -> str | None:
