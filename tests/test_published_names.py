@@ -268,6 +268,23 @@ def test_a_missing_model_keeps_its_names(app: PricingSync) -> None:
     assert "4" == input_rate(app, "x")
 
 
+def test_a_name_of_a_model_without_a_price_says_why(app: PricingSync) -> None:
+    """As the model's own id: the first price of a model may wait for a person."""
+    rows = [row(f"m{number}", 1) for number in range(5)]
+    dear = {"prompt": "5", "completion": "10"}
+    held = {"id": "a", "pricing": dear, "canonical_slug": "x"}
+    read(app, (body(*rows), DAY), (body(held, *rows), NEXT))
+    for model in ("a", "x"):
+        assert "held" in (app.book().reason_without_price("openrouter", model) or "")
+        for ask in (
+            lambda name: app.price("openrouter", name),
+            lambda name: app.cost("openrouter", name, MILLION),
+            lambda name: app.cost("openrouter", name, MILLION, at=NEXT),
+        ):
+            with pytest.raises(NoPrice, match=f"{model}: .*held"):
+                ask(model)
+
+
 def test_an_override_by_another_name_is_of_the_model(app: PricingSync) -> None:
     """Set under the name alone, it would be a card of one meter beside the model's."""
     read(app, (LIST, DAY))

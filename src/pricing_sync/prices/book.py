@@ -226,7 +226,9 @@ class PriceBook:
 
     def reason_without_price(self, provider: str, model: str) -> str | None:
         """`held: band: …`: why a model has no price; None if no provider ever listed it."""
-        state = self._unconfirmed.get((provider, model))
+        key = provider, model
+        target = provider, self._aliases.get(key, model)
+        state = self._unconfirmed.get(key) or self._unconfirmed.get(target)
         return state.reason if state else None
 
     def _not_found(self, provider: str, model: str) -> str:

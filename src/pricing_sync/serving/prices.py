@@ -108,6 +108,8 @@ def no_price_error(
 ) -> NoPrice | UnknownName:
     """The error for a model without a price at an instant, or now: the reason, if it is known."""
     known = store.model_states(provider, model).get((provider, model))
+    if known is None and (target := store.names.target(provider, model)):
+        known = store.model_states(provider, target).get((provider, target))
     reason = known.reason if known else None
     if reason is None:
         return UnknownName(f"{provider}: {model}: not in the ledger")
