@@ -21,6 +21,7 @@ from referee.grid import usages
 from referee.verdicts import (
     BOTH_REFUSE,
     EQUAL,
+    HOUR_WRITES,
     ROUNDED,
     THEY_REFUSE,
     UNEXPLAINED,
@@ -172,6 +173,6 @@ def _verdict(
         return EQUAL, name
     if abs(ours - theirs) <= units(usage) * Decimal("1e-15"):
         return ROUNDED, name
-    if usage.cache_read_audio and Meter.CACHE_READ_AUDIO not in card.rates:
-        return "ours: cached audio without a rate is billed as cached text, theirs as audio", shown
+    if usage.cache_write_1h and Meter.CACHE_WRITE_1H not in card.rates:
+        return HOUR_WRITES, shown
     return UNEXPLAINED, shown

@@ -22,14 +22,15 @@ from litellm.types.utils import (
 from litellm.types.utils import Usage as PeerUsage
 
 from pricing_sync.errors import NoPrice
-from pricing_sync.prices.rates import Listing, RateCard
-from pricing_sync.prices.usage import Usage
+from pricing_sync.prices.rates import Listing, Meter, RateCard
+from pricing_sync.prices.usage import PARENTS, Usage
 from pricing_sync.sources.formats import litellm
 
 from referee.grid import usages
 from referee.verdicts import (
     BOTH_REFUSE,
     EQUAL,
+    HOUR_WRITES,
     ROUNDED,
     THEY_REFUSE,
     UNEXPLAINED,
@@ -171,10 +172,14 @@ def _reason(provider: str, model: str, row: dict[str, Any], card: RateCard, usag
         return "theirs: the row of the same name with the provider before it is taken"
     if "tiered_pricing" in row and not usage.input:
         return "theirs: tiered prices are nothing without input"
+    if usage.cache_write_1h and Meter.CACHE_WRITE_1H not in card.rates:
+        return HOUR_WRITES
+    if usage.cache_read_audio and Meter.CACHE_READ_AUDIO not in card.rates:
+        return "theirs: cached audio without a rate is billed as cached text"
     if _has_unnamed_parts(card, usage):
-        return "ours: a part that the service tier does not name has its standard rate"
-    if any(price == 0 for key, price in row.items() if "cost" in key):
-        return "ours: a zero among other prices is not kept"
+        return "theirs: a part that the service tier does not name has its standard rate"
+    if _has_parts_of_short_context(card, usage):
+        return "theirs: a part at its parent's rate stays at it when only the parent's rises"
     return UNEXPLAINED
 
 
@@ -187,3 +192,13 @@ def _has_unnamed_parts(card: RateCard, usage: Usage) -> bool:
         for meter in entry.rates
     }
     return usage.service_tier is not None and any(meter not in named for meter, _ in usage.parts)
+
+
+def _has_parts_of_short_context(card: RateCard, usage: Usage) -> bool:
+    """Whether a part that was used has its parent's rate, and only the parent has a longer one."""
+    return any(
+        parent in entry.rates and meter not in entry.rates
+        for meter, _ in usage.parts
+        if (parent := PARENTS.get(meter)) and card.rates.get(meter) == card.rates.get(parent)
+        for entry in card.conditional_rates
+    )

@@ -16,6 +16,8 @@ EQUAL = "equal"
 ROUNDED = "equal but for digits past 10⁻¹⁵ per unit"
 BOTH_REFUSE = "both refuse"
 THEY_REFUSE = "they refuse, we price"
+#: Anthropic's rule is 2 times input (`prices/inheritance.py`), 1.6 times a five-minute write.
+HOUR_WRITES = "theirs: one-hour writes without a rate are billed as five-minute ones"
 #: The class of a difference that no rule explains. One such case makes the referee fail.
 UNEXPLAINED = "UNEXPLAINED"
 
