@@ -10,11 +10,10 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables
-from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.cli import tables, texts
 from pricing_sync.errors import UnknownName
 from pricing_sync.gate import Peers
-from pricing_sync.gate.audit import MAX_AGE, Finding, Stock, Unloadable
+from pricing_sync.gate.audit import MAX_AGE, Check, Finding, Stock, Unloadable
 from pricing_sync.gate.audit import audit as audit_stock
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import load_settings
@@ -114,25 +113,24 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _show(found: Sequence[Finding]) -> None:
-    tables.print_table(
-        (
-            *(
-                Column("provider", Fit.ID),
-                Column("model", Fit.ID, optional=True),
-                Column("meter", optional=True),
-            ),
-            *("severity", "rule", Column("detail", Fit.TEXT)),
-        ),
-        (
-            (
-                finding.provider,
-                finding.model,
-                finding.meter,
-                finding.severity,
-                finding.rule,
-                finding.detail,
-            )
-            for finding in found
-        ),
-        empty="nothing is wrong",
-    )
+    """A line for each finding; the models with the same finding share one."""
+    if not found:
+        tables.err.print("nothing is wrong")
+    places: dict[str, list[str]] = {}
+    for finding in found:
+        places.setdefault(_text(finding), []).append(_place(finding))
+    for text, named in places.items():
+        tables.print_line(f"{text}: {', '.join(filter(None, named))}".removesuffix(": "), "    ")
+
+
+def _text(finding: Finding) -> str:
+    """`warning  venice: unconfirmed: held by mass_vanish; last confirmed 0.4 hours ago`."""
+    detail = finding.detail
+    if finding.rule == Check.UNCONFIRMED:
+        reason, separator, when = detail.rpartition("; ")
+        detail = f"{texts.short_reason(reason)}{separator}{when}"
+    return f"{finding.severity.value:<7}  {finding.provider}: {finding.rule}: {detail}"
+
+
+def _place(finding: Finding) -> str:
+    return " ".join(filter(None, (finding.model, finding.meter)))

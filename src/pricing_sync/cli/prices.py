@@ -19,7 +19,6 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.json_views import (
-    RULE_CARDS,
     cardless_json,
     instant_json,
     ledger_change_json,
@@ -161,19 +160,9 @@ def _lines_in_doubt(found: Sequence[Price]) -> Iterator[str]:
     models: dict[str, list[str]] = {}
     for price in found:
         if price.doubt is not None:
-            reason = f"{_short(price.doubt)}, {_last_confirmed(price.confirmed_at)}"
+            reason = f"{texts.short_reason(price.doubt)}, {_last_confirmed(price.confirmed_at)}"
             models.setdefault(reason, []).append(price.model)
     yield from (f"{reason}: {', '.join(names)}" for reason, names in models.items())
-
-
-def _short(reason: str) -> str:
-    """The reason of a state; of a held change, only the rules that hold it."""
-    kind, _, reasons = reason.partition(": ")
-    if kind != "held":
-        return reason
-    # A detail may have a comma too, but does not begin with the name of a rule.
-    parts = [part for part in reasons.split(", ") if part.partition(":")[0] in RULE_CARDS]
-    return f"held by {texts.rule_names(parts)}"
 
 
 def _last_confirmed(at: datetime | None) -> str:
@@ -188,7 +177,7 @@ def _lines_without_price(found: Sequence[Price], without: Sequence[ModelState]) 
             reason = f"no price, {price.listing.why.replace('_', ' ')}"
             models.setdefault(reason, []).append(price.model)
     for state in without:
-        models.setdefault(_short(state.reason or ""), []).append(state.model)
+        models.setdefault(texts.short_reason(state.reason or ""), []).append(state.model)
     yield from (f"{reason}: {', '.join(names)}" for reason, names in models.items())
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from pricing_sync.json_views import RULE_CARDS
 from pricing_sync.prices.card_json import write_rates, write_when
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Unpriced, When
 
@@ -52,6 +53,16 @@ def keys(counts: Mapping[str, int], most: int = 5) -> str:
 def rule_names(reasons: Sequence[str]) -> str:
     """The rules that hold a change, without the details."""
     return ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
+
+
+def short_reason(reason: str) -> str:
+    """The reason of a state; of a held change, only the rules that hold it."""
+    kind, _, reasons = reason.partition(": ")
+    if kind != "held":
+        return reason
+    # A detail may have a comma too, but does not begin with the name of a rule.
+    parts = [part for part in reasons.split(", ") if part.partition(":")[0] in RULE_CARDS]
+    return f"held by {rule_names(parts)}"
 
 
 def listing(known: Known) -> str:
