@@ -98,6 +98,15 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
             dependencies=_documented(route.scope),
             **{**route.more, "responses": _responses(route)},
         )
+        if route.method == "GET":
+            # Not in the document: it would repeat every operation.
+            router.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                name=f"pricing_head_{route.endpoint.__name__}",
+                **{**route.more, "include_in_schema": False},
+            )
     return router
 
 
@@ -118,11 +127,18 @@ def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[API
                     response = problem_of(error).response()
                 for name, value in _HEADERS.items():
                     response.headers.setdefault(name, value)
-                return response
+                return _without_body(response) if request.method == "HEAD" else response
 
             return guarded
 
     return Guarded
+
+
+def _without_body(response: Response) -> Response:
+    """The same status and headers. A stream of events is not begun."""
+    empty = Response(status_code=response.status_code)
+    empty.raw_headers = response.raw_headers
+    return empty
 
 
 async def _pricing(request: Request) -> PricingSync:
