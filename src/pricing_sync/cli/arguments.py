@@ -147,6 +147,6 @@ OneModel = Annotated[
     str | None,
     typer.Argument(metavar="MODEL", help="Only this model.", autocompletion=complete_model),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit log.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 Author = Annotated[str | None, typer.Option("--author", help="Who; by default the user's name.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")]
