@@ -76,6 +76,8 @@ class CatalogServer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.bodies: dict[str, bytes] = {}
+        #: Before each response.
+        self.delay_seconds = 0.0
         #: The catalog and the status of each response.
         self.answers: list[tuple[str, int]] = []
 
@@ -97,6 +99,7 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = next(name for name, path in PATHS.items() if path == self.path)
+            stopping.wait(server.delay_seconds)
             body = server.bodies.get(name)
             etag = f'"{hashlib.sha256(body or b"").hexdigest()}"'
             status = 404 if body is None else 200
@@ -114,6 +117,7 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        stopping = threading.Event()
         server = CatalogServer(f"http://127.0.0.1:{http.server_port}")
         server.bodies.update(bodies)
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
@@ -121,5 +125,6 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
         try:
             yield server
         finally:
+            stopping.set()
             http.shutdown()
             thread.join()

@@ -49,6 +49,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "attempts",
         "evidence_days",
         "reference_hours",
+        "reference_wait_seconds",
     ),
     "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
     "secrets": ("admin_token", "read_token", "sentry_dsn"),

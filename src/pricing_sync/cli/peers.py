@@ -120,7 +120,7 @@ def _show_catalogs(records: Sequence[Mapping[str, Any]]) -> None:
         (
             (
                 record["catalog"],
-                _age(record["age_seconds"]),
+                texts.age(record["age_seconds"]),
                 record["models"],
                 f"{100 * Decimal(record['ignored_share']):.1f} %",
                 (record["status"] or "never asked") + ("" if record["asked"] else " (not due)"),
@@ -140,13 +140,6 @@ def _most_frequent(ignored: Mapping[str, int]) -> str:
     ordered = sorted(ignored.items(), key=lambda named: (-named[1], named[0]))
     shown = [f"{name} {count}" for name, count in ordered[:_SHOWN]]
     return ", ".join(shown + [f"{len(ordered) - _SHOWN} more"] * (len(ordered) > _SHOWN))
-
-
-def _age(seconds: int | None) -> str:
-    if seconds is None:
-        return "never read"
-    minutes = seconds // 60
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def peers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -84,6 +84,8 @@ def status(
     )
     for why in found["skipped"].values():
         tables.print_line(f"skipped: {why}", "  ")
+    for line in catalog_lines(found["catalogs"]):
+        tables.print_line(line, "  ")
     for entry in found["overrides_ending"]:
         meters = ", ".join(entry["meters"])
         tables.print_line(
@@ -93,6 +95,16 @@ def status(
         )
     for item in found["ending"]:
         tables.print_line(_ending_text(item))
+
+
+def catalog_lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The reference catalogs that are due or whose last read failed, how old they are, and why."""
+    return [
+        f"catalog {name}: {texts.age(catalog['age_seconds'])}:"
+        f" {catalog['error'] or 'due, and the next reading waits for it'}"
+        for name, catalog in found.items()
+        if catalog["error"] or catalog["waits"]
+    ]
 
 
 def _ending_text(item: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pricing_sync.changes.plan import Held
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.runs import catalog_lines
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
 from pricing_sync.json_views import change_json, reading_json
@@ -83,6 +84,8 @@ def sync(
                     wanted, dry_run=dry_run, started_by="cli", on_reading=on_reading
                 )
                 run = asyncio.run(sync_now)
+            for line in catalog_lines(app.status()["catalogs"]):
+                tables.err.print(line)
     if as_json:
         tables.print_json(_run_json(run))
     else:

@@ -31,6 +31,14 @@ def day(at: datetime | None) -> str:
     return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+def age(seconds: int | None) -> str:
+    """How long ago something was read, to the minute."""
+    if seconds is None:
+        return "never read"
+    minutes = seconds // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
 def plain_decimal(amount: Decimal) -> str:
     """An exact amount without an exponent and without trailing zeros."""
     text = f"{amount:f}"

@@ -30,3 +30,6 @@ class Listener:
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         """Reference catalogs were read, with these results."""
+
+    def on_catalogs_late(self, seconds: float) -> None:
+        """The read of the catalogs takes longer than *seconds*: readings no longer wait for it."""

@@ -109,6 +109,10 @@ class LogListener(Listener):
                 sentence = f"catalog {read.catalog}: {read.status.value}: {read.models} models"
                 _log_line(logging.INFO, sentence, fields)
 
+    def on_catalogs_late(self, seconds: float) -> None:
+        sentence = f"catalogs: not read after {seconds:g} s: prices are judged without them"
+        _log_line(logging.WARNING, sentence, {"action": "reference", "status": "late"})
+
     def on_error(self, where: str, error: Exception) -> None:
         # While the database is down, a traceback does not help.
         is_known = isinstance(error, StoreError)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from pricing_sync.changes.run import Reading
+from pricing_sync.scheduling.catalog_reads import CatalogReads
 from pricing_sync.scheduling.scheduler import FinishClaim
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
@@ -33,29 +34,36 @@ _MAX_WORKERS = 2
 class ClaimReader:
     """Reads claimed providers into one store. All its readings share one HTTP client."""
 
-    def __init__(self, settings: Settings, store: Store, access: ProviderAccess) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, access: ProviderAccess, catalogs: CatalogReads
+    ) -> None:
         self._settings, self._store, self._access = settings, store, access
+        self._catalogs = catalogs
         self._users = 0
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
 
     def acquire(self) -> None:
-        """Keep the HTTP client, in this event loop, until `release`."""
+        """Keep the HTTP client and a read of the catalogs, in this event loop, until `release`."""
         if not self._users:
             self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
         self._users += 1
 
     async def release(self) -> None:
-        """Close the HTTP client when its last user releases it."""
+        """Close the HTTP client, and end the read of the catalogs, when the last user releases."""
         self._users -= 1
         if not self._users:
+            await self._catalogs.stop()
             client, self._client = self._client, None
             if client is not None:
                 await (await client).aclose()
 
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
-        """Read the claim's provider now. A large answer is processed in a worker process, unless
-        *here* keeps it in this one. Errors as `read_provider`."""
+        """Read the claim's provider now. Its answer is judged when the catalogs have been read.
+
+        A large answer is processed in a worker process, unless *here* keeps it in this one. Errors
+        as `read_provider`.
+        """
         provider = self._provider_of(claim)
         plan = self._settings.plan(claim.provider)
         return await read_provider(
@@ -66,7 +74,7 @@ class ClaimReader:
             dry_run=claim.dry_run or plan.dry_run,
             options=self._options(provider.id),
             finish=FinishClaim.of(claim, plan),
-            process=process_in_thread if here else self._process_in_worker,
+            process=self._process_here if here else self._process_in_worker,
         )
 
     async def read_recorded(
@@ -91,7 +99,12 @@ class ClaimReader:
         # A reading that is cancelled while it waits must not cancel the client of the others.
         return await asyncio.shield(self._client)
 
+    async def _process_here(self, pending: PendingAnswer, store: Store) -> ReadingResult:
+        await self._catalogs.wait()
+        return await process_in_thread(pending, store)
+
     async def _process_in_worker(self, pending: PendingAnswer, store: Store) -> ReadingResult:
+        await self._catalogs.wait()
         return await process_in_worker(
             pending, store, database=self._settings.database, at_once=self._worker_slots
         )

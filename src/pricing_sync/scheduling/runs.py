@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from pricing_sync.changes.run import Outcome, Reading, Run
 from pricing_sync.errors import SettingsError
 from pricing_sync.observe.listener import Listener
+from pricing_sync.scheduling.catalog_reads import CatalogReads
 from pricing_sync.scheduling.claim_reader import ClaimReader
 from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
 from pricing_sync.scheduling.scheduler import Scheduler
@@ -20,10 +21,8 @@ from pricing_sync.settings import Settings
 from pricing_sync.store import Store
 from pricing_sync.store.queue import Claim
 from pricing_sync.sync.access import ProviderAccess
-from pricing_sync.sync.catalogs import read_due_catalogs
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
-from pricing_sync.sync.worker_process import run_in_worker
 
 #: Called with each reading as it ends.
 OnReading: TypeAlias = Callable[[ReadingResult], None]
@@ -58,7 +57,8 @@ class Runs:
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners = listeners
-        self._reader = ClaimReader(settings, store, access)
+        self._catalogs = CatalogReads(settings, store.peers, listeners)
+        self._reader = ClaimReader(settings, store, access, self._catalogs)
         self._engine: LocalEngine | None = None
         self.scheduler = self._new_scheduler()
 
@@ -144,9 +144,13 @@ class Runs:
 
     def status(self) -> dict[str, Any]:
         """See `PricingSync.status`."""
-        status = self.scheduler.status(datetime.now(UTC))
+        now = datetime.now(UTC)
+        status = self.scheduler.status(now)
         is_ours = self._settings.enabled and self.is_running
-        return status | {"running": status["running"] or is_ours}
+        return status | {
+            "running": status["running"] or is_ours,
+            "catalogs": self._catalogs.status(now),
+        }
 
     async def sync(
         self,
@@ -280,15 +284,9 @@ class Runs:
             schedules=schedules,
             at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=self._read_catalogs if has_maintenance else None,
+            maintenance=self._catalogs.read if has_maintenance else None,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
         )
-
-    async def _read_catalogs(self) -> None:
-        """Read the catalogs that are due, in a worker process: they are large."""
-        reads = await run_in_worker(read_due_catalogs, self._settings)
-        for listener in self._listeners:
-            listener.on_catalogs(reads)
 
 
 class _FirstError(Listener):

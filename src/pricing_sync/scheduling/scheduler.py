@@ -403,6 +403,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "next_syncs": {},
         "skipped": {},
         "active": [],
+        "catalogs": {},
         "leader": None,
         "dry_run": settings.dry_run,
         "at": write_instant(now),

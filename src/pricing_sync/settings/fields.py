@@ -172,7 +172,14 @@ class Settings(_Table, BaseSettings):
         ge=0,
         le=8760,
         allow_inf_nan=False,
-        description="hours between the service's reads of the reference catalogs; 0: never",
+        description="hours between two reads of the reference catalogs; 0: never",
+    )
+    reference_wait_seconds: float = Field(
+        default=15,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        description="seconds that a reading waits for catalogs that are due; 0: none waits",
     )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")

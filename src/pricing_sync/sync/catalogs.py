@@ -125,7 +125,7 @@ async def read_catalogs(
         StoreError: the database cannot be read or written.
     """
     at = now or datetime.now(UTC)
-    due = await asyncio.to_thread(_due, peers, max_age, at)
+    due = await asyncio.to_thread(due_catalogs, peers, max_age, at)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -137,7 +137,8 @@ async def read_catalogs(
     return [task.result() for task in tasks]
 
 
-def _due(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:
+def due_catalogs(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Provider]:
+    """The catalogs whose last good read is older than *max_age*, without those that just failed."""
     good, last = peers.last_good_reads(), peers.last_reads()
     return [
         provider

@@ -79,6 +79,15 @@ class Ending(Notice):
     days: int | None = Field(description="How many days are left.")
 
 
+class CatalogState(Schema):
+    """How old a reference catalog is."""
+
+    last_good: Instant | None = Field(description="When it was read last; null for never.")
+    age_seconds: int | None
+    error: str | None = Field(description="Why the last read failed.")
+    waits: bool = Field(description="Whether it is due, and the next readings wait for it.")
+
+
 class Status(Schema):
     """The state of the schedule."""
 
@@ -96,6 +105,9 @@ class Status(Schema):
         default={},
         description="By provider: the keys of its newest answer that may hold a price and are not"
         " read, and how often each occurs.",
+    )
+    catalogs: dict[str, CatalogState] = Field(
+        description="The reference catalogs that changes are compared with; empty if none is read."
     )
     leader: dict[str, Any] | None
     dry_run: bool
