@@ -890,12 +890,66 @@ def test_a_second_step_in_a_week_waits_for_a_day_alone() -> None:
     assert not released(second, found.reasons, peers={}, held_models=3)
 
 
+def test_a_new_model_that_old_catalogs_cannot_know_waits_for_a_day_alone() -> None:
+    """That a catalog of six weeks ago lacks it shows nothing; a price that it has still does."""
+    old = {"trusted": False, "catalogs_are_old": True}
+    found = verdict(added(card()), **old)
+    assert {Rule.OLD_CATALOGS} == rules(found)
+    assert released(added(card()), found.reasons, peers={})
+    assert not released(added(card()), found.reasons, peers={}, hours=23.99)
+    assert not released(added(card()), found.reasons, peers={}, held_models=3)
+    assert {Rule.NO_PEERS} == rules(verdict(added(card()), trusted=False))
+    assert {Rule.PEERS} == rules(verdict(added(card()), peers={"m": quotes(("10", "40"))}, **old))
+    dear = added(card("60", "240"))
+    assert not released(dear, verdict(dear, **old).reasons, peers={})
+
+
 def test_a_move_by_the_factor_of_a_currency_needs_more_and_nearer_peers() -> None:
     """A move of x7.2 to near one peer is still more likely a price in yuan."""
     yuan = changed(card("1", "4"), card("7.2", "28.8"))
     assert not released(yuan, peers=quotes(("6", "24")))
     assert not released(yuan, peers=quotes(("4.5", "18"), ("4.5", "18"), ("4.5", "18")))
     assert released(yuan, peers=quotes(("7", "28"), ("7", "28"), ("7", "28")))
+
+
+APART = changed(card("0.4", "1.6"), card("1.5", "7.5"))
+
+
+def test_input_and_output_that_moved_by_different_factors_need_no_peer() -> None:
+    """A wrong unit or currency moves both by one factor. Recorded: x3.75 and x4.69."""
+    assert {Rule.BAND} == rules(verdict(APART))
+    assert released(APART, peers={})
+    assert released(APART, peers=quotes(("0.26", "1.1")))
+    assert not released(APART, peers={}, hours=23.99)
+    assert not released(APART, peers={}, held_models=3, priced=200)
+    assert not released(APART, peers=quotes(("0.14", "1.1")))
+
+
+@pytest.mark.parametrize(
+    "new",
+    {
+        "one factor": ("3", "12"),
+        "one factor, rounded": ("2.9", "12"),
+        "one of them": ("0.4", "8"),
+        "the other way": ("0.3", "8"),
+        "over ten times": ("2", "16.1"),
+    }.values(),
+)
+def test_other_moves_without_peers_wait_for_a_person(new: tuple[str, str]) -> None:
+    """Of all these nothing says that they are no error."""
+    change = changed(card("0.4", "1.6"), card(*new))
+    assert verdict(change).is_soft
+    assert not released(change, verdict(change).reasons, peers={})
+
+
+def test_a_second_doubt_is_not_answered_by_different_factors() -> None:
+    """deepseek-chat was listed at x3.6 and x4.8 on 2026-04-29, and without its cache price."""
+    change = changed(card("0.28", "0.42", cache_read="0.028"), card("1", "2.5"))
+    found = verdict(change)
+    assert Rule.BAND in rules(found)
+    assert not released(change, (*BAND, Reason(Rule.RATE_GONE, Meter.CACHE_READ)), peers={})
+    odd = changed(card("0.4", "1.6", cache_read="0.04"), card("1.5", "7.5", cache_read="1.2"))
+    assert not released(odd, verdict(odd).reasons, peers={})
 
 
 # Reporting.

@@ -24,6 +24,7 @@ from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogRead, PeerTable
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.catalogs import catalogs, read_catalogs
+from pricing_sync.sync.recorded import RecordedAnswer
 
 from catalogs import (
     GENAI_PRICES,
@@ -271,6 +272,33 @@ def test_a_truncated_recorded_catalog_changes_nothing(recorded: Scene, name: str
     recorded.server.bodies[name] = whole[: len(whole) // 2]
     assert "failed" == statuses(recorded.read(DAY + timedelta(days=1)))[name]
     assert before == recorded.table.quotes("openrouter", cards)
+
+
+def _replay(scene: Scene, prices: dict[str, tuple[float, float]], at: datetime) -> list[str]:
+    """Read a recorded list of a provider of the catalog; the rules that hold a change of it."""
+    answer = RecordedAnswer(models_dev({"acme": prices}), at, "acme.json")
+    with PricingSync(scene.settings) as app:
+        asyncio.run(app.replay("models.dev/acme", [answer]))
+        return [reason for item in app.store.review.held("acme") for reason in item.reasons]
+
+
+@pytest.mark.parametrize(("days", "rule"), [(1, "no_peers"), (42, "old_catalogs")])
+def test_that_an_old_catalog_lacks_a_model_shows_nothing(
+    scene: Scene, days: int, rule: str
+) -> None:
+    """The new model waits for a day. What the catalog has is still compared."""
+    scene.read()
+    first, at = {"known": (1.0, 4.0)}, DAY + timedelta(days=days)
+    assert [] == _replay(scene, first, at)
+    later = at + timedelta(hours=1)
+    assert [rule] == _replay(scene, {**first, "newer": (1.0, 4.0)}, later)
+    day = later + timedelta(hours=24)
+    still = [] if rule == "old_catalogs" else [rule]
+    assert still == _replay(scene, {**first, "newer": (1.0, 4.0)}, day)
+    dear = _replay(
+        scene, {**first, "newer": (1.0, 4.0), "glm-5.2": (12.0, 42.0)}, day + timedelta(1)
+    )
+    assert any(reason.startswith("peers: input: 12 compared with") for reason in dear)
 
 
 def _service(scene: Scene, **more: float) -> dict[str, object]:

@@ -80,6 +80,9 @@ class Context:
     anchors: Anchors = field(default_factory=Anchors)
     #: By model of this provider, without the prices of the provider itself.
     peers: Mapping[str, Peers] = field(default_factory=dict)
+    #: Whether the catalogs are too old to have the newest models. Their prices still show the unit
+    #: of a list; that they lack a model shows nothing.
+    catalogs_are_old: bool = False
     #: The stored cards of the other rows of the same model, by model: see `families.root`.
     siblings: Mapping[str, Sequence[RateCard]] = field(default_factory=dict)
     #: The models whose price may be zero.
@@ -518,7 +521,7 @@ def _without_peers(case: _Case) -> Iterator[Reason]:
         if rate and case.is_outside(case.t.usual, meter, rate):
             yield Reason(Rule.EXTREME, meter, str(rate))
     if not case.context.trusted:
-        yield Reason(Rule.NO_PEERS)
+        yield Reason(Rule.OLD_CATALOGS if case.context.catalogs_are_old else Rule.NO_PEERS)
 
 
 def _siblings(case: _Case) -> Iterator[Reason]:

@@ -17,7 +17,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.usage import PARENTS
 
 #: The rules whose doubt no peer can confirm or refute.
-_NO_PEERS = frozenset({Rule.RATE_GONE, Rule.ANCHOR_7_DAYS})
+_NO_PEERS = frozenset({Rule.RATE_GONE, Rule.ANCHOR_7_DAYS, Rule.OLD_CATALOGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,14 @@ def may_release(
     """Whether a softly held change can be released.
 
     It must have waited long enough, few other models of the provider may wait, and peers must
-    confirm the price. No peer says that a rate is gone, or that two steps are one too many: such a
-    change must be alone. *held_models* is the number of the provider's models (families) that began
-    to wait with this one, itself included; *priced* is the number of its models with a price. Time
-    alone proves nothing: only 12 % of errors are undone within a day.
+    confirm the price. Time alone proves nothing: only 12 % of errors are undone within a day.
+
+    No peer says that a rate is gone, that two steps are one too many, or that a model is too new
+    for the catalogs: such a change must be alone. So must one that moved input and output by
+    different factors, which no wrong unit does: it needs no peer.
+
+    *held_models* is the number of the provider's models (families) that began to wait with this
+    one, itself included; *priced* is the number of its models with a price.
     """
     t = thresholds or Thresholds()
     new = waiting.change.new
@@ -58,7 +62,9 @@ def may_release(
     doubts = [reason for reason in waiting.reasons if reason.rule not in _NO_PEERS]
     if is_crowd and len(doubts) < len(waiting.reasons):
         return False
-    return not doubts or _peers_agree(waiting, new, peers, t)
+    if not doubts or _peers_agree(waiting, new, peers, t):
+        return True
+    return not is_crowd and _moved_apart(waiting, new, peers, t)
 
 
 def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
@@ -85,6 +91,36 @@ def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -
         _is_part_confirmed(move, waiting, medians, factor, t)
         for move in moves(_card(waiting.change.old), new)
         if move.when is not None or move.meter not in CORE
+    )
+
+
+def _moved_apart(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
+    """Whether input and output moved the same way by different factors, and only a band held that.
+
+    A wrong unit, currency or tier moves both by one factor. A wrong row can move them so, and then
+    peers must not be far.
+    """
+    units_per_dollar = t.units_per_dollar.get(new.currency)
+    if units_per_dollar is None or any(r.rule is not Rule.BAND for r in waiting.reasons):
+        return False
+    moved = moves(_card(waiting.change.old), new)
+    core = {move.meter: move for move in moved if move.when is None and move.meter in CORE}
+    logs = [move.log10 or 0.0 for move in core.values()]
+    if len(logs) < len(CORE) or min(logs) * max(logs) <= 0:
+        return False
+    if max(logs) - min(logs) < math.log10(t.release_apart_factor):
+        return False
+    if any(move.exceeds(t.release_apart_move, t.release_apart_move) for move in core.values()):
+        return False
+    medians = {meter: spread.median * units_per_dollar for meter, spread in peers.items()}
+    return all(
+        _is_near(rate, medians[meter], t.first_peer_factor)
+        for meter, rate in new.rates.items()
+        if meter in CORE and meter in medians
+    ) and all(
+        _is_part_confirmed(move, waiting, medians, t.release_factor, t)
+        for move in moved
+        if move not in core.values()
     )
 
 

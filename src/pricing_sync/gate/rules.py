@@ -33,6 +33,7 @@ class Rule(StrEnum):
     SIBLINGS = "siblings"
     EXTREME = "extreme"
     NO_PEERS = "no_peers"
+    OLD_CATALOGS = "old_catalogs"
     HALF_A_PRICE = "half_a_price"
     ANCHOR_30_DAYS = "anchor_30_days"
 
@@ -170,6 +171,13 @@ RULES: Mapping[Rule, RuleCard] = {
         "a new price is from a source that is not trusted alone, and nobody else sells the model",
         "24 new models of watsonx were up to 26,000 times too high; only watsonx sells some of "
         "them",
+        hard=False,
+    ),
+    Rule.OLD_CATALOGS: RuleCard(
+        "a new price is from a source that is not trusted alone, and the catalogs were last read "
+        "before the model could be in them",
+        "with catalogs of nine weeks before, 38 of the 44 models that came to OpenRouter's list by "
+        "2026-07-17 had no peer; with newer ones 12",
         hard=False,
     ),
     Rule.HALF_A_PRICE: RuleCard(

@@ -23,11 +23,11 @@ _CURRENCY = re.compile("[A-Z]{3}")
 def thresholds_from(written: Mapping[str, object], base: Thresholds | None = None) -> Thresholds:
     """*base* (by default the calibrated values) with the *written* values, by field name.
 
-    Factors and shares are numbers, counts are whole numbers, `release_after` is a span such as
-    `24h`. `bounds` and `usual` are tables of meters, each `[low, high]` in dollars per million
-    units, as text or whole numbers; `usual_proportions` is a table of meters, each `[low, high]` as
-    numbers; `units_per_dollar` is a table of currencies. Entries that a
-    table does not name keep their value.
+    Factors and shares are numbers, counts are whole numbers, `release_after` and
+    `catalogs_old_after` are spans such as `24h`. `bounds` and `usual` are tables of meters, each
+    `[low, high]` in dollars per million units, as text or whole numbers; `usual_proportions` is a
+    table of meters, each `[low, high]` as numbers; `units_per_dollar` is a table of currencies.
+    Entries that a table does not name keep their value.
 
     Raises:
         ValueError: a name is no threshold, or a value is not valid: which one, and why.
@@ -140,6 +140,7 @@ _SPECIAL: Mapping[str, Callable[[object], Any]] = {
     "unit_powers": _powers,
     "unit_tolerance": _share,
     "release_after": _span,
+    "catalogs_old_after": _span,
 }
 
 

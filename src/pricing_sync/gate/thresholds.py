@@ -159,6 +159,14 @@ class Thresholds:
     #: A larger move needs this number of peers for each meter, and must be this near to them.
     release_far_peers: int = 3
     release_far_factor: float = 1.5
+    #: A wrong unit, currency or tier moves input and output by one factor. A change that moves them
+    #: by factors at least this far apart needs no peer, if neither is over the second value: 12 of
+    #: 19 genuine changes that a band held and no peer confirmed moved so.
+    release_apart_factor: float = 1.1
+    release_apart_move: float = 10
+    #: From this age on the catalogs are too old to show that nobody else sells a model: about one
+    #: new model a day comes to OpenRouter's list.
+    catalogs_old_after: timedelta = timedelta(days=7)
     #: How long a change is held before it can release itself.
     release_after: timedelta = timedelta(hours=24)
     #: Number of held models of the provider at or above which none releases itself …

@@ -72,6 +72,7 @@ def judge_reading(
         currency=provider.currency,
         anchors=_anchors(provider, at, store, thresholds) if changes and stored else Anchors(),
         peers=peers,
+        catalogs_are_old=_are_catalogs_old(store, at, thresholds) if changes else False,
         siblings=_siblings(changes, stored) if changes else {},
         free=frozenset((*free, *_free_models(changes, stored))),
         announced=store.review.announced(provider.id, at) if changes else (),
@@ -87,6 +88,13 @@ def judge_reading(
     }
     used = [entry for verdict in verdicts.values() for entry in verdict.used]
     return GateResult(reasons, used)
+
+
+def _are_catalogs_old(store: Store, at: datetime, thresholds: Thresholds | None) -> bool:
+    """Whether the newest good read of a catalog is old; False if no list was ever compared."""
+    reads = store.peers.last_good_reads().values()
+    newest = max((read.at for read in reads), default=at)
+    return at - newest > (thresholds or Thresholds()).catalogs_old_after
 
 
 def _waiting(changes: Iterable[Change], held: Mapping[str, HeldChange]) -> dict[str, Held]:
