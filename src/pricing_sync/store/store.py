@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -262,29 +262,32 @@ class Store(NamedQueries):
         found = self._fetch("last_reported", provider=provider)[0][0]
         return rows.read_optional_instant(found)
 
-    def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
-        """The cards that were in force at an instant, by model, to compare new prices with.
+    def anchors(self, provider: str, at: datetime, models: Collection[str]) -> dict[str, RateCard]:
+        """The cards of *models* that were in force at an instant, to compare new prices with.
 
         A younger model has its first card. Models without a change since then are left out, and so
         are models of which a person has accepted a change since then.
         """
         found = self._fetch("anchors", provider=provider, at=write_instant(at))
-        cards = {row[0]: rows.read_card(row[1:]) for row in found}
+        cards = {row[0]: rows.read_card(row[1:]) for row in found if row[0] in models}
         return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
 
     def recent_cards(
-        self, provider: str, after: datetime, standing: timedelta
+        self, provider: str, after: datetime, standing: timedelta, models: Collection[str]
     ) -> dict[str, list[RateCard]]:
-        """The cards replaced after an instant, by model, that had been in force for *standing*."""
+        """The cards of *models* replaced after an instant that had been in force for *standing*."""
         found: dict[str, list[RateCard]] = {}
         for model, since, until, *columns in self._fetch(
             "recent_cards", provider=provider, at=write_instant(after)
         ):
-            card = rows.read_card(columns)
+            if model not in models:
+                continue
             began = rows.read_optional_instant(since)
-            stood = began is None or rows.read_instant(until) - began >= standing
-            if isinstance(card, RateCard) and stood:
-                found.setdefault(model, []).append(card)
+            # Most cards of a list that moves all the time stood for less. They are not decoded.
+            if began is None or rows.read_instant(until) - began >= standing:
+                card = rows.read_card(columns)
+                if isinstance(card, RateCard):
+                    found.setdefault(model, []).append(card)
         return found
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:

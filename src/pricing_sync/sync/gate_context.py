@@ -70,7 +70,9 @@ def judge_reading(
         first_reading=not stored,
         trusted=provider.source is Source.API,
         currency=provider.currency,
-        anchors=_anchors(provider, at, store, thresholds) if changes and stored else Anchors(),
+        anchors=_anchors(provider, at, models, store, thresholds)
+        if models and stored
+        else Anchors(),
         peers=peers,
         catalogs_are_old=_are_catalogs_old(store, at, thresholds) if changes else False,
         siblings=_siblings(changes, stored) if changes else {},
@@ -168,7 +170,7 @@ def is_minor(
     reported_at = store.last_reported(provider.id)
     if reported_at is None or not applied:
         return False
-    reported = store.anchors(provider.id, reported_at)
+    reported = store.anchors(provider.id, reported_at, {change.model for change in applied})
     return not any(
         worth_reporting(reported.get(change.model, change.old), change.new, thresholds)
         for change in applied
@@ -199,13 +201,18 @@ def _is_releasable(
 
 
 def _anchors(
-    provider: Provider, at: datetime, store: Store, thresholds: Thresholds | None
+    provider: Provider,
+    at: datetime,
+    models: Iterable[str],
+    store: Store,
+    thresholds: Thresholds | None,
 ) -> Anchors:
+    changed = frozenset(models)
     week, standing = at - _WEEK, (thresholds or Thresholds()).release_after
     return Anchors(
-        store.anchors(provider.id, week),
-        store.anchors(provider.id, at - _MONTH),
-        store.recent_cards(provider.id, week, standing),
+        store.anchors(provider.id, week, changed),
+        store.anchors(provider.id, at - _MONTH, changed),
+        store.recent_cards(provider.id, week, standing, changed),
     )
 
 
