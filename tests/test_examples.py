@@ -31,10 +31,11 @@ SERVED = {"provider": "openrouter", "model": "openai/gpt-4o", "input": 10_000, "
 def environment(variables: Mapping[str, str], *folders: Path) -> dict[str, str]:
     """The environment of a program, which can import the examples and what is in *folders*.
 
-    Nothing else comes from the environment of the tests but PATH.
+    Nothing else comes from the environment of the tests but PATH. No catalog is asked.
     """
     paths = os.pathsep.join(map(str, (ROOT / "src", EXAMPLES, *folders)))
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, **variables}
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PRICING_SYNC_REFERENCE_HOURS": "0"}
+    return own | variables
 
 
 def printed(folder: Path, *arguments: str, **variables: str) -> list[str]:
@@ -57,7 +58,6 @@ def gateway(folder: Path, server: DemoServer, **variables: str) -> Iterator[http
     settings = {
         "ADMIN_TOKEN": TOKEN,
         "PRICING_SYNC_PROVIDERS": "openrouter",
-        "PRICING_SYNC_REFERENCE_HOURS": "0",
         "PRICING_SYNC_PROVIDER__OPENROUTER__BASE_URL": server.base_url("openrouter"),
     }
     command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES), "embed_in_fastapi:app", "--port", "0"]

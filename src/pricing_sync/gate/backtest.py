@@ -523,7 +523,7 @@ SWEEPING_FAULTS: Mapping[str, Fault] = {
     "all meters lost": _lose_parts,
 }
 #: No fault: a maker cuts one model by 80 %, and a list of 345 models has it in five rows.
-FAMILY_CUT = "no fault: 1 cut, 5 rows"
+FAMILY_CUT = "families, no fault"
 _FAMILY_ROWS = ("", "-pro", "~latest", ":batch", "-2026-07-01")
 _FAMILY_LIST = 345
 
@@ -601,13 +601,21 @@ def _inject(
 # The table.
 
 
+#: A provider with more genuine updates than this has a row of its own.
+_MANY_UPDATES = 50
+
+
 def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """The updates by kind, and additionally the harmful errors."""
+    """The updates by kind, the harmful errors, and the genuine updates of the large providers."""
     found: dict[str, list[Judged]] = {}
     for entry in sorted(judged, key=lambda entry: str(entry.record["kind"])):
         found.setdefault(entry.record["kind"], []).append(entry)
     harmful = [entry for entry in judged if is_harmful(entry.record)]
-    return found | ({"error, harmful": harmful} if harmful else {})
+    by_provider: dict[str, list[Judged]] = {}
+    for entry in found.get("genuine", ()):
+        by_provider.setdefault(f"genuine, {entry.record['provider']}", []).append(entry)
+    large = {name: group for name, group in by_provider.items() if len(group) > _MANY_UPDATES}
+    return found | ({"error, harmful": harmful} if harmful else {}) | dict(sorted(large.items()))
 
 
 def summarize(judged: Sequence[Judged], caught: Mapping[str, Caught] | None = None) -> str:
