@@ -289,14 +289,14 @@ def test_overrides_that_end_soon_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 300])
-def test_a_scrape_takes_eight_statements(tmp_path: Path, count: int) -> None:
+def test_a_scrape_takes_nine_statements(tmp_path: Path, count: int) -> None:
     """The number of models does not matter."""
     with two_providers(tmp_path) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
             samples = values(metrics(app.store, "openrouter", "nearai"))
     assert count == samples["pricing_models openrouter priced"]
-    assert 8 == counter.statements
+    assert 9 == counter.statements
 
 
 def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
@@ -347,6 +347,8 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_models_ending": "gauge",
         "pricing_held_changes": "gauge",
         "pricing_unread_price_keys": "gauge",
+        "pricing_catalog_age_seconds": "gauge",
+        "pricing_catalog_unread_price_keys": "gauge",
         "pricing_oldest_held_change_timestamp_seconds": "gauge",
         "pricing_overrides_ending": "gauge",
     } == {family.name: family.type for family in families}

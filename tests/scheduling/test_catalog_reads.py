@@ -15,6 +15,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.demo.facts import FACTS
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.observe.metrics import PricingMetrics
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.settings import ProviderSettings
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -23,7 +24,7 @@ from catalogs import MODELS_DEV, PATHS, CatalogServer, models_dev, serving
 from command import runner
 from service import RecordingListener, service, settings_of, until
 
-#: The right prices of OpenRouter's models, at another seller.
+#: The right prices of OpenRouter's models, at another seller, and a key that no meter has.
 ELSEWHERE = models_dev(
     {
         "llmgateway": {
@@ -32,7 +33,7 @@ ELSEWHERE = models_dev(
             if model.prices.get(Meter.INPUT) and model.prices.get(Meter.OUTPUT)
         }
     }
-)
+).replace(b'"cost": {', b'"cost": {"video": 1, ', 1)
 
 
 class Recorder(RecordingListener):
@@ -117,9 +118,13 @@ def test_the_first_sync_of_the_library_waits_too(scene: Scene) -> None:
     with app:
         asyncio.run(app.sync(["openrouter"]))
     assert 0 == stored(app)[0]
-    assert {"models.dev"} == {
-        name for name, catalog in app_status(app).items() if catalog["last_good"]
-    }
+    status = app_status(app)
+    assert {"models.dev"} == {name for name, catalog in status.items() if catalog["last_good"]}
+    assert {"cost.video": 1} == status["models.dev"]["unread_price_keys"]
+    with app:
+        body, _ = PricingMetrics(app.store, (), is_running=lambda: True).render("")
+    assert b'pricing_catalog_unread_price_keys{catalog="models.dev"} 1.0' in body
+    assert b'pricing_catalog_age_seconds{catalog="models.dev"}' in body
 
 
 def app_status(app: PricingSync) -> dict[str, Any]:

@@ -74,6 +74,26 @@ def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None
     return str(listing.rates[meter]) if isinstance(listing, RateCard) else None
 
 
+def test_the_end_of_a_promotion_of_two_days_is_stored_at_once(app: PricingSync) -> None:
+    """The price is back at that of two days before, by more than the band. A new price that is as
+    far away waits."""
+    cut = priced(prompt="0.0000002", completion="0.0000008")
+    usual = priced(prompt="0.000001", completion="0.000004")
+    far = priced(prompt="0.0000011", completion="0.0000044")
+
+    def row(model: object) -> bytes:
+        return openrouter({"maker/model": model, "maker/other": priced()})
+
+    read_once(app, row(usual), DAY)
+    read_once(app, row(cut), DAY + timedelta(days=10))
+    assert "0.2" == rate(app, "maker/model")
+    read_once(app, row(far), DAY + timedelta(days=11))
+    assert "0.2" == rate(app, "maker/model")
+    back = read_once(app, row(usual), DAY + timedelta(days=12))
+    assert (1, 0) == (len(back.plan.apply), len(back.plan.hold))
+    assert "1" == rate(app, "maker/model")
+
+
 def test_the_first_reading_stores_every_price(app: PricingSync) -> None:
     """With its source and the bytes that it was decoded from."""
     body = openrouter({"maker/model": priced(input_cache_read="0.00000025")})

@@ -23,9 +23,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from pricing_sync.changes.run import Outcome
 from pricing_sync.errors import StoreError
-from pricing_sync.prices.age import age
+from pricing_sync.prices.age import age, age_seconds
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
+from pricing_sync.store.peers import CatalogRead
 from pricing_sync.store.queue import (
     BUCKETS,
     DURATION_BUCKET,
@@ -59,6 +60,8 @@ class _Facts:
     leader: Leader | None = None
     #: How many overrides end within 30 days, by provider.
     overrides_ending: Mapping[str, int] = field(default_factory=dict)
+    #: The last good reads of the reference catalogs.
+    catalogs: Mapping[str, CatalogRead] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -72,6 +75,7 @@ class _Facts:
             store.unread_keys(),
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
+            store.peers.last_good_reads(),
         )
 
     def providers(self) -> set[str]:
@@ -186,6 +190,23 @@ class PricingMetrics(Collector):
             dict.fromkeys(shown, 0) | dict(facts.overrides_ending),
             shown,
         )
+        yield from _catalogs(facts, now)
+
+
+def _catalogs(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    ages = {name: age_seconds(read.at, now) for name, read in facts.catalogs.items()}
+    yield _gauge(
+        "pricing_catalog_age_seconds",
+        "Time since the last good read of a reference catalog.",
+        ("catalog",),
+        {(name,): seconds for name, seconds in ages.items() if seconds is not None},
+    )
+    yield _gauge(
+        "pricing_catalog_unread_price_keys",
+        "Price keys of a reference catalog that no meter or condition can express.",
+        ("catalog",),
+        {(name,): len(read.ignored) for name, read in facts.catalogs.items()},
+    )
 
 
 def _runs(facts: _Facts, now: datetime) -> Iterator[Metric]:

@@ -69,6 +69,7 @@ class CatalogReads:
                 "last_good": write_instant(good[name].at) if name in good else None,
                 "age_seconds": age_seconds(good[name].at, now) if name in good else None,
                 "error": last[name].error if name in last else None,
+                "unread_price_keys": dict(good[name].ignored) if name in good else {},
                 "waits": name in due and bool(self._settings.reference_wait_seconds),
             }
             for name in catalogs(now)

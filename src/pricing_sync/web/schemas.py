@@ -85,6 +85,9 @@ class CatalogState(Schema):
     last_good: Instant | None = Field(description="When it was read last; null for never.")
     age_seconds: int | None
     error: str | None = Field(description="Why the last read failed.")
+    unread_price_keys: dict[str, int] = Field(
+        description="Its price keys that are not read, and how often each occurs."
+    )
     waits: bool = Field(description="Whether it is due, and the next readings wait for it.")
 
 
