@@ -17,18 +17,9 @@ from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Stored, diff
 from pricing_sync.gate import Context, Peers, Quote, Rule, judge, peers
-from pricing_sync.gate.backtest import (
-    FAMILY_CUT,
-    Caught,
-    Fate,
-    Judged,
-    groups,
-    inject,
-    is_harmful,
-    replay,
-    shares,
-    summarize,
-)
+from pricing_sync.gate.backtest import groups, is_harmful, replay, shares, summarize
+from pricing_sync.gate.fates import Fate, Judged
+from pricing_sync.gate.injected_faults import FAMILY_CUT, Caught, inject
 from pricing_sync.prices.rates import Answer, Meter, Per, Rate, RateCard, Unreadable
 from pricing_sync.sources import strict_json
 from pricing_sync.sources.formats import models_dev, openrouter

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate import Quote, Thresholds, peers
-from pricing_sync.gate.backtest import Fate, from_ledger, replay_ledger
+from pricing_sync.gate.fates import Fate
+from pricing_sync.gate.ledger_replay import from_ledger, replay_ledger
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import Statement
 

@@ -21,7 +21,9 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Context, Peers, Thresholds
 from pricing_sync.gate import backtest as replayed
 from pricing_sync.gate.audit import Unloadable
-from pricing_sync.gate.backtest import Caught, Judged, Record
+from pricing_sync.gate.fates import Fate, Judged, Record
+from pricing_sync.gate.injected_faults import Caught, inject
+from pricing_sync.gate.ledger_replay import LedgerReading, from_ledger, replay_ledger
 from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import Statement
@@ -43,7 +45,7 @@ class _Material:
 
     #: By provider, since each may have its own thresholds.
     records: dict[str, list[Record]] = field(default_factory=dict)
-    readings: dict[str, list[replayed.LedgerReading]] = field(default_factory=dict)
+    readings: dict[str, list[LedgerReading]] = field(default_factory=dict)
     samples: list[_Sample] = field(default_factory=list)
 
 
@@ -170,7 +172,7 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
             peers = app.store.peers.peers(owner, models, settings.thresholds(owner))
             by_model = {(owner, model): spread for model, spread in peers.items()}
             held = [(item.since, item.change) for item in app.store.review.held(owner)]
-            material.readings[owner] = replayed.from_ledger(statements, by_model, {owner: held})
+            material.readings[owner] = from_ledger(statements, by_model, {owner: held})
             cards = {
                 statement.model: statement.listing
                 for statement in statements
@@ -218,7 +220,7 @@ def _judged(
             judged += replayed.replay(records, _thresholds(settings, wanted, owner))
             tell(owner)
         for owner, readings in material.readings.items():
-            judged += replayed.replay_ledger(readings, _thresholds(settings, wanted, owner))
+            judged += replay_ledger(readings, _thresholds(settings, wanted, owner))
             tell(owner)
         for sample in material.samples:
             for fault, found in _injected(sample, _thresholds(settings, wanted, sample[0])).items():
@@ -240,7 +242,7 @@ def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
         priced=len(chosen),
         peers={model: peers[model] for model in chosen if model in peers},
     )
-    return replayed.inject({model: cards[model] for model in chosen}, context, t)
+    return inject({model: cards[model] for model in chosen}, context, t)
 
 
 # Output.
@@ -248,7 +250,7 @@ def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
 
 def _held_by(judged: Sequence[Judged]) -> dict[str, int]:
     """How many changes each rule held, most first."""
-    held = [entry for entry in judged if entry.fate is replayed.Fate.HELD]
+    held = [entry for entry in judged if entry.fate is Fate.HELD]
     names = [reason for entry in held for reason in entry.reasons]
     return {name: names.count(name) for name in sorted(set(names), key=lambda n: -names.count(n))}
 
