@@ -252,7 +252,8 @@ def _held_by(judged: Sequence[Judged]) -> dict[str, int]:
     """How many changes each rule held, most first."""
     held = [entry for entry in judged if entry.fate is Fate.HELD]
     names = [reason for entry in held for reason in entry.reasons]
-    return {name: names.count(name) for name in sorted(set(names), key=lambda n: -names.count(n))}
+    counts = {name: names.count(name) for name in sorted(set(names))}
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def _record(
