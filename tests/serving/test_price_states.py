@@ -189,7 +189,16 @@ def test_a_withdrawn_rejection_confirms_nothing(app: PricingSync) -> None:
     assert ("held", DAY) == standing(app)["maker/rejected"]
 
 
-SHOWN = ("currency", "rates", "overrides", "state", "confirmed_at", "reason", "since", "source")
+SHOWN = (
+    "currency",
+    "rates",
+    "conditional_rates",
+    "state",
+    "confirmed_at",
+    "reason",
+    "since",
+    "source",
+)
 
 
 def by_model(records: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
