@@ -33,7 +33,7 @@ def exchange_rates(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """The stored exchange rates of the ECB, the European Central Bank.
+    """The stored exchange rates of the European Central Bank.
 
     `cost --currency` converts by them. A day's rates count from the next day on (UTC). A rate that
     is stored never changes.
