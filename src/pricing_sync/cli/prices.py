@@ -55,7 +55,7 @@ def prices(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """The prices in force, per million units, overrides included.
+    """The prices in force, overrides included.
 
     A unit is what the meter counts: a token, or an image, a request, a search, a character, a
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
