@@ -162,6 +162,7 @@ def host(
         "providers": providers,
         "provider": {name: {"base_url": url} for name in providers},
         "first_delay_seconds": 3600,
+        "reference_hours": 0,
         "admin_token": _TOKEN,
     }
     with child("host.py", kind, json.dumps(settings)) as running:
