@@ -35,7 +35,7 @@ def environment(variables: Mapping[str, str], *folders: Path) -> dict[str, str]:
     """
     paths = os.pathsep.join(map(str, (ROOT / "src", EXAMPLES, *folders)))
     own = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PRICING_SYNC_REFERENCE_HOURS": "0"}
-    return own | variables
+    return {**own, **variables}
 
 
 def printed(folder: Path, *arguments: str, **variables: str) -> list[str]:

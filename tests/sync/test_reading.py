@@ -81,7 +81,7 @@ def test_the_end_of_a_promotion_of_two_days_is_stored_at_once(app: PricingSync) 
     usual = priced(prompt="0.000001", completion="0.000004")
     far = priced(prompt="0.0000011", completion="0.0000044")
 
-    def row(model: object) -> bytes:
+    def row(model: dict[str, Any]) -> bytes:
         return openrouter({"maker/model": model, "maker/other": priced()})
 
     read_once(app, row(usual), DAY)
