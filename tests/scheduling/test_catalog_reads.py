@@ -146,7 +146,7 @@ def test_the_first_sync_of_the_command_waits_too(
     assert [] == [change for change in reading["applied"] if change["new"]["rates"]]
     assert len(reading["held"]) > 15
     assert "catalog litellm: never read: catalog:litellm: status 404" in result.err
-    assert "models.dev" not in result.err
+    assert "catalog models.dev: never read" not in result.err
     assert "catalog litellm: never read: catalog:litellm: status 404" in run("status").out
 
 
