@@ -64,9 +64,8 @@ def read_without_engine(app: PricingSync, body: bytes, at: datetime) -> ReadingR
     )
     assert started is not None
     (claim,) = started[1]
-    return asyncio.run(
-        app._parts.runs._reader.read_recorded(claim, RecordedAnswer(body, at), last=True)
-    )
+    reader = app._parts.runs._new_reader()
+    return asyncio.run(reader.read_recorded(claim, RecordedAnswer(body, at), last=True))
 
 
 def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
@@ -92,7 +91,7 @@ def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
     body = catalogue(3)
     read_once(app, body, DAY)
     decoded: list[bytes] = []
-    app._parts.runs._reader._access = _spying(app, decoded)
+    app._parts.runs._access = _spying(app, decoded)
     result = read_once(app, body, NEXT)
     assert Status.UNCHANGED is result.reading.status
     assert [] == decoded

@@ -31,27 +31,21 @@ _MAX_WORKERS = 2
 
 
 class ClaimReader:
-    """Reads claimed providers into one store. All its readings share one HTTP client."""
+    """Reads claimed providers into one store, for one engine and in its event loop.
+
+    All its readings share one HTTP client, which belongs to the event loop that made it.
+    """
 
     def __init__(self, settings: Settings, store: Store, access: ProviderAccess) -> None:
         self._settings, self._store, self._access = settings, store, access
-        self._users = 0
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
 
-    def acquire(self) -> None:
-        """Keep the HTTP client, in this event loop, until `release`."""
-        if not self._users:
-            self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
-        self._users += 1
-
-    async def release(self) -> None:
-        """Close the HTTP client when its last user releases it."""
-        self._users -= 1
-        if not self._users:
-            client, self._client = self._client, None
-            if client is not None:
-                await (await client).aclose()
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        client, self._client = self._client, None
+        if client is not None:
+            await (await client).aclose()
 
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
         """Read the claim's provider now. A large answer is processed in a worker process, unless

@@ -28,7 +28,7 @@ from pricing_sync.sync.worker_process import run_in_worker
 #: Called with each reading as it ends.
 OnReading: TypeAlias = Callable[[ReadingResult], None]
 #: Reads a claim and returns its last reading. The callback gets the readings before it.
-_ReadAll: TypeAlias = Callable[[Claim, OnReading], Awaitable[ReadingResult]]
+_ReadAll: TypeAlias = Callable[[ClaimReader, Claim, OnReading], Awaitable[ReadingResult]]
 
 #: How often to look up a run that other processes read.
 _POLL_SECONDS = 0.25
@@ -58,8 +58,9 @@ class Runs:
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners = listeners
-        self._reader = ClaimReader(settings, store, access)
         self._engine: LocalEngine | None = None
+        #: The reader of the engine; None while there is no engine.
+        self._reader: ClaimReader | None = None
         self.scheduler = self._new_scheduler()
 
     @property
@@ -78,6 +79,7 @@ class Runs:
         """
         self._access.check_scheduled()
         if not self.is_running:
+            self._reader = self._new_reader()
             self._engine = self._new_engine(
                 self.scheduler,
                 self._reader.read,
@@ -87,7 +89,6 @@ class Runs:
             )
             for listener in self._listeners:
                 listener.on_start(status)
-            self._reader.acquire()
             self._engine.start()
 
     async def stop(self) -> None:
@@ -95,12 +96,13 @@ class Runs:
 
         Stopping twice is harmless.
         """
-        engine, self._engine = self._engine, None
-        if engine is not None:
+        engine, reader = self._engine, self._reader
+        self._engine = self._reader = None
+        if engine is not None and reader is not None:
             try:
                 await engine.stop(self._settings.stop_seconds)
             finally:
-                await self._reader.release()
+                await reader.close()
 
     async def trigger(
         self, provider_ids: Sequence[str], *, dry_run: bool, started_by: str
@@ -158,8 +160,8 @@ class Runs:
     ) -> RunResult:
         """See `PricingSync.sync`."""
 
-        async def read(claim: Claim, _: OnReading) -> ReadingResult:
-            return await self._reader.read(claim, here=True)
+        async def read(reader: ClaimReader, claim: Claim, _: OnReading) -> ReadingResult:
+            return await reader.read(claim, here=True)
 
         return await self._run_here(
             provider_ids, read, dry_run=dry_run, started_by=started_by, on_reading=on_reading
@@ -179,10 +181,10 @@ class Runs:
             if answer.at is not None and answer.at > datetime.now(UTC):
                 raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
 
-        async def read(claim: Claim, note: OnReading) -> ReadingResult:
+        async def read(reader: ClaimReader, claim: Claim, note: OnReading) -> ReadingResult:
             for answer in answers[:-1]:
-                note(await self._reader.read_recorded(claim, answer, last=False))
-            return await self._reader.read_recorded(claim, answers[-1], last=True)
+                note(await reader.read_recorded(claim, answer, last=False))
+            return await reader.read_recorded(claim, answers[-1], last=True)
 
         return await self._run_here(
             [provider_id],
@@ -203,9 +205,9 @@ class Runs:
         on_reading: OnReading | None,
         all_or_none: bool = False,
     ) -> RunResult:
-        """Start a run in this process, with an engine of its own, and wait until it has ended."""
+        """Start a run in this process, with an engine and a client of its own; wait for its end."""
         results: dict[str, ReadingResult] = {}
-        slots = asyncio.Semaphore(self._settings.at_once)
+        slots, reader = asyncio.Semaphore(self._settings.at_once), self._new_reader()
 
         def note(result: ReadingResult) -> None:
             results[result.reading.id] = result
@@ -214,7 +216,7 @@ class Runs:
 
         async def read(claim: Claim) -> ReadingResult:
             async with slots:
-                result = await read_all(claim, note)
+                result = await read_all(reader, claim, note)
             note(result)
             return result
 
@@ -232,7 +234,6 @@ class Runs:
             await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
             await asyncio.sleep(_POLL_SECONDS)
         run, claims = started
-        self._reader.acquire()
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
@@ -242,7 +243,7 @@ class Runs:
             grace_seconds = _NOTIFY_SECONDS
         finally:
             await engine.stop(grace_seconds)
-            await self._reader.release()
+            await reader.close()
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
@@ -259,6 +260,9 @@ class Runs:
                 raise first_error.error
             if run.finished_at is not None:
                 return run, readings
+
+    def _new_reader(self) -> ClaimReader:
+        return ClaimReader(self._settings, self._store, self._access)
 
     def _new_scheduler(self) -> Scheduler:
         return Scheduler(self._settings, self._store, self._access.provider, datetime.now(UTC))
