@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -435,3 +435,43 @@ def test_a_removed_or_replaced_file_is_detected(tmp_path: Path, *, replaced: boo
         path.unlink(missing_ok=True)
         (tmp_path / "elsewhere.db").rename(path)
         assert "0" == store.revision()
+
+
+def test_many_rows_are_stored_together_or_not_at_all(store: Store) -> None:
+    """Also outside a transaction: the rows before a refused one do not stay."""
+    events = [
+        {"id": name, "kind": "prices.changed", "created_at": "2026-07-17", "payload": "{}"}
+        for name in ("first", "second", "first")
+    ]
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store._execute_many("add_event", events)
+    assert [] == store.pending_events()
+    store._execute_many("add_event", events[:2])
+    assert ["first", "second"] == [name for name, _, _ in store.pending_events()]
+
+
+@pytest.mark.parametrize("year", [1, 800, 9999])
+def test_an_instant_of_any_year_is_stored(store: Store, year: int) -> None:
+    """With four digits for the year, so that it sorts before the later ones."""
+    since, now = datetime(year, 1, 1, tzinfo=UTC), datetime.now(UTC)
+    store.set_overrides(
+        *("acme", "m", {Meter.INPUT: Rate(1)}),
+        currency=None,
+        author="ann",
+        reason="test",
+        since=since,
+        until=None,
+        now=now,
+    )
+    assert [since] == [override.since for override in store.overrides_not_ended(at=now)]
+    assert (year < 2000) == bool(store.overrides("acme", "m"))
+
+
+@pytest.mark.parametrize(("day", "hours"), [((1, 1, 1), 10), ((9999, 12, 31, 23), -10)])
+def test_an_instant_outside_the_years_of_utc_is_refused(
+    store: Store, day: tuple[int, ...], hours: int
+) -> None:
+    """Such as the first hour of the year 1 in Brisbane."""
+    at = datetime(*day, tzinfo=timezone(timedelta(hours=hours)))  # type: ignore[misc, arg-type]
+    with pytest.raises(ValueError, match="outside the years 1 to 9999"):
+        store.statements("acme", "m", at=at)

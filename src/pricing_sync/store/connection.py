@@ -34,7 +34,7 @@ class Connection(Protocol):
         """Run one statement; return the number of rows it changed."""
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
-        """Run one statement for each set of values, in few round trips."""
+        """Run one statement for each set of values, in few round trips: for all or for none."""
 
     def execute_script(self, sql: str) -> None:
         """Run several statements without values."""

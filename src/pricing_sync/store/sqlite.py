@@ -118,6 +118,11 @@ class SqliteConnection:
             return self._connection.execute(sql, values).rowcount
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
+        if self._writing_thread != threading.get_ident():
+            # By itself, each set of values would be committed before the next.
+            with self.transaction():
+                self._connection.executemany(sql, values)
+            return
         with self._write_lock, self._translate_errors():
             self._connection.executemany(sql, values)
 
