@@ -367,7 +367,10 @@ def _refuse_if_overtaken(store: Store, last: LastReading | None, reading: Readin
 
 
 def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading) -> bool:
-    """Whether an answer with the same bytes as the last one can skip decoding and judging."""
+    """Whether an answer with the same bytes as the last one can skip decoding and judging.
+
+    Not when the program or a setting that judges is another one.
+    """
     if last is None or last.decoder != reading.decoder:
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
@@ -392,11 +395,9 @@ def _refuse_if_unreadable(provider: Provider, answer: Answer) -> None:
 
 
 def _decoder(options: ReadingOptions) -> str:
-    """What decodes the bytes: the program, and the settings that decide what a zero means."""
-    if not options.free:
-        return VERSION
-    free = hashlib.sha256("\n".join(sorted(options.free)).encode()).hexdigest()
-    return f"{VERSION} free={free[:16]}"
+    """What decodes and judges the bytes: the program, and the settings that decide with it."""
+    judging = (options.thresholds or Thresholds(), sorted(options.free), options.max_models)
+    return f"{VERSION} settings={hashlib.sha256(repr(judging).encode()).hexdigest()[:16]}"
 
 
 def _program(decoder: str) -> str:
