@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -286,16 +285,6 @@ def test_a_failed_or_dry_reading_is_not_the_last_one(store: Store) -> None:
     assert last is not None
     assert ("a", DAY) == (last.id, last.at)
     assert None is store.last_reading("nobody")
-
-
-def test_evidence_is_stored_once_and_deleted_when_it_is_old(store: Store) -> None:
-    """Its age counts from its last use."""
-    store.keep_evidence("x", zlib.compress(b"bytes"), 5, DAY)
-    store.keep_evidence("y", zlib.compress(b"other"), 5, DAY)
-    store.use_evidence("x", DAY + timedelta(days=10))
-    store.forget_evidence(DAY + timedelta(days=5))
-    assert b"bytes" == store.evidence("x")
-    assert None is store.evidence("y")
 
 
 def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:

@@ -48,6 +48,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "max_models",
         "attempts",
         "evidence_days",
+        "keep_days",
         "reference_hours",
     ),
     "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),

@@ -99,7 +99,6 @@ class ClaimReader:
         return ReadingOptions(
             thresholds=self._settings.thresholds(provider_id),
             free=table.free if table else (),
-            evidence_days=self._settings.evidence_days,
             max_models=self._settings.max_models,
         )
 

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from pricing_sync.changes.run import Outcome, Reading, Run
-from pricing_sync.errors import SettingsError
+from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
+from pricing_sync.scheduling.local_engine import LocalEngine, MaintenanceTask, ReadClaim
+from pricing_sync.scheduling.pruning import prune_if_due
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store
@@ -34,6 +35,8 @@ _ReadAll: TypeAlias = Callable[[ClaimReader, Claim, OnReading], Awaitable[Readin
 _POLL_SECONDS = 0.25
 #: How long to wait until the listeners were notified of the last reading.
 _NOTIFY_SECONDS = 5
+#: How long a run without a service may prune. The rest is left to the next day.
+_PRUNE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Runs:
                 self._reader.read,
                 self._listeners,
                 schedules=self._settings.enabled,
-                has_maintenance=bool(self._settings.reference_hours),
+                maintenance=self._maintain,
             )
             for listener in self._listeners:
                 listener.on_start(status)
@@ -244,6 +247,7 @@ class Runs:
         finally:
             await engine.stop(grace_seconds)
             await reader.close()
+        await self._prune_after_run()
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
@@ -274,7 +278,7 @@ class Runs:
         listeners: Sequence[Listener],
         *,
         schedules: bool,
-        has_maintenance: bool = False,
+        maintenance: MaintenanceTask | None = None,
     ) -> LocalEngine:
         return LocalEngine(
             scheduler,
@@ -284,9 +288,24 @@ class Runs:
             schedules=schedules,
             at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=self._read_catalogs if has_maintenance else None,
+            maintenance=maintenance,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
         )
+
+    async def _maintain(self) -> None:
+        if self._settings.enabled and self._settings.reference_hours:
+            await self._read_catalogs()
+        await prune_if_due(self._settings, self._store)
+
+    async def _prune_after_run(self) -> None:
+        """Prune for a few seconds. An error fails no run: the listeners are notified of it."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PRUNE_SECONDS):
+                    await prune_if_due(self._settings, self._store)
+        except StoreError as error:
+            for listener in self._listeners:
+                listener.on_error("pruning", error)
 
     async def _read_catalogs(self) -> None:
         """Read the catalogs that are due, in a worker process: they are large."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -16,6 +17,9 @@ Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+#: `{? AND provider = :provider}`: a part of a query that is left out when a value in it is None.
+_OPTIONAL = re.compile(r"\{\?([^{}]*)\}")
+_VALUE = re.compile(r":(\w+)")
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -64,7 +68,7 @@ class NamedQueries:
         self._queries = queries
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
-        return self._connection.fetch_all(self._queries[query], values)
+        return fetch(self._connection, self._queries[query], values)
 
     def _execute(self, query: str, **values: Any) -> int:
         return self._connection.execute(self._queries[query], values)
@@ -72,6 +76,23 @@ class NamedQueries:
     def _execute_many(self, query: str, values: Sequence[Values]) -> None:
         if values:
             self._connection.execute_many(self._queries[query], values)
+
+
+def fetch(connection: Connection, sql: str, values: Values) -> list[Row]:
+    """The rows of a query, without its optional parts in which a value is None."""
+    absent = frozenset(name for name, value in values.items() if value is None)
+    return connection.fetch_all(_without(sql, absent), values)
+
+
+@lru_cache(maxsize=512)
+def _without(sql: str, absent: frozenset[str]) -> str:
+    """*sql* without its optional parts that have an absent value.
+
+    A condition such as `:provider IS NULL OR provider = :provider` would hide every index.
+    """
+    return _OPTIONAL.sub(
+        lambda part: part[1] if absent.isdisjoint(_VALUE.findall(part[1])) else "", sql
+    )
 
 
 def next_recorded_at(connection: Connection, now: datetime) -> datetime:
@@ -98,12 +119,29 @@ def new_revision(connection: Connection) -> None:
     )
 
 
+#: SQL: the providers that have a reading, one seek each, however many readings they have.
+_PROVIDERS = """(
+    WITH RECURSIVE known (provider) AS (
+        SELECT MIN(provider) FROM pricing_readings
+        UNION ALL
+        SELECT (SELECT MIN(n.provider) FROM pricing_readings n WHERE n.provider > known.provider)
+        FROM known WHERE known.provider IS NOT NULL
+    )
+    SELECT provider FROM known WHERE provider IS NOT NULL
+)"""
+
+
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
-    """The queries of a file in this folder, by name, with `{…}` replaced."""
+    """The queries of a file in this folder, by name, with `{…}` replaced.
+
+    `{providers}` is a subquery of the providers that have a reading. A part `{? … :name …}`
+    counts only when its values are not None.
+    """
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
-    return {name: _fill(sql, replacements) for name, sql in queries.items()}
+    filled = {"providers": _PROVIDERS, **replacements}
+    return {name: _fill(sql, filled) for name, sql in queries.items()}
 
 
 def _fill(sql: str, replacements: Mapping[str, str]) -> str:

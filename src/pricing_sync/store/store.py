@@ -43,6 +43,7 @@ from pricing_sync.store.connection import (
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
+from pricing_sync.store.pruning import Pruning
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
@@ -64,15 +65,6 @@ ENDING = timedelta(days=30)
 def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
-
-#: SQL: whether a run has `:status` and includes `:provider`. NULL means any.
-_RUN_FILTER = """(
-    CAST(:status AS TEXT) IS NULL OR COALESCE(r.outcome, 'running') = :status
-) AND (
-    CAST(:provider AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM pricing_queue q WHERE q.run_id = r.id AND q.provider = :provider)
-    OR EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = r.id AND d.provider = :provider)
-)"""
 
 #: SQL: whether a row is in force at `:at`, as known at `:known_at`. A row that is not announced (it
 #: begins or ends no later than it was recorded) and that is in the future was dated by a clock that
@@ -111,8 +103,8 @@ _QUERIES = load_queries(
         "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
+        "failing_reading": _quoted(READING_COLUMNS, "f."),
         "run": _quoted(RUN_COLUMNS, "r."),
-        "run_filter": _RUN_FILTER,
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
@@ -168,6 +160,7 @@ class Store(NamedQueries):
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
+        self.pruning = Pruning(connection)
 
     def close(self) -> None:
         """Close the database."""
@@ -259,8 +252,8 @@ class Store(NamedQueries):
 
     def last_reported(self, provider: str) -> datetime | None:
         """The time of the newest reading that has an event, or None when there is none."""
-        found = self._fetch("last_reported", provider=provider)[0][0]
-        return rows.read_optional_instant(found)
+        found = self._fetch("last_reported", provider=provider)
+        return rows.read_instant(found[0][0]) if found else None
 
     def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
         """The cards that were in force at an instant, by model, to compare new prices with.
@@ -433,10 +426,6 @@ class Store(NamedQueries):
         """Renew the last use of the bytes of an answer."""
         self._execute("touch_evidence", digest=digest, at=write_instant(at))
 
-    def forget_evidence(self, before: datetime) -> None:
-        """Delete the bytes last used before an instant. The ledger keeps their digests."""
-        self._execute("delete_evidence", before=write_instant(before))
-
     def evidence(self, digest: str) -> bytes | None:
         """The bytes of an answer, or None when they are not stored, or no longer."""
         found = self._fetch("evidence", digest=digest)
@@ -458,7 +447,8 @@ class Store(NamedQueries):
         the status `running` is that of runs without an outcome yet.
         """
         filters = {"provider": provider, "status": status}
-        found = self._fetch("runs", before=before, limit=limit, **filters)
+        query = "runs" if provider is None else "runs_of_provider"
+        found = self._fetch(query, before=before, limit=limit, **filters)
         runs = [rows.read_run(row) for row in found]
         if not runs:
             return []
@@ -503,7 +493,7 @@ class Store(NamedQueries):
         """
         return {
             provider: rows.read_instant(min(finished_at, at))
-            for provider, finished_at, at in self._fetch("latest_successes")
+            for provider, finished_at, at, _ in self._fetch("latest_successes")
         }
 
     def unread_keys(self) -> dict[str, dict[str, int]]:
@@ -511,7 +501,7 @@ class Store(NamedQueries):
 
         As `Reading.ignored`. A provider without such keys is left out.
         """
-        found = {provider: json.loads(ignored) for provider, ignored in self._fetch("unread_keys")}
+        found = {row[0]: json.loads(row[3]) for row in self._fetch("latest_successes")}
         return {provider: ignored for provider, ignored in found.items() if ignored}
 
     # Prices

@@ -56,8 +56,6 @@ class ReadingOptions:
     thresholds: Thresholds | None = None
     #: Models that may cost nothing, in addition to those with a free id.
     free: Collection[str] = ()
-    #: How long the bytes of answers are kept.
-    evidence_days: int = 90
     #: An answer with more rows is refused, also the first one of a provider.
     max_models: int = 50_000
 
@@ -284,18 +282,15 @@ def _store_result(
     if reading.dry_run:
         store.add_reading(reading)
     else:
-        _keep_evidence(store, reading, compressed, pending.options)
+        _keep_evidence(store, reading, compressed)
         store.save_reading(reading, plan)
     finished_run = pending.finish(store, reading, None)
     return ReadingResult(reading=reading, plan=plan, finished_run=finished_run)
 
 
-def _keep_evidence(
-    store: Store, reading: Reading, compressed: bytes | None, options: ReadingOptions
-) -> None:
+def _keep_evidence(store: Store, reading: Reading, compressed: bytes | None) -> None:
     if compressed is not None and reading.digest is not None:
         store.keep_evidence(reading.digest, compressed, reading.size_bytes, reading.finished_at)
-        store.forget_evidence(reading.finished_at - timedelta(days=options.evidence_days))
     elif reading.digest is not None:
         store.use_evidence(reading.digest, reading.finished_at)
 
