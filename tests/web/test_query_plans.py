@@ -161,7 +161,7 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         posts.append((f"/admin/pricing/held/{{held_id}}/{name}", one, body))
     for operation, filled, body in posts:
         path = re.sub(r"\{\w+\}", filled, operation)
-        answer = service.admin.post(path, json=body, headers={"Prefer": "wait=20"})
+        answer = service.admin.post(path, json=body, headers={"Prefer": "wait=120"})
         assert answer.status_code in (200, 201, 409), f"{path}: {answer.text}"
         yield "post", operation, path
     (announced,) = service.get("/admin/pricing/announcements")["items"]
