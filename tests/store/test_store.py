@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -464,3 +466,17 @@ def test_an_instant_outside_the_years_of_utc_is_refused(
     at = datetime(*day, tzinfo=timezone(timedelta(hours=hours)))  # type: ignore[misc, arg-type]
     with pytest.raises(ValueError, match="outside the years 1 to 9999"):
         store.statements("acme", "m", at=at)
+
+
+def test_what_is_committed_is_on_the_disk(tmp_path: Path) -> None:
+    """SQLite waits for the disk at each commit (2 is FULL). The tests themselves do not."""
+    program = (
+        "import sys; from pricing_sync.store import open_store\n"
+        "with open_store(sys.argv[1], create=True) as store:\n"
+        "    print(store._connection._connection.execute('PRAGMA synchronous').fetchone())"
+    )
+    url = f"sqlite:///{tmp_path / 'durable.db'}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, url], capture_output=True, text=True, check=True
+    )
+    assert "(2,)\n" == ran.stdout

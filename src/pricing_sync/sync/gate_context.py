@@ -157,8 +157,8 @@ def is_minor(
     They are compared with the prices of the last notification. Compared with the last stored
     prices, a hundred small steps would never be notified.
     """
-    reported_at = store.last_reported(provider.id) if applied else None
-    if reported_at is None:
+    reported_at = store.last_reported(provider.id)
+    if reported_at is None or not applied:
         return False
     reported = store.anchors(provider.id, reported_at)
     return not any(
