@@ -28,6 +28,9 @@ from built import catalogue
 from pricing_sync.app import PricingSync
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.settings import Settings
+from pricing_sync.store.sqlite import SqliteConnection
+
+SqliteConnection.synchronous = "OFF"  # what a killed process has written is not lost
 
 async def main(first):
     with PricingSync(Settings(database=sys.argv[1], lease_seconds=0.05)) as app:
