@@ -41,10 +41,10 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         record |= {
             "currency": listing.currency,
             "rates": write_rates(listing.rates),
-            "overrides": write_conditional_rates(listing.conditional_rates),
+            "conditional_rates": write_conditional_rates(listing.conditional_rates),
         }
     else:
-        record |= {"currency": None, "rates": None, "overrides": []}
+        record |= {"currency": None, "rates": None, "conditional_rates": []}
     if price.resolved_to is not None:
         record["resolved_to"] = price.resolved_to
     if price.notice is not None:
@@ -87,7 +87,7 @@ def cardless_json(state: ModelState, now: datetime) -> dict[str, Any]:
         "model": state.model,
         "currency": None,
         "rates": None,
-        "overrides": [],
+        "conditional_rates": [],
         "reason": state.reason,
         "since": instant_json(state.first_seen),
         "recorded_at": instant_json(state.first_seen),
