@@ -66,9 +66,11 @@ class Cost:
     def items(self) -> tuple[Item, ...]:
         """The cost of each meter that was used, in the order of the meters."""
         return tuple(
-            Item(meter, quantity, *charge)
-            for meter, quantity in self._parts
-            if (charge := self._charges[meter]) is not None  # or `cost` would have raised
+            [
+                Item(meter, quantity, *charge)
+                for meter, quantity in self._parts
+                if (charge := self._charges[meter]) is not None  # or `cost` would have raised
+            ]
         )
 
     def __eq__(self, other: object) -> bool:
