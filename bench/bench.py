@@ -34,6 +34,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 from serving import serving
 
 from costs import DAY, cost_table, microseconds, repricing, statements
+from lookups import lookup_table
 from service import QUICK, Effort, Line, MakeList, service
 
 ROUNDS = 5
@@ -237,6 +238,9 @@ def main() -> None:
         sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
         console.print(_library_table(sizes, rows))
         console.print(cost_table())
+        ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
+        with tempfile.TemporaryDirectory() as folder:
+            console.print(lookup_table(Path(folder), ledgers))
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.serve:
             console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))

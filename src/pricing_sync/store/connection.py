@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -64,7 +66,7 @@ class NamedQueries:
         self._queries = queries
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
-        return self._connection.fetch_all(self._queries[query], values)
+        return self._connection.fetch_all(applicable(self._queries[query], values), values)
 
     def _execute(self, query: str, **values: Any) -> int:
         return self._connection.execute(self._queries[query], values)
@@ -96,6 +98,30 @@ def new_revision(connection: Connection) -> None:
         " ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1",
         {},
     )
+
+
+def applicable(sql: str, values: Values) -> str:
+    """A query with those of its optional conditions whose value is given.
+
+    `[model: AND l.model = :model]` counts unless the value `model` is None or False. So each
+    question has a query of its own, and an index that fits it. `:model IS NULL OR …` has none.
+    """
+    names = _optional_names(sql)
+    return _with(sql, frozenset(name for name in names if _is_given(values[name])))
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+@cache
+def _optional_names(sql: str) -> frozenset[str]:
+    return frozenset(name for name, _ in _OPTIONAL.findall(sql))
+
+
+@cache
+def _with(sql: str, given: frozenset[str]) -> str:
+    return _OPTIONAL.sub(lambda part: part[2] if part[1] in given else "", sql)
 
 
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
