@@ -50,14 +50,15 @@ class ChangeLog(NamedQueries):
         """
         values: dict[str, Any] = {
             "since": write_instant(at),
-            "limit": limit,
             "provider": provider,
             "model": model,
+            "limit": limit,
         }
-        found = [*map(_begun, self._fetch("begun", **values))]
-        found += map(_ended, self._fetch("ended", **values))
-        if include_added:
-            found += map(_added, self._fetch("added", **values))
+        found = [
+            *map(_begun, self._fetch("begun", **values)),
+            *map(_ended, self._fetch("ended", **values)),
+            *(map(_added, self._fetch("added", **values)) if include_added else ()),
+        ]
         found.sort(key=lambda entry: (entry.provider, entry.change.model))
         found.sort(key=lambda entry: entry.at, reverse=True)
         return found[:limit]

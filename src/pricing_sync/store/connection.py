@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -17,9 +17,7 @@ Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-#: `{? AND provider = :provider}`: a part of a query that is left out when a value in it is None.
-_OPTIONAL = re.compile(r"\{\?([^{}]*)\}")
-_VALUE = re.compile(r":(\w+)")
+_OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -68,7 +66,7 @@ class NamedQueries:
         self._queries = queries
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
-        return fetch(self._connection, self._queries[query], values)
+        return self._connection.fetch_all(applicable(self._queries[query], values), values)
 
     def _execute(self, query: str, **values: Any) -> int:
         return self._connection.execute(self._queries[query], values)
@@ -76,23 +74,6 @@ class NamedQueries:
     def _execute_many(self, query: str, values: Sequence[Values]) -> None:
         if values:
             self._connection.execute_many(self._queries[query], values)
-
-
-def fetch(connection: Connection, sql: str, values: Values) -> list[Row]:
-    """The rows of a query, without its optional parts in which a value is None."""
-    absent = frozenset(name for name, value in values.items() if value is None)
-    return connection.fetch_all(_without(sql, absent), values)
-
-
-@lru_cache(maxsize=512)
-def _without(sql: str, absent: frozenset[str]) -> str:
-    """*sql* without its optional parts that have an absent value.
-
-    A condition such as `:provider IS NULL OR provider = :provider` would hide every index.
-    """
-    return _OPTIONAL.sub(
-        lambda part: part[1] if absent.isdisjoint(_VALUE.findall(part[1])) else "", sql
-    )
 
 
 def next_recorded_at(connection: Connection, now: datetime) -> datetime:
@@ -131,11 +112,34 @@ _PROVIDERS = """(
 )"""
 
 
+def applicable(sql: str, values: Values) -> str:
+    """A query with those of its optional conditions whose value is given.
+
+    `[model: AND l.model = :model]` counts unless the value `model` is None or False. So each
+    question has a query of its own, and an index that fits it. `:model IS NULL OR …` has none.
+    """
+    names = _optional_names(sql)
+    return _with(sql, frozenset(name for name in names if _is_given(values[name])))
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+@cache
+def _optional_names(sql: str) -> frozenset[str]:
+    return frozenset(name for name, _ in _OPTIONAL.findall(sql))
+
+
+@cache
+def _with(sql: str, given: frozenset[str]) -> str:
+    return _OPTIONAL.sub(lambda part: part[2] if part[1] in given else "", sql)
+
+
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
     """The queries of a file in this folder, by name, with `{…}` replaced.
 
-    `{providers}` is a subquery of the providers that have a reading. A part `{? … :name …}`
-    counts only when its values are not None.
+    `{providers}` is a subquery of the providers that have a reading.
     """
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]

@@ -171,7 +171,7 @@ VALUES (
 
 -- name: runs
 SELECT {run} FROM pricing_runs r
-WHERE TRUE {? AND r.id < :before} {? AND COALESCE(r.outcome, 'running') = :status}
+WHERE 1 = 1 [before: AND r.id < :before] [status: AND COALESCE(r.outcome, 'running') = :status]
 ORDER BY r.id DESC
 LIMIT :limit;
 
@@ -180,21 +180,21 @@ LIMIT :limit;
 SELECT {run} FROM pricing_queue q
 CROSS JOIN pricing_runs r
 WHERE q.provider = :provider AND r.id = q.run_id
-    {? AND q.run_id < :before} {? AND COALESCE(r.outcome, 'running') = :status}
+    [before: AND q.run_id < :before] [status: AND COALESCE(r.outcome, 'running') = :status]
 ORDER BY q.run_id DESC
 LIMIT :limit;
 
 -- name: readings_of_runs
 SELECT {reading} FROM pricing_readings
 WHERE run_id >= :first AND run_id <= :last
-    {? AND run_id IN (
+    [status: AND run_id IN (
         SELECT r.id FROM pricing_runs r
         WHERE COALESCE(r.outcome, 'running') = :status AND r.id >= :first AND r.id <= :last
-    )}
-    {? AND run_id IN (
+    )]
+    [provider: AND run_id IN (
         SELECT q.run_id FROM pricing_queue q
         WHERE q.provider = :provider AND q.run_id >= :first AND q.run_id <= :last
-    )}
+    )]
 ORDER BY run_id, started_at, id;
 
 -- name: failing
@@ -251,51 +251,84 @@ LEFT JOIN pricing_notices n ON n.provider = m.provider AND n.model = m.model
 GROUP BY m.provider, m.state;
 
 -- name: cards_at
--- The cards in force at an instant, as known at another.
-SELECT {statement} FROM pricing_ledger l
-WHERE {in_force}
-    {? AND l.provider = :provider} {? AND l.model = :model}
+-- The cards in force at an instant, as known at another, in a seek for each model: see `as_of.py`.
+-- The one that begins last is sought among the cards that a clock dated which was ahead, then among
+-- those that were scheduled when they were known, then among all others. The cross join makes SQLite
+-- search model by model.
+SELECT {statement} FROM pricing_models m
+CROSS JOIN pricing_ledger l
+WHERE l.provider = m.provider AND l.model = m.model
+    AND l.since = COALESCE(
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model
+                AND n.since > :ahead AND n.since <= n.recorded_at AND :lately <= :at {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        ),
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model
+                AND n.since > :latest AND n.since <= :at AND n.since > n.recorded_at {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        ),
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model AND n.since <= :latest {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        )
+    ) {known_l}
+    AND (
+        l.until IS NULL
+        OR (l.until > :at AND NOT (l.until > :now AND l.until <= l.recorded_at AND :lately <= :at))
+    )
+    [provider: AND m.provider = :provider]
+    [model: AND m.model = :model]
 ORDER BY l.provider, l.model;
 
 -- name: current_cards
 -- The cards in force, as known now.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.superseded_at IS NULL AND l.until IS NULL
-    {? AND l.provider = :provider} {? AND l.model = :model}
+    [provider: AND l.provider = :provider]
+    [model: AND l.model = :model]
 ORDER BY l.provider, l.model;
 
 -- name: history
--- Every card of a model as known now, oldest first; with :all, superseded rows too.
+-- Every card of a model, oldest first.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.provider = :provider AND l.model = :model
-    AND (:all = 1 OR l.superseded_at IS NULL)
+    [known_only: AND l.superseded_at IS NULL]
 ORDER BY l.since, l.recorded_at;
 
 -- name: model_states
 SELECT {model_state} FROM pricing_models m
 LEFT JOIN pricing_held h ON {held_or_rejected}
-WHERE TRUE {? AND m.provider = :provider} {? AND m.model = :model}
-    AND (:all = 1 OR m.state <> 'confirmed')
+WHERE 1 = 1 [provider: AND m.provider = :provider]
+    [model: AND m.model = :model]
+    [unconfirmed_only: AND m.state <> 'confirmed']
 ORDER BY m.provider, m.model;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides
 WHERE {in_force}
-    {? AND provider = :provider} {? AND model = :model}
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY provider, model, meter, layer;
 
 -- name: overrides_not_ended
 -- Overrides that are in force or begin later.
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
-    {? AND provider = :provider} {? AND model = :model}
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY provider, model, meter, since, layer;
 
 -- name: overrides_ending
 -- Overrides that end between two instants, the next one first.
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND until > :at AND until <= :before
-    {? AND provider = :provider} {? AND model = :model}
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY until, provider, model, meter, layer;
 
 -- name: overrides_of_book

@@ -25,7 +25,7 @@ from pricing_sync.prices.statements import (
     PriceState,
     Statement,
 )
-from pricing_sync.store import rows
+from pricing_sync.store import as_of, rows
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
@@ -67,9 +67,9 @@ def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
-#: SQL: whether a row is in force at `:at`, as known at `:known_at`. A row that is not announced (it
-#: begins or ends no later than it was recorded) and that is in the future was dated by a clock that
-#: was ahead. Its instants count as `:lately`.
+#: SQL: whether an override is in force at `:at`, as known at `:known_at`. A row that is not
+#: announced (it begins or ends no later than it was recorded) and that is in the future was dated
+#: by a clock that was ahead. Its instants count as `:lately`.
 _IN_FORCE = """(
     since <= :at OR (since > :now AND since <= recorded_at AND :lately <= :at)
 ) AND (
@@ -99,6 +99,8 @@ _QUERIES = load_queries(
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
         "in_force": _IN_FORCE,
+        "known_n": as_of.KNOWN.format("n"),
+        "known_l": as_of.KNOWN.format("l"),
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
         "values": _quoted(CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
@@ -520,7 +522,8 @@ class Store(NamedQueries):
         if at is None and known_at is None:
             found = self._fetch("current_cards", provider=provider, model=model)
         else:
-            found = self._fetch("cards_at", provider=provider, model=model, **_clocks(at, known_at))
+            instants = as_of.instants(at, known_at)
+            found = self._fetch("cards_at", provider=provider, model=model, **instants)
         return [rows.read_statement(row) for row in found]
 
     def knows(self, provider: str) -> bool:
@@ -569,7 +572,7 @@ class Store(NamedQueries):
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, superseded rows too."""
-        found = self._fetch("history", provider=provider, model=model, all=int(everything))
+        found = self._fetch("history", provider=provider, model=model, known_only=not everything)
         return [rows.read_statement(row) for row in found]
 
     def model_states(
@@ -577,13 +580,13 @@ class Store(NamedQueries):
     ) -> dict[tuple[str, str], ModelState]:
         """The state of each model ever listed, by provider and model."""
         confirmed_at = self.last_confirmations()
-        found = self._fetch("model_states", provider=provider, model=model, all=1)
+        found = self._fetch("model_states", provider=provider, model=model, unconfirmed_only=False)
         states = [rows.read_model_state(row, confirmed_at) for row in found]
         return {(state.provider, state.model): state for state in states}
 
     def confirmations(self, provider: str | None = None, model: str | None = None) -> Confirmations:
         """When each provider was last read, and the models whose price is not confirmed."""
-        found = self._fetch("model_states", provider=provider, model=model, all=0)
+        found = self._fetch("model_states", provider=provider, model=model, unconfirmed_only=True)
         states = [rows.read_model_state(row, {}) for row in found]
         return Confirmations(
             self.last_confirmations(), {(state.provider, state.model): state for state in states}

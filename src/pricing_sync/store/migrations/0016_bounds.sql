@@ -9,12 +9,6 @@ CREATE INDEX pricing_runs_status ON pricing_runs ((COALESCE(outcome, 'running'))
 
 CREATE INDEX pricing_queue_provider ON pricing_queue (provider, run_id);
 
-DROP INDEX pricing_held_provider;
-
-CREATE INDEX pricing_held_state ON pricing_held (state, provider, model, decided_at);
-
-CREATE INDEX pricing_audit_provider ON pricing_audit (provider, at);
-
 CREATE INDEX pricing_aliases_now ON pricing_aliases (provider, alias) WHERE until IS NULL;
 
 CREATE INDEX pricing_overrides_known ON pricing_overrides (provider, model, meter)
