@@ -17,31 +17,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from pricing_sync import Meter, Per, PriceBook, Rate, RateCard, Usage, When, cost
+from pricing_sync import PriceBook
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Outcome
-from pricing_sync.prices.rates import ConditionalRates
-from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 from serving import serving
 
+from costs import DAY, cost_table, microseconds, repricing, statements
+from lookups import lookup_table
 from service import QUICK, Effort, Line, MakeList, service
+
+ROUNDS = 5
 
 #: Gives the lines of a table.
 Measure: TypeAlias = Callable[[MakeList, Path, Effort], Iterator[Line]]
 
-DAY = datetime(2026, 7, 17, tzinfo=UTC)
-ROUNDS = 5
 _SENTENCES = [
     "".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz ", k=60)) for n in range(200)
 ]
@@ -163,85 +163,6 @@ def _pair(
     return milliseconds(lambda: ours(body)), milliseconds(lambda: floor(plain, body))
 
 
-def microseconds(work: Callable[[], object], times: int = 20_000) -> float:
-    def batch() -> float:
-        started = time.perf_counter()
-        for _ in range(times):
-            work()
-        return (time.perf_counter() - started) / times * 1e6
-
-    return statistics.median(batch() for _ in range(ROUNDS))
-
-
-def usd(**rates: str) -> dict[Meter, Rate]:
-    return {Meter(meter): Rate.of(amount, Per.MILLION) for meter, amount in rates.items()}
-
-
-def cases() -> list[tuple[str, RateCard, dict[str, Any]]]:
-    """The three usages with which other pricing libraries were measured, and their cards."""
-    gpt = RateCard(usd(input="2.5", output="10", cache_read="1.25"))
-    claude = RateCard(usd(input="3", output="15", cache_read="0.3", cache_write="3.75"))
-    gemini = RateCard(
-        usd(input="1.25", output="10"),
-        (ConditionalRates(When(min_input_tokens=200_001), usd(input="2.5", output="15")),),
-    )
-    return [
-        ("gpt-4o 1,000/500", gpt, {"input": 1000, "output": 500}),
-        (
-            "claude 10,000 (8,000 cached)/500",
-            claude,
-            {"input": 10000, "cache_read": 8000, "output": 500},
-        ),
-        ("gemini 250,000/2,000", gemini, {"input": 250_000, "output": 2000}),
-    ]
-
-
-def costs() -> list[tuple[str, float]]:
-    """(label, µs) of `cost` with a card; it includes making the usage."""
-    return [
-        (f"cost, {name}", microseconds(lambda c=card, u=quantities: cost(c, Usage(**u), DAY)))  # type: ignore[misc]
-        for name, card, quantities in cases()
-    ]
-
-
-def statement(model: str, card: RateCard) -> Statement:
-    return Statement(
-        card_id=model,
-        provider="openrouter",
-        model=model,
-        since=DAY,
-        until=None,
-        recorded_at=DAY,
-        superseded_at=None,
-        source="api",
-        url="",
-        reading_id="reading",
-        digest=None,
-        listing=card,
-    )
-
-
-def statements(count: int) -> list[Statement]:
-    """The statements of *count* models, each with other rates."""
-    return [
-        statement(f"maker/model-{n}", RateCard(usd(input=f"{n + 1}", output=f"{4 * n + 1}")))
-        for n in range(count)
-    ]
-
-
-def book_costs() -> list[tuple[str, float]]:
-    """(label, µs) of `PriceBook.cost` with 5,000 models; the usage is made before."""
-    stock = [statement(name, card) for name, card, _ in cases()]
-    book = PriceBook([*statements(5_000), *stock], (), read_at=DAY)
-    return [
-        (
-            f"PriceBook.cost, {name}",
-            microseconds(lambda n=name, u=usage: book.cost("openrouter", n, u)),
-        )  # type: ignore[misc]
-        for name, usage in ((name, Usage(**quantities)) for name, _, quantities in cases())
-    ]
-
-
 def book_building() -> list[tuple[str, float]]:
     """(label, ms) from statements in memory, and from a database of 5,000 models."""
     cards = statements(5_000)
@@ -258,20 +179,6 @@ def book_building() -> list[tuple[str, float]]:
         ("the same, read from SQLite", statistics.median(read)),
         ("check whether a book is current", revision_ms),
     ]
-
-
-def repricing(count: int = 1_000_000) -> float:
-    """Seconds for *count* usage rows, each priced as of its own time, in a plain loop."""
-    book = PriceBook(statements(5_000), (), read_at=DAY)
-    rows = [
-        (f"maker/model-{n % 5_000}", n % 9_000, n % 700, DAY + timedelta(seconds=n))
-        for n in range(count)
-    ]
-    started = time.perf_counter()
-    total = Decimal(0)
-    for model, inputs, outputs, at in rows:
-        total += book.cost("openrouter", model, Usage(input=inputs, output=outputs), at).total
-    return time.perf_counter() - started
 
 
 def first_book() -> tuple[float, float]:
@@ -330,6 +237,10 @@ def main() -> None:
     if not (arguments.service or arguments.serve):
         sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
         console.print(_library_table(sizes, rows))
+        console.print(cost_table())
+        ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
+        with tempfile.TemporaryDirectory() as folder:
+            console.print(lookup_table(Path(folder), ledgers))
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.serve:
             console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))
@@ -350,8 +261,6 @@ def _library_table(sizes: Sequence[int], rows: int) -> Table:
         for count in sizes:
             for label, ours, least in readings(count, Path(folder)):
                 table.add_row(label, f"{ours:.1f} ms", f"{least:.1f} ms", f"{ours / least:.2f}")
-    for label, duration in [*costs(), *book_costs()]:
-        table.add_row(label, f"{duration:.2f} µs", "", "")
     for label, duration in book_building():
         table.add_row(label, f"{duration:.3g} ms", "", "")
     table.add_row(f"re-pricing {rows:,} usage rows", f"{repricing(rows):.1f} s", "", "")

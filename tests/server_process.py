@@ -37,7 +37,7 @@ class Api:
 
     def sync(self, **body: Any) -> Any:
         """A finished run of the providers in *body*, by default all."""
-        headers = {"Prefer": "wait=20"}
+        headers = {"Prefer": "wait=120"}  # other programs may use this machine
         answer = self.admin.post("/admin/pricing/sync/trigger", json=body, headers=headers)
         assert 200 == answer.status_code, answer.text
         return answer.json()
@@ -68,7 +68,7 @@ def api(
 def caller(url: str, token: str | None = None) -> httpx.Client:
     """A client with a token, or without one."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=150, trust_env=False)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ def used(quantities: Mapping[Meter, int]) -> Usage:
     return Usage(**named)
 
 
+def values(priced: Cost) -> tuple[Decimal, str, tuple[Item, ...]]:
+    return priced.total, priced.currency, priced.items
+
+
 # Published prices, US dollars per million tokens.
 GPT_4O = card(rates(input="2.5", output="10", cache_read="1.25"))
 DEEPSEEK = card(
@@ -56,14 +60,26 @@ CLAUDE = card(
 
 def test_plain_card() -> None:
     """1,000 in at 2.50 and 500 out at 10 dollars per million: 0.0025 + 0.005."""
-    assert Cost(
+    assert (
         Decimal("0.0075"),
         "USD",
         (
             Item(Meter.INPUT, 1000, usd("2.5"), Meter.INPUT),
             Item(Meter.OUTPUT, 500, usd("10"), Meter.OUTPUT),
         ),
-    ) == cost(GPT_4O, Usage(input=1000, output=500), NOON)
+    ) == values(cost(GPT_4O, Usage(input=1000, output=500), NOON))
+
+
+def test_costs_are_equal_when_their_totals_and_items_are() -> None:
+    """Whichever card they are from: 2 tokens at 3 cost as much as 3 at 2, and are not the same."""
+    usage = Usage(input=2)
+    priced = cost(RateCard({Meter.INPUT: Rate(3)}), usage, NOON)
+    same = cost(RateCard({Meter.INPUT: Rate(3), Meter.OUTPUT: Rate(9)}), usage, NOON)
+    other = cost(RateCard({Meter.INPUT: Rate(2)}), Usage(input=3), NOON)
+    assert (priced, hash(priced), repr(priced)) == (same, hash(same), repr(same))
+    assert priced.total == other.total
+    assert priced != other
+    assert priced != priced.total
 
 
 def test_items_have_the_cost_of_each_part() -> None:
@@ -81,9 +97,11 @@ def test_items_have_the_cost_of_each_part() -> None:
 def test_the_card_names_the_currency() -> None:
     """The cost is in the card's currency. Nothing is converted."""
     yuan = RateCard(rates(input="2.1"), currency="CNY")
-    assert Cost(
-        Decimal("0.0021"), "CNY", (Item(Meter.INPUT, 1000, usd("2.1"), Meter.INPUT),)
-    ) == cost(yuan, Usage(input=1000), NOON)
+    assert (
+        Decimal("0.0021"),
+        "CNY",
+        (Item(Meter.INPUT, 1000, usd("2.1"), Meter.INPUT),),
+    ) == values(cost(yuan, Usage(input=1000), NOON))
 
 
 def test_a_single_token_of_the_cheapest_rate_is_not_lost() -> None:
@@ -356,14 +374,14 @@ def test_the_rest_of_a_parent_needs_a_rate() -> None:
 def test_a_free_rate_is_a_rate() -> None:
     """Some cards have a rate of zero. It has an item like any other rate."""
     free = RateCard({Meter.INPUT: Rate(0)})
-    assert Cost(Decimal(0), "USD", (Item(Meter.INPUT, 5, Rate(0), Meter.INPUT),)) == cost(
-        free, Usage(input=5), NOON
+    assert (Decimal(0), "USD", (Item(Meter.INPUT, 5, Rate(0), Meter.INPUT),)) == values(
+        cost(free, Usage(input=5), NOON)
     )
 
 
 def test_nothing_used_costs_nothing() -> None:
     """A quantity of zero needs no rate."""
-    assert Cost(Decimal(0), "USD", ()) == cost(card(rates(output="1")), Usage(), NOON)
+    assert (Decimal(0), "USD", ()) == values(cost(card(rates(output="1")), Usage(), NOON))
 
 
 def test_usage_has_a_field_for_every_meter() -> None:

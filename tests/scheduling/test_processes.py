@@ -123,12 +123,17 @@ def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
         _wait_until_reading(tmp_path)
         leader.send_signal(signal.SIGKILL)
         leader.wait()
-        killed = time.monotonic()
         server.clear("openrouter")
-        rest = [one for one in four if one is not leader]
-        assert _find_leader(rest) in rest
-        assert time.monotonic() - killed < 6
         with opened(tmp_path) as store:
+            before = store.queue.leader()
+            rest = [one for one in four if one is not leader]
+            assert _find_leader(rest) in rest
+            after = store.queue.leader()
+            assert before is not None
+            assert after is not None
+            # Not before the end of the lease, which was 1.5 seconds when it was last renewed.
+            assert before.owner != after.owner
+            assert before.until <= after.since
             _until_read_again(store)
             stuck = [run for run, _ in store.runs(1000)[5:] if run.finished_at is None]
             assert [] == stuck
@@ -141,7 +146,7 @@ def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
 
 def _find_leader(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
     """The process that leads; waits until there is one."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for one in processes:
             if json.loads(lines(one, 1)[0]):
@@ -151,7 +156,7 @@ def _find_leader(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str
 
 def _wait_until_reading(folder: Path) -> None:
     with opened(folder) as store:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while not [item for item in store.queue.active() if item.state == "reading"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -161,7 +166,7 @@ def _wait_until_reading(folder: Path) -> None:
 
 def _until_read_again(store: Store) -> None:
     """Wait until a provider was read after a reading was abandoned."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = [reading for _, readings in store.runs(50) for reading in readings]
         if found and not found[0].is_failed and any(reading.is_failed for reading in found):
@@ -180,7 +185,7 @@ def test_a_frozen_process_that_wakes_does_not_store_what_it_read(tmp_path: Path)
             os.kill(frozen.pid, signal.SIGSTOP)
             (reading,) = [item for item in store.queue.active() if item.state == "reading"]
             with process(_SERVING, str(tmp_path), url):
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 120
                 while store.queue.run(reading.run_id).finished_at is None:
                     assert time.monotonic() < deadline
                     time.sleep(0.05)

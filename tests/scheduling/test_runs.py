@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,8 @@ def server() -> Iterator[DemoServer]:
         yield running
 
 
-def test_two_runs_at_once_share_a_client_until_both_have_ended(
-    tmp_path: Path, server: DemoServer
-) -> None:
-    """The first to finish leaves the client to the other."""
+def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, server: DemoServer) -> None:
+    """The first to finish closes only its own client."""
     server.fault("novita", Fault("latency", seconds=0.5, times=1))
 
     async def work() -> list[Outcome]:
@@ -33,6 +32,14 @@ def test_two_runs_at_once_share_a_client_until_both_have_ended(
             return [result.outcome for result in await asyncio.gather(quick, slow)]
 
     assert [Outcome.SUCCESS, Outcome.SUCCESS] == asyncio.run(work())
+
+
+def test_two_threads_can_run_at_once(tmp_path: Path, server: DemoServer) -> None:
+    """Each in an event loop of its own, as the handlers of a WSGI app do."""
+    server.fault("novita", Fault("latency", seconds=0.5, times=1))
+    with service(settings_of(tmp_path, server)) as app, ThreadPoolExecutor() as threads:
+        runs = [threads.submit(asyncio.run, app.sync([name])) for name in TWO]
+        assert [Outcome.SUCCESS, Outcome.SUCCESS] == [run.result().outcome for run in runs]
 
 
 def test_a_run_in_a_program_with_a_service_leaves_the_client_open(

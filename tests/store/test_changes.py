@@ -14,7 +14,8 @@ from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.changes import LedgerChange
+from pricing_sync.store.changes import _QUERIES, LedgerChange
+from pricing_sync.store.connection import applicable
 from pricing_sync.store.review import PinnedChange, State
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
@@ -120,10 +121,9 @@ def test_a_held_change_is_listed_when_it_is_accepted_from_when_it_was_first_seen
 @pytest.mark.parametrize("query", ["begun", "ended"])
 def test_the_newest_changes_are_found_by_an_index(store: Store, query: str) -> None:
     """However long the ledger is: nothing is sorted that is not listed."""
-    from pricing_sync.store.changes import _QUERIES
-
-    sql = "EXPLAIN QUERY PLAN " + _QUERIES[False, False, query]
-    plan = store._connection.fetch_all(sql, {"since": "2026", "limit": 5})
+    values = {"since": "2026", "limit": 5, "provider": None, "model": None}
+    sql = "EXPLAIN QUERY PLAN " + applicable(_QUERIES[query], values)
+    plan = store._connection.fetch_all(sql, values)
     column = {"begun": "since", "ended": "until"}[query]
     assert any(f"pricing_ledger_{column} ({column}>?)" in str(step) for step in plan), plan
     assert not any("TEMP B-TREE" in str(step) for step in plan), plan

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -288,16 +289,6 @@ def test_a_failed_or_dry_reading_is_not_the_last_one(store: Store) -> None:
     assert None is store.last_reading("nobody")
 
 
-def test_evidence_is_stored_once_and_deleted_when_it_is_old(store: Store) -> None:
-    """Its age counts from its last use."""
-    store.keep_evidence("x", zlib.compress(b"bytes"), 5, DAY)
-    store.keep_evidence("y", zlib.compress(b"other"), 5, DAY)
-    store.use_evidence("x", DAY + timedelta(days=10))
-    store.forget_evidence(DAY + timedelta(days=5))
-    assert b"bytes" == store.evidence("x")
-    assert None is store.evidence("y")
-
-
 def test_an_override_is_a_layer_that_no_reading_touches(store: Store) -> None:
     """A new override of a meter covers the earlier one from then on; an end ends both."""
     read_once(store, {"m": CHEAP}, DAY)
@@ -435,3 +426,57 @@ def test_a_removed_or_replaced_file_is_detected(tmp_path: Path, *, replaced: boo
         path.unlink(missing_ok=True)
         (tmp_path / "elsewhere.db").rename(path)
         assert "0" == store.revision()
+
+
+def test_many_rows_are_stored_together_or_not_at_all(store: Store) -> None:
+    """Also outside a transaction: the rows before a refused one do not stay."""
+    events = [
+        {"id": name, "kind": "prices.changed", "created_at": "2026-07-17", "payload": "{}"}
+        for name in ("first", "second", "first")
+    ]
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store._execute_many("add_event", events)
+    assert [] == store.pending_events()
+    store._execute_many("add_event", events[:2])
+    assert ["first", "second"] == [name for name, _, _ in store.pending_events()]
+
+
+@pytest.mark.parametrize("year", [1, 800, 9999])
+def test_an_instant_of_any_year_is_stored(store: Store, year: int) -> None:
+    """With four digits for the year, so that it sorts before the later ones."""
+    since, now = datetime(year, 1, 1, tzinfo=UTC), datetime.now(UTC)
+    store.set_overrides(
+        *("acme", "m", {Meter.INPUT: Rate(1)}),
+        currency=None,
+        author="ann",
+        reason="test",
+        since=since,
+        until=None,
+        now=now,
+    )
+    assert [since] == [override.since for override in store.overrides_not_ended(at=now)]
+    assert (year < 2000) == bool(store.overrides("acme", "m"))
+
+
+@pytest.mark.parametrize(("day", "hours"), [((1, 1, 1), 10), ((9999, 12, 31, 23), -10)])
+def test_an_instant_outside_the_years_of_utc_is_refused(
+    store: Store, day: tuple[int, ...], hours: int
+) -> None:
+    """Such as the first hour of the year 1 in Brisbane."""
+    at = datetime(*day, tzinfo=timezone(timedelta(hours=hours)))  # type: ignore[misc, arg-type]
+    with pytest.raises(ValueError, match="outside the years 1 to 9999"):
+        store.statements("acme", "m", at=at)
+
+
+def test_what_is_committed_is_on_the_disk(tmp_path: Path) -> None:
+    """SQLite waits for the disk at each commit (2 is FULL). The tests themselves do not."""
+    program = (
+        "import sys; from pricing_sync.store import open_store\n"
+        "with open_store(sys.argv[1], create=True) as store:\n"
+        "    print(store._connection._connection.execute('PRAGMA synchronous').fetchone())"
+    )
+    url = f"sqlite:///{tmp_path / 'durable.db'}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, url], capture_output=True, text=True, check=True
+    )
+    assert "(2,)\n" == ran.stdout

@@ -64,9 +64,8 @@ def read_without_engine(app: PricingSync, body: bytes, at: datetime) -> ReadingR
     )
     assert started is not None
     (claim,) = started[1]
-    return asyncio.run(
-        app._parts.runs._reader.read_recorded(claim, RecordedAnswer(body, at), last=True)
-    )
+    reader = app._parts.runs._new_reader()
+    return asyncio.run(reader.read_recorded(claim, RecordedAnswer(body, at), last=True))
 
 
 def rate(app: PricingSync, model: str, meter: Meter = Meter.INPUT) -> str | None:
@@ -112,7 +111,7 @@ def test_the_same_bytes_are_not_decoded_again(app: PricingSync) -> None:
     body = catalogue(3)
     read_once(app, body, DAY)
     decoded: list[bytes] = []
-    app._parts.runs._reader._access = _spying(app, decoded)
+    app._parts.runs._access = _spying(app, decoded)
     result = read_once(app, body, NEXT)
     assert Status.UNCHANGED is result.reading.status
     assert [] == decoded
@@ -134,6 +133,45 @@ def _spying(app: PricingSync, decoded: list[bytes]) -> Any:
             return replace(real, decode=decode)
 
     return Spy()
+
+
+JUDGED_OTHERWISE: list[dict[str, Any]] = [
+    {"gate": {"band_up": 6}},
+    {"provider": {"openrouter": ProviderSettings(gate={"band_up": 6})}},
+]
+
+
+@pytest.mark.parametrize("setting", JUDGED_OTHERWISE, ids=["gate", "provider's gate"])
+def test_a_changed_threshold_counts_for_the_same_bytes(
+    tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    """What was held by the old one is judged again at the next reading."""
+    database = f"sqlite:///{tmp_path / 'prices.db'}"
+    cheap, dearer = (
+        openrouter({"maker/model-0": priced(prompt, "0.00002")})
+        for prompt in ("0.0000025", "0.00001125")
+    )
+    with PricingSync(Settings(database=database)) as app:
+        read_once(app, cheap, DAY)
+        read_once(app, dearer, NEXT)
+        assert "2.5" == rate(app, "maker/model-0")
+        assert Status.UNCHANGED is read_once(app, dearer, AFTER).reading.status
+    with PricingSync(Settings(database=database, **setting)) as app:
+        later = AFTER + timedelta(days=1)
+        assert Status.READ is read_once(app, dearer, later).reading.status
+        assert "11.25" == rate(app, "maker/model-0")
+        assert [] == app.store.review.held("openrouter")
+        again = read_once(app, dearer, later + timedelta(days=1))
+        assert Status.UNCHANGED is again.reading.status
+
+
+def test_a_lower_cap_on_models_counts_for_the_same_bytes(tmp_path: Path) -> None:
+    """The answer that was small enough is refused."""
+    database = f"sqlite:///{tmp_path / 'prices.db'}"
+    with PricingSync(Settings(database=database)) as app:
+        read_once(app, catalogue(3), DAY)
+    with PricingSync(Settings(database=database, max_models=2)) as app:
+        assert "max_models" in str(read_once(app, catalogue(3), NEXT).error)
 
 
 def test_the_same_bytes_confirm_that_a_model_is_gone(app: PricingSync) -> None:

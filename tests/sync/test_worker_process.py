@@ -27,7 +27,9 @@ from built import catalogue
 from fault_server import FaultServer, response
 from service import RecordingListener, settings_of, until
 
-LARGE = catalogue(13_000)
+MODELS = 200
+#: Spaces between the tokens of JSON mean nothing.
+LARGE = catalogue(MODELS) + b" " * LARGE_BYTES
 
 
 def test_the_answers_of_these_tests_are_large() -> None:
@@ -50,7 +52,7 @@ def read(
             async with pricing.lifespan():
                 for number in range(1, len(bodies) + 1):
                     run, _ = await pricing.trigger()
-                    await pricing.wait(run.id, 30)
+                    await pricing.wait(run.id, 120)
                     await until(lambda n=number: len(recorder.readings) == n)
                 prices.extend(pricing.prices())
 
@@ -83,13 +85,13 @@ def test_a_large_answer_is_processed_in_a_worker_and_all_of_it_counts(tmp_path: 
         tmp_path, LARGE, LARGE.replace(b"0.0000025", b"0.000003")
     )
     assert 2 == len(started)
-    assert ("read", 13_000, 13_000) == (
+    assert ("read", MODELS, MODELS) == (
         first.state,
         first.listings["priced"],
         first.changes["added"],
     )
-    assert 13_000 == second.changes["changed"] + second.changes["held"]
-    assert 13_000 == len(prices)
+    assert MODELS == second.changes["changed"] + second.changes["held"]
+    assert MODELS == len(prices)
 
 
 def test_a_small_answer_starts_no_process(tmp_path: Path) -> None:
@@ -102,12 +104,12 @@ def test_the_same_large_bytes_start_no_process(tmp_path: Path) -> None:
     """An unchanged answer is not decoded."""
     (_, again), _, started = read(tmp_path, LARGE, LARGE)
     assert ("unchanged", 1) == (again.state, len(started))
-    assert 13_000 == again.listings["priced"]
+    assert MODELS == again.listings["priced"]
 
 
 def test_an_answer_that_a_worker_cannot_read_fails_as_in_this_process(tmp_path: Path) -> None:
     """With the same kind of error."""
-    (reading,), prices, started = read(tmp_path, LARGE[:-100])
+    (reading,), prices, started = read(tmp_path, LARGE[100:])
     assert ("failed", "decode", [], 1) == (
         reading.state,
         reading.error_kind,
@@ -145,7 +147,7 @@ def read_with(folder: Path, access: ProviderAccess) -> list[Reading]:
             pricing = PricingSync(settings, access=access, listeners=[recorder])
             async with pricing.lifespan():
                 run, _ = await pricing.trigger()
-                await pricing.wait(run.id, 30)
+                await pricing.wait(run.id, 120)
                 await until(lambda: recorder.readings)
 
     asyncio.run(work())
@@ -180,5 +182,5 @@ def test_a_host_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
         "print([reading.state for reading in read(Path(sys.argv[1]), LARGE)[0]])\n"
     )
     program = [sys.executable, str(host), str(tmp_path)]
-    ran = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(program, capture_output=True, text=True, check=True, timeout=120)
     assert ["host", "['read']"] == ran.stdout.splitlines()

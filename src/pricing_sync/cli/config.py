@@ -49,6 +49,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "max_models",
         "attempts",
         "evidence_days",
+        "keep_days",
         "reference_hours",
         "reference_wait_seconds",
         "exchange_rates",

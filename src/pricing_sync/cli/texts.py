@@ -18,17 +18,21 @@ NONE = "–"
 
 def instant(at: datetime | None) -> str:
     """An instant in UTC, to the second; nothing for None."""
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return "" if at is None else _utc(at, "seconds")
 
 
 def minute(at: datetime | None) -> str:
     """An instant in UTC, to the minute; nothing for None."""
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+    return "" if at is None else _utc(at, "minutes")
 
 
 def day(at: datetime | None) -> str:
     """The day of an instant in UTC; nothing for None."""
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d")
+    return "" if at is None else at.astimezone(UTC).date().isoformat()
+
+
+def _utc(at: datetime, unit: str) -> str:
+    return at.astimezone(UTC).isoformat(" ", unit).replace("+00:00", "Z")
 
 
 def age(seconds: int | None) -> str:

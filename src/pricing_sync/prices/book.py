@@ -73,8 +73,10 @@ class Price:
         """Whether the model has a rate card."""
         return isinstance(self.listing, RateCard)
 
-    def cost(self, usage: Usage, at: datetime) -> Cost:
+    def cost(self, usage: Usage, at: datetime | None = None) -> Cost:
         """The cost of *usage* at this price. *at* selects among rates that depend on the hour.
+
+        None is now.
 
         Raises:
             NoPrice: the model is unpriced, or its card has no rate for a meter that was used.
@@ -181,7 +183,8 @@ class PriceBook:
             NoPrice: the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
-        refuse_naive(at)
+        if at is not None and at.utcoffset() is None:
+            refuse_naive(at)
         found = self._find((provider, model), at)
         target = self._aliases.get((provider, model)) if found is None else None
         return found if target is None else renamed(self._find((provider, target), at), model)
@@ -222,7 +225,7 @@ class PriceBook:
         found = self.find(provider, model, at)
         if found is None:
             raise NoPrice(self._not_found(provider, model))
-        return found.cost(usage, at or datetime.now(UTC))
+        return found.cost(usage, at)
 
     def reason_without_price(self, provider: str, model: str) -> str | None:
         """`held: band: …`: why a model has no price; None if no provider ever listed it."""

@@ -6,10 +6,10 @@ Rates are decimal strings, in the currency per million units of the meter: `{"in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.instants import in_utc
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Meter,
@@ -112,5 +112,4 @@ def read_listing(written: Mapping[str, Any]) -> RateCard | Unpriced:
 
 def write_instant(instant: datetime) -> str:
     """An instant in UTC as ISO 8601, exact: `2026-01-26T12:00:00Z`."""
-    refuse_naive(instant)
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return in_utc(instant).isoformat().replace("+00:00", "Z")

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, Inexact
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
-from pricing_sync.prices.inheritance import TierRates, replace_rates, substitute
+from pricing_sync.prices.inheritance import Charges, StandardRates, TierRates, replace_rates
 from pricing_sync.prices.instants import refuse_naive
-from pricing_sync.prices.rates import STANDARD_TIERS, Meter, Rate, RateCard, Rates, When
+from pricing_sync.prices.rates import STANDARD_TIERS, Meter, Rate, RateCard, When
 from pricing_sync.prices.usage import Usage
 
 _STANDARD = STANDARD_TIERS | {None}
+#: The key of `RateCard.charges` when none of the card's conditional rates match.
+_NO_CONDITION = 0
+#: One unit at the smallest rate. Multiplied in this context, nothing is ever rounded.
+_FEMTO = Decimal("1E-15")
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
 class Item(NamedTuple):
@@ -45,47 +50,67 @@ class Item(NamedTuple):
         return Decimal(f"{self.quantity * self.rate}E-15")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Cost:
-    """The cost of a usage: the exact total and its items."""
+    """The cost of a usage: the exact total, and its items, made when they are asked for.
+
+    Two costs are equal when their totals, currencies and items are.
+    """
 
     total: Decimal
     currency: str
-    items: tuple[Item, ...]
+    _parts: tuple[tuple[Meter, int], ...]
+    _charges: Charges
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The cost of each meter that was used, in the order of the meters."""
+        return tuple(
+            [
+                Item(meter, quantity, *charge)
+                for meter, quantity in self._parts
+                if (charge := self._charges[meter]) is not None  # or `cost` would have raised
+            ]
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return (self.total, self.currency, self.items) == (other.total, other.currency, other.items)
+
+    def __hash__(self) -> int:
+        return hash((self.total, self.currency))
+
+    def __repr__(self) -> str:
+        return f"Cost(total={self.total!r}, currency={self.currency!r}, items={self.items!r})"
 
 
-def cost(card: RateCard, usage: Usage, at: datetime) -> Cost:
-    """The cost of *usage* at the rates of *card* at the instant *at*.
+def cost(card: RateCard, usage: Usage, at: datetime | None = None) -> Cost:
+    """The cost of *usage* at the rates of *card*, at an instant or now.
 
     Raises:
         NoPrice: the card has no rate for a meter that was used, or none for the service tier.
         ValueError: *at* has no time zone.
     """
-    refuse_naive(at)
-    tier: TierRates | None = None
-    rates: Rates = card.rates
-    if card.conditional_rates or usage.service_tier not in _STANDARD:
-        rates, tier = _request_rates(card, usage.input, at, usage.service_tier, usage.region)
+    if at is not None and at.utcoffset() is None:
+        refuse_naive(at)
+    if card.conditional_rates or usage.service_tier is not None:
+        now = at or datetime.now(UTC)
+        charges = _charges(card, usage.input, now, usage.service_tier, usage.region)
+    else:
+        charges = card.charges.get(_NO_CONDITION) or _add_charges(card, _NO_CONDITION)
     femtos = 0
-    items = []
     for meter, quantity in usage.parts:
-        rate = rates.get(meter)
-        if rate is not None:
-            item = Item(meter, quantity, rate, meter)
-        else:
-            item = _item_without_rate(meter, quantity, rates, tier)
-        femtos += quantity * item.rate
-        items.append(item)
-    return Cost(Decimal(f"{femtos}E-15"), card.currency, tuple(items))
+        charge = charges[meter]
+        if charge is None:
+            raise _no_rate(meter, quantity, charges)
+        femtos += quantity * charge.rate
+    return Cost(_EXACT.multiply(femtos, _FEMTO), card.currency, usage.parts, charges)
 
 
-def _item_without_rate(meter: Meter, quantity: int, rates: Rates, tier: TierRates | None) -> Item:
-    """The item of a meter for which the card or the tier names no rate."""
-    found = tier.find(meter) if tier else substitute(meter, rates)
-    if found is None:
-        of_tier = " in this service tier" if tier else ""
-        raise NoPrice(f"{meter}: {quantity} used, and the card names no rate for it{of_tier}")
-    return Item(meter, quantity, found.rate, found.meter, found.times, found.is_standard)
+def _no_rate(meter: Meter, quantity: int, charges: Charges) -> NoPrice:
+    of_tier = " in this service tier" if charges.of_tier else ""
+    return NoPrice(f"{meter}: {quantity} used, and the card names no rate for it{of_tier}")
 
 
 def effective_rates(
@@ -105,37 +130,42 @@ def effective_rates(
         ValueError: *at* has no time zone.
     """
     refuse_naive(at)
-    rates, tier = _request_rates(card, input_tokens, at, service_tier, region)
-    if tier is None:
-        return rates
-    found = {meter: tier.find(meter) for meter in {**tier.standard, **tier.named}}
-    return {meter: rate.rate for meter, rate in found.items() if rate is not None}
+    return _charges(card, input_tokens, at, service_tier, region).of_named_meters()
 
 
-def _request_rates(
+def _charges(
     card: RateCard, input_tokens: int, at: datetime, service_tier: str | None, region: str | None
-) -> tuple[dict[Meter, Rate], TierRates | None]:
-    """The rates that the card names for one request, and those of its service tier, if any."""
+) -> Charges:
+    """What the card charges for one request. It is worked out once for each set of conditions."""
     tier = None if service_tier in _STANDARD else service_tier
+    matching = _NO_CONDITION
+    for place, conditional in enumerate(card.conditional_rates):
+        if _matches(conditional.when, input_tokens, at, tier, region):
+            matching |= 1 << place
+    charges = card.charges.get(matching) or _add_charges(card, matching)
+    if tier is not None and not charges.of_tier:
+        raise NoPrice(f"service tier {tier}: the card names no rates for it")
+    return charges
+
+
+def _add_charges(card: RateCard, matching: int) -> Charges:
+    """What the card charges when these of its conditional rates match: bit *n* is number *n*."""
     standard = dict(card.rates)
     named: dict[Meter, Rate] = {}
-    tier_is_named = False
-    for conditional in card.conditional_rates:
-        when = conditional.when
-        if not _matches(when, input_tokens, at, tier, region):
+    of_tier = False
+    for place, conditional in enumerate(card.conditional_rates):
+        if not matching >> place & 1:
             continue
-        if when.service_tier is None:
+        if conditional.when.service_tier is None:
             replace_rates(standard, conditional.rates)
             for meter in conditional.rates:
                 named.pop(meter, None)
         else:
             replace_rates(named, conditional.rates)
-            tier_is_named = True
-    if tier is None:
-        return standard, None
-    if not tier_is_named:
-        raise NoPrice(f"service tier {tier}: the card names no rates for it")
-    return named, TierRates(named, standard)
+            of_tier = True
+    charges = Charges(TierRates(named, standard) if of_tier else StandardRates(standard))
+    card.charges[matching] = charges
+    return charges
 
 
 def _matches(

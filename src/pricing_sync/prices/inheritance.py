@@ -9,7 +9,7 @@ LiteLLM's map of 2026-10 (4,291 cards), models.dev of 2026-05-14 (3,895), genai-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,6 +90,22 @@ def substitute(meter: Meter, rates: Rates) -> Found | None:
 
 
 @dataclass(frozen=True, slots=True)
+class StandardRates:
+    """The rates of one request without a service tier."""
+
+    named: Rates
+
+    def find(self, meter: Meter) -> Found | None:
+        """The rate of *meter*; None when there is no price for it."""
+        own = self.named.get(meter)
+        return substitute(meter, self.named) if own is None else Found(own, meter)
+
+    def meters(self) -> Iterable[Meter]:
+        """The meters that the card names."""
+        return self.named
+
+
+@dataclass(frozen=True, slots=True)
 class TierRates:
     """The rates of one request in a service tier, which may name only some meters.
 
@@ -126,6 +142,10 @@ class TierRates:
             return within
         return within if within is not None and within.rate <= own else standard
 
+    def meters(self) -> Iterable[Meter]:
+        """The meters that the card names, with this tier or without."""
+        return {**self.standard, **self.named}
+
     def _substitute(self, meter: Meter) -> Found | None:
         """What stands in for a meter that neither the tier nor the card names."""
         rule = SUBSTITUTES.get(meter)
@@ -153,6 +173,30 @@ class TierRates:
             for meter, rate in self.named.items()
             if meter in self.standard
         )
+
+
+class Charges(dict[Meter, Found | None]):
+    """What is charged for each meter when certain conditions hold, found when it is looked up."""
+
+    __slots__ = ("_rates", "of_tier")
+
+    def __init__(self, rates: StandardRates | TierRates) -> None:
+        self._rates = rates
+        #: Whether they are those of a service tier that the card names.
+        self.of_tier = isinstance(rates, TierRates)
+
+    def __missing__(self, meter: Meter) -> Found | None:
+        found = self[meter] = self._rates.find(meter)
+        return found
+
+    def __bool__(self) -> bool:
+        """True, although nothing may have been looked up yet."""
+        return True
+
+    def of_named_meters(self) -> dict[Meter, Rate]:
+        """The rates of the meters that the card names."""
+        found = ((meter, self[meter]) for meter in self._rates.meters())
+        return {meter: charge.rate for meter, charge in found if charge is not None}
 
 
 def replace_rates(rates: dict[Meter, Rate], new: Rates) -> None:

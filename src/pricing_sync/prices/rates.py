@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from pricing_sync.prices.inheritance import Charges
 
 LARGEST_RATE = 2**63 - 1
 
@@ -205,6 +208,8 @@ class RateCard:
     conditional_rates: tuple[ConditionalRates, ...] = ()
     #: ISO 4217.
     currency: str = "USD"
+    #: What `cost` has worked out of the card so far, by the conditional rates that match.
+    charges: dict[int, Charges] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.rates and not any(conditional.rates for conditional in self.conditional_rates):

@@ -54,27 +54,6 @@ class CatalogReads:
             for listener in self._listeners:
                 listener.on_catalogs_late(self._settings.reference_wait_seconds)
 
-    def status(self, now: datetime) -> dict[str, Any]:
-        """The age of each catalog in the database, as values for JSON, and its last error.
-
-        `waits` is true while readings wait for it, in whatever process they are.
-        """
-        if not self._settings.reference_hours:
-            return {}
-        good, last = self._peers.last_good_reads(), self._peers.last_reads()
-        max_age = timedelta(hours=self._settings.reference_hours)
-        due = {provider.name for provider in due_catalogs(self._peers, max_age, now)}
-        return {
-            name: {
-                "last_good": write_instant(good[name].at) if name in good else None,
-                "age_seconds": age_seconds(good[name].at, now) if name in good else None,
-                "error": last[name].error if name in last else None,
-                "unread_price_keys": dict(good[name].ignored) if name in good else {},
-                "waits": name in due and bool(self._settings.reference_wait_seconds),
-            }
-            for name in catalogs(now)
-        }
-
     async def stop(self) -> None:
         """End the read in progress. A catalog that was not read stays due."""
         task, self._task = self._task, None
@@ -105,3 +84,25 @@ class CatalogReads:
             return
         for listener in self._listeners:
             listener.on_catalogs(reads)
+
+
+def catalog_status(settings: Settings, peers: PeerTable, now: datetime) -> dict[str, Any]:
+    """The age of each catalog in the database, as values for JSON, and its last error.
+
+    `waits` is true while readings wait for it, in whatever process they are.
+    """
+    if not settings.reference_hours:
+        return {}
+    good, last = peers.last_good_reads(), peers.last_reads()
+    max_age = timedelta(hours=settings.reference_hours)
+    due = {provider.name for provider in due_catalogs(peers, max_age, now)}
+    return {
+        name: {
+            "last_good": write_instant(good[name].at) if name in good else None,
+            "age_seconds": age_seconds(good[name].at, now) if name in good else None,
+            "error": last[name].error if name in last else None,
+            "unread_price_keys": dict(good[name].ignored) if name in good else {},
+            "waits": name in due and bool(settings.reference_wait_seconds),
+        }
+        for name in catalogs(now)
+    }

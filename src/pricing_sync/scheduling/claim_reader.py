@@ -32,31 +32,26 @@ _MAX_WORKERS = 2
 
 
 class ClaimReader:
-    """Reads claimed providers into one store. All its readings share one HTTP client."""
+    """Reads claimed providers into one store, for one engine and in its event loop.
+
+    All its readings share one HTTP client, which belongs to the event loop that made it.
+    """
 
     def __init__(
         self, settings: Settings, store: Store, access: ProviderAccess, catalogs: CatalogReads
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
-        self._catalogs = catalogs
-        self._users = 0
+        #: The reads of the catalogs for which its readings wait.
+        self.catalogs = catalogs
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
 
-    def acquire(self) -> None:
-        """Keep the HTTP client and a read of the catalogs, in this event loop, until `release`."""
-        if not self._users:
-            self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
-        self._users += 1
-
-    async def release(self) -> None:
-        """Close the HTTP client, and end the read of the catalogs, when the last user releases."""
-        self._users -= 1
-        if not self._users:
-            await self._catalogs.stop()
-            client, self._client = self._client, None
-            if client is not None:
-                await (await client).aclose()
+    async def close(self) -> None:
+        """End the read of the catalogs, and close the HTTP client."""
+        await self.catalogs.stop()
+        client, self._client = self._client, None
+        if client is not None:
+            await (await client).aclose()
 
     async def read(self, claim: Claim, *, here: bool = False) -> ReadingResult:
         """Read the claim's provider now. Its answer is judged when the catalogs have been read.
@@ -100,11 +95,11 @@ class ClaimReader:
         return await asyncio.shield(self._client)
 
     async def _process_here(self, pending: PendingAnswer, store: Store) -> ReadingResult:
-        await self._catalogs.wait()
+        await self.catalogs.wait()
         return await process_in_thread(pending, store)
 
     async def _process_in_worker(self, pending: PendingAnswer, store: Store) -> ReadingResult:
-        await self._catalogs.wait()
+        await self.catalogs.wait()
         return await process_in_worker(
             pending, store, database=self._settings.database, at_once=self._worker_slots
         )
@@ -118,7 +113,6 @@ class ClaimReader:
         return ReadingOptions(
             thresholds=self._settings.thresholds(provider_id),
             free=table.free if table else (),
-            evidence_days=self._settings.evidence_days,
             max_models=self._settings.max_models,
         )
 

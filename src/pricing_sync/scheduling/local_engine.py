@@ -25,7 +25,8 @@ from pricing_sync.sync.reading import ReadingResult
 
 #: Reads the provider of a claim.
 ReadClaim: TypeAlias = Callable[[Claim], Awaitable[ReadingResult]]
-#: Work that the leader does regularly in addition to the readings.
+#: Work that is done regularly in addition to the readings: by the leader, or by a process that does
+#: not schedule.
 MaintenanceTask: TypeAlias = Callable[[], Awaitable[None]]
 _T = TypeVar("_T")
 
@@ -165,7 +166,7 @@ class LocalEngine:
                 continue
             self._start_claim(claim)
         if (
-            polled.is_leader
+            (polled.is_leader or not self._schedules)
             and self._maintenance is not None
             and time.monotonic() >= self._maintenance_at
         ):

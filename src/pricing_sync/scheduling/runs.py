@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from pricing_sync.changes.run import Outcome, Reading, Run
-from pricing_sync.errors import ReadingError, SettingsError
+from pricing_sync.errors import ReadingError, SettingsError, StoreError
 from pricing_sync.observe.listener import Listener
-from pricing_sync.scheduling.catalog_reads import CatalogReads
+from pricing_sync.scheduling.catalog_reads import CatalogReads, catalog_status
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
+from pricing_sync.scheduling.local_engine import LocalEngine, MaintenanceTask, ReadClaim
+from pricing_sync.scheduling.pruning import prune_if_due
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
@@ -29,12 +30,14 @@ from pricing_sync.sync.recorded import RecordedAnswer
 #: Called with each reading as it ends.
 OnReading: TypeAlias = Callable[[ReadingResult], None]
 #: Reads a claim and returns its last reading. The callback gets the readings before it.
-_ReadAll: TypeAlias = Callable[[Claim, OnReading], Awaitable[ReadingResult]]
+_ReadAll: TypeAlias = Callable[[ClaimReader, Claim, OnReading], Awaitable[ReadingResult]]
 
 #: How often to look up a run that other processes read.
 _POLL_SECONDS = 0.25
 #: How long to wait until the listeners were notified of the last reading.
 _NOTIFY_SECONDS = 5
+#: How long a run without a service may prune. The rest is left to the next day.
+_PRUNE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ class Runs:
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners = listeners
-        self._catalogs = CatalogReads(settings, store.peers, listeners)
-        self._reader = ClaimReader(settings, store, access, self._catalogs)
         self._engine: LocalEngine | None = None
+        #: The reader of the engine; None while there is no engine.
+        self._reader: ClaimReader | None = None
         self.scheduler = self._new_scheduler()
 
     @property
@@ -80,17 +83,16 @@ class Runs:
         """
         self._access.check_scheduled()
         if not self.is_running:
+            self._reader = self._new_reader()
             self._engine = self._new_engine(
                 self.scheduler,
                 self._reader.read,
                 self._listeners,
                 schedules=self._settings.enabled,
-                has_maintenance=bool(self._settings.reference_hours)
-                or self._settings.exchange_rates,
+                maintenance=self._maintain,
             )
             for listener in self._listeners:
                 listener.on_start(status)
-            self._reader.acquire()
             self._engine.start()
 
     async def stop(self) -> None:
@@ -98,12 +100,13 @@ class Runs:
 
         Stopping twice is harmless.
         """
-        engine, self._engine = self._engine, None
-        if engine is not None:
+        engine, reader = self._engine, self._reader
+        self._engine = self._reader = None
+        if engine is not None and reader is not None:
             try:
                 await engine.stop(self._settings.stop_seconds)
             finally:
-                await self._reader.release()
+                await reader.close()
 
     async def trigger(
         self, provider_ids: Sequence[str], *, dry_run: bool, started_by: str
@@ -152,7 +155,7 @@ class Runs:
         is_ours = self._settings.enabled and self.is_running
         return status | {
             "running": status["running"] or is_ours,
-            "catalogs": self._catalogs.status(now),
+            "catalogs": catalog_status(self._settings, self._store.peers, now),
         }
 
     async def sync(
@@ -165,8 +168,8 @@ class Runs:
     ) -> RunResult:
         """See `PricingSync.sync`."""
 
-        async def read(claim: Claim, _: OnReading) -> ReadingResult:
-            return await self._reader.read(claim, here=True)
+        async def read(reader: ClaimReader, claim: Claim, _: OnReading) -> ReadingResult:
+            return await reader.read(claim, here=True)
 
         return await self._run_here(
             provider_ids, read, dry_run=dry_run, started_by=started_by, on_reading=on_reading
@@ -186,10 +189,10 @@ class Runs:
             if answer.at is not None and answer.at > datetime.now(UTC):
                 raise SettingsError(f"{answer.name}: {answer.at.isoformat()} is in the future")
 
-        async def read(claim: Claim, note: OnReading) -> ReadingResult:
+        async def read(reader: ClaimReader, claim: Claim, note: OnReading) -> ReadingResult:
             for answer in answers[:-1]:
-                note(await self._reader.read_recorded(claim, answer, last=False))
-            return await self._reader.read_recorded(claim, answers[-1], last=True)
+                note(await reader.read_recorded(claim, answer, last=False))
+            return await reader.read_recorded(claim, answers[-1], last=True)
 
         return await self._run_here(
             [provider_id],
@@ -210,9 +213,9 @@ class Runs:
         on_reading: OnReading | None,
         all_or_none: bool = False,
     ) -> RunResult:
-        """Start a run in this process, with an engine of its own, and wait until it has ended."""
+        """Start a run in this process, with an engine and a client of its own; wait for its end."""
         results: dict[str, ReadingResult] = {}
-        slots = asyncio.Semaphore(self._settings.at_once)
+        slots, reader = asyncio.Semaphore(self._settings.at_once), self._new_reader()
 
         def note(result: ReadingResult) -> None:
             results[result.reading.id] = result
@@ -221,7 +224,7 @@ class Runs:
 
         async def read(claim: Claim) -> ReadingResult:
             async with slots:
-                result = await read_all(claim, note)
+                result = await read_all(reader, claim, note)
             note(result)
             return result
 
@@ -239,7 +242,6 @@ class Runs:
             await asyncio.to_thread(scheduler.expire, datetime.now(UTC))
             await asyncio.sleep(_POLL_SECONDS)
         run, claims = started
-        self._reader.acquire()
         engine.start(claims)
         engine.wake(run.id)
         grace_seconds = 0
@@ -249,7 +251,8 @@ class Runs:
             grace_seconds = _NOTIFY_SECONDS
         finally:
             await engine.stop(grace_seconds)
-            await self._reader.release()
+            await reader.close()
+        await self._prune_after_run()
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
@@ -267,6 +270,10 @@ class Runs:
             if run.finished_at is not None:
                 return run, readings
 
+    def _new_reader(self) -> ClaimReader:
+        catalogs = CatalogReads(self._settings, self._store.peers, self._listeners)
+        return ClaimReader(self._settings, self._store, self._access, catalogs)
+
     def _new_scheduler(self) -> Scheduler:
         return Scheduler(self._settings, self._store, self._access.provider, datetime.now(UTC))
 
@@ -277,7 +284,7 @@ class Runs:
         listeners: Sequence[Listener],
         *,
         schedules: bool,
-        has_maintenance: bool = False,
+        maintenance: MaintenanceTask | None = None,
     ) -> LocalEngine:
         return LocalEngine(
             scheduler,
@@ -287,16 +294,31 @@ class Runs:
             schedules=schedules,
             at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=self._read_published if has_maintenance else None,
+            maintenance=maintenance,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
         )
+
+    async def _maintain(self) -> None:
+        if self._settings.enabled:
+            await self._read_published()
+        await prune_if_due(self._settings, self._store)
+
+    async def _prune_after_run(self) -> None:
+        """Prune for a few seconds. An error fails no run: the listeners are notified of it."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PRUNE_SECONDS):
+                    await prune_if_due(self._settings, self._store)
+        except StoreError as error:
+            for listener in self._listeners:
+                listener.on_error("pruning", error)
 
     async def _read_published(self) -> None:
         """Read the exchange rates and the catalogs that are due."""
         if self._settings.exchange_rates:
             await self._read_exchange_rates()
-        if self._settings.reference_hours:
-            await self._catalogs.read()
+        if self._settings.reference_hours and self._reader is not None:
+            await self._reader.catalogs.read()
 
     async def _read_exchange_rates(self) -> None:
         table, now = self._store.exchange_rates, datetime.now(UTC)

@@ -164,7 +164,13 @@ class Settings(_Table, BaseSettings):
     )
     attempts: int = Field(default=4, ge=1, le=10, description="tries of one request in all")
     evidence_days: int = Field(
-        default=90, ge=1, description="days for which the bytes of answers are kept"
+        default=90, ge=1, le=36_500, description="days for which the bytes of answers are kept"
+    )
+    keep_days: int = Field(
+        default=400,
+        ge=31,  # the gate looks at what a person has accepted in the last 30 days
+        le=36_500,
+        description="days for which readings, runs, sent events and decided changes are kept",
     )
 
     reference_hours: float = Field(

@@ -8,29 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
-from pricing_sync.store.connection import Connection, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
 from pricing_sync.store.rows import CARD_COLUMNS, read_card, read_instant, write_instant
 
-#: The conditions of a query, by whether a provider and whether a model is named.
-_SCOPES = {
-    (False, False): "",
-    (True, False): "AND l.provider = :provider",
-    (False, True): "AND l.model = :model",
-    (True, True): "AND l.provider = :provider AND l.model = :model",
-}
-
-
-def _queries(scope: str) -> dict[str, str]:
-    columns = {
+_QUERIES = load_queries(
+    {
         name: ", ".join(f'{table}."{column}"' for column in CARD_COLUMNS)
         for name, table in (("new", "l"), ("old", "p"))
-    }
-    return load_queries(columns | {"scope": scope}, "changes.sql")
-
-
-_QUERIES = {
-    (*named, name): sql for named, scope in _SCOPES.items() for name, sql in _queries(scope).items()
-}
+    },
+    "changes.sql",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +29,11 @@ class LedgerChange:
     change: Change
 
 
-class ChangeLog:
+class ChangeLog(NamedQueries):
     """What moved in the ledger of a `Store`. It is read from the cards, as known now."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection, _QUERIES)
 
     def since(
         self,
@@ -61,17 +48,17 @@ class ChangeLog:
 
         A model's first card is a change only with *include_added*.
         """
-        values: dict[str, Any] = {"since": write_instant(at), "limit": limit}
-        values |= {"provider": provider} if provider is not None else {}
-        values |= {"model": model} if model is not None else {}
-        named = provider is not None, model is not None
-
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            return self._connection.fetch_all(_QUERIES[*named, query], values)
-
-        found = [*map(_begun, rows("begun")), *map(_ended, rows("ended"))]
-        if include_added:
-            found += map(_added, rows("added"))
+        values: dict[str, Any] = {
+            "since": write_instant(at),
+            "provider": provider,
+            "model": model,
+            "limit": limit,
+        }
+        found = [
+            *map(_begun, self._fetch("begun", **values)),
+            *map(_ended, self._fetch("ended", **values)),
+            *(map(_added, self._fetch("added", **values)) if include_added else ()),
+        ]
         found.sort(key=lambda entry: (entry.provider, entry.change.model))
         found.sort(key=lambda entry: entry.at, reverse=True)
         return found[:limit]

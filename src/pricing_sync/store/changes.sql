@@ -1,4 +1,4 @@
--- What moved in the ledger, newest first. `{scope}` limits it to a provider, a model, or both.
+-- What moved in the ledger, newest first.
 
 -- name: begun
 -- Each card that began, the card that it replaced at once, and whether the model ever had one.
@@ -12,7 +12,7 @@ WHERE l.superseded_at IS NULL AND l.since >= :since AND (l.until IS NULL OR l.un
         SELECT 1 FROM pricing_ledger e
         WHERE e.provider = l.provider AND e.model = l.model AND e.superseded_at IS NULL
             AND e.since < l.since
-    ) {scope}
+    ) [provider: AND l.provider = :provider] [model: AND l.model = :model]
 ORDER BY l.since DESC, l.provider DESC, l.model DESC
 LIMIT :limit;
 
@@ -27,7 +27,7 @@ WHERE l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
         WHERE e.provider = m.provider AND e.model = m.model AND e.superseded_at IS NULL
         ORDER BY e.since
         LIMIT 1
-    ) {scope}
+    ) [provider: AND l.provider = :provider] [model: AND l.model = :model]
 ORDER BY l.since DESC, l.provider DESC, l.model DESC
 LIMIT :limit;
 
@@ -40,6 +40,6 @@ WHERE l.superseded_at IS NULL AND l.until >= :since AND l.until > l.since
         SELECT 1 FROM pricing_ledger n
         WHERE n.provider = l.provider AND n.model = l.model AND n.superseded_at IS NULL
             AND n.since = l.until
-    ) {scope}
+    ) [provider: AND l.provider = :provider] [model: AND l.model = :model]
 ORDER BY l.until DESC, l.provider DESC, l.model DESC
 LIMIT :limit;

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -34,7 +36,7 @@ class Connection(Protocol):
         """Run one statement; return the number of rows it changed."""
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
-        """Run one statement for each set of values, in few round trips."""
+        """Run one statement for each set of values, in few round trips: for all or for none."""
 
     def execute_script(self, sql: str) -> None:
         """Run several statements without values."""
@@ -64,7 +66,7 @@ class NamedQueries:
         self._queries = queries
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
-        return self._connection.fetch_all(self._queries[query], values)
+        return self._connection.fetch_all(applicable(self._queries[query], values), values)
 
     def _execute(self, query: str, **values: Any) -> int:
         return self._connection.execute(self._queries[query], values)
@@ -98,12 +100,52 @@ def new_revision(connection: Connection) -> None:
     )
 
 
+#: SQL: the providers that have a reading, one seek each, however many readings they have.
+_PROVIDERS = """(
+    WITH RECURSIVE known (provider) AS (
+        SELECT MIN(provider) FROM pricing_readings
+        UNION ALL
+        SELECT (SELECT MIN(n.provider) FROM pricing_readings n WHERE n.provider > known.provider)
+        FROM known WHERE known.provider IS NOT NULL
+    )
+    SELECT provider FROM known WHERE provider IS NOT NULL
+)"""
+
+
+def applicable(sql: str, values: Values) -> str:
+    """A query with those of its optional conditions whose value is given.
+
+    `[model: AND l.model = :model]` counts unless the value `model` is None or False. So each
+    question has a query of its own, and an index that fits it. `:model IS NULL OR …` has none.
+    """
+    names = _optional_names(sql)
+    return _with(sql, frozenset(name for name in names if _is_given(values[name])))
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+@cache
+def _optional_names(sql: str) -> frozenset[str]:
+    return frozenset(name for name, _ in _OPTIONAL.findall(sql))
+
+
+@cache
+def _with(sql: str, given: frozenset[str]) -> str:
+    return _OPTIONAL.sub(lambda part: part[2] if part[1] in given else "", sql)
+
+
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
-    """The queries of a file in this folder, by name, with `{…}` replaced."""
+    """The queries of a file in this folder, by name, with `{…}` replaced.
+
+    `{providers}` is a subquery of the providers that have a reading.
+    """
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
-    return {name: _fill(sql, replacements) for name, sql in queries.items()}
+    filled = {"providers": _PROVIDERS, **replacements}
+    return {name: _fill(sql, filled) for name, sql in queries.items()}
 
 
 def _fill(sql: str, replacements: Mapping[str, str]) -> str:

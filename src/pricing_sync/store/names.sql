@@ -4,8 +4,8 @@
 -- The names that are published now.
 SELECT provider, alias, model FROM pricing_aliases
 WHERE until IS NULL
-    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:alias AS TEXT) IS NULL OR alias = :alias);
+    [provider: AND provider = :provider]
+    [alias: AND alias = :alias];
 
 -- name: target_at
 SELECT model FROM pricing_aliases
@@ -23,8 +23,8 @@ ON CONFLICT (provider, alias, since) DO UPDATE SET model = excluded.model, until
 
 -- name: notices
 SELECT provider, model, ends_on, deprecated, replaced_by FROM pricing_notices
-WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR model = :model);
+WHERE 1 = 1 [provider: AND provider = :provider]
+    [model: AND model = :model];
 
 -- name: ending
 -- What ends between two days, the first first, without the models that are retired.

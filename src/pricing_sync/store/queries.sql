@@ -138,9 +138,6 @@ ON CONFLICT (digest) DO UPDATE SET last_used_at = excluded.last_used_at;
 -- name: touch_evidence
 UPDATE pricing_evidence SET last_used_at = :at WHERE digest = :digest;
 
--- name: delete_evidence
-DELETE FROM pricing_evidence WHERE last_used_at < :before;
-
 -- name: evidence
 SELECT body FROM pricing_evidence WHERE digest = :digest;
 
@@ -149,9 +146,11 @@ INSERT INTO pricing_outbox (id, kind, created_at, payload)
 VALUES (:id, :kind, :created_at, :payload);
 
 -- name: last_reported
-SELECT MAX(r.at) FROM pricing_readings r
+SELECT r.at FROM pricing_readings r
 JOIN pricing_outbox o ON o.id = r.id || '-prices'
-WHERE r.provider = :provider;
+WHERE r.provider = :provider AND r.status IN ('read', 'unchanged') AND r.dry_run = 0
+ORDER BY r.at DESC
+LIMIT 1;
 
 -- name: pending_events
 SELECT id, kind, created_at, payload
@@ -172,32 +171,51 @@ VALUES (
 
 -- name: runs
 SELECT {run} FROM pricing_runs r
-WHERE (CAST(:before AS TEXT) IS NULL OR r.id < :before) AND {run_filter}
+WHERE 1 = 1 [before: AND r.id < :before] [status: AND COALESCE(r.outcome, 'running') = :status]
 ORDER BY r.id DESC
+LIMIT :limit;
+
+-- name: runs_of_provider
+-- The cross join makes SQLite walk the runs of the provider from the newest on.
+SELECT {run} FROM pricing_queue q
+CROSS JOIN pricing_runs r
+WHERE q.provider = :provider AND r.id = q.run_id
+    [before: AND q.run_id < :before] [status: AND COALESCE(r.outcome, 'running') = :status]
+ORDER BY q.run_id DESC
 LIMIT :limit;
 
 -- name: readings_of_runs
 SELECT {reading} FROM pricing_readings
-WHERE run_id >= :first AND run_id <= :last AND run_id IN (
-    SELECT r.id FROM pricing_runs r WHERE r.id >= :first AND r.id <= :last AND {run_filter}
-)
+WHERE run_id >= :first AND run_id <= :last
+    [status: AND run_id IN (
+        SELECT r.id FROM pricing_runs r
+        WHERE COALESCE(r.outcome, 'running') = :status AND r.id >= :first AND r.id <= :last
+    )]
+    [provider: AND run_id IN (
+        SELECT q.run_id FROM pricing_queue q
+        WHERE q.provider = :provider AND q.run_id >= :first AND q.run_id <= :last
+    )]
 ORDER BY run_id, started_at, id;
 
 -- name: failing
--- The newest failed reading of each provider, unless a newer one replaces it: another failure, or
--- one that was skipped or a success, and is not a dry run. Cancelled readings are ignored.
-SELECT {reading} FROM pricing_readings f
-WHERE f.status = 'failed' AND f.error_kind <> 'cancelled' AND NOT EXISTS (
-    SELECT 1 FROM pricing_readings n
-    WHERE n.provider = f.provider AND n.at > f.at
+-- The newest failed reading of each provider, unless a newer one is a success and no dry run.
+-- Cancelled and skipped readings are ignored.
+SELECT {failing_reading} FROM {providers} p
+JOIN pricing_readings f ON f.id = (
+    SELECT n.id FROM pricing_readings n
+    WHERE n.provider = p.provider
         AND ((n.status = 'failed' AND n.error_kind <> 'cancelled')
             OR (n.status IN ('read', 'unchanged') AND n.dry_run = 0))
-);
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+)
+WHERE f.status = 'failed';
 
 -- name: latest_successes
--- The newest successful reading of each provider: when it ended, and when its answer was given.
-SELECT r.provider, r.finished_at, r.at
-FROM (SELECT DISTINCT provider FROM pricing_readings) p
+-- The newest successful reading of each provider: when it ended, when its answer was given, and
+-- the price keys that it did not read.
+SELECT r.provider, r.finished_at, r.at, r.ignored
+FROM {providers} p
 JOIN pricing_readings r ON r.id = (
     SELECT n.id FROM pricing_readings n
     WHERE n.provider = p.provider AND n.status IN ('read', 'unchanged') AND n.dry_run = 0
@@ -207,21 +225,14 @@ JOIN pricing_readings r ON r.id = (
 
 -- name: skipped
 -- The reason of each provider whose newest reading was skipped.
-SELECT s.provider, s.error FROM pricing_readings s
-WHERE s.status = 'skipped' AND NOT EXISTS (
-    SELECT 1 FROM pricing_readings n WHERE n.provider = s.provider AND n.at > s.at
-);
-
--- name: unread_keys
--- The price keys that the newest success of each provider did not read.
-SELECT r.provider, r.ignored FROM pricing_readings r
-JOIN (
-    SELECT provider, MAX(at) AS at FROM pricing_readings
-    WHERE status IN ('read', 'unchanged') AND dry_run = 0
-    GROUP BY provider
-) newest ON newest.provider = r.provider AND newest.at = r.at
-WHERE r.status IN ('read', 'unchanged') AND r.dry_run = 0
-ORDER BY r.provider, r.id;
+SELECT s.provider, s.error FROM {providers} p
+JOIN pricing_readings s ON s.id = (
+    SELECT n.id FROM pricing_readings n
+    WHERE n.provider = p.provider
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+)
+WHERE s.status = 'skipped';
 
 -- name: model_counts
 -- The number of models of each provider and state, and how many of them are priced, unpriced,
@@ -240,57 +251,84 @@ LEFT JOIN pricing_notices n ON n.provider = m.provider AND n.model = m.model
 GROUP BY m.provider, m.state;
 
 -- name: cards_at
--- The cards in force at an instant, as known at another.
-SELECT {statement} FROM pricing_ledger l
-WHERE {in_force}
-    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
+-- The cards in force at an instant, as known at another, in a seek for each model: see `as_of.py`.
+-- The one that begins last is sought among the cards that a clock dated which was ahead, then among
+-- those that were scheduled when they were known, then among all others. The cross join makes SQLite
+-- search model by model.
+SELECT {statement} FROM pricing_models m
+CROSS JOIN pricing_ledger l
+WHERE l.provider = m.provider AND l.model = m.model
+    AND l.since = COALESCE(
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model
+                AND n.since > :ahead AND n.since <= n.recorded_at AND :lately <= :at {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        ),
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model
+                AND n.since > :latest AND n.since <= :at AND n.since > n.recorded_at {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        ),
+        (
+            SELECT n.since FROM pricing_ledger n
+            WHERE n.provider = m.provider AND n.model = m.model AND n.since <= :latest {known_n}
+            ORDER BY n.since DESC LIMIT 1
+        )
+    ) {known_l}
+    AND (
+        l.until IS NULL
+        OR (l.until > :at AND NOT (l.until > :now AND l.until <= l.recorded_at AND :lately <= :at))
+    )
+    [provider: AND m.provider = :provider]
+    [model: AND m.model = :model]
 ORDER BY l.provider, l.model;
 
 -- name: current_cards
 -- The cards in force, as known now.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.superseded_at IS NULL AND l.until IS NULL
-    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
+    [provider: AND l.provider = :provider]
+    [model: AND l.model = :model]
 ORDER BY l.provider, l.model;
 
 -- name: history
--- Every card of a model as known now, oldest first; with :all, superseded rows too.
+-- Every card of a model, oldest first.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.provider = :provider AND l.model = :model
-    AND (:all = 1 OR l.superseded_at IS NULL)
+    [known_only: AND l.superseded_at IS NULL]
 ORDER BY l.since, l.recorded_at;
 
 -- name: model_states
 SELECT {model_state} FROM pricing_models m
 LEFT JOIN pricing_held h ON {held_or_rejected}
-WHERE (CAST(:provider AS TEXT) IS NULL OR m.provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR m.model = :model)
-    AND (:all = 1 OR m.state <> 'confirmed')
+WHERE 1 = 1 [provider: AND m.provider = :provider]
+    [model: AND m.model = :model]
+    [unconfirmed_only: AND m.state <> 'confirmed']
 ORDER BY m.provider, m.model;
 
 -- name: overrides_at
 SELECT {override} FROM pricing_overrides
 WHERE {in_force}
-    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY provider, model, meter, layer;
 
 -- name: overrides_not_ended
 -- Overrides that are in force or begin later.
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND (until IS NULL OR until > :at)
-    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY provider, model, meter, since, layer;
 
 -- name: overrides_ending
 -- Overrides that end between two instants, the next one first.
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND until > :at AND until <= :before
-    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR model = :model)
+    [provider: AND provider = :provider]
+    [model: AND model = :model]
 ORDER BY until, provider, model, meter, layer;
 
 -- name: overrides_of_book

@@ -42,7 +42,8 @@ ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
 -- was queued before :queued_before does not wait.
 SELECT q.run_id, q.provider, r.dry_run, r.started_by FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
-WHERE q.state = 'queued' AND NOT EXISTS (
+WHERE q.state IN ('queued', 'reading')  -- as in the index of the open readings
+AND q.state = 'queued' AND NOT EXISTS (
     SELECT 1 FROM pricing_queue a WHERE a.provider = q.provider AND a.state = 'reading'
 ) AND (
     q.queued_at <= :queued_before
@@ -138,10 +139,15 @@ DELETE FROM pricing_schedule WHERE provider = :provider;
 -- When the last attempt at each provider began, whether it succeeded, failed or is in progress.
 -- A skipped reading is none.
 SELECT provider, MAX(at) FROM (
-    SELECT provider, started_at AS at FROM pricing_readings WHERE status <> 'skipped'
+    SELECT p.provider, (
+        SELECT MAX(r.started_at) FROM pricing_readings r
+        WHERE r.provider = p.provider AND r.status <> 'skipped'
+    ) AS at
+    FROM {providers} p
     UNION ALL
     SELECT provider, queued_at AS at FROM pricing_queue WHERE state = 'reading'
 ) attempts
+WHERE at IS NOT NULL
 GROUP BY provider;
 
 -- name: increment

@@ -17,7 +17,7 @@ from pricing_sync.prices.card_json import read_conditional_rates, read_when
 from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
-from pricing_sync.store.connection import Connection, Row, load_queries
+from pricing_sync.store.connection import Connection, Row, Values, applicable, load_queries
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS
 
 _LEDGER_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
@@ -40,9 +40,13 @@ _QUERIES = load_queries(
 T = TypeVar("T")
 
 
+def _fetch(connection: Connection, query: str, values: Values) -> list[Row]:
+    return connection.fetch_all(applicable(_QUERIES[query], values), values)
+
+
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:
     """The cards in force, and the rows in force that cannot be read as cards."""
-    found = connection.fetch_all(_QUERIES["open_cards"], {"provider": provider})
+    found = _fetch(connection, "open_cards", {"provider": provider})
     return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
@@ -50,7 +54,7 @@ def raw_history(
     connection: Connection, provider: str | None = None
 ) -> list[Statement | Unloadable]:
     """Every card as known now, ended ones too, oldest first; and the rows that cannot be read."""
-    found = connection.fetch_all(_QUERIES["known_cards"], {"provider": provider})
+    found = _fetch(connection, "known_cards", {"provider": provider})
     return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
 
 
@@ -59,13 +63,13 @@ def raw_overrides(
 ) -> list[MeterOverride | Unloadable]:
     """The overrides in force, and the rows in force that cannot be read as overrides."""
     values = {"provider": provider, "at": rows.write_instant(at)}
-    found = connection.fetch_all(_QUERIES["open_overrides"], values)
+    found = _fetch(connection, "open_overrides", values)
     return [_read_or_unloadable(row, rows.read_override, OVERRIDE_COLUMNS) for row in found]
 
 
 def overlaps(connection: Connection, provider: str | None = None) -> list[Overlap]:
     """Rows of one model that are true at the same time."""
-    found = connection.fetch_all(_QUERIES["overlaps"], {"provider": provider})
+    found = _fetch(connection, "overlaps", {"provider": provider})
     return [
         Overlap(
             provider=str(seller),

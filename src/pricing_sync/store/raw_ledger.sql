@@ -3,14 +3,14 @@
 -- name: open_cards
 SELECT {statement} FROM pricing_ledger l
 WHERE l.superseded_at IS NULL AND l.until IS NULL
-    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
+    [provider: AND l.provider = :provider]
 ORDER BY l.provider, l.model;
 
 -- name: known_cards
 -- Every card as known now, ended ones too, in the order in which they were true.
 SELECT {statement} FROM pricing_ledger l
 WHERE l.superseded_at IS NULL
-    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
+    [provider: AND l.provider = :provider]
 ORDER BY l.since, l.provider, l.model;
 
 -- name: overlaps
@@ -20,7 +20,7 @@ FROM (
     SELECT provider, model, since, until,
         LEAD(since) OVER (PARTITION BY provider, model ORDER BY since, until) AS next_since
     FROM pricing_ledger
-    WHERE superseded_at IS NULL AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    WHERE superseded_at IS NULL [provider: AND provider = :provider]
 ) AS neighbours
 WHERE next_since IS NOT NULL AND (until IS NULL OR until > next_since)
 ORDER BY provider, model, since;
@@ -28,5 +28,5 @@ ORDER BY provider, model, since;
 -- name: open_overrides
 SELECT {override} FROM pricing_overrides
 WHERE superseded_at IS NULL AND since <= :at AND (until IS NULL OR until > :at)
-    AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    [provider: AND provider = :provider]
 ORDER BY provider, model, meter;

@@ -387,7 +387,7 @@ class Review(NamedQueries):
         self, provider: str | None = None, *, include_used: bool = False
     ) -> list[Announcement]:
         """The open announcements; with *include_used*, the used and the ended ones too."""
-        found = self._fetch("announcements", provider=provider, id=None, all=int(include_used))
+        found = self._fetch("announcements", provider=provider, id=None, open_only=not include_used)
         return [_announcement(row) for row in found]
 
     def end_announcement(
@@ -401,7 +401,7 @@ class Review(NamedQueries):
         """
         action = _Action("unannounce", author, reason, now)
         with self._audited(action, {}, subject=announcement_id):
-            found = self._fetch("announcements", provider=None, id=announcement_id, all=0)
+            found = self._fetch("announcements", provider=None, id=announcement_id, open_only=True)
             if not found:
                 raise UnknownName(f"unannounce: {announcement_id}: no announcement yet to come")
             ended = replace(_announcement(found[0]), ended_at=now)

@@ -7,9 +7,9 @@ SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons,
     r.digest, COALESCE(r.listings, '{}')
 FROM pricing_held h
 LEFT JOIN pricing_readings r ON r.id = h.reading_id
-WHERE (CAST(:provider AS TEXT) IS NULL OR h.provider = :provider)
-    AND (CAST(:state AS TEXT) IS NULL OR h.state = :state)
-    AND (CAST(:id AS TEXT) IS NULL OR h.id = :id)
+WHERE 1 = 1 [provider: AND h.provider = :provider]
+    [state: AND h.state = :state]
+    [id: AND h.id = :id]
 ORDER BY h.provider, h.since, h.reading_id, h.model;
 
 -- name: current_cards
@@ -77,9 +77,9 @@ VALUES (
 
 -- name: announcements
 SELECT {announcement} FROM pricing_announced
-WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
-    AND (CAST(:id AS TEXT) IS NULL OR id = :id)
-    AND (:all = 1 OR (used_at IS NULL AND ended_at IS NULL))
+WHERE 1 = 1 [provider: AND provider = :provider]
+    [id: AND id = :id]
+    [open_only: AND used_at IS NULL AND ended_at IS NULL]
 ORDER BY provider, model, not_before, id;
 
 -- name: end_announcement
@@ -110,6 +110,6 @@ WHERE provider = :provider AND model = :model AND state = 'rejected';
 -- name: audit_log
 SELECT id, at, who, action, provider, model, subject, what, reason
 FROM pricing_audit
-WHERE CAST(:before AS TEXT) IS NULL OR id < :before
+WHERE 1 = 1 [before: AND id < :before]
 ORDER BY id DESC
 LIMIT :limit;

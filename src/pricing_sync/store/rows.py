@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Known
@@ -19,7 +19,7 @@ from pricing_sync.prices.card_json import (
     write_conditional_rates,
     write_when,
 )
-from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.instants import in_utc
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState, Statement
 
@@ -57,13 +57,13 @@ OVERRIDE_COLUMNS = (
 
 
 def write_instant(instant: datetime) -> str:
-    """An instant as `2026-01-26T12:00:00.000000Z`.
+    """An instant as `2026-01-26T12:00:00.000000Z`. Later instants are greater texts.
 
     Raises:
-        ValueError: it has no time zone.
+        ValueError: it has no time zone, or its year in UTC is before 1 or after 9999.
     """
-    refuse_naive(instant)
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # `strftime` writes the year 800 with three digits, which would sort after 2026.
+    return in_utc(instant).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def write_optional_instant(instant: datetime | None) -> str | None:

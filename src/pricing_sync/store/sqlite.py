@@ -32,6 +32,8 @@ class SqliteConnection:
         ' "{0}" / 1000000000000000, "{0}" % 1000000000000000) END'
     )
     now_sql = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+    #: What is committed survives a loss of power.
+    synchronous = "FULL"
 
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open *path*; with *create*, create a missing file. One that cannot be written is read.
@@ -99,7 +101,7 @@ class SqliteConnection:
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.execute(
             "CREATE TEMP TABLE IF NOT EXISTS pricing_touched (model TEXT PRIMARY KEY)"
@@ -118,6 +120,11 @@ class SqliteConnection:
             return self._connection.execute(sql, values).rowcount
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
+        if self._writing_thread != threading.get_ident():
+            # By itself, each set of values would be committed before the next.
+            with self.transaction():
+                self._connection.executemany(sql, values)
+            return
         with self._write_lock, self._translate_errors():
             self._connection.executemany(sql, values)
 

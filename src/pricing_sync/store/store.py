@@ -25,7 +25,7 @@ from pricing_sync.prices.statements import (
     PriceState,
     Statement,
 )
-from pricing_sync.store import rows
+from pricing_sync.store import as_of, rows
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
@@ -44,6 +44,7 @@ from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
+from pricing_sync.store.pruning import Pruning
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
@@ -66,18 +67,9 @@ def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
-#: SQL: whether a run has `:status` and includes `:provider`. NULL means any.
-_RUN_FILTER = """(
-    CAST(:status AS TEXT) IS NULL OR COALESCE(r.outcome, 'running') = :status
-) AND (
-    CAST(:provider AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM pricing_queue q WHERE q.run_id = r.id AND q.provider = :provider)
-    OR EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = r.id AND d.provider = :provider)
-)"""
-
-#: SQL: whether a row is in force at `:at`, as known at `:known_at`. A row that is not announced (it
-#: begins or ends no later than it was recorded) and that is in the future was dated by a clock that
-#: was ahead. Its instants count as `:lately`.
+#: SQL: whether an override is in force at `:at`, as known at `:known_at`. A row that is not
+#: announced (it begins or ends no later than it was recorded) and that is in the future was dated
+#: by a clock that was ahead. Its instants count as `:lately`.
 _IN_FORCE = """(
     since <= :at OR (since > :now AND since <= recorded_at AND :lately <= :at)
 ) AND (
@@ -107,13 +99,15 @@ _QUERIES = load_queries(
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
         "in_force": _IN_FORCE,
+        "known_n": as_of.KNOWN.format("n"),
+        "known_l": as_of.KNOWN.format("l"),
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
         "values": _quoted(CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
+        "failing_reading": _quoted(READING_COLUMNS, "f."),
         "run": _quoted(RUN_COLUMNS, "r."),
-        "run_filter": _RUN_FILTER,
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
@@ -169,6 +163,7 @@ class Store(NamedQueries):
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
+        self.pruning = Pruning(connection)
         self.exchange_rates = ExchangeRateTable(connection)
 
     def close(self) -> None:
@@ -261,8 +256,8 @@ class Store(NamedQueries):
 
     def last_reported(self, provider: str) -> datetime | None:
         """The time of the newest reading that has an event, or None when there is none."""
-        found = self._fetch("last_reported", provider=provider)[0][0]
-        return rows.read_optional_instant(found)
+        found = self._fetch("last_reported", provider=provider)
+        return rows.read_instant(found[0][0]) if found else None
 
     def anchors(self, provider: str, at: datetime, models: Collection[str]) -> dict[str, RateCard]:
         """The cards of *models* that were in force at an instant, to compare new prices with.
@@ -438,10 +433,6 @@ class Store(NamedQueries):
         """Renew the last use of the bytes of an answer."""
         self._execute("touch_evidence", digest=digest, at=write_instant(at))
 
-    def forget_evidence(self, before: datetime) -> None:
-        """Delete the bytes last used before an instant. The ledger keeps their digests."""
-        self._execute("delete_evidence", before=write_instant(before))
-
     def evidence(self, digest: str) -> bytes | None:
         """The bytes of an answer, or None when they are not stored, or no longer."""
         found = self._fetch("evidence", digest=digest)
@@ -463,7 +454,8 @@ class Store(NamedQueries):
         the status `running` is that of runs without an outcome yet.
         """
         filters = {"provider": provider, "status": status}
-        found = self._fetch("runs", before=before, limit=limit, **filters)
+        query = "runs" if provider is None else "runs_of_provider"
+        found = self._fetch(query, before=before, limit=limit, **filters)
         runs = [rows.read_run(row) for row in found]
         if not runs:
             return []
@@ -508,7 +500,7 @@ class Store(NamedQueries):
         """
         return {
             provider: rows.read_instant(min(finished_at, at))
-            for provider, finished_at, at in self._fetch("latest_successes")
+            for provider, finished_at, at, _ in self._fetch("latest_successes")
         }
 
     def unread_keys(self) -> dict[str, dict[str, int]]:
@@ -516,7 +508,7 @@ class Store(NamedQueries):
 
         As `Reading.ignored`. A provider without such keys is left out.
         """
-        found = {provider: json.loads(ignored) for provider, ignored in self._fetch("unread_keys")}
+        found = {row[0]: json.loads(row[3]) for row in self._fetch("latest_successes")}
         return {provider: ignored for provider, ignored in found.items() if ignored}
 
     # Prices
@@ -533,7 +525,8 @@ class Store(NamedQueries):
         if at is None and known_at is None:
             found = self._fetch("current_cards", provider=provider, model=model)
         else:
-            found = self._fetch("cards_at", provider=provider, model=model, **_clocks(at, known_at))
+            instants = as_of.instants(at, known_at)
+            found = self._fetch("cards_at", provider=provider, model=model, **instants)
         return [rows.read_statement(row) for row in found]
 
     def knows(self, provider: str) -> bool:
@@ -582,7 +575,7 @@ class Store(NamedQueries):
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, superseded rows too."""
-        found = self._fetch("history", provider=provider, model=model, all=int(everything))
+        found = self._fetch("history", provider=provider, model=model, known_only=not everything)
         return [rows.read_statement(row) for row in found]
 
     def model_states(
@@ -590,13 +583,13 @@ class Store(NamedQueries):
     ) -> dict[tuple[str, str], ModelState]:
         """The state of each model ever listed, by provider and model."""
         confirmed_at = self.last_confirmations()
-        found = self._fetch("model_states", provider=provider, model=model, all=1)
+        found = self._fetch("model_states", provider=provider, model=model, unconfirmed_only=False)
         states = [rows.read_model_state(row, confirmed_at) for row in found]
         return {(state.provider, state.model): state for state in states}
 
     def confirmations(self, provider: str | None = None, model: str | None = None) -> Confirmations:
         """When each provider was last read, and the models whose price is not confirmed."""
-        found = self._fetch("model_states", provider=provider, model=model, all=0)
+        found = self._fetch("model_states", provider=provider, model=model, unconfirmed_only=True)
         states = [rows.read_model_state(row, {}) for row in found]
         return Confirmations(
             self.last_confirmations(), {(state.provider, state.model): state for state in states}

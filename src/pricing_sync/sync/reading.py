@@ -56,8 +56,6 @@ class ReadingOptions:
     thresholds: Thresholds | None = None
     #: Models that may cost nothing, in addition to those with a free id.
     free: Collection[str] = ()
-    #: How long the bytes of answers are kept.
-    evidence_days: int = 90
     #: An answer with more rows is refused, also the first one of a provider.
     max_models: int = 50_000
 
@@ -284,18 +282,15 @@ def _store_result(
     if reading.dry_run:
         store.add_reading(reading)
     else:
-        _keep_evidence(store, reading, compressed, pending.options)
+        _keep_evidence(store, reading, compressed)
         store.save_reading(reading, plan)
     finished_run = pending.finish(store, reading, None)
     return ReadingResult(reading=reading, plan=plan, finished_run=finished_run)
 
 
-def _keep_evidence(
-    store: Store, reading: Reading, compressed: bytes | None, options: ReadingOptions
-) -> None:
+def _keep_evidence(store: Store, reading: Reading, compressed: bytes | None) -> None:
     if compressed is not None and reading.digest is not None:
         store.keep_evidence(reading.digest, compressed, reading.size_bytes, reading.finished_at)
-        store.forget_evidence(reading.finished_at - timedelta(days=options.evidence_days))
     elif reading.digest is not None:
         store.use_evidence(reading.digest, reading.finished_at)
 
@@ -367,7 +362,10 @@ def _refuse_if_overtaken(store: Store, last: LastReading | None, reading: Readin
 
 
 def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading) -> bool:
-    """Whether an answer with the same bytes as the last one can skip decoding and judging."""
+    """Whether an answer with the same bytes as the last one can skip decoding and judging.
+
+    Not when the program or a setting that judges is another one.
+    """
     if last is None or last.decoder != reading.decoder:
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
@@ -392,11 +390,9 @@ def _refuse_if_unreadable(provider: Provider, answer: Answer) -> None:
 
 
 def _decoder(options: ReadingOptions) -> str:
-    """What decodes the bytes: the program, and the settings that decide what a zero means."""
-    if not options.free:
-        return VERSION
-    free = hashlib.sha256("\n".join(sorted(options.free)).encode()).hexdigest()
-    return f"{VERSION} free={free[:16]}"
+    """What decodes and judges the bytes: the program, and the settings that decide with it."""
+    judging = (options.thresholds or Thresholds(), sorted(options.free), options.max_models)
+    return f"{VERSION} settings={hashlib.sha256(repr(judging).encode()).hexdigest()[:16]}"
 
 
 def _program(decoder: str) -> str:

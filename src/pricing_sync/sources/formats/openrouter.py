@@ -302,7 +302,7 @@ def _write_rates(rates: Rates) -> dict[str, str] | None:
 
 def _dollars(rate: Rate) -> str:
     """A rate per single unit as a plain decimal."""
-    text = f"{Decimal(int(rate)).scaleb(-15):f}"
+    text = f"{Decimal(f'{int(rate)}E-15'):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
+from fractions import Fraction
 
 from msgspec import Raw, Struct, field
 
@@ -82,7 +82,8 @@ TYPES = frozenset(
 UNCOUNTED_TYPES = frozenset({"image_units", "frame", "frame_units", "uptime"})
 # "$1.2 in $6 out $0.24 cached <= 32K, $2.4 in $12 out $0.48 cached <= 128K, …"
 _TIER = re.compile(r"[<>≤≥]\s*=?\s*\d")
-_MICRO = Decimal("0.000001")
+# 10⁻⁶ dollars per million, in the nano-dollars of a rate.
+_MICRO = 1_000
 _LARGEST_MULTIPLE = 100
 _NOT_SET = Unpriced(Why.NOT_PUBLISHED, "listed at zero, which is a price not set")
 
@@ -128,7 +129,7 @@ def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
         return Unpriced(Why.NOT_PUBLISHED)
     base = rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing")
     if base.get(Meter.CACHE_READ):  # computed from a multiple: 0.070000002 is 0.07
-        base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Decimal(1), "cache_read_tokens")
+        base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Fraction(1), "cache_read_tokens")
     charged = _discounted(row.metadata.discount, base, "metadata.discount")
     return as_listing(charged, _NOT_SET)
 
@@ -176,7 +177,8 @@ def _discounted(raw: Raw, listed: dict[Meter, Rate], where: str) -> dict[Meter, 
     if not 0 < discount < 1:
         raise BadAmount(f"{where}: {discount} is not a fraction")
     return {
-        meter: _times(rate, 1 - discount, where) if rate else rate for meter, rate in listed.items()
+        meter: _times(rate, 1 - Fraction(discount), where) if rate else rate
+        for meter, rate in listed.items()
     }
 
 
@@ -231,21 +233,21 @@ def _service_tier(key: str) -> str | None:
     return tier if tier != key and is_tier(tier) else None
 
 
-def _multiple(raw: Raw, where: str) -> Decimal | None:
+def _multiple(raw: Raw, where: str) -> Fraction | None:
     """The multiple in a field; None when it is absent or zero."""
     multiple = number(raw, where)
     if not multiple:
         return None
     if not 0 < multiple <= _LARGEST_MULTIPLE:
         raise BadAmount(f"{where}: {multiple} is not a multiple")
-    return multiple
+    return Fraction(multiple)
 
 
-def _times(rate: Rate, by: Decimal, where: str) -> Rate:
+def _times(rate: Rate, by: Fraction, where: str) -> Rate:
     """The product, rounded to 10⁻⁶ dollars per million: multiples are listed to eight places."""
     try:
-        product = Rate.of((rate.per_million * by).quantize(_MICRO), Per.MILLION)
-    except (ValueError, ArithmeticError):
+        product = Rate(_MICRO * round(rate * by / _MICRO))
+    except ValueError:
         raise BadAmount(f"{where}: {rate} times {by} is not a rate") from None
     if not product:
         raise BadAmount(f"{where}: {rate} times {by} rounds to nothing")

@@ -1,0 +1,70 @@
+"""Deletes what is old and no longer needed, once a day. The ledger is never pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.ids import new_id
+from pricing_sync.store.rows import read_instant, write_instant
+
+_QUERIES = load_queries({}, "pruning.sql")
+_EVERY = timedelta(days=1)
+#: Rows of one transaction: a few milliseconds, in which other writers wait.
+_ROWS = 500
+#: Runs of one transaction, with their readings.
+_RUNS = 50
+#: An answer is up to 3 MB when compressed.
+_ANSWERS = 4
+
+
+class Pruning(NamedQueries):
+    """Deletes old readings, runs, sent events, decided changes and evidence of a `Store`.
+
+    What a later reading, a route or a person can still need stays: the newest success and the
+    newest reading of each provider, what is held, what was rejected, and events not yet sent.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, _QUERIES)
+
+    def acquire(self, now: datetime) -> bool:
+        """Whether a pruning is due; no other process has one to do for a day then."""
+        until = self._fetch("pruned_until")
+        if until and now < read_instant(until[0][0]) <= now + _EVERY:
+            return False
+        at, tomorrow = write_instant(now), write_instant(now + _EVERY)
+        acquired = self._execute(
+            "acquire", owner=new_id(now), now=at, until=tomorrow, horizon=tomorrow
+        )
+        return bool(acquired)
+
+    def batches(self, *, before: datetime, evidence_before: datetime) -> Iterator[int]:
+        """Delete what is older than these instants, one short transaction at each step.
+
+        Yields the number of rows that a step has deleted.
+        """
+        yield from self._by_rows("delete_evidence", evidence_before, _ANSWERS)
+        yield from self._by_rows("delete_events", before, _ROWS)
+        yield from self._by_rows("delete_held", before, _ROWS)
+        yield self._execute("delete_reference_reads", before=write_instant(before))
+        yield from self._by_runs(before)
+
+    def _by_rows(self, query: str, before: datetime, limit: int) -> Iterator[int]:
+        deleted = limit
+        while deleted == limit:
+            deleted = self._execute(query, before=write_instant(before), limit=limit)
+            yield deleted
+
+    def _by_runs(self, before: datetime) -> Iterator[int]:
+        """Delete the runs whose readings are all old, and the readings of the others."""
+        after, first_kept = "", new_id(before)  # the ids of runs sort by time
+        while found := self._fetch("old_runs", after=after, before=first_kept, limit=_RUNS):
+            span = {"after": after, "last": found[-1][0]}
+            with self._connection.transaction():
+                deleted = self._execute("delete_readings", **span)
+                self._execute("delete_steps", **span)
+                deleted += self._execute("delete_runs", **span)
+            yield deleted
+            after = span["last"]
