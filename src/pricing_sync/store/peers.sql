@@ -19,15 +19,29 @@ VALUES (
 );
 
 -- name: last_reads
--- The newest read of each catalog, and before it the newest that did not fail.
-SELECT catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
-FROM pricing_reference_reads r
-WHERE at = (SELECT MAX(at) FROM pricing_reference_reads n WHERE n.catalog = r.catalog)
-    OR at = (
-        SELECT MAX(at) FROM pricing_reference_reads n
-        WHERE n.catalog = r.catalog AND n.status <> 'failed'
+-- The newest read of each catalog, and before it the newest that did not fail: a seek for each.
+WITH RECURSIVE names (catalog) AS (
+    SELECT MIN(catalog) FROM pricing_reference_reads
+    UNION ALL
+    SELECT (SELECT MIN(catalog) FROM pricing_reference_reads r WHERE r.catalog > names.catalog)
+    FROM names
+    WHERE names.catalog IS NOT NULL
+)
+SELECT r.catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
+FROM names
+JOIN pricing_reference_reads r ON r.catalog = names.catalog AND r.at IN (
+    (
+        SELECT n.at FROM pricing_reference_reads n
+        WHERE n.catalog = names.catalog
+        ORDER BY n.at DESC LIMIT 1
+    ),
+    (
+        SELECT n.at FROM pricing_reference_reads n
+        WHERE n.catalog = names.catalog AND n.status <> 'failed'
+        ORDER BY n.at DESC LIMIT 1
     )
-ORDER BY catalog, at;
+)
+ORDER BY r.catalog, at;
 
 -- name: references
 SELECT peer_key, lineage, catalog, currency, {rates}
