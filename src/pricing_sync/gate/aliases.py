@@ -13,12 +13,12 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pricing_sync.data_files import read_table
+from pricing_sync.prices.model_ids import is_named_free
 
 #: The source of prices from the ledger, used where a catalog's name is expected.
 LEDGER = "ledger"
 
-# Free variants have no price to compare. `~` marks OpenRouter's pointers to the newest model.
-_FREE = (":free", "-free")
+# `~` marks OpenRouter's pointers to the newest model.
 _POINTER = "~"
 # A pointer to the newest model. It moves on different days in different lists.
 _LATEST = ("-latest", "@latest")
@@ -73,7 +73,7 @@ def peer_key(provider: str, model: str) -> str | None:
     at_provider = tables().at_provider.get(provider, {}).get(name)
     if at_provider is not None:
         return at_provider
-    if not name or name in tables().ambiguous or model.startswith(_POINTER) or name.endswith(_FREE):
+    if not name or name in tables().ambiguous or model.startswith(_POINTER) or is_named_free(name):
         return None
     canonical = canonical_names().get(name)
     if canonical is None and name.endswith(_LATEST):

@@ -32,6 +32,7 @@ from pricing_sync.gate import (
 )
 from pricing_sync.gate.lost_rates import has_parts, lost_rates
 from pricing_sync.gate.moves import is_free
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, Source
 from pricing_sync.prices.statements import Statement
 
@@ -40,8 +41,6 @@ Record = Mapping[str, Any]
 
 _CORE = (Meter.INPUT, Meter.OUTPUT)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-#: Suffixes of the ids of free models.
-_FREE = (":free", "-free")
 
 
 class Fate(StrEnum):
@@ -382,7 +381,7 @@ class _LedgerState:
         """Whether the id says that the model is free, and it has no price above zero."""
         card = self._in_force.get(model)
         paid = isinstance(card, RateCard) and not is_free(card)
-        return model.lower().endswith(_FREE) and not paid
+        return is_named_free(model) and not paid
 
     def _anchors(self, at: datetime, changes: Sequence[Change]) -> dict[str, RateCard]:
         found = {}
