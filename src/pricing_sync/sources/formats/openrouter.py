@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from pricing_sync.prices.rates import (
     ConditionalRates,
@@ -32,10 +32,13 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.notices import notice_of, value
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_FREE,
     Amount,
     BadAmount,
+    DataList,
     Fields,
     Page,
+    PricedRow,
     as_listing,
     envelope,
     is_named,
@@ -82,16 +85,13 @@ _CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
 _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
 
-class Row(Struct):
-    id: str
-    pricing: dict[str, Raw] | None = None
+class Row(PricedRow):
     canonical_slug: Raw = ABSENT
     alias_target: Raw = ABSENT
     expiration_date: Raw = ABSENT
 
 
-class _List(Struct):
-    data: list[Raw]
+class _List(DataList):
     total_count: int | None = None
 
 
@@ -152,9 +152,8 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         )
     _count_discount(pricing, ignored)
     published = joined(rates(pricing, FIELDS, ignored), _image(pricing, ignored))
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     conditional_rates = _conditional_rates(pricing, ignored) if any(published.values()) else ()
-    found = as_listing(published, zero, conditional_rates, unset=_UNSET)
+    found = as_listing(published, NOT_FREE, conditional_rates, unset=_UNSET)
     if free and isinstance(found, Unpriced):
         core = {meter: published[meter] for meter in (Meter.INPUT, Meter.OUTPUT)}
         return RateCard(core | without_zeros(published))

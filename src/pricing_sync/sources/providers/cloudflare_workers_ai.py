@@ -128,14 +128,10 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
 
 
 def _rates(prices: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
-    found: dict[Meter, Rate] = {}
     for price in prices:
         if price.unit not in UNITS or price.currency != "USD":
             raise BadAmount(f"price: {price.currency!r} {price.unit!r} is not known")
-        for meter, rate in rates({price.unit: price.price}, UNITS, ignored, "price").items():
-            if found.setdefault(meter, rate) != rate:
-                raise BadAmount(f"price: {price.unit!r} twice, with different prices")
-    return found
+    return rates(((price.unit, price.price) for price in prices), UNITS, ignored, "price")
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:

@@ -34,14 +34,15 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    add_rate,
     as_listing,
     envelope,
     is_named,
     is_tier,
-    joined,
     nested,
     number,
     rates,
+    read_data,
     read_rows,
     without_zeros,
 )
@@ -106,15 +107,11 @@ class OpenAIRow(Struct):
     metadata: _Metadata | None = None
 
 
-class _OpenAIList(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """A whole list: an array is the one in cents, an object is the OpenAI-like one."""
     if body.lstrip()[:1] == b"[":
         return read_rows(envelope(body, list[Raw]), Row, listing, notice=notice)
-    return read_rows(envelope(body, _OpenAIList).data, OpenAIRow, openai_listing)
+    return read_data(body, OpenAIRow, openai_listing)
 
 
 def notice(row: Row) -> Notice | None:
@@ -148,18 +145,14 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         # lowest tier would silently underbill each long request. So the model has no price until
         # a person enters one. This is not an error of the list.
         return Unpriced(Why.VARIES, "priced by the length of the input, which is told in prose")
+    without_tiers = {key: raw for key, raw in pricing.items() if _service_tier(key) is None}
     # Several fields count seconds, and those that do not apply are zero.
-    by_field = [
-        rates({key: raw}, CENTS, ignored)
-        for key, raw in pricing.items()
-        if _service_tier(key) is None
-    ]
-    zeros = {meter: Rate(0) for one in by_field for meter in one}
-    listed = joined(*map(without_zeros, by_field))
-    if not listed:
-        return as_listing(zeros, _NOT_SET)
+    listed = rates(without_tiers, CENTS, ignored, zero_yields=True)
+    paid = without_zeros(listed)
+    if not paid:
+        return as_listing(listed, _NOT_SET)
     discount = pricing.get("discount", ABSENT)
-    base = _with_caches(pricing, _discounted(discount, listed, "pricing.discount"))
+    base = _with_caches(pricing, _discounted(discount, paid, "pricing.discount"))
     return as_listing(base, _NOT_SET, _tiers(pricing, base))
 
 
@@ -204,8 +197,7 @@ def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Me
             continue
         multiple = _multiple(raw, where)
         rate = _times(base[Meter.INPUT], multiple, where) if multiple else Rate(0)
-        if found.setdefault(meter, rate) != rate:
-            raise BadAmount(f"pricing: {meter} is {found[meter]} and {rate}")
+        add_rate(found, meter, rate, where)
     return found
 
 

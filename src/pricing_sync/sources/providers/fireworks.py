@@ -29,6 +29,7 @@ from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
     BadAmount,
+    DataList,
     Fields,
     Page,
     as_listing,
@@ -62,8 +63,7 @@ class Row(Struct):
     pricing: Raw = ABSENT
 
 
-class _List(Struct):
-    data: list[Raw]
+class _List(DataList):
     # Both spellings have been seen.
     next_page: str | None = field(name="nextPageToken", default=None)
     next_page_snake: str | None = field(name="next_page_token", default=None)
@@ -99,8 +99,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         return Unpriced(Why.NOT_PUBLISHED)
     if row.serverless_mode is None:
         raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    found = as_listing(_rates(items, ignored), zero)
+    found = as_listing(_rates(items, ignored))
     if row.serverless_mode != "priority":
         return found
     if isinstance(found, Unpriced):
@@ -119,14 +118,10 @@ def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
         BadAmount: a SKU or a unit is unknown, and may be the larger part of the bill; or one meter
             has two prices.
     """
-    found: dict[Meter, Rate] = {}
     for item in items:
         if item.sku not in SKUS or item.unit != UNIT:
             raise BadAmount(f"pricing: {item.sku!r} per {item.unit!r} is not known")
-        for meter, rate in rates({item.sku: item.amount}, SKUS, ignored).items():
-            if found.setdefault(meter, rate) != rate:
-                raise BadAmount(f"pricing: {item.sku!r} is {found[meter]} and {rate}")
-    return found
+    return rates(((item.sku, item.amount) for item in items), SKUS, ignored)
 
 
 def _joined(first: Listing, second: Listing) -> Listing:

@@ -32,10 +32,9 @@ from pricing_sync.sources.strict_json import (
     Page,
     as_listing,
     as_said,
-    envelope,
     nested,
     rates,
-    read_rows,
+    read_data,
     shorten,
     whole,
 )
@@ -73,13 +72,9 @@ class Row(Struct):
     type: str | None = None
 
 
-class _List(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """The whole list, including the models that are offline for the moment."""
-    return read_rows(envelope(body, _List).data, Row, listing)
+    return read_data(body, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
