@@ -18,9 +18,10 @@ from typing import cast
 
 from msgspec import Raw, defstruct, field
 
-from pricing_sync.prices.rates import Listing, Meter, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Unpriced
 from pricing_sync.sources.strict_json import (
     NOT_FREE,
+    NOT_PUBLISHED,
     DataList,
     Fields,
     Page,
@@ -43,8 +44,9 @@ class PriceTable:
     #: The keys of a row that hold the model's id and its prices.
     id: str = "id"
     prices: str = "pricing"
-    #: What a model is whose prices are all zero.
-    zero: Unpriced = NOT_FREE
+    #: What a model is without prices, and what one is whose prices are all zero.
+    no_prices: Unpriced = NOT_PUBLISHED
+    all_zero: Unpriced = NOT_FREE
     #: The meters whose zero the provider documents as "no price of its own".
     unset: frozenset[Meter] = frozenset()
     #: Whether a zero gives way to the price of another field of the same meter.
@@ -67,9 +69,9 @@ class PriceTable:
             BadAmount: one of them is not a rate, or two state different rates of one meter.
         """
         if not prices:
-            return Unpriced(Why.NOT_PUBLISHED)
+            return self.no_prices
         published = rates(prices, self.fields, ignored, self.prices, zero_yields=self.zero_yields)
-        return as_listing(published, self.zero, unset=self.unset)
+        return as_listing(published, self.all_zero, unset=self.unset)
 
 
 @cache

@@ -95,7 +95,9 @@ _SIDE_METERS = frozenset(
 TIER_NAME = r"[a-z][a-z0-9_-]{0,39}"
 _TIER = re.compile(TIER_NAME)
 
-#: What a model is that is listed at zero, where a zero is no price.
+#: What a model is that is listed without a price, and one that is listed at zero where a zero is no
+#: price.
+NOT_PUBLISHED = Unpriced(Why.NOT_PUBLISHED)
 NOT_FREE = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
 
 #: What msgspec raises for bytes that are not JSON, or not of the type that is asked for.
@@ -708,7 +710,7 @@ def refuse_priceless(page: Page, why: str) -> Page:
         Incomplete: all of them are, so this is another list without prices; *why* is the message.
     """
     readable = [listing for _, listing in page.rows if not isinstance(listing, Unreadable)]
-    if readable and all(listing == Unpriced(Why.NOT_PUBLISHED) for listing in readable):
+    if readable and all(listing == NOT_PUBLISHED for listing in readable):
         raise Incomplete("body", why)
     return page
 

@@ -29,6 +29,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.strict_json import (
     ABSENT,
     NOT_FREE,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -222,7 +223,7 @@ def _listing(
         base, conditional_rates = _tiered(base, tiers, conditional_rates, ignored)
     conditional_rates += _off_peak(prices, base, ignored)
     if not base and not conditional_rates:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     return free_if_named_so(as_listing(base, NOT_FREE, conditional_rates), model)
 
 

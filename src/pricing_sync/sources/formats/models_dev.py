@@ -25,6 +25,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.notices import value
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -115,7 +116,7 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. Input or output at zero, beside a price, has no price."""
     cost = row.cost
     if not cost:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     for key in ("input", "output"):
         if not is_named(cost.get(key, ABSENT)):
             raise BadAmount(f"cost.{key}: missing, though always listed")

@@ -33,6 +33,7 @@ from pricing_sync.sources.notices import notice_of, value
 from pricing_sync.sources.strict_json import (
     ABSENT,
     NOT_FREE,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     DataList,
@@ -140,7 +141,7 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         BadAmount: a field is not a valid price, or a condition cannot be read.
     """
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     for key in ("prompt", "completion"):
         if not is_named(pricing.get(key, ABSENT)):
             raise BadAmount(f"pricing.{key}: missing, though always listed")

@@ -31,6 +31,7 @@ from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
     NOT_FREE,
+    NOT_PUBLISHED,
     BadAmount,
     Incomplete,
     Malformed,
@@ -175,7 +176,7 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
     items = [item for part in ranges for item in part.prices]
     ignored.update(f"prices.{item.type}" for item in items if not item.is_metered)
     if not items:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     if not any(item.is_standard for item in items):
         # The answer does not state the hours of the bands, and no band's price holds all day.
         return Unpriced(Why.VARIES, "priced by the time of day")

@@ -30,7 +30,7 @@ PRICES = PriceTable(
         "input_cache_read": Amount(Meter.CACHE_READ, Per.MILLION),
     },
     # Zero is listed during a trial and is not a price.
-    zero=Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial"),
+    all_zero=Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial"),
 )
 
 
@@ -57,7 +57,7 @@ def _blended(row: Row) -> Unpriced:
     """No rates: the older `price` does not state whether it is for input or output."""
     usd = number((row.price or {}).get("usd", ABSENT), "price.usd")
     if usd == 0:
-        return PRICES.zero
+        return PRICES.all_zero
     why = "" if usd is None else "one blended price, of no meter in particular"
     return Unpriced(Why.NOT_PUBLISHED, why)
 

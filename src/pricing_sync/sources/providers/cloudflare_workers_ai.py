@@ -17,6 +17,7 @@ from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -115,7 +116,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         for price in nested(item.value, list[_Price], "price", ignored) or ()
     ]
     if not prices:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     base = _rates(prices, ignored)
     # A card without the units that no meter counts would bill only a part of the price.
     uncounted = [price.unit for price in prices if UNITS[price.unit] is None]

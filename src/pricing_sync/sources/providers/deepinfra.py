@@ -30,6 +30,7 @@ from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -122,7 +123,7 @@ def notice(row: Row) -> Notice | None:
 def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
     """The listing of one model in the OpenAI-like list."""
     if row.metadata is None or not row.metadata.pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     base = rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing")
     if base.get(Meter.CACHE_READ):  # computed from a multiple: 0.070000002 is 0.07
         base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Decimal(1), "cache_read_tokens")
@@ -134,7 +135,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model in the list in cents: the current price, after any discount."""
     pricing = row.pricing
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     sold_by = nested(pricing.get("type", ABSENT), str, "pricing.type")
     if sold_by in UNCOUNTED_TYPES:
         return Unpriced(Why.NOT_PER_TOKEN, f"type {sold_by}")

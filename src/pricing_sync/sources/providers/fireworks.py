@@ -22,11 +22,11 @@ from pricing_sync.prices.rates import (
     Unpriced,
     Unreadable,
     When,
-    Why,
 )
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     DataList,
@@ -96,7 +96,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         raise BadAmount(f"{row.id}: fast, without the usage_identifier that it is called by")
     items = nested(row.pricing, list[_Item], "pricing", ignored)
     if not items:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     if row.serverless_mode is None:
         raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
     found = as_listing(_rates(items, ignored))

@@ -26,6 +26,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -83,7 +84,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         raise BadAmount("type: missing, and it says what the prices count")
     pricing = row.model_spec.pricing
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     fields = BY_TYPE.get(row.type)
     base = _usd(pricing, fields, ignored) if fields else {}
     keys = shorten(", ".join(pricing).encode())
