@@ -13,7 +13,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from pricing_sync.prices.rates import (
@@ -44,6 +43,7 @@ from pricing_sync.sources.strict_json import (
     envelope,
     is_named,
     joined,
+    nested,
     number,
     rates,
     read_rows,
@@ -194,14 +194,8 @@ def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
 def _conditional_rates(
     pricing: Mapping[str, Raw], ignored: Counter[str]
 ) -> tuple[ConditionalRates, ...]:
-    raw = pricing.get("overrides", ABSENT)
-    if not is_named(raw):
-        return ()
-    try:
-        entries = msgspec.json.decode(raw, type=list[dict[str, Raw]])
-    except msgspec.MsgspecError as error:
-        raise BadAmount(f"pricing.overrides: {error}") from None
-    return tuple(_conditional(entry, index, ignored) for index, entry in enumerate(entries))
+    entries = nested(pricing.get("overrides", ABSENT), list[dict[str, Raw]], "pricing.overrides")
+    return tuple(_conditional(entry, index, ignored) for index, entry in enumerate(entries or ()))
 
 
 def _conditional(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
@@ -249,13 +243,10 @@ def _minute(entry: Mapping[str, Raw], key: str, where: str) -> int | None:
 
 
 def _days(entry: Mapping[str, Raw], where: str) -> frozenset[int] | None:
-    raw = entry.get("utc_days", ABSENT)
-    if not is_named(raw):
-        return None
+    days = nested(entry.get("utc_days", ABSENT), list[str], f"{where}.utc_days")
     try:
-        days = msgspec.json.decode(raw, type=list[str])
-        return frozenset(_DAYS[day[:3].lower()] for day in days)
-    except (msgspec.MsgspecError, KeyError) as error:
+        return None if days is None else frozenset(_DAYS[day[:3].lower()] for day in days)
+    except KeyError as error:
         raise BadAmount(f"{where}.utc_days: {error}") from None
 
 

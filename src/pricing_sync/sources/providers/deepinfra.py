@@ -22,6 +22,7 @@ from pricing_sync.prices.rates import (
     Notice,
     Per,
     Rate,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -169,9 +170,7 @@ def _discounted(raw: Raw, listed: dict[Meter, Rate], where: str) -> dict[Meter, 
         return listed
     if not 0 < discount < 1:
         raise BadAmount(f"{where}: {discount} is not a fraction")
-    return {
-        meter: _times(rate, 1 - discount, where) if rate else rate for meter, rate in listed.items()
-    }
+    return _all_times(listed, 1 - discount, where)
 
 
 def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, Rate]:
@@ -210,11 +209,8 @@ def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Condi
         tier = _service_tier(key)
         multiple = _multiple(pricing[key], where) if tier else None
         if multiple is not None:
-            rates = {
-                meter: _times(rate, multiple, where) if rate else rate
-                for meter, rate in base.items()
-            }
-            found.append(ConditionalRates(When(service_tier=tier), rates))
+            tier_rates = _all_times(base, multiple, where)
+            found.append(ConditionalRates(When(service_tier=tier), tier_rates))
     return found
 
 
@@ -232,6 +228,10 @@ def _multiple(raw: Raw, where: str) -> Decimal | None:
     if not 0 < multiple <= _LARGEST_MULTIPLE:
         raise BadAmount(f"{where}: {multiple} is not a multiple")
     return multiple
+
+
+def _all_times(rates: Rates, by: Decimal, where: str) -> dict[Meter, Rate]:
+    return {meter: _times(rate, by, where) if rate else rate for meter, rate in rates.items()}
 
 
 def _times(rate: Rate, by: Decimal, where: str) -> Rate:
