@@ -338,14 +338,14 @@ def may_hold_price(key: str, raw: Raw) -> bool:
 
 
 def rates(
-    prices: Mapping[str, Raw] | Iterable[tuple[str, Raw]],
+    prices: Mapping[str, Raw],
     fields: Fields,
     ignored: Counter[str],
     where: str = "pricing",
     *,
     zero_yields: bool = False,
 ) -> dict[Meter, Rate]:
-    """The rates in an object of price fields, or in pairs of a field and a number, with the zeros.
+    """The rates in an object of price fields, zeros included.
 
     Fields that are not in *fields* are counted in *ignored*, so that a new meter is noticed. If
     *zero_yields*, a zero gives way to the price of another field of the same meter.
@@ -354,7 +354,7 @@ def rates(
         BadAmount: a known field is not a rate, or two fields state different rates of one meter.
     """
     found: dict[Meter, Rate] = {}
-    for key, raw in prices.items() if isinstance(prices, Mapping) else prices:
+    for key, raw in prices.items():
         if key not in fields:
             if is_named(raw):
                 ignored[f"{where}.{key}"] += 1
@@ -365,10 +365,11 @@ def rates(
         )
         if amount is None or published is None:
             continue
-        if zero_yields and not (published and found.get(amount.meter)):
-            found[amount.meter] = found.get(amount.meter) or published
-        else:
-            add_rate(found, amount.meter, published, f"{where}.{key}")
+        known = found.setdefault(amount.meter, published)
+        if zero_yields and not (known and published):
+            found[amount.meter] = known or published
+        elif known != published:
+            raise _priced_twice(f"{where}.{key}", known, published)
     return found
 
 
@@ -379,7 +380,11 @@ def add_rate(found: dict[Key, Rate], key: Key, published: Rate, where: str) -> N
         BadAmount: *found* has another rate under that key.
     """
     if (known := found.setdefault(key, published)) != published:
-        raise BadAmount(f"{where}: priced twice, {published} per million, and elsewhere {known}")
+        raise _priced_twice(where, known, published)
+
+
+def _priced_twice(where: str, known: Rate, published: Rate) -> BadAmount:
+    return BadAmount(f"{where}: priced twice, {published} per million, and elsewhere {known}")
 
 
 def joined(*sets: Rates) -> dict[Meter, Rate]:
@@ -391,7 +396,8 @@ def joined(*sets: Rates) -> dict[Meter, Rate]:
     found: dict[Meter, Rate] = {}
     for one in sets:
         for meter, published in one.items():
-            add_rate(found, meter, published, meter)
+            if (known := found.setdefault(meter, published)) != published:
+                raise _priced_twice(meter, known, published)
     return found
 
 

@@ -26,6 +26,7 @@ from pricing_sync.sources.strict_json import (
     Page,
     as_listing,
     envelope,
+    joined,
     may_hold_price,
     nested,
     rates,
@@ -132,7 +133,7 @@ def _rates(prices: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
     for price in prices:
         if price.unit not in UNITS or price.currency != "USD":
             raise BadAmount(f"price: {price.currency!r} {price.unit!r} is not known")
-    return rates(((price.unit, price.price) for price in prices), UNITS, ignored, "price")
+    return joined(*(rates({one.unit: one.price}, UNITS, ignored, "price") for one in prices))
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:

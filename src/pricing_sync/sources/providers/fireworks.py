@@ -36,6 +36,7 @@ from pricing_sync.sources.strict_json import (
     envelope,
     guard,
     is_model_id,
+    joined,
     nested,
     parse,
     rates,
@@ -121,7 +122,7 @@ def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
     for item in items:
         if item.sku not in SKUS or item.unit != UNIT:
             raise BadAmount(f"pricing: {item.sku!r} per {item.unit!r} is not known")
-    return rates(((item.sku, item.amount) for item in items), SKUS, ignored)
+    return joined(*(rates({item.sku: item.amount}, SKUS, ignored) for item in items))
 
 
 def _joined(first: Listing, second: Listing) -> Listing:
