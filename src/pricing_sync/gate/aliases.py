@@ -73,6 +73,7 @@ def peer_key(provider: str, model: str) -> str | None:
     at_provider = tables().at_provider.get(provider, {}).get(name)
     if at_provider is not None:
         return at_provider
+    # A free variant has no price to compare.
     if not name or name in tables().ambiguous or model.startswith(_POINTER) or is_named_free(name):
         return None
     canonical = canonical_names().get(name)

@@ -52,7 +52,7 @@ def read(body: bytes) -> Page:
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model.
 
-    All zeros mean that the model is not sold by the token, unless its id ends in "-free" or so.
+    All zeros mean that the model is not sold by the token, unless its id says that it is free.
     """
     if row.type in UNCOUNTED_TYPES:
         return Unpriced(Why.NOT_PER_TOKEN, f"type {row.type}")
