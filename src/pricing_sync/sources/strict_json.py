@@ -59,22 +59,8 @@ _MODEL_ID = re.compile(
 # The words of a key that may hold a price, or something that changes one. "rate" alone is left out:
 # lists have limits of requests under that word.
 _PRICE_WORDS = frozenset(
-    (
-        *(
-            b"price",
-            b"prices",
-            b"priced",
-            b"pricing",
-            b"cost",
-            b"costs",
-            b"fee",
-            b"fees",
-            b"tariff",
-            b"usd",
-        ),
-        *(b"charge", b"charges", b"billing", b"cents", b"discount", b"discounts", b"discounted"),
-        *(b"surcharge", b"multiplier", b"uplift", b"markup", b"promotion", b"promo"),
-    )
+    b"price prices priced pricing cost costs fee fees tariff usd charge charges billing cents"
+    b" discount discounts discounted surcharge multiplier uplift markup promotion promo".split()
 )
 _WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _KEY = re.compile(rb'"([A-Za-z0-9_.-]{1,80})"\s*:')
