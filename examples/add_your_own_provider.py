@@ -12,17 +12,15 @@ and name it in PRICING_SYNC_PROVIDERS. Then `extra_providers` is not needed.
 """
 
 import asyncio
-from collections import Counter
 from tempfile import TemporaryDirectory
 
-from msgspec import Raw, Struct
-
-from pricing_sync import CurrencyUnit, Listing, Meter, Per, RateCard, Unpriced, Why
+from pricing_sync import CurrencyUnit, Meter, Per, Unpriced, Why
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.settings import load_settings
+from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Provider
-from pricing_sync.sources.strict_json import Amount, Page, envelope, rates, read_rows, without_zeros
+from pricing_sync.sources.strict_json import Amount
 from pricing_sync.sync.recorded import RecordedAnswer
 
 ANSWER = b"""{"models": [
@@ -30,40 +28,24 @@ ANSWER = b"""{"models": [
     {"id": "acme-custom", "cents": null}
 ]}"""
 
-# The unit of each number is given here and nowhere else.
-FIELDS = {
-    "in": Amount(Meter.INPUT, Per.THOUSAND, CurrencyUnit.CENT),
-    "out": Amount(Meter.OUTPUT, Per.THOUSAND, CurrencyUnit.CENT),
-    "per_call": Amount(Meter.REQUEST, Per.ONE, CurrencyUnit.CENT),
-}
-
-
-class Row(Struct):
-    id: str
-    cents: dict[str, Raw] | None  # the raw text: a float would lose digits of the price
-
-
-class PriceList(Struct):
-    models: list[Raw]
-
-
-def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """The listing of one row; a price of zero means that the model is not sold by that meter."""
-    if row.cents is None:
-        return Unpriced(Why.VARIES, "by contract")
-    named = without_zeros(rates(row.cents, FIELDS, ignored, "cents"))
-    return RateCard(named) if named else Unpriced(Why.NOT_PUBLISHED)
-
-
-def read(body: bytes) -> Page:
-    return read_rows(envelope(body, PriceList).models, Row, listing)
-
+# The unit of each number is given here and nowhere else. An odder list than this one is read by
+# functions: see `pricing_sync/sources/providers`.
+PRICES = PriceTable(
+    rows="models",
+    prices="cents",
+    fields={
+        "in": Amount(Meter.INPUT, Per.THOUSAND, CurrencyUnit.CENT),
+        "out": Amount(Meter.OUTPUT, Per.THOUSAND, CurrencyUnit.CENT),
+        "per_call": Amount(Meter.REQUEST, Per.ONE, CurrencyUnit.CENT),
+    },
+    no_prices=Unpriced(Why.VARIES, "by contract"),
+)
 
 PROVIDER = Provider(
     id="acme",
     name="Acme",
     url="https://api.acme.example/v1/models",
-    decode=read,
+    decode=PRICES.read,
     key=Key(("ACME_API_KEY",)),
 )
 

@@ -79,14 +79,11 @@ def test_a_free_or_ambiguous_id_has_no_peers(model: str) -> None:
 
 def test_every_spelling_has_one_canonical_name() -> None:
     """A canonical name is not a spelling of another name, and no spelling is declared twice."""
-    spelled = [
-        other
-        for line in aliases._SPELLINGS.strip().splitlines()
-        for other in line.partition("=")[2].split()
-    ]
-    assert len(spelled) == len(set(spelled)) == len(aliases._CANONICAL)
-    assert set() == aliases._CANONICAL.keys() & set(aliases._CANONICAL.values())
-    assert all(name == name.lower() for name in (*spelled, *aliases._CANONICAL.values()))
+    spelled = [other for others in aliases.tables().spellings.values() for other in others]
+    canonical = aliases.canonical_names()
+    assert len(spelled) == len(set(spelled)) == len(canonical)
+    assert set() == canonical.keys() & set(canonical.values())
+    assert all(name == name.lower() for name in (*spelled, *canonical.values()))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +121,6 @@ def test_a_seller_has_one_id_in_every_catalog(source: str, provider: str, seller
 
 def test_a_seller_s_id_is_not_translated_again() -> None:
     """The result for a catalog's name is an id that the ledger uses itself."""
-    for table in aliases._SELLER_IDS.values():
-        for seller in table.values():
+    for catalog in aliases.tables().sellers:
+        for seller in aliases.seller_ids(catalog).values():
             assert seller == lineage(LEDGER, seller)

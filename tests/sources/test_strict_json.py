@@ -229,7 +229,8 @@ def test_two_fields_may_state_the_same_rate() -> None:
 def test_two_fields_that_disagree_are_refused() -> None:
     """One of the two units has changed, and it is unknown which one."""
     prices = {"prompt": raw('"0.000003"'), "in": raw("0.003")}
-    with pytest.raises(BadAmount, match=r"^pricing\.in: 0\.003 per million, and elsewhere another"):
+    why = r"^pricing\.in: priced twice, 0\.003 per million, and elsewhere 3$"
+    with pytest.raises(BadAmount, match=why):
         rates(prices, FIELDS, Counter())
 
 

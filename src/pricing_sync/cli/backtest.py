@@ -25,6 +25,7 @@ from pricing_sync.gate.fates import Fate, Judged, Record
 from pricing_sync.gate.injected_faults import Caught, inject
 from pricing_sync.gate.ledger_replay import LedgerReading, from_ledger, replay_ledger
 from pricing_sync.gate.threshold_settings import thresholds_from
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import Statement
 from pricing_sync.settings import Settings, load_settings
@@ -33,7 +34,6 @@ from pricing_sync.store import raw_ledger
 
 #: Models of one provider for injected faults: enough for a share, few enough to be quick.
 _MOST_MODELS = 100
-_FREE = (":free", "-free")
 
 #: The cards of one provider for injected faults, and the peers of their models.
 _Sample: TypeAlias = tuple[str, Mapping[str, RateCard], Mapping[str, Peers]]
@@ -231,7 +231,7 @@ def _judged(
 
 def _injected(sample: _Sample, t: Thresholds) -> dict[str, Caught]:
     provider, cards, peers = sample
-    paid = sorted(model for model in cards if not model.lower().endswith(_FREE))
+    paid = sorted(model for model in cards if not is_named_free(model))
     if not paid:
         return {}
     chosen = Random(provider).sample(paid, min(_MOST_MODELS, len(paid)))  # noqa: S311  no secret

@@ -16,13 +16,12 @@ from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate import RULES, Context, Peers, Reason, Rule, Thresholds, judge
 from pricing_sync.prices.age import age
 from pricing_sync.prices.book import counting
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 
 #: Three readings at the usual interval of six hours.
 MAX_AGE = timedelta(hours=18)
-#: Suffixes of the ids of free models.
-_FREE = (":free", "-free")
 
 
 class Severity(StrEnum):
@@ -232,7 +231,7 @@ def _reasons(
     peers: Peers | None = None,
     free: Collection[str] = (),
 ) -> list[Reason]:
-    is_free = model in free or model.lower().endswith(_FREE)
+    is_free = model in free or is_named_free(model)
     context = Context(
         provider=provider,
         at=at,

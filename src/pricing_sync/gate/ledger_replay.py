@@ -19,11 +19,9 @@ from pricing_sync.gate import (
 from pricing_sync.gate.fates import Judged, Record, fate_of, standing
 from pricing_sync.gate.lost_rates import has_parts
 from pricing_sync.gate.moves import is_free
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import RateCard, Source
 from pricing_sync.prices.statements import Statement
-
-#: Suffixes of the ids of free models.
-_FREE = (":free", "-free")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +139,7 @@ class _LedgerState:
         """Whether the id says that the model is free, and it has no price above zero."""
         card = self._in_force.get(model)
         paid = isinstance(card, RateCard) and not is_free(card)
-        return model.lower().endswith(_FREE) and not paid
+        return is_named_free(model) and not paid
 
     def _anchors(self, at: datetime, changes: Sequence[Change]) -> dict[str, RateCard]:
         found = {}

@@ -1,63 +1,53 @@
-"""The thresholds of the gate, each with its unit, its calibrated default and its reason."""
+"""The thresholds of the gate, each with its unit, its calibrated default and its reason.
+
+The defaults that are tables are in `thresholds.toml`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import TypeAlias
 
+from msgspec import Struct
+
+from pricing_sync.data_files import read_table
 from pricing_sync.prices.rates import Meter, Per, Rate
 
 #: The lowest and the highest plausible rate of each meter, in dollars.
 Bounds: TypeAlias = Mapping[Meter, tuple[Rate, Rate]]
 
 
-def _tokens(low: str, high: str) -> tuple[Rate, Rate]:
-    return Rate.of(low, Per.MILLION), Rate.of(high, Per.MILLION)
+_Range: TypeAlias = tuple[Decimal, Decimal]
 
 
-def _each(low: str, high: str) -> tuple[Rate, Rate]:
-    return Rate.of(low, Per.ONE), Rate.of(high, Per.ONE)
+class _Ranges(Struct, forbid_unknown_fields=True):
+    per_million: Mapping[Meter, _Range]
+    for_one: Mapping[Meter, _Range] = {}
+
+    def bounds(self) -> Bounds:
+        per = {Per.MILLION: self.per_million, Per.ONE: self.for_one}
+        return {
+            meter: (Rate.of(low, unit), Rate.of(high, unit))
+            for unit, ranges in per.items()
+            for meter, (low, high) in ranges.items()
+        }
 
 
-# Text: from 5,181 live models, read 2026-08. Other meters: from the catalogs of 2026-05 and
-# 2026-10, with a margin of about a factor of three on both sides.
-_BOUNDS: Bounds = {
-    Meter.INPUT: _tokens("0.002", "200"),
-    Meter.OUTPUT: _tokens("0.005", "800"),
-    Meter.REASONING: _tokens("0.005", "800"),
-    Meter.CACHE_READ: _tokens("0.0002", "100"),
-    Meter.CACHE_READ_AUDIO: _tokens("0.0002", "100"),
-    Meter.CACHE_WRITE: _tokens("0.002", "250"),
-    Meter.CACHE_WRITE_1H: _tokens("0.002", "500"),
-    Meter.INPUT_AUDIO: _tokens("0.002", "400"),
-    Meter.OUTPUT_AUDIO: _tokens("0.005", "800"),
-    Meter.INPUT_IMAGE: _tokens("0.002", "200"),
-    Meter.OUTPUT_IMAGE: _tokens("0.005", "800"),
-    Meter.INPUT_VIDEO: _tokens("0.002", "200"),
-    Meter.OUTPUT_VIDEO: _tokens("0.005", "800"),
-    Meter.IMAGE: _each("0.00001", "2"),
-    Meter.REQUEST: _each("0.00001", "2"),
-    Meter.WEB_SEARCH: _each("0.0001", "0.5"),
-    Meter.CHARACTER: _each("0.000000005", "0.0005"),
-    Meter.SECOND: _each("0.000002", "5"),
-    Meter.PAGE: _each("0.0001", "0.1"),
-}
-
-# Only 20 of 3,789 live models are outside; most of them have peers (o1-pro, gpt-4-32k).
-_USUAL: Bounds = {
-    Meter.INPUT: _tokens("0.008", "50"),
-    Meter.OUTPUT: _tokens("0.015", "250"),
-}
+class _Tables(Struct, forbid_unknown_fields=True):
+    bounds: _Ranges
+    usual: _Ranges
+    units_per_dollar: Mapping[str, int]
+    usual_proportions: Mapping[Meter, tuple[float, float]]
+    common_proportions: Mapping[Meter, tuple[float, ...]]
 
 
-#: The proportions to their parent that most cache rates have, in a catalog of 2026-05 and in the
-#: recorded changes since. DeepSeek-V4 and MiMo read at a fiftieth, and their Pro at 1 of 120.
-COMMON_PROPORTIONS: Mapping[Meter, tuple[float, ...]] = {
-    Meter.CACHE_READ: (0.00833, 0.02, 0.1, 0.2, 0.25, 0.5, 1),
-    Meter.CACHE_WRITE: (1, 1.25, 2),
-}
+_TABLES = read_table("pricing_sync.gate", "thresholds.toml", _Tables)
+_BOUNDS, _USUAL = _TABLES.bounds.bounds(), _TABLES.usual.bounds()
+#: The proportions to their parent that most cache rates have.
+COMMON_PROPORTIONS = _TABLES.common_proportions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +59,7 @@ class Thresholds:
     #: The usual range, for a new model without peers.
     usual: Bounds = field(default_factory=lambda: _USUAL)
     #: Approximate, used only by the gate. A card in a currency that is not listed here waits.
-    units_per_dollar: Mapping[str, int] = field(
-        default_factory=lambda: {"USD": 1, "EUR": 1, "GBP": 1, "CHF": 1, "CNY": 7}
-    )
+    units_per_dollar: Mapping[str, int] = field(default_factory=lambda: _TABLES.units_per_dollar)
     #: Up: 1 % of genuine moves are 4 or more. 3 is safer for single wrong rows (54 % are held, not
     #: 49 %), but it held 3 of the 79 changes of OpenRouter's nine recorded days, all of them x3.8
     #: to x3.9. `mass_factor` and `same_factor_models` hold errors of a whole column either way.
@@ -84,9 +72,9 @@ class Thresholds:
     #: How far the proportion of a cache rate to its parent may move. Genuine: at most 6.3, except
     #: in one model whose cache price went back and forth between 2 % and 20 %.
     proportion_factor: float = 7
-    #: The usual proportions of a cache rate to its parent. Recorded: over 99 % are inside.
+    #: The usual proportions of a cache rate to its parent.
     usual_proportions: Mapping[Meter, tuple[float, float]] = field(
-        default_factory=lambda: {Meter.CACHE_READ: (0.008, 1), Meter.CACHE_WRITE: (0.02, 5)}
+        default_factory=lambda: _TABLES.usual_proportions
     )
     #: How far the bill of a meter may move when its rate is gone while the whole card moves: 50 of
     #: 51 genuine ones are inside. When the rest of the card stays, any move of the bill waits.

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from pricing_sync.prices.rates import Notice
-from pricing_sync.sources.strict_json import ABSENT, is_model_id, is_named
+from pricing_sync.sources.strict_json import ABSENT, MISREAD, is_model_id, is_named
 
 # Seconds since 1970: this century and no other.
 _EARLIEST, _LATEST = 946_684_800, 4_102_444_800
@@ -48,7 +48,7 @@ def value(raw: Raw) -> Any:
         return None
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except MISREAD:
         return None
 
 

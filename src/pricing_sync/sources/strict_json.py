@@ -20,6 +20,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import (
     STANDARD_TIERS,
     ConditionalRates,
@@ -58,22 +59,8 @@ _MODEL_ID = re.compile(
 # The words of a key that may hold a price, or something that changes one. "rate" alone is left out:
 # lists have limits of requests under that word.
 _PRICE_WORDS = frozenset(
-    (
-        *(
-            b"price",
-            b"prices",
-            b"priced",
-            b"pricing",
-            b"cost",
-            b"costs",
-            b"fee",
-            b"fees",
-            b"tariff",
-            b"usd",
-        ),
-        *(b"charge", b"charges", b"billing", b"cents", b"discount", b"discounts", b"discounted"),
-        *(b"surcharge", b"multiplier", b"uplift", b"markup", b"promotion", b"promo"),
-    )
+    b"price prices priced pricing cost costs fee fees tariff usd charge charges billing cents"
+    b" discount discounts discounted surcharge multiplier uplift markup promotion promo".split()
 )
 _WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _KEY = re.compile(rb'"([A-Za-z0-9_.-]{1,80})"\s*:')
@@ -94,8 +81,17 @@ _SIDE_METERS = frozenset(
 TIER_NAME = r"[a-z][a-z0-9_-]{0,39}"
 _TIER = re.compile(TIER_NAME)
 
+#: What a model is that is listed without a price, and one that is listed at zero where a zero is no
+#: price.
+NOT_PUBLISHED = Unpriced(Why.NOT_PUBLISHED)
+NOT_FREE = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
+
+#: What msgspec raises for bytes that are not JSON, or not of the type that is asked for.
+MISREAD = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
 RowType = TypeVar("RowType", bound=Struct)
 Nested = TypeVar("Nested")
+Key = TypeVar("Key")
 
 
 class Malformed(ValueError):
@@ -229,7 +225,7 @@ def nested(
         return None
     try:
         value = msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except MISREAD as error:
         raise BadAmount(f"{where}: {error}") from None
     if isinstance(value, dict) and (key := _repeated_in(bytes(raw))):
         raise BadAmount(f"{where}: {key} is named twice")
@@ -263,7 +259,7 @@ def _unread(text: bytes, kind: Any, where: str, depth: int) -> Iterator[str]:
                 yield from _unread(bytes(item), item_kind, where, depth + 1)
             return
         members = _OBJECT(text)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except MISREAD:
         return
     known = _known_fields(kind)
     for key, raw in members.items():
@@ -328,11 +324,17 @@ def may_hold_price(key: str, raw: Raw) -> bool:
 
 
 def rates(
-    prices: Mapping[str, Raw], fields: Fields, ignored: Counter[str], where: str = "pricing"
+    prices: Mapping[str, Raw],
+    fields: Fields,
+    ignored: Counter[str],
+    where: str = "pricing",
+    *,
+    zero_yields: bool = False,
 ) -> dict[Meter, Rate]:
     """The rates in an object of price fields, zeros included.
 
-    Fields that are not in *fields* are counted in *ignored*, so that a new meter is noticed.
+    Fields that are not in *fields* are counted in *ignored*, so that a new meter is noticed. If
+    *zero_yields*, a zero gives way to the price of another field of the same meter.
 
     Raises:
         BadAmount: a known field is not a rate, or two fields state different rates of one meter.
@@ -349,9 +351,26 @@ def rates(
         )
         if amount is None or published is None:
             continue
-        if found.setdefault(amount.meter, published) != published:
-            raise BadAmount(f"{where}.{key}: {published} per million, and elsewhere another rate")
+        known = found.setdefault(amount.meter, published)
+        if zero_yields and not (known and published):
+            found[amount.meter] = known or published
+        elif known != published:
+            raise _priced_twice(f"{where}.{key}", known, published)
     return found
+
+
+def add_rate(found: dict[Key, Rate], key: Key, published: Rate, where: str) -> None:
+    """Add a rate to *found*.
+
+    Raises:
+        BadAmount: *found* has another rate under that key.
+    """
+    if (known := found.setdefault(key, published)) != published:
+        raise _priced_twice(where, known, published)
+
+
+def _priced_twice(where: str, known: Rate, published: Rate) -> BadAmount:
+    return BadAmount(f"{where}: priced twice, {published} per million, and elsewhere {known}")
 
 
 def joined(*sets: Rates) -> dict[Meter, Rate]:
@@ -363,9 +382,8 @@ def joined(*sets: Rates) -> dict[Meter, Rate]:
     found: dict[Meter, Rate] = {}
     for one in sets:
         for meter, published in one.items():
-            if found.setdefault(meter, published) != published:
-                why = f"{found[meter]} per million, and elsewhere {published}"
-                raise BadAmount(f"{meter}: {why}")
+            if (known := found.setdefault(meter, published)) != published:
+                raise _priced_twice(meter, known, published)
     return found
 
 
@@ -403,7 +421,7 @@ def _would_inherit(meter: Meter | None, others: Rates) -> bool:
 
 def as_listing(
     published: Rates,
-    unpriced: Unpriced,
+    unpriced: Unpriced = NOT_FREE,
     conditional_rates: Sequence[ConditionalRates] = (),
     *,
     currency: str = "USD",
@@ -422,6 +440,15 @@ def as_listing(
     if all(published.values()):
         return unpriced
     return replace(unpriced, at_zero=RateCard(dict(published), currency=currency))
+
+
+def free_if_named_so(found: Listing, model: str) -> Listing:
+    """*found*, or its zeros for input and output if the id of the model says that it is free."""
+    if isinstance(found, Unpriced) and found.at_zero and is_named_free(model):
+        listed = found.at_zero.rates
+        core = {meter: listed[meter] for meter in (Meter.INPUT, Meter.OUTPUT) if meter in listed}
+        return RateCard(core) if core else found
+    return found
 
 
 def _sells(rates: Rates) -> bool:
@@ -458,7 +485,7 @@ def parse(
     for index, raw in enumerate(raws):
         try:
             row = decoder.decode(raw)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except MISREAD as error:
             yield _id_of(raw, id_key), Unreadable(f"row {index}: {error}")
             continue
         model: str = row.id  # type: ignore[attr-defined]  # every row type has an `id`
@@ -537,7 +564,7 @@ def _repeated_in(text: bytes, start: int = 0) -> str | None:
 def _id_of(raw: Raw, id_key: str) -> str | None:
     try:
         model = msgspec.json.decode(msgspec.json.decode(raw, type=dict[str, Raw])[id_key], type=str)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, KeyError):
+    except (*MISREAD, KeyError):
         return None
     return model if is_model_id(model) else None
 
@@ -568,6 +595,29 @@ def read_rows(
         if model and notice and not isinstance(row, Unreadable) and (said := notice(row)):
             page.notices[model] = said
     return page
+
+
+class PricedRow(Struct):
+    """A row with an id and one object of prices."""
+
+    id: str
+    pricing: dict[str, Raw] | None = None
+
+
+class DataList(Struct):
+    """The list `{"data": [...]}` of OpenAI, which many have."""
+
+    data: list[Raw]
+
+
+def read_data(
+    body: bytes,
+    kind: type[RowType],
+    listing: Callable[[RowType, Counter[str]], Listing],
+    notice: Callable[[RowType], Notice | None] | None = None,
+) -> Page:
+    """The page of a `DataList`: see `read_rows`."""
+    return read_rows(envelope(body, DataList).data, kind, listing, notice=notice)
 
 
 def read_keyed(
@@ -652,7 +702,7 @@ def refuse_priceless(page: Page, why: str) -> Page:
         Incomplete: all of them are, so this is another list without prices; *why* is the message.
     """
     readable = [listing for _, listing in page.rows if not isinstance(listing, Unreadable)]
-    if readable and all(listing == Unpriced(Why.NOT_PUBLISHED) for listing in readable):
+    if readable and all(listing == NOT_PUBLISHED for listing in readable):
         raise Incomplete("body", why)
     return page
 

@@ -25,14 +25,13 @@ from pricing_sync.gate import (
 from pricing_sync.gate.families import families, root
 from pricing_sync.gate.lost_rates import has_parts
 from pricing_sync.gate.moves import is_free, moves_on
+from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import Meter, RateCard, Source
 from pricing_sync.sources.provider import Provider
 from pricing_sync.store.review import HeldChange
 from pricing_sync.store.store import Store
 
 _WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
-#: Suffixes of the ids of free models.
-_FREE = (":free", "-free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +234,7 @@ def _free_models(changes: Iterable[Change], stored: Mapping[str, Stored]) -> Ite
         known = stored.get(change.model)
         card = known.listing if known else None
         paid = isinstance(card, RateCard) and not is_free(card)
-        if change.model.lower().endswith(_FREE) and not paid:
+        if is_named_free(change.model) and not paid:
             yield change.model
 
 

@@ -22,6 +22,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.formats import litellm
 from pricing_sync.sources.strict_json import Incomplete, Malformed
 
+from built_rows import why
 from recorded import needs_samples, sample
 
 RECORDED = "litellm/2026-10-model-prices.json"
@@ -44,11 +45,6 @@ def conditional_rates(fields: Any, provider: str = "acme") -> list[tuple[When, d
         (entry.when, {meter: int(rate) for meter, rate in entry.rates.items()})
         for entry in card.conditional_rates
     ]
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 def test_prices_are_numbers_per_single_unit() -> None:

@@ -22,6 +22,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.formats import models_dev
 from pricing_sync.sources.strict_json import Incomplete, Malformed
 
+from built_rows import why
 from recorded import needs_samples, sample
 
 RECORDED = "models.dev/2026-05-14-api.json"
@@ -46,11 +47,6 @@ def conditional_rates(cost: Any) -> list[tuple[When, dict[Meter, Rate]]]:
     card = listed(PRICED | cost)
     assert isinstance(card, RateCard), card
     return [(entry.when, dict(entry.rates)) for entry in card.conditional_rates]
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 def test_prices_are_numbers_per_million() -> None:

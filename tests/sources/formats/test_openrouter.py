@@ -25,6 +25,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.formats import openrouter
 from pricing_sync.sources.strict_json import Malformed
 
+from built_rows import why
 from recorded import SAMPLES, needs_samples
 
 DAYS = sorted(SAMPLES.glob("openrouter/20??-??-??.json")) if SAMPLES.is_dir() else []
@@ -64,11 +65,6 @@ def listed(model: str, pricing: Any) -> Listing:
 def with_conditional_rates(**entry: Any) -> Listing:
     """The listing of a model with one entry in `overrides`."""
     return one(prompt="0.000001", completion="0.000002", overrides=[entry])
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 def test_prices_are_strings_per_single_unit() -> None:

@@ -469,24 +469,6 @@ def test_a_failure_with_status_200_is_an_error() -> None:
         read_answer(PROVIDER, [body])
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<!doctype html><html></html>",
-        b"{}",
-        b"[]",
-        b"null",
-        b'{"success": true}',
-        b'{"success": true, "output": {"models": []}}',
-    ],
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """An error page is not an empty list."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])
-
-
 def test_the_key_of_the_host_s_region_comes_first() -> None:
     """A key of one region is refused in another."""
     assert PROVIDER.key is not None

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     Listing,
-    Meter,
-    Rate,
-    RateCard,
     Unpriced,
     Unreadable,
     Why,
@@ -21,23 +17,18 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.cerebras import PROVIDER
 
+from built_rows import answer_of, card
 from recorded import needs_samples, sample
 
 PRICED = {"id": "other", "pricing": {"prompt": "0.00000001", "completion": "0.00000002"}}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def one(**pricing: Any) -> Listing:
     """The listing of one built row."""
     return answer({"id": "m", "pricing": pricing}).listings["m"]
-
-
-def card(input_: int, output: int) -> RateCard:
-    return RateCard({Meter.INPUT: Rate(input_), Meter.OUTPUT: Rate(output)})
 
 
 @needs_samples
@@ -119,16 +110,3 @@ def test_an_unknown_price_field_is_counted() -> None:
     """A new meter must not go unnoticed."""
     row = {"prompt": "0.00000035", "completion": "0.00000075", "image_token": "0.000001"}
     assert {"pricing.image_token": 1} == answer({"id": "m", "pricing": row}).ignored
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": {}}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="cerebras: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

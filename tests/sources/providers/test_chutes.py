@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     Listing,
     Meter,
     Rate,
@@ -22,15 +20,14 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.chutes import PROVIDER
 
+from built_rows import answer_of
 from recorded import needs_samples, sample
 
 BLENDED = Unpriced(Why.NOT_PUBLISHED, "one blended price, of no meter in particular")
 ZERO = Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def one(**pricing: Any) -> Listing:
@@ -107,16 +104,3 @@ def test_an_unknown_price_field_is_counted() -> None:
     """A new meter must not go unnoticed."""
     row = {"id": "m", "pricing": {"prompt": 1, "request": 2}}
     assert {"pricing.request": 1} == answer(row).ignored
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="chutes: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

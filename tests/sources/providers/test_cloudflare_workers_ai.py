@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
-from pricing_sync.prices.rates import Listing, Meter, Rate, RateCard, Unpriced, Unreadable, Why
+from pricing_sync.prices.rates import Listing, Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.sources.provider import next_page, read_answer
 from pricing_sync.sources.providers.cloudflare_workers_ai import PROVIDER
 
+from built_rows import rates_of, why
 from recorded import needs_samples, sample
 
 RECORDED = "cloudflare-workers-ai/2026-05-07-ai-models-search.json"
@@ -44,11 +45,6 @@ def one(*prices: tuple[str, Any], **fields: Any) -> Listing:
     return read_answer(PROVIDER, [page([row("@cf/a/m", *prices, **fields)])]).listings["@cf/a/m"]
 
 
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
-
-
 @needs_samples
 def test_the_recorded_page() -> None:
     """91 rows are the whole list, although `total_count` is 245."""
@@ -66,11 +62,6 @@ def test_the_recorded_page() -> None:
     assert {Meter.REQUEST: Rate(2_500_000_000)} == rates_of(listings["@cf/microsoft/resnet-50"])
     assert () == parsed.nameless
     assert {"price.per audio minute (websocket)": 1} == parsed.ignored
-
-
-def rates_of(listing: Listing) -> Any:
-    assert isinstance(listing, RateCard), listing
-    return listing.rates
 
 
 @needs_samples
@@ -227,12 +218,3 @@ def test_the_account_is_a_part_of_the_url() -> None:
         "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}"
         "/ai/models/search?per_page=100&page=1"
     ) == PROVIDER.url
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"success": true, "result": {}}']
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="cloudflare-workers-ai: body: "):
-        read_answer(PROVIDER, [body])

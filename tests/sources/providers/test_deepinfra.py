@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Listing,
     Meter,
@@ -23,6 +22,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.deepinfra import PROVIDER
 
+from built_rows import answer_of
 from recorded import needs_samples, sample
 
 #: 1 and 4 dollars per million tokens.
@@ -30,9 +30,7 @@ CENTS = {"type": "tokens", "cents_per_input_token": 0.0001, "cents_per_output_to
 RATES = {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list in cents."""
-    return read_answer(PROVIDER, [json.dumps(rows).encode()])
+answer = partial(answer_of, PROVIDER, key=None)
 
 
 def one(**pricing: Any) -> Listing:
@@ -312,17 +310,3 @@ def test_an_unknown_price_field_is_counted() -> None:
     """A new meter must not go unnoticed."""
     parsed = answer({"model_name": "a/b", "pricing": CENTS | {"cents_per_thought": 1}})
     assert {"pricing.cents_per_thought": 1} == parsed.ignored
-
-
-@pytest.mark.parametrize("body", [b"[]", b'{"object": "list", "data": []}'])
-def test_an_empty_list_is_incomplete(body: bytes) -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer):
-        read_answer(PROVIDER, [body])
-
-
-@pytest.mark.parametrize("body", [b"", b"<!doctype html><html></html>", b"{}", b"null", b"[1"])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """An error page is not an empty list."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.prices.rates import Listing, Meter, Rate, RateCard, Unpriced, Unreadable, Why
 from pricing_sync.sources.provider import next_page, read_answer
 from pricing_sync.sources.providers.featherless import PROVIDER
@@ -125,22 +125,3 @@ def test_a_list_with_a_part_missing_is_incomplete(pages: list[bytes]) -> None:
     """A model counts as missing only if every page was read."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, pages)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"Gone.",
-        b"<!doctype html><html></html>",
-        b"{}",
-        b"[]",
-        b"null",
-        b'{"data": [{"id": "a/b"}]}',
-        b'{"error": {"code": "model_not_found"}}',
-    ],
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """A refusal in front of the API, or a list without `pagination`, is not an empty list."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Meter,
     Rate,
@@ -23,6 +23,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import next_page, read_answer
 from pricing_sync.sources.providers.fireworks import PROVIDER
 
+from built_rows import answer_of
 from recorded import needs_samples, sample
 
 CARD = RateCard({Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)})
@@ -42,9 +43,7 @@ def row(mode: str | None, input_: Any = "1", output: Any = "4", **more: Any) -> 
     return {"id": "m", "serverless_mode": mode, "pricing": items, **more}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 @needs_samples
@@ -178,21 +177,6 @@ def test_a_list_with_a_next_page_is_incomplete() -> None:
     body = {"data": [row("standard")], "nextPageToken": "abc"}
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, [json.dumps(body).encode()])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer):
-        answer()
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<!doctype html><html></html>", b"{}", b"[]", b"null", b'{"data": {}}']
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """An error page is not an empty list."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])
 
 
 def test_the_rows_of_one_model_may_be_on_two_pages() -> None:

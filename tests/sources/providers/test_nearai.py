@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -275,20 +275,3 @@ def test_a_list_with_a_part_missing_is_incomplete(pages: list[bytes]) -> None:
     """A model counts as missing only if every page was read."""
     with pytest.raises(IncompleteAnswer):
         read_answer(PROVIDER, pages)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<!doctype html><html></html>",
-        b"{}",
-        b"[]",
-        b"null",
-        b'{"models": [{"modelId": "a/b"}], "totalModels": 1, "page": 1, "totalPages": 1}',
-    ],
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The last one is the format of 2025-10."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     Listing,
     Meter,
     Rate,
@@ -21,6 +20,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.nebius import PROVIDER
 
+from built_rows import answer_of
 from recorded import needs_samples, sample
 
 ZERO = {
@@ -34,9 +34,7 @@ ZERO = {
 PRICED = {"id": "other", "pricing": {"prompt": "0.000001"}}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def one(**pricing: Any) -> Listing:
@@ -124,16 +122,3 @@ def test_an_unknown_price_field_is_counted() -> None:
     """Cached input is billed, so its price may be added to the list."""
     row = {"prompt": "0.000001", "cached_prompt": "0.0000005"}
     assert {"pricing.cached_prompt": 1} == answer({"id": "m", "pricing": row}).ignored
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="nebius: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

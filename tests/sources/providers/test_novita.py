@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Listing,
     Meter,
     Rate,
     RateCard,
     Unpriced,
-    Unreadable,
     When,
     Why,
 )
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.novita import PROVIDER
 
+from built_rows import answer_of, card, why
 from recorded import needs_samples, sample
 
 RECORDED = "novita/2025-07-25-openai-v1-models.json"
 ZERO = Unpriced(Why.NOT_PUBLISHED, "listed at zero, as are models that are billed")
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def one(input_: Any = 0, output: Any = 0, **fields: Any) -> Listing:
@@ -41,18 +37,9 @@ def one(input_: Any = 0, output: Any = 0, **fields: Any) -> Listing:
     return answer({"status": 1, **row, **fields}).listings["m"]
 
 
-def card(input_: int, output: int, *conditional_rates: ConditionalRates) -> RateCard:
-    return RateCard({Meter.INPUT: Rate(input_), Meter.OUTPUT: Rate(output)}, conditional_rates)
-
-
 def tier(start: Any, input_: int, output: int) -> dict[str, Any]:
     prices = {"prompt": {"price_per_m": input_}, "completion": {"price_per_m": output}}
     return {"min_tokens": start, "pricing": prices}
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 @needs_samples
@@ -186,16 +173,3 @@ def test_tiers_that_are_switched_off_are_ignored() -> None:
 def test_broken_tiers_make_the_row_unreadable(tiers: Any) -> None:
     """A part of a tiered price is not a price."""
     why(one(100, 200, is_tiered_billing=True, tiered_billing_configs=tiers))
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="novita: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     Listing,
     Meter,
     Rate,
@@ -22,14 +20,13 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.together import PROVIDER
 
+from built_rows import answer_of
 from recorded import needs_samples, sample
 
 ZERO = {"hourly": 0, "input": 0, "output": 0, "base": 0, "finetune": 0}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps(rows).encode()])
+answer = partial(answer_of, PROVIDER, key=None)
 
 
 def one(model: str = "a/b", type_: str | None = "chat", **pricing: Any) -> Listing:
@@ -121,18 +118,3 @@ def test_a_price_that_is_not_a_number_makes_only_its_row_unreadable(price: Any) 
     listings = answer(bad, good).listings
     assert isinstance(listings["a/bad"], Unreadable)
     assert isinstance(listings["a/good"], RateCard)
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer):
-        answer()
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<!doctype html><html></html>", b"{}", b"null", b'{"data": []}', b"[1"]
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The list must be the outermost value."""
-    with pytest.raises(DecodeError):
-        read_answer(PROVIDER, [body])

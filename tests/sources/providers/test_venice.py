@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Listing,
     Meter,
     Rate,
     RateCard,
     Unpriced,
-    Unreadable,
     When,
     Why,
 )
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.venice import PROVIDER
 
+from built_rows import answer_of, why
 from recorded import needs_samples, sample
 
 BASE = {Meter.INPUT: Rate(1_420_000_000), Meter.OUTPUT: Rate(2_830_000_000)}
@@ -34,10 +32,7 @@ def usd(amount: Any) -> dict[str, Any]:
     return {"usd": amount, "diem": 77, "vcu": 770}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    body = {"object": "list", "type": "all", "data": rows}
-    return read_answer(PROVIDER, [json.dumps(body).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def typed(type_: str | None, **pricing: Any) -> Listing:
@@ -49,11 +44,6 @@ def typed(type_: str | None, **pricing: Any) -> Listing:
 def one(**pricing: Any) -> Listing:
     """The listing of one built row of a text model."""
     return typed("text", **{"input": usd(1.42), "output": usd(2.83), **pricing})
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 @needs_samples
@@ -203,16 +193,3 @@ def test_an_unknown_price_field_is_counted() -> None:
     spec = {"pricing": {"input": usd(1), "cache_write_1h": usd(2)}}
     parsed = answer({"id": "m", "type": "text", "model_spec": spec})
     assert {"pricing.cache_write_1h": 1} == parsed.ignored
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="venice: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

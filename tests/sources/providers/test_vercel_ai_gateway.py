@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Listing,
     Meter,
     Rate,
     RateCard,
     Unpriced,
-    Unreadable,
     When,
     Why,
 )
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.vercel_ai_gateway import PROVIDER
 
+from built_rows import answer_of, why
 from recorded import needs_samples, sample
 
 BASE = {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(12_000_000_000)}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"object": "list", "data": rows}).encode()])
+answer = partial(answer_of, PROVIDER)
 
 
 def typed(type_: str | None, **pricing: Any) -> Listing:
@@ -46,11 +42,6 @@ def one(**pricing: Any) -> Listing:
 
 def tiers(*entries: tuple[int, str]) -> list[dict[str, Any]]:
     return [{"cost": cost, "min": start} for start, cost in entries]
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 @needs_samples
@@ -259,16 +250,3 @@ def test_a_text_model_without_a_price_is_unpriced() -> None:
 def test_a_price_that_is_not_an_amount_makes_its_row_unreadable(price: Any) -> None:
     """Some general parser accepts each of these as a number."""
     assert why(one(input=price)).startswith("pricing.input: ")
-
-
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"data": 1}'])
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="vercel-ai-gateway: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pricing_sync.errors import DecodeError, IncompleteAnswer
+from pricing_sync.errors import DecodeError
 from pricing_sync.prices.rates import (
-    Answer,
     ConditionalRates,
     Listing,
     Meter,
@@ -24,6 +24,7 @@ from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.xai import PROVIDER
 from pricing_sync.sources.strict_json import Incomplete, Malformed
 
+from built_rows import answer_of, why
 from recorded import needs_samples, sample
 
 LATEST = RateCard(
@@ -52,9 +53,7 @@ BASE = {Meter.INPUT: Rate(2_000_000_000), Meter.OUTPUT: Rate(8_000_000_000)}
 KEY = {"acls": ["api-key:model:*", "api-key:endpoint:*"], "api_key_blocked": False}
 
 
-def answer(*rows: Any) -> Answer:
-    """The answer of a built list."""
-    return read_answer(PROVIDER, [json.dumps({"models": rows}).encode()])
+answer = partial(answer_of, PROVIDER, key="models")
 
 
 def one(**fields: Any) -> Listing:
@@ -65,11 +64,6 @@ def one(**fields: Any) -> Listing:
 def check(**key: Any) -> None:
     assert PROVIDER.permission is not None
     PROVIDER.permission.check(json.dumps(key).encode())
-
-
-def why(listing: Listing) -> str:
-    assert isinstance(listing, Unreadable), listing
-    return listing.why
 
 
 @needs_samples
@@ -217,18 +211,3 @@ def test_the_error_of_a_bad_key_has_xai_s_message() -> None:
         check(code="bad", error="no such key")
     with pytest.raises(Malformed, match="acls"):
         check(name="mine")
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<html></html>", b"{}", b"[]", b"null", b'{"models": {}}', b'{"models": null}']
-)
-def test_an_answer_in_another_format_is_an_error(body: bytes) -> None:
-    """The whole answer is refused."""
-    with pytest.raises(DecodeError, match="xai: body: "):
-        read_answer(PROVIDER, [body])
-
-
-def test_an_empty_list_is_incomplete() -> None:
-    """An empty list withdraws no model."""
-    with pytest.raises(IncompleteAnswer, match="lists no models"):
-        answer()

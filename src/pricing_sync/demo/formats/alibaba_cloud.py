@@ -14,7 +14,6 @@ from pricing_sync.demo.formats.format import (
     key_required,
     per_one,
     plain,
-    price_fields,
     threshold,
 )
 from pricing_sync.prices.rates import Meter
@@ -36,11 +35,12 @@ def _in(per_million: str, per_image: str) -> Render:
         return [
             {
                 "type": key,
-                "price": per_one(amount) if key == "image_number" else plain(amount),
+                "price": (per_one if key == "image_number" else plain)(prices[meter]),
                 "price_unit": per_image if key == "image_number" else per_million,
                 "time_band": "standard",
             }
-            for key, amount in price_fields(prices, _FIELDS)
+            for key, meter in _FIELDS.items()
+            if meter in prices
         ]
 
     def row(model: Model) -> Row:

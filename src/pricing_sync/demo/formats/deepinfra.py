@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, written
 from pricing_sync.prices.rates import Meter
 
 _TYPES = {
@@ -38,7 +38,7 @@ def _pricing(model: Model) -> Row:
     kind, fields = _TYPES.get(model.kind, _TOKENS)
     share = 1 - (model.discount or 0)
     pricing: Row = {"type": kind, "discount": model.discount}
-    pricing |= {key: _cents(amount / share) for key, amount in price_fields(model.prices, fields)}
+    pricing |= written(model.prices, fields, lambda amount: _cents(amount / share))
     pricing["rate_per_input_token_cached"] = _multiple(model.prices, model.prices, Meter.CACHE_READ)
     for when, prices in model.conditional_prices:
         # A tier is one multiple of every price, so the multiple of the input price is enough.

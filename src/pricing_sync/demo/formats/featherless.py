@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from pricing_sync.demo.facts import Model
-from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, per_one, price_fields
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, per_one, written
 from pricing_sync.prices.rates import Meter
 
 _PER_TOKEN = {"prompt": Meter.INPUT, "completion": Meter.OUTPUT}
@@ -29,8 +29,8 @@ def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "context_length": model.context, "status": "active"}
     if model.why is not None:
         return row
-    per_token = {key: per_one(amount) for key, amount in price_fields(model.prices, _PER_TOKEN)}
-    per_million = dict(price_fields(model.prices, _PER_MILLION))
+    per_token = written(model.prices, _PER_TOKEN, per_one)
+    per_million = written(model.prices, _PER_MILLION)
     return row | {"pricing": {**per_token, "image": "0", "request": "0", **per_million}}
 
 

@@ -13,7 +13,7 @@ from pricing_sync.demo.formats.format import (
     Row,
     key_required,
     plain,
-    price_fields,
+    written,
 )
 from pricing_sync.prices.rates import Meter
 
@@ -56,8 +56,8 @@ def _rows(model: Model) -> list[Row]:
 
 def _skus(prices: Prices, skus: Mapping[str, Meter]) -> list[Row]:
     return [
-        {"sku": sku, "amount": plain(amount), "unit": "1M tokens"}
-        for sku, amount in price_fields(prices, skus)
+        {"sku": sku, "amount": amount, "unit": "1M tokens"}
+        for sku, amount in written(prices, skus, plain).items()
     ]
 
 

@@ -6,7 +6,7 @@ decoders, which are tested against them. Fields that no decoder of prices needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeAlias
@@ -89,9 +89,17 @@ def ten_thousandths(per_million: Decimal) -> Decimal:
     return Decimal(plain(per_million.scaleb(4)))
 
 
-def price_fields(prices: Prices, keys: Mapping[str, Meter]) -> Iterator[tuple[str, Decimal]]:
-    """The keys whose meters have a price, with their amounts per million units."""
-    return ((key, prices[meter]) for key, meter in keys.items() if meter in prices)
+def written(
+    prices: Prices, keys: Mapping[str, Meter], write: Callable[[Decimal], object] | None = None
+) -> Row:
+    """The prices of the meters that have one, by key; *write* turns the amount per million."""
+    listed = {key: prices[meter] for key, meter in keys.items() if meter in prices}
+    return {key: write(amount) if write else amount for key, amount in listed.items()}
+
+
+def data_list(row: Callable[[Model], Row]) -> Render:
+    """The list `{"object": "list", "data": [...]}`, with one row for each model."""
+    return lambda models, _request: {"object": "list", "data": [row(model) for model in models]}
 
 
 def threshold(when: When) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields, threshold
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, threshold, written
 from pricing_sync.prices.rates import Meter, Why
 
 _COST = {
@@ -46,7 +46,7 @@ def _row(model: Model) -> Row:
 
 
 def _cost(prices: Prices) -> Row:
-    return dict(price_fields(prices, _COST))
+    return written(prices, _COST)
 
 
 FORMAT = Format({"/api.json": _answer}, "input", has_etag=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
 from pricing_sync.demo.formats.format import (
@@ -11,9 +12,9 @@ from pricing_sync.demo.formats.format import (
     ListRequest,
     Row,
     plain,
-    price_fields,
     threshold,
     whole,
+    written,
 )
 from pricing_sync.prices.rates import Meter
 
@@ -42,12 +43,13 @@ def _answer(models: Sequence[Model], request: ListRequest) -> Json:
 
 def _row(model: Model) -> Row:
     row: Row = {"modelId": model.id, "metadata": {"contextLength": model.context}}
-    row |= {
-        # Nano-dollars per token.
-        key: {"amount": whole(amount.scaleb(3)), "scale": 9, "currency": "USD"}
-        for key, amount in price_fields(model.prices, _AMOUNTS)
-    }
+    row |= written(model.prices, _AMOUNTS, _nano_dollars)
     return row | ({"textPricing": _text(model)} if model.conditional_prices else {})
+
+
+def _nano_dollars(per_million: Decimal) -> Row:
+    """Nano-dollars per token."""
+    return {"amount": whole(per_million.scaleb(3)), "scale": 9, "currency": "USD"}
 
 
 def _text(model: Model) -> Row:
@@ -62,7 +64,7 @@ def _text(model: Model) -> Row:
 
 
 def _band(prices: Prices) -> Row:
-    return {key: plain(amount) for key, amount in price_fields(prices, _TEXT)}
+    return written(prices, _TEXT, plain)
 
 
 FORMAT = Format({"/v1/model/list": _answer}, "inputCostPerToken")

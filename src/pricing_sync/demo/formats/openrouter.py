@@ -11,8 +11,8 @@ from pricing_sync.demo.formats.format import (
     ListRequest,
     Row,
     per_one,
-    price_fields,
     threshold,
+    written,
 )
 from pricing_sync.prices.rates import Meter, When, Why
 
@@ -53,11 +53,11 @@ def _pricing(model: Model) -> Row:
         price = _UNPRICED.get(model.why)
         return dict.fromkeys(("prompt", "completion"), price) if price else {}
     overrides = [
-        _condition(when) | {key: per_one(amount) for key, amount in price_fields(prices, _FIELDS)}
+        _condition(when) | written(prices, _FIELDS, per_one)
         for when, prices in model.conditional_prices
     ]
     pricing: Row = {"prompt": "0", "completion": "0"}
-    pricing |= {key: per_one(amount) for key, amount in price_fields(model.prices, _FIELDS)}
+    pricing |= written(model.prices, _FIELDS, per_one)
     return pricing | ({"overrides": overrides} if overrides else {})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing_sync.demo.facts import Model, Prices
-from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, price_fields, threshold
+from pricing_sync.demo.formats.format import Format, Json, ListRequest, Row, threshold, written
 from pricing_sync.prices.rates import Meter
 
 _TOKENS = {
@@ -42,8 +42,7 @@ def _pricing(prices: Prices, kind: str) -> Row:
     fields = _FIELDS.get(kind, _TOKENS)
     # The price of images is per image, not per million.
     factor = Decimal("0.000001") if kind == "image" else Decimal(1)
-    amounts = {key: amount * factor for key, amount in price_fields(prices, fields)}
-    return {key: {"usd": amount, "diem": amount} for key, amount in amounts.items()}
+    return written(prices, fields, lambda amount: {"usd": amount * factor, "diem": amount * factor})
 
 
 FORMAT = Format({"/api/v1/models": _answer}, "usd")

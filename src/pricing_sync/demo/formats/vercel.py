@@ -8,12 +8,11 @@ from decimal import Decimal
 from pricing_sync.demo.facts import Model
 from pricing_sync.demo.formats.format import (
     Format,
-    Json,
-    ListRequest,
     Row,
+    data_list,
     per_one,
     plain,
-    price_fields,
+    written,
 )
 from pricing_sync.prices.rates import Meter, When
 
@@ -26,22 +25,18 @@ _FIELDS = {
 }
 
 
-def _answer(models: Sequence[Model], _request: ListRequest) -> Json:
-    rows = [
-        {
-            "id": model.id,
-            "object": "model",
-            "type": model.kind.replace("chat", "language"),
-            "context_window": model.context,
-            "pricing": _pricing(model),
-        }
-        for model in models
-    ]
-    return {"object": "list", "data": rows}
+def _row(model: Model) -> Row:
+    return {
+        "id": model.id,
+        "object": "model",
+        "type": model.kind.replace("chat", "language"),
+        "context_window": model.context,
+        "pricing": _pricing(model),
+    }
 
 
 def _pricing(model: Model) -> Row:
-    pricing: Row = {key: per_one(amount) for key, amount in price_fields(model.prices, _FIELDS)}
+    pricing: Row = written(model.prices, _FIELDS, per_one)
     if Meter.WEB_SEARCH in model.prices:  # dollars per thousand searches
         pricing["web_search"] = plain(model.prices[Meter.WEB_SEARCH].scaleb(-3))
     for key, meter in _FIELDS.items():
@@ -65,4 +60,4 @@ def _tiers(base: Decimal, costs: Sequence[tuple[When, Decimal]]) -> list[Row]:
     return tiers
 
 
-FORMAT = Format({"/v1/models": _answer}, "input")
+FORMAT = Format({"/v1/models": data_list(_row)}, "input")

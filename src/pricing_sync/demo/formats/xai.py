@@ -11,8 +11,8 @@ from pricing_sync.demo.formats.format import (
     ListRequest,
     Row,
     key_required,
-    price_fields,
     ten_thousandths,
+    written,
 )
 from pricing_sync.prices.rates import Meter
 
@@ -35,10 +35,10 @@ def _row(model: Model) -> Row:
     row: Row = {"id": model.id, "object": "model", "aliases": list(model.aliases)}
     row |= dict.fromkeys((*_FIELDS, *_LONG, "long_context_threshold"), 0)
     # Cents per hundred million tokens.
-    row |= {key: ten_thousandths(amount) for key, amount in price_fields(model.prices, _FIELDS)}
+    row |= written(model.prices, _FIELDS, ten_thousandths)
     for when, prices in model.conditional_prices:
         row["long_context_threshold"] = when.min_input_tokens
-        row |= {key: ten_thousandths(amount) for key, amount in price_fields(prices, _LONG)}
+        row |= written(prices, _LONG, ten_thousandths)
     return row
 
 

@@ -20,7 +20,6 @@ from pricing_sync.prices.rates import (
     Meter,
     Per,
     Rate,
-    RateCard,
     Rates,
     Unpriced,
     Unreadable,
@@ -29,6 +28,8 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_FREE,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -37,6 +38,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    free_if_named_so,
     is_model_id,
     is_named,
     joined,
@@ -90,7 +92,6 @@ _PRICE_KEY = re.compile(
 _PRICE_WORDS = ("cost", "pricing", "multiplier")
 # Multipliers by region and speed: `{"us": 1.1, "fast": 6}`.
 _MULTIPLIERS = "provider_specific_entry"
-_FREE = (":free", "-free")
 
 # `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
 _NOT_MODELS = ("sample_spec", "fallback_generalizations")
@@ -222,13 +223,8 @@ def _listing(
         base, conditional_rates = _tiered(base, tiers, conditional_rates, ignored)
     conditional_rates += _off_peak(prices, base, ignored)
     if not base and not conditional_rates:
-        return Unpriced(Why.NOT_PUBLISHED)
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    found = as_listing(base, zero, conditional_rates)
-    tokens: set[Meter] = base.keys() & {Meter.INPUT, Meter.OUTPUT}
-    if isinstance(found, Unpriced) and tokens and model.endswith(_FREE):
-        return RateCard({meter: base[meter] for meter in tokens})
-    return found
+        return NOT_PUBLISHED
+    return free_if_named_so(as_listing(base, NOT_FREE, conditional_rates), model)
 
 
 def _refuse_strings(prices: Mapping[str, Raw], where: str) -> None:

@@ -17,7 +17,6 @@ from pricing_sync.prices.rates import (
     Meter,
     Notice,
     Per,
-    RateCard,
     Rates,
     Unpriced,
     When,
@@ -26,6 +25,7 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.notices import value
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -34,6 +34,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    free_if_named_so,
     is_named,
     is_tier,
     nested,
@@ -53,10 +54,6 @@ _RATES: Fields = {
 }
 _COST: Fields = {**_RATES, "tiers": None, "context_over_200k": None}
 _TIER: Fields = {**_RATES, "tier": None}
-
-# The models of a subscription cost zero per token and are not free: 434 of them in 2026-06.
-_FREE = (":free", "-free")
-
 
 # The keys of a request by which a mode is a service tier.
 _TIER_KEYS = {"service_tier", "speed"}
@@ -119,19 +116,17 @@ def listing(model: str, row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. Input or output at zero, beside a price, has no price."""
     cost = row.cost
     if not cost:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     for key in ("input", "output"):
         if not is_named(cost.get(key, ABSENT)):
             raise BadAmount(f"cost.{key}: missing, though always listed")
     base = rates(cost, _COST, ignored, "cost")
     conditional_rates = (*_conditional_rates(cost, base, ignored), *_modes(row, base, ignored))
+    # The models of a subscription cost zero per token and are not free: 434 of them in 2026-06.
     zero = Unpriced(
         Why.NOT_PER_TOKEN, "listed at zero: a subscription, or nothing that says it is free"
     )
-    found = as_listing(base, zero, conditional_rates)
-    if isinstance(found, Unpriced) and model.endswith(_FREE):
-        return RateCard({meter: base[meter] for meter in (Meter.INPUT, Meter.OUTPUT)})
-    return found
+    return free_if_named_so(as_listing(base, zero, conditional_rates), model)
 
 
 def _conditional_rates(

@@ -13,8 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from pricing_sync.prices.rates import (
     ConditionalRates,
@@ -32,14 +31,19 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.notices import notice_of, value
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_FREE,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
+    DataList,
     Fields,
     Page,
+    PricedRow,
     as_listing,
     envelope,
     is_named,
     joined,
+    nested,
     number,
     rates,
     read_rows,
@@ -82,16 +86,13 @@ _CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
 _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
 
-class Row(Struct):
-    id: str
-    pricing: dict[str, Raw] | None = None
+class Row(PricedRow):
     canonical_slug: Raw = ABSENT
     alias_target: Raw = ABSENT
     expiration_date: Raw = ABSENT
 
 
-class _List(Struct):
-    data: list[Raw]
+class _List(DataList):
     total_count: int | None = None
 
 
@@ -140,7 +141,7 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         BadAmount: a field is not a valid price, or a condition cannot be read.
     """
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     for key in ("prompt", "completion"):
         if not is_named(pricing.get(key, ABSENT)):
             raise BadAmount(f"pricing.{key}: missing, though always listed")
@@ -152,9 +153,8 @@ def listing_of(pricing: Mapping[str, Raw] | None, ignored: Counter[str], *, free
         )
     _count_discount(pricing, ignored)
     published = joined(rates(pricing, FIELDS, ignored), _image(pricing, ignored))
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     conditional_rates = _conditional_rates(pricing, ignored) if any(published.values()) else ()
-    found = as_listing(published, zero, conditional_rates, unset=_UNSET)
+    found = as_listing(published, NOT_FREE, conditional_rates, unset=_UNSET)
     if free and isinstance(found, Unpriced):
         core = {meter: published[meter] for meter in (Meter.INPUT, Meter.OUTPUT)}
         return RateCard(core | without_zeros(published))
@@ -194,14 +194,8 @@ def _image(pricing: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rat
 def _conditional_rates(
     pricing: Mapping[str, Raw], ignored: Counter[str]
 ) -> tuple[ConditionalRates, ...]:
-    raw = pricing.get("overrides", ABSENT)
-    if not is_named(raw):
-        return ()
-    try:
-        entries = msgspec.json.decode(raw, type=list[dict[str, Raw]])
-    except msgspec.MsgspecError as error:
-        raise BadAmount(f"pricing.overrides: {error}") from None
-    return tuple(_conditional(entry, index, ignored) for index, entry in enumerate(entries))
+    entries = nested(pricing.get("overrides", ABSENT), list[dict[str, Raw]], "pricing.overrides")
+    return tuple(_conditional(entry, index, ignored) for index, entry in enumerate(entries or ()))
 
 
 def _conditional(entry: Mapping[str, Raw], index: int, ignored: Counter[str]) -> ConditionalRates:
@@ -249,13 +243,10 @@ def _minute(entry: Mapping[str, Raw], key: str, where: str) -> int | None:
 
 
 def _days(entry: Mapping[str, Raw], where: str) -> frozenset[int] | None:
-    raw = entry.get("utc_days", ABSENT)
-    if not is_named(raw):
-        return None
+    days = nested(entry.get("utc_days", ABSENT), list[str], f"{where}.utc_days")
     try:
-        days = msgspec.json.decode(raw, type=list[str])
-        return frozenset(_DAYS[day[:3].lower()] for day in days)
-    except (msgspec.MsgspecError, KeyError) as error:
+        return None if days is None else frozenset(_DAYS[day[:3].lower()] for day in days)
+    except KeyError as error:
         raise BadAmount(f"{where}.utc_days: {error}") from None
 
 

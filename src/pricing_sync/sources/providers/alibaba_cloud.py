@@ -30,10 +30,13 @@ from pricing_sync.prices.usage import PARENTS
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_FREE,
+    NOT_PUBLISHED,
     BadAmount,
     Incomplete,
     Malformed,
     Page,
+    add_rate,
     as_listing,
     as_said,
     envelope,
@@ -173,7 +176,7 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
     items = [item for part in ranges for item in part.prices]
     ignored.update(f"prices.{item.type}" for item in items if not item.is_metered)
     if not items:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     if not any(item.is_standard for item in items):
         # The answer does not state the hours of the bands, and no band's price holds all day.
         return Unpriced(Why.VARIES, "priced by the time of day")
@@ -184,11 +187,10 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
         [_rates(part.prices, units, ignored, batch=batch) for part in by_start.values()]
         for batch in (False, True)
     )
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
     if not any(
         published for sets in (standard, batch) for one in sets for published in one.values()
     ):
-        return as_listing(standard[0], zero, currency=currency)
+        return as_listing(standard[0], currency=currency)
     standard = _complete(standard, {})
     try:
         batch = _complete(batch, standard[0])
@@ -204,7 +206,7 @@ def listing(row: Row, ignored: Counter[str], *, currency: str, units: Units) -> 
         for start, rates in zip(by_start, sets, strict=False)
         if rates and (start or tier)
     ]
-    return as_listing(standard[0], zero, conditional_rates, currency=currency)
+    return as_listing(standard[0], NOT_FREE, conditional_rates, currency=currency)
 
 
 def _by_start(ranges: Iterable[_Range]) -> dict[int, _Range]:
@@ -282,14 +284,12 @@ def _rates(
         if published is None or item.type.endswith("_batch") is not batch:
             continue
         kind = thinking if item.type.startswith("thinking_") else plain
-        if kind.setdefault(item.name, published) != published:
-            raise BadAmount(f"prices.{item.type}: {kind[item.name]} and {published}")
+        add_rate(kind, item.name, published, f"prices.{item.type}")
     found, found_thinking = _by_meter(plain, ignored), _by_meter(thinking, ignored)
     if Meter.OUTPUT in found and Meter.OUTPUT in found_thinking:
         found_thinking[Meter.REASONING] = found_thinking.pop(Meter.OUTPUT)
     for meter, published in found_thinking.items():
-        if found.setdefault(meter, published) != published:
-            raise BadAmount(f"prices: {meter} is {found[meter]}, and {published} when thinking")
+        add_rate(found, meter, published, f"prices: {meter} when thinking")
     return found
 
 
@@ -316,9 +316,7 @@ def _by_meter(by_type: Mapping[str, Rate], ignored: Counter[str]) -> dict[Meter,
             if published != by_type["input_token_cache"]:
                 ignored[f"prices.{name}"] += 1
             continue
-        meter = TYPES[name]
-        if found.setdefault(meter, published) != published:
-            raise BadAmount(f"prices.{name}: {meter} is {found[meter]} and {published}")
+        add_rate(found, TYPES[name], published, f"prices.{name}")
     return found
 
 

@@ -9,64 +9,52 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per
 from pricing_sync.sources.notices import notice_of
+from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
     BadAmount,
-    Fields,
     Page,
-    as_listing,
-    envelope,
-    rates,
-    read_rows,
+    PricedRow,
+    read_data,
     refuse_priceless,
 )
 
-FIELDS: Fields = {
-    "prompt": Amount(Meter.INPUT, Per.ONE),
-    "completion": Amount(Meter.OUTPUT, Per.ONE),
-    # Only in the `openrouter` format, where zero is the default and means "not offered".
-    "input_cache_read": Amount(Meter.CACHE_READ, Per.ONE),
-    "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
-    "request": Amount(Meter.REQUEST, Per.ONE),
-}
+PRICES = PriceTable(
+    fields={
+        "prompt": Amount(Meter.INPUT, Per.ONE),
+        "completion": Amount(Meter.OUTPUT, Per.ONE),
+        # Only in the `openrouter` format, where zero is the default and means "not offered".
+        "input_cache_read": Amount(Meter.CACHE_READ, Per.ONE),
+        "input_cache_write": Amount(Meter.CACHE_WRITE, Per.ONE),
+        "request": Amount(Meter.REQUEST, Per.ONE),
+    },
+    unset=frozenset({Meter.CACHE_READ, Meter.CACHE_WRITE}),
+)
 
 
-_UNSET = frozenset({Meter.CACHE_READ, Meter.CACHE_WRITE})
-
-
-class Row(Struct):
-    id: str
-    pricing: dict[str, Raw] | None = None
+class Row(PricedRow):
     # Models marked so are still sold at the listed price.
     deprecated: Raw = ABSENT
 
 
-class _List(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """The whole list. One without any price is the list that requires a key, and is refused."""
-    rows = envelope(body, _List).data
-    page = read_rows(rows, Row, listing, notice=lambda row: notice_of(deprecated=row.deprecated))
+    page = read_data(body, Row, listing, notice=lambda row: notice_of(deprecated=row.deprecated))
     return refuse_priceless(page, "no model has a price")
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. A zero is not a price."""
-    if not row.pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
     for key in ("prompt", "completion"):
-        if not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
+        if row.pricing and not bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: missing, or not a string as prices per token are")
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return as_listing(rates(row.pricing, FIELDS, ignored), zero, unset=_UNSET)
+    return PRICES.listing(row.pricing, ignored)
 
 
 PROVIDER = Provider(

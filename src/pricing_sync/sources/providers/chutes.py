@@ -8,64 +8,58 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
+from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
     BadAmount,
-    Fields,
     Page,
-    as_listing,
-    envelope,
+    PricedRow,
     number,
-    rates,
-    read_rows,
+    read_data,
 )
 
-FIELDS: Fields = {
-    "prompt": Amount(Meter.INPUT, Per.MILLION),
-    "completion": Amount(Meter.OUTPUT, Per.MILLION),
-    "input_cache_read": Amount(Meter.CACHE_READ, Per.MILLION),
-}
+PRICES = PriceTable(
+    fields={
+        "prompt": Amount(Meter.INPUT, Per.MILLION),
+        "completion": Amount(Meter.OUTPUT, Per.MILLION),
+        "input_cache_read": Amount(Meter.CACHE_READ, Per.MILLION),
+    },
+    # Zero is listed during a trial and is not a price.
+    all_zero=Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial"),
+)
 
 
-class Row(Struct):
-    id: str
-    pricing: dict[str, Raw] | None = None
+class Row(PricedRow):
     price: dict[str, Raw] | None = None
-
-
-class _List(Struct):
-    data: list[Raw]
 
 
 def read(body: bytes) -> Page:
     """The whole list."""
-    return read_rows(envelope(body, _List).data, Row, listing)
+    return read_data(body, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
-    """The listing of one model. Zero is listed during a trial and is not a price."""
+    """The listing of one model."""
     if not row.pricing:
         return _blended(row)
-    for key in FIELDS:
+    for key in PRICES.fields:
         if bytes(row.pricing.get(key, ABSENT)).startswith(b'"'):
             raise BadAmount(f"pricing.{key}: a string, as prices per token are elsewhere")
-    zero = Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
-    return as_listing(rates(row.pricing, FIELDS, ignored), zero)
+    return PRICES.listing(row.pricing, ignored)
 
 
 def _blended(row: Row) -> Unpriced:
     """No rates: the older `price` does not state whether it is for input or output."""
     usd = number((row.price or {}).get("usd", ABSENT), "price.usd")
-    if usd is None:
-        return Unpriced(Why.NOT_PUBLISHED)
     if usd == 0:
-        return Unpriced(Why.NOT_PUBLISHED, "listed at zero: free or on trial")
-    return Unpriced(Why.NOT_PUBLISHED, "one blended price, of no meter in particular")
+        return PRICES.all_zero
+    why = "" if usd is None else "one blended price, of no meter in particular"
+    return Unpriced(Why.NOT_PUBLISHED, why)
 
 
 PROVIDER = Provider(

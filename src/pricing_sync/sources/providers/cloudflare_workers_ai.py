@@ -17,6 +17,7 @@ from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -25,6 +26,7 @@ from pricing_sync.sources.strict_json import (
     Page,
     as_listing,
     envelope,
+    joined,
     may_hold_price,
     nested,
     rates,
@@ -115,7 +117,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         for price in nested(item.value, list[_Price], "price", ignored) or ()
     ]
     if not prices:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     base = _rates(prices, ignored)
     # A card without the units that no meter counts would bill only a part of the price.
     uncounted = [price.unit for price in prices if UNITS[price.unit] is None]
@@ -128,14 +130,10 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
 
 
 def _rates(prices: list[_Price], ignored: Counter[str]) -> dict[Meter, Rate]:
-    found: dict[Meter, Rate] = {}
     for price in prices:
         if price.unit not in UNITS or price.currency != "USD":
             raise BadAmount(f"price: {price.currency!r} {price.unit!r} is not known")
-        for meter, rate in rates({price.unit: price.price}, UNITS, ignored, "price").items():
-            if found.setdefault(meter, rate) != rate:
-                raise BadAmount(f"price: {price.unit!r} twice, with different prices")
-    return found
+    return joined(*(rates({one.unit: one.price}, UNITS, ignored, "price") for one in prices))
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:

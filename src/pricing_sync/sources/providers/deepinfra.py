@@ -22,6 +22,7 @@ from pricing_sync.prices.rates import (
     Notice,
     Per,
     Rate,
+    Rates,
     Unpriced,
     When,
     Why,
@@ -30,18 +31,20 @@ from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
     Page,
+    add_rate,
     as_listing,
     envelope,
     is_named,
     is_tier,
-    joined,
     nested,
     number,
     rates,
+    read_data,
     read_rows,
     without_zeros,
 )
@@ -107,15 +110,11 @@ class OpenAIRow(Struct):
     metadata: _Metadata | None = None
 
 
-class _OpenAIList(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """A whole list: an array is the one in cents, an object is the OpenAI-like one."""
     if body.lstrip()[:1] == b"[":
         return read_rows(envelope(body, list[Raw]), Row, listing, notice=notice)
-    return read_rows(envelope(body, _OpenAIList).data, OpenAIRow, openai_listing)
+    return read_data(body, OpenAIRow, openai_listing)
 
 
 def notice(row: Row) -> Notice | None:
@@ -126,7 +125,7 @@ def notice(row: Row) -> Notice | None:
 def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
     """The listing of one model in the OpenAI-like list."""
     if row.metadata is None or not row.metadata.pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     base = rates(row.metadata.pricing, DOLLARS, ignored, "metadata.pricing")
     if base.get(Meter.CACHE_READ):  # computed from a multiple: 0.070000002 is 0.07
         base[Meter.CACHE_READ] = _times(base[Meter.CACHE_READ], Fraction(1), "cache_read_tokens")
@@ -138,7 +137,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model in the list in cents: the current price, after any discount."""
     pricing = row.pricing
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     sold_by = nested(pricing.get("type", ABSENT), str, "pricing.type")
     if sold_by in UNCOUNTED_TYPES:
         return Unpriced(Why.NOT_PER_TOKEN, f"type {sold_by}")
@@ -149,18 +148,14 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         # lowest tier would silently underbill each long request. So the model has no price until
         # a person enters one. This is not an error of the list.
         return Unpriced(Why.VARIES, "priced by the length of the input, which is told in prose")
+    without_tiers = {key: raw for key, raw in pricing.items() if _service_tier(key) is None}
     # Several fields count seconds, and those that do not apply are zero.
-    by_field = [
-        rates({key: raw}, CENTS, ignored)
-        for key, raw in pricing.items()
-        if _service_tier(key) is None
-    ]
-    zeros = {meter: Rate(0) for one in by_field for meter in one}
-    listed = joined(*map(without_zeros, by_field))
-    if not listed:
-        return as_listing(zeros, _NOT_SET)
+    listed = rates(without_tiers, CENTS, ignored, zero_yields=True)
+    paid = without_zeros(listed)
+    if not paid:
+        return as_listing(listed, _NOT_SET)
     discount = pricing.get("discount", ABSENT)
-    base = _with_caches(pricing, _discounted(discount, listed, "pricing.discount"))
+    base = _with_caches(pricing, _discounted(discount, paid, "pricing.discount"))
     return as_listing(base, _NOT_SET, _tiers(pricing, base))
 
 
@@ -176,10 +171,7 @@ def _discounted(raw: Raw, listed: dict[Meter, Rate], where: str) -> dict[Meter, 
         return listed
     if not 0 < discount < 1:
         raise BadAmount(f"{where}: {discount} is not a fraction")
-    return {
-        meter: _times(rate, 1 - Fraction(discount), where) if rate else rate
-        for meter, rate in listed.items()
-    }
+    return _all_times(listed, 1 - Fraction(discount), where)
 
 
 def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Meter, Rate]:
@@ -206,8 +198,7 @@ def _with_caches(pricing: Mapping[str, Raw], base: dict[Meter, Rate]) -> dict[Me
             continue
         multiple = _multiple(raw, where)
         rate = _times(base[Meter.INPUT], multiple, where) if multiple else Rate(0)
-        if found.setdefault(meter, rate) != rate:
-            raise BadAmount(f"pricing: {meter} is {found[meter]} and {rate}")
+        add_rate(found, meter, rate, where)
     return found
 
 
@@ -219,11 +210,8 @@ def _tiers(pricing: Mapping[str, Raw], base: Mapping[Meter, Rate]) -> list[Condi
         tier = _service_tier(key)
         multiple = _multiple(pricing[key], where) if tier else None
         if multiple is not None:
-            rates = {
-                meter: _times(rate, multiple, where) if rate else rate
-                for meter, rate in base.items()
-            }
-            found.append(ConditionalRates(When(service_tier=tier), rates))
+            tier_rates = _all_times(base, multiple, where)
+            found.append(ConditionalRates(When(service_tier=tier), tier_rates))
     return found
 
 
@@ -241,6 +229,10 @@ def _multiple(raw: Raw, where: str) -> Fraction | None:
     if not 0 < multiple <= _LARGEST_MULTIPLE:
         raise BadAmount(f"{where}: {multiple} is not a multiple")
     return Fraction(multiple)
+
+
+def _all_times(rates: Rates, by: Fraction, where: str) -> dict[Meter, Rate]:
+    return {meter: _times(rate, by, where) if rate else rate for meter, rate in rates.items()}
 
 
 def _times(rate: Rate, by: Fraction, where: str) -> Rate:

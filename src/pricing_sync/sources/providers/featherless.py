@@ -12,35 +12,35 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct
 
-from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
+from pricing_sync.prices.rates import Listing, Meter, Per
+from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
     Amount,
-    Fields,
+    DataList,
     Incomplete,
     Page,
-    as_listing,
+    PricedRow,
     envelope,
-    rates,
     read_rows,
 )
 
-FIELDS: Fields = {
-    "prompt": Amount(Meter.INPUT, Per.ONE),
-    "completion": Amount(Meter.OUTPUT, Per.ONE),
-    # The same two prices again. If they differ, one unit is not the one used here, and `rates`
-    # refuses the row.
-    "input": Amount(Meter.INPUT, Per.MILLION),
-    "output": Amount(Meter.OUTPUT, Per.MILLION),
-    "image": Amount(Meter.IMAGE, Per.ONE),
-    "request": Amount(Meter.REQUEST, Per.ONE),
-}
+PRICES = PriceTable(
+    fields={
+        "prompt": Amount(Meter.INPUT, Per.ONE),
+        "completion": Amount(Meter.OUTPUT, Per.ONE),
+        # The same two prices again. If they differ, one unit is not the one used here, and the row
+        # is refused.
+        "input": Amount(Meter.INPUT, Per.MILLION),
+        "output": Amount(Meter.OUTPUT, Per.MILLION),
+        "image": Amount(Meter.IMAGE, Per.ONE),
+        "request": Amount(Meter.REQUEST, Per.ONE),
+    },
+)
 
 
-class Row(Struct):
-    id: str
-    pricing: dict[str, Raw] | None = None
+class Row(PricedRow):
     # A limit of a flat plan, not money.
     concurrency_cost: Raw = ABSENT
 
@@ -51,8 +51,7 @@ class _Pagination(Struct):
     total_items: int
 
 
-class _List(Struct):
-    data: list[Raw]
+class _List(DataList):
     pagination: _Pagination
 
 
@@ -64,10 +63,7 @@ def read(body: bytes) -> Page:
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
     """The listing of one model. A zero is not a price."""
-    if not row.pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    return as_listing(rates(row.pricing, FIELDS, ignored), zero)
+    return PRICES.listing(row.pricing, ignored)
 
 
 def _following(body: bytes, count: int) -> Mapping[str, str] | None:

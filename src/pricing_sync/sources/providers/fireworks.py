@@ -22,19 +22,21 @@ from pricing_sync.prices.rates import (
     Unpriced,
     Unreadable,
     When,
-    Why,
 )
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
+    DataList,
     Fields,
     Page,
     as_listing,
     envelope,
     guard,
     is_model_id,
+    joined,
     nested,
     parse,
     rates,
@@ -62,8 +64,7 @@ class Row(Struct):
     pricing: Raw = ABSENT
 
 
-class _List(Struct):
-    data: list[Raw]
+class _List(DataList):
     # Both spellings have been seen.
     next_page: str | None = field(name="nextPageToken", default=None)
     next_page_snake: str | None = field(name="next_page_token", default=None)
@@ -96,11 +97,10 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         raise BadAmount(f"{row.id}: fast, without the usage_identifier that it is called by")
     items = nested(row.pricing, list[_Item], "pricing", ignored)
     if not items:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     if row.serverless_mode is None:
         raise BadAmount(f"{row.id}: priced, without a serverless_mode to say for what")
-    zero = Unpriced(Why.NOT_PER_TOKEN, "listed at zero, with nothing that says it is free")
-    found = as_listing(_rates(items, ignored), zero)
+    found = as_listing(_rates(items, ignored))
     if row.serverless_mode != "priority":
         return found
     if isinstance(found, Unpriced):
@@ -119,14 +119,10 @@ def _rates(items: list[_Item], ignored: Counter[str]) -> dict[Meter, Rate]:
         BadAmount: a SKU or a unit is unknown, and may be the larger part of the bill; or one meter
             has two prices.
     """
-    found: dict[Meter, Rate] = {}
     for item in items:
         if item.sku not in SKUS or item.unit != UNIT:
             raise BadAmount(f"pricing: {item.sku!r} per {item.unit!r} is not known")
-        for meter, rate in rates({item.sku: item.amount}, SKUS, ignored).items():
-            if found.setdefault(meter, rate) != rate:
-                raise BadAmount(f"pricing: {item.sku!r} is {found[meter]} and {rate}")
-    return found
+    return joined(*(rates({item.sku: item.amount}, SKUS, ignored) for item in items))
 
 
 def _joined(first: Listing, second: Listing) -> Listing:

@@ -18,14 +18,13 @@ from pricing_sync.prices.rates import (
     Notice,
     Per,
     Rate,
-    Unpriced,
     When,
-    Why,
 )
 from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.provider import Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
@@ -127,7 +126,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
     base = {**amounts, **short}
     if not any(base.values()):
         conditional_rates = ()
-    return as_listing(base, Unpriced(Why.NOT_PUBLISHED), conditional_rates)
+    return as_listing(base, NOT_PUBLISHED, conditional_rates)
 
 
 def _amounts(row: Row, ignored: Counter[str]) -> dict[Meter, Rate]:

@@ -30,13 +30,13 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    PricedRow,
     as_listing,
-    envelope,
     joined,
     nested,
     number,
     rates,
-    read_rows,
+    read_data,
     whole,
     without_zeros,
 )
@@ -64,23 +64,17 @@ class _Tier(Struct):
     pricing: dict[str, Raw]
 
 
-class Row(Struct):
-    id: str
+class Row(PricedRow):
     status: Raw = ABSENT
     input_token_price_per_m: Raw = ABSENT
     output_token_price_per_m: Raw = ABSENT
-    pricing: dict[str, Raw] | None = None
     is_tiered_billing: bool | None = None
     tiered_billing_configs: list[_Tier] | None = None
 
 
-class _List(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """The whole list. Test models are read like all others."""
-    return read_rows(envelope(body, _List).data, Row, listing)
+    return read_data(body, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:

@@ -26,16 +26,16 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
+    NOT_PUBLISHED,
     Amount,
     BadAmount,
     Fields,
     Page,
     as_listing,
     as_said,
-    envelope,
     nested,
     rates,
-    read_rows,
+    read_data,
     shorten,
     whole,
 )
@@ -73,13 +73,9 @@ class Row(Struct):
     type: str | None = None
 
 
-class _List(Struct):
-    data: list[Raw]
-
-
 def read(body: bytes) -> Page:
     """The whole list, including the models that are offline for the moment."""
-    return read_rows(envelope(body, _List).data, Row, listing)
+    return read_data(body, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
@@ -88,7 +84,7 @@ def listing(row: Row, ignored: Counter[str]) -> Listing:
         raise BadAmount("type: missing, and it says what the prices count")
     pricing = row.model_spec.pricing
     if not pricing:
-        return Unpriced(Why.NOT_PUBLISHED)
+        return NOT_PUBLISHED
     fields = BY_TYPE.get(row.type)
     base = _usd(pricing, fields, ignored) if fields else {}
     keys = shorten(", ".join(pricing).encode())

@@ -30,14 +30,14 @@ from pricing_sync.sources.strict_json import (
     BadAmount,
     Fields,
     Page,
+    PricedRow,
     as_listing,
     as_said,
-    envelope,
     is_tier,
     nested,
     rate,
     rates,
-    read_rows,
+    read_data,
     whole,
 )
 
@@ -70,20 +70,14 @@ class _Tier(Struct):
     min: Raw = ABSENT
 
 
-class Row(Struct):
-    id: str
+class Row(PricedRow):
     # Absent in 2025, when all models wrote text.
     type: str | None = None
-    pricing: dict[str, Raw] | None = None
-
-
-class _List(Struct):
-    data: list[Raw]
 
 
 def read(body: bytes) -> Page:
     """The whole list."""
-    return read_rows(envelope(body, _List).data, Row, listing)
+    return read_data(body, Row, listing)
 
 
 def listing(row: Row, ignored: Counter[str]) -> Listing:
