@@ -15,7 +15,8 @@ from genai_prices.types import Usage as PeerUsage
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.rates import Listing, Meter, RateCard
 from pricing_sync.prices.usage import Usage
-from pricing_sync.sources.formats import genai_prices
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.catalog import genai_prices_provider
 
 from referee.grid import usages
 from referee.verdicts import (
@@ -97,9 +98,9 @@ def verdicts() -> Verdicts:
     document = body()
     for at in INSTANTS:
         for provider in get_snapshot().providers:
-            listings = genai_prices.read(document, provider.id, at).rows
-            for model, (_, listing) in zip(provider.models, listings, strict=True):
-                _judge_model(found, provider, model, listing, at)
+            listings = read_answer(genai_prices_provider(provider.id), [document], at).listings
+            for model in provider.models:
+                _judge_model(found, provider, model, listings[model.id], at)
     return found
 
 
