@@ -382,6 +382,11 @@ def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> Non
     connection.execute_script(
         "DROP VIEW model_pricing;\n"
         "DROP VIEW model_pricing_history;\n"
+        "DROP INDEX pricing_held_open;\n"
+        "DROP INDEX pricing_ledger_ending;\n"
+        "ALTER TABLE pricing_held DROP COLUMN starts_at;\n"
+        "CREATE UNIQUE INDEX pricing_held_open ON pricing_held (provider, model)"
+        " WHERE state = 'open';\n"
         "DROP TABLE pricing_aliases;\n"
         "DROP TABLE pricing_notices;\n"
         "ALTER TABLE pricing_reference_reads DROP COLUMN prices;\n"

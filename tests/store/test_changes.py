@@ -123,7 +123,7 @@ def test_the_newest_changes_are_found_by_an_index(store: Store, query: str) -> N
     from pricing_sync.store.changes import _QUERIES
 
     sql = "EXPLAIN QUERY PLAN " + _QUERIES[False, False, query]
-    plan = store._connection.fetch_all(sql, {"since": "2026", "limit": 5})
+    plan = store._connection.fetch_all(sql, {"since": "2026", "limit": 5, "now": "2026"})
     column = {"begun": "since", "ended": "until"}[query]
     assert any(f"pricing_ledger_{column} ({column}>?)" in str(step) for step in plan), plan
     assert not any("TEMP B-TREE" in str(step) for step in plan), plan

@@ -9,6 +9,7 @@ from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
 from pricing_sync.store.connection import Connection, load_queries
+from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import CARD_COLUMNS, read_card, read_instant, write_instant
 
 #: The conditions of a query, by whether a provider and whether a model is named.
@@ -25,7 +26,7 @@ def _queries(scope: str) -> dict[str, str]:
         name: ", ".join(f'{table}."{column}"' for column in CARD_COLUMNS)
         for name, table in (("new", "l"), ("old", "p"))
     }
-    return load_queries(columns | {"scope": scope}, "changes.sql")
+    return load_queries(columns | FRAGMENTS | {"scope": scope}, "changes.sql")
 
 
 _QUERIES = {
@@ -35,7 +36,7 @@ _QUERIES = {
 
 @dataclass(frozen=True, slots=True)
 class LedgerChange:
-    """A change that was applied, and the instant from which it is in force."""
+    """A change that was applied or is scheduled, and the instant from which it is in force."""
 
     provider: str
     at: datetime
@@ -66,12 +67,12 @@ class ChangeLog:
         values |= {"model": model} if model is not None else {}
         named = provider is not None, model is not None
 
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            return self._connection.fetch_all(_QUERIES[*named, query], values)
+        def rows(query: str, **more: str) -> list[tuple[Any, ...]]:
+            return self._connection.fetch_all(_QUERIES[*named, query], values | more)
 
-        found = [*map(_begun, rows("begun")), *map(_ended, rows("ended"))]
+        found = [*map(_begun, rows("begun", now=now())), *map(_ended, rows("ended"))]
         if include_added:
-            found += map(_added, rows("added"))
+            found += map(_added, rows("added", now=now()))
         found.sort(key=lambda entry: (entry.provider, entry.change.model))
         found.sort(key=lambda entry: entry.at, reverse=True)
         return found[:limit]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
 from pricing_sync.store.connection import Connection, Row, load_queries
+from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS
 
 _LEDGER_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
@@ -33,6 +34,7 @@ _QUERIES = load_queries(
     {
         "statement": ", ".join(f'l."{column}"' for column in _LEDGER_COLUMNS),
         "override": ", ".join(f'"{column}"' for column in OVERRIDE_COLUMNS),
+        **FRAGMENTS,
     },
     "raw_ledger.sql",
 )
@@ -42,16 +44,26 @@ T = TypeVar("T")
 
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:
     """The cards in force, and the rows in force that cannot be read as cards."""
-    found = connection.fetch_all(_QUERIES["open_cards"], {"provider": provider})
-    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    found = connection.fetch_all(_QUERIES["open_cards"], {"provider": provider, "now": now()})
+    return _begun(found)
 
 
 def raw_history(
     connection: Connection, provider: str | None = None
 ) -> list[Statement | Unloadable]:
     """Every card as known now, ended ones too, oldest first; and the rows that cannot be read."""
-    found = connection.fetch_all(_QUERIES["known_cards"], {"provider": provider})
-    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    return _begun(connection.fetch_all(_QUERIES["known_cards"], {"provider": provider}))
+
+
+def _begun(found: Sequence[Row]) -> list[Statement | Unloadable]:
+    """The cards that have begun, without those that are scheduled."""
+    cards = [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    present = datetime.now(UTC)
+    return [
+        card
+        for card in cards
+        if isinstance(card, Unloadable) or card.since <= max(present, card.recorded_at)
+    ]
 
 
 def raw_overrides(

@@ -403,7 +403,7 @@ def test_every_recorded_price_per_million_is_the_published_one() -> None:
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 #: As genai-prices states the promotion of gemini-3.6-flash: in every tier until 2026-12-31.
-PROMOTION = {
+PROMOTION: dict[str, Any] = {
     "prices": [
         {"prices": {"input_mtok": 0.375, "output_mtok": 1.875}},
         {
@@ -459,7 +459,7 @@ def test_a_variant_alone_may_begin_on_a_date() -> None:
     assert {"m": CARD} == found.listings
     [later] = found.scheduled["m"]
     assert NEW_YEAR == later.since
-    assert conditional_rates(later.listing) == [  # type: ignore[arg-type]
+    assert conditional_rates(later.listing) == [
         (When(service_tier="priority"), {Meter.INPUT: 3_000_000_000})
     ]
 
@@ -483,9 +483,7 @@ def test_hours_before_a_date_end_with_it_and_hours_after_it_begin_with_it() -> N
         march.listing.rates[Meter.INPUT],  # type: ignore[union-attr]
     )
     for later in (january, march):
-        assert conditional_rates(later.listing) == [  # type: ignore[arg-type]
-            (late, {Meter.INPUT: 3_000_000_000})
-        ]
+        assert conditional_rates(later.listing) == [(late, {Meter.INPUT: 3_000_000_000})]
 
 
 def test_a_later_price_that_cannot_be_read_is_counted_and_spoils_nothing_today() -> None:
