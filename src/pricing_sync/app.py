@@ -417,6 +417,20 @@ class PricingSync:
             since, provider=_id(provider), model=model, include_added=include_added, limit=limit
         )
 
+    def scheduled(
+        self,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        within: timedelta | None = None,
+    ) -> list[LedgerChange]:
+        """What sources publish for later, the next one first, each with the listing before it.
+
+        It holds from its instant on, without another reading. With *within*, only what begins in
+        that time.
+        """
+        return self._parts.prices.scheduled(_id(provider), model, within)
+
     # Overrides
 
     def set_override(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.book import Price, prices, renamed
@@ -87,6 +87,16 @@ class Prices:
         return self._store.changes.since(
             since, provider=provider, model=model, include_added=include_added, limit=limit
         )
+
+    def scheduled(
+        self, provider: str | None, model: str | None, within: timedelta | None = None
+    ) -> list[LedgerChange]:
+        """See `PricingSync.scheduled`."""
+        now = datetime.now(UTC)
+        if provider is not None and model is not None:
+            model = self._store.names.target(provider, model) or model
+        before = None if within is None else now + within
+        return self._store.scheduled.changes(now, before=before, provider=provider, model=model)
 
     def models_without_card(
         self, provider: str | None, model: str | None

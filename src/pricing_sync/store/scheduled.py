@@ -168,7 +168,8 @@ def _wanted(
     current = [card for card in stored if card.since <= max(at, card.recorded_at)][:1]
     yield from (replace(c, until=first) for c in current if first is None or c.since < first)
     known = {card.since: card for card in stored}
-    for entry, until in zip(entries, [*(e.since for e in entries[1:]), None], strict=True):
+    ends: list[datetime | None] = [entry.since for entry in entries]
+    for entry, until in zip(entries, [*ends[1:], None][: len(entries)], strict=True):
         card = known.get(entry.since)
         if card is None or card.listing != entry.listing:
             card = _new_card(rewrite.model, entry, origin)
