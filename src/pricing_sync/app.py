@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.json_views import ending_json
+from pricing_sync.json_views import ending_json, ledger_change_json
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
@@ -266,6 +266,7 @@ class PricingSync:
             "problem": None,
             "ending": [ending_json(entry, today) for entry in self.ending()],
             "overrides_ending": self._parts.overrides.ending(),
+            "scheduled": [ledger_change_json(one) for one in self.scheduled(within=SOON)],
         }
 
     async def sync(

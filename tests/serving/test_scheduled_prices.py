@@ -21,6 +21,8 @@ from pricing_sync.sources.providers.catalog import genai_prices_provider
 from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 
+from command import runner
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 #: The day on which the promotion of these tests ends.
 DAY = (NOW + timedelta(days=40)).replace(hour=0, minute=0, second=0)
@@ -146,7 +148,8 @@ def test_a_retired_model_loses_its_later_price(app: PricingSync) -> None:
     read(app, NOW - timedelta(days=3), **other)
     assert [DAY] == [found.at for found in app.scheduled("google")]
     assert {"retired": 1, "withdrawn": 1} == read(app, NOW - timedelta(days=2), **other)
-    assert [] == app.scheduled("google") == app.prices("google", "m", at=AFTER)
+    assert [] == app.scheduled("google")
+    assert [] == app.prices("google", "m", at=AFTER)
     assert {"returned": 1, "scheduled": 1} == read(app, NOW, m=PROMOTED, **other)
     assert ("0.375", "0.75") == (price(app), price(app, AFTER))
 
@@ -257,3 +260,57 @@ def test_what_is_scheduled_is_listed_next_one_first(app: PricingSync) -> None:
     ]
     assert found[:1] == app.scheduled(within=timedelta(days=60))
     assert [] == app.changes(NOW - timedelta(days=1))
+
+
+def test_a_price_says_what_is_scheduled(app: PricingSync) -> None:
+    """The same from the ledger and from the book, and nothing once it holds."""
+    read(app, NOW, m=PROMOTED)
+    expected = [(DAY, "0.75")]
+    for found in (app.price("google", "m"), app.book().price("google", "m")):
+        assert expected == [
+            (later.since, str(later.listing.rates[Meter.INPUT]))  # type: ignore[union-attr]
+            for later in found.scheduled
+        ]
+    assert () == app.book().price("google", "m", AFTER).scheduled
+
+
+def test_the_settings_choose_the_catalog_of_a_provider(tmp_path: Path) -> None:
+    """`google` is read from models.dev, or from genai-prices, which states prices of later."""
+    tables = {"google": {"catalog": "genai-prices"}, "openai": {"catalog": "models.dev"}}
+    settings = Settings(database=f"sqlite:///{tmp_path / 'a.db'}", provider=tables)  # type: ignore[arg-type]
+    access = PricingSync(settings).access
+    assert "genai-prices" in access.provider("google").url
+    assert "google" == access.provider("google").id
+    assert "models.dev" in access.provider("openai").url
+    assert "models.dev" in access.provider("anthropic").url
+
+
+def test_the_command_shows_it(
+    app: PricingSync,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`prices`, `changes --scheduled`, `history`, `held`, and `cost` on its day."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    command = runner(monkeypatch, capsys)
+    read(app, NOW - timedelta(days=1), m=PROMOTED, high=TOO_HIGH)
+    database = app.settings.database
+    day = f"{DAY:%Y-%m-%d} 00:00Z"
+
+    def run(*words: str) -> str:
+        return command("--database", database, *words).out
+
+    assert f"scheduled from {day}: input 0.375 → 0.75 (+100 %)" in run("prices", "google", "m")
+    assert "input 0.375 → 0.75" in run("changes", "--scheduled")
+    assert "" == run("changes")
+    assert "scheduled, catalog" in run("history", "google", "m")
+    assert f"scheduled from {day}: input 0.375 → 375" in run("held")
+    [entry_] = json.loads(run("prices", "google", "m", "--json"))
+    [later] = entry_["scheduled"]
+    assert ("0.75", f"{DAY:%Y-%m-%d}T00:00:00") == (later["rates"]["input"], later["since"][:19])
+    paid = json.loads(
+        run("cost", "google", "m", "input=1000000", "--at", f"{AFTER:%Y-%m-%dT%H:%MZ}", "--json")
+    )
+    assert "0.75" == paid["total"]

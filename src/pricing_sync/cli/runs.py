@@ -93,6 +93,10 @@ def status(
         )
     for item in found["ending"]:
         tables.print_line(_ending_text(item))
+    for item in found["scheduled"]:
+        tables.print_line(
+            f"another price of {item['provider']} {item['model']} from {_short(item['at'])}", "    "
+        )
 
 
 def _ending_text(item: dict[str, Any]) -> str:

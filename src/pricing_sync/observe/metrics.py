@@ -59,6 +59,8 @@ class _Facts:
     leader: Leader | None = None
     #: How many overrides end within 30 days, by provider.
     overrides_ending: Mapping[str, int] = field(default_factory=dict)
+    #: How many prices are scheduled, by provider.
+    scheduled: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -72,6 +74,7 @@ class _Facts:
             store.unread_keys(),
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
+            Counter(entry.provider for entry in store.scheduled.changes(datetime.now(UTC))),
         )
 
     def providers(self) -> set[str]:
@@ -184,6 +187,12 @@ class PricingMetrics(Collector):
             "pricing_overrides_ending",
             "Overrides that end in the next 30 days, one for each meter.",
             dict.fromkeys(shown, 0) | dict(facts.overrides_ending),
+            shown,
+        )
+        yield _by_provider(
+            "pricing_scheduled_prices",
+            "Prices that the provider's list states for later.",
+            dict.fromkeys(shown, 0) | dict(facts.scheduled),
             shown,
         )
 

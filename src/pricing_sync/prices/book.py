@@ -20,6 +20,7 @@ from pricing_sync.prices.rates import (
     Rate,
     RateCard,
     Rates,
+    Scheduled,
     Source,
     Unpriced,
     When,
@@ -57,6 +58,8 @@ class Price:
     resolved_to: str | None = None
     #: What the list says about the end of the model; None if it says nothing.
     notice: Notice | None = None
+    #: What its source publishes for later than the price, the next one first. Without overrides.
+    scheduled: tuple[Scheduled, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -333,7 +336,11 @@ def _price_at(
     """The price of one model at an instant, of its cards and its overrides with their spans."""
     in_force = [o for o, begin, end in spans if begin <= instant and (not end or instant < end)]
     listed = [c for c, begin, end in cards if begin <= instant and (not end or instant < end)]
-    return next(iter(prices(listed, in_force, confirmations)), None)
+    found = next(iter(prices(listed, in_force, confirmations)), None)
+    later = tuple(
+        Scheduled(card.since, card.listing) for card, begin, _ in cards if begin > instant
+    )
+    return replace(found, scheduled=later) if found and later else found
 
 
 def _refuse_before(

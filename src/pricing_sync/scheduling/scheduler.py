@@ -409,6 +409,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "problem": problem,
         "overrides_ending": [],
         "ending": [],
+        "scheduled": [],
     }
 
 

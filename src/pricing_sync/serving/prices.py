@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pricing_sync.errors import NoPrice, UnknownName
@@ -31,13 +32,30 @@ def ledger_prices(
             statements = store.statements(provider, name, at=at, known_at=known_at)
             overrides = store.overrides(provider, name, at=at, known_at=known_at)
             confirmations = store.confirmations(provider, name) if is_now else None
-            return prices(statements, overrides, confirmations, aliases, notices)
+            found = prices(statements, overrides, confirmations, aliases, notices)
+            return with_scheduled(found, store) if is_now else found
 
         found = of(model)
         if found or provider is None or model is None:
             return found
         target = store.names.target(provider, model, at)
         return [one for price in of(target) if (one := renamed(price, model))] if target else []
+
+
+def with_scheduled(found: list[Price], store: Store) -> list[Price]:
+    """The prices in force now, each with what its source publishes for later."""
+    now = datetime.now(UTC)
+    later = {
+        (name, model): timeline
+        for name in {price.provider for price in found}
+        for model, timeline in store.scheduled.timelines(name, now).items()
+    }
+    return [
+        replace(price, scheduled=later[key])
+        if (key := (price.provider, price.model)) in later
+        else price
+        for price in found
+    ]
 
 
 class Prices:

@@ -71,3 +71,9 @@ def genai_prices_provider(genai_prices_id: str, name: str | None = None) -> Prov
         source=Source.CATALOG,
         page="https://github.com/pydantic/genai-prices",
     )
+
+
+def provider_of(catalog: str, provider_id: str) -> Provider:
+    """The provider with that id in the catalog `models.dev` or `genai-prices`."""
+    make = genai_prices_provider if catalog == "genai-prices" else catalog_provider
+    return make(provider_id)
