@@ -237,6 +237,21 @@ def test_a_held_later_price_whose_day_has_come_is_judged_as_the_price(app: Prici
     assert ("0.375", "held") == (price(app), app.price("google", "m").state)
 
 
+@pytest.mark.parametrize(("promoted", "held"), [(7, 0), (20, 20)])
+def test_promotions_may_end_on_one_day_but_not_a_third_of_the_list(
+    app: PricingSync, promoted: int, held: int
+) -> None:
+    """Seven models of Google double on 2027-01-01, of 66. A slip of a column doubles many more."""
+    rest = {f"model-{number}": [entry(number + 1)] for number in range(60)}
+    ending = {
+        f"model-{number}": [entry(number + 1), entry(2 * (number + 1), DAY)]
+        for number in range(promoted)
+    }
+    read(app, NOW - timedelta(days=1), **rest)
+    done = read(app, NOW, **rest | ending)
+    assert (promoted - held, held) == (done.get("scheduled", 0), done.get("scheduled_held", 0))
+
+
 def test_an_event_tells_of_it_before_it_happens(app: PricingSync) -> None:
     """With the models and their days, and again when it is withdrawn."""
     read(app, NOW - timedelta(days=2), m=PROMOTED)

@@ -80,7 +80,7 @@ def plan_scheduled(
     before = {model: known.scheduled for model, known in stored.items() if known.scheduled}
     stated = {
         model: answer.scheduled.get(model, ())
-        for model in {*before, *answer.scheduled, *(model for model, _ in open_held)}
+        for model in dict.fromkeys((*answer.scheduled, *before, *(model for model, _ in open_held)))
         if _is_read(answer, model)
     }
     found: dict[str, dict[datetime, Known]] = {

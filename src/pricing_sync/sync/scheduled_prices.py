@@ -40,13 +40,17 @@ def plan_later(
     def judge(changes: Sequence[Change]) -> Mapping[str, Sequence[str]]:
         starts_at = changes[0].starts_at
         waiting = {model: item for (model, start), item in held.items() if start == starts_at}
-        found = judge_reading(provider, at, changes, stored, waiting, store, thresholds, free)
+        found = judge_reading(provider, at, changes, after, waiting, store, thresholds, free)
         return found.reasons
+
+    in_force = _in_force(stored, plan)
+    # A first reading has no other models to compare with than its own.
+    after = {model: Stored(listing) for model, listing in in_force.items() if listing is not None}
 
     return plan_scheduled(
         stored,
         answer,
-        _in_force(stored, plan),
+        in_force,
         judge,
         replaced={change.model for change in plan.apply},
         open_held={key: item.change for key, item in held.items()},
