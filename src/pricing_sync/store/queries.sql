@@ -9,12 +9,16 @@ ORDER BY at DESC, id DESC
 LIMIT 1;
 
 -- name: known_models
--- Every model of a provider with its card in force, or with its last card when it is retired.
+-- Every model of a provider with its card in force, or with its last card when it is retired. Each
+-- part is found by an index, so that a long history costs nothing.
 SELECT m.model, m.missing_since, m.retired_at, m.unreadable, m.state, {card}
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
-    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
-    AND ((m.retired_at IS NULL AND {in_force}) OR l.until = m.retired_at)
+    ON l.provider = m.provider AND l.model = m.model AND (
+        (l.superseded_at IS NULL AND l.until IS NULL AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until > :at AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until = m.retired_at)
+    )
 WHERE m.provider = :provider;
 
 -- name: missing_models

@@ -17,8 +17,11 @@ ORDER BY h.provider, h.since, h.reading_id, h.model;
 SELECT m.model, l.since, l.until, m.retired_at, {card}
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
-    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
-    AND ((m.retired_at IS NULL AND {in_force}) OR l.until = m.retired_at)
+    ON l.provider = m.provider AND l.model = m.model AND (
+        (l.superseded_at IS NULL AND l.until IS NULL AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until > :at AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until = m.retired_at)
+    )
 WHERE m.provider = :provider;
 
 -- name: supersede_open_card
