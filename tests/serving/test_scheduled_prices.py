@@ -15,11 +15,14 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.errors import StaleHeldChange
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
+from pricing_sync.prices.statements import Statement
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
 from pricing_sync.sources.providers.catalog import genai_prices_provider
+from pricing_sync.store.raw_ledger import raw_cards, raw_history
 from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
+from pricing_sync.web.prices import get_price, list_scheduled
 
 from command import runner
 
@@ -329,3 +332,26 @@ def test_the_command_shows_it(
         run("cost", "google", "m", "input=1000000", "--at", f"{AFTER:%Y-%m-%dT%H:%MZ}", "--json")
     )
     assert "0.75" == paid["total"]
+
+
+def test_the_service_shows_it(app: PricingSync) -> None:
+    """The price of the model, the list of what is to come, and the status from 30 days before."""
+    soon = (NOW + timedelta(days=5)).replace(hour=0, minute=0, second=0)
+    read(app, NOW - timedelta(days=1), m=[entry(0.375), entry(0.75, soon), entry(0.9, DAY)])
+    days = [f"{at:%Y-%m-%d}T00:00:00Z" for at in (soon, DAY)]
+    shown = get_price(app, "google", "m")["scheduled"]
+    assert days == [later["since"] for later in shown]
+    assert ["0.75", "0.9"] == [later["rates"]["input"] for later in shown]
+    listed = list_scheduled(app)["items"]
+    assert days == [change["at"] for change in listed]
+    assert ["0.375", "0.75"] == [change["old"]["rates"]["input"] for change in listed]
+    assert days[:1] == [change["at"] for change in app.status()["scheduled"]]
+
+
+def test_the_audit_and_the_backtest_see_the_card_in_force_without_an_end(app: PricingSync) -> None:
+    """A scheduled card is neither a card in force nor a change that was made."""
+    read(app, NOW - timedelta(days=1), m=PROMOTED)
+    for cards in (raw_cards(app.store._connection), raw_history(app.store._connection)):
+        (card,) = cards
+        assert isinstance(card, Statement)
+        assert (None, "0.375") == (card.until, str(card.listing.rates[Meter.INPUT]))  # type: ignore[union-attr]

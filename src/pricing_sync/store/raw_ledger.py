@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -56,14 +57,22 @@ def raw_history(
 
 
 def _begun(found: Sequence[Row]) -> list[Statement | Unloadable]:
-    """The cards that have begun, without those that are scheduled."""
+    """The cards that have begun, without those that are scheduled.
+
+    One that a scheduled card is to replace has no end yet.
+    """
     cards = [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
     present = datetime.now(UTC)
     return [
-        card
+        card if isinstance(card, Unloadable) else _without_planned_end(card, present)
         for card in cards
         if isinstance(card, Unloadable) or card.since <= max(present, card.recorded_at)
     ]
+
+
+def _without_planned_end(card: Statement, present: datetime) -> Statement:
+    is_planned = card.until is not None and card.until > max(present, card.recorded_at)
+    return replace(card, until=None) if is_planned else card
 
 
 def raw_overrides(
