@@ -30,7 +30,7 @@ test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 referee: $(REFEREE)/.ready ## Compare with genai-prices and litellm, on every card of their own data
-	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee
+	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee $(ARGS)
 
 $(REFEREE)/.ready: referee.lock
 	$(PYTHON) -m venv $(REFEREE)

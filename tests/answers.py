@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from pricing_sync.prices.rates import Source
@@ -49,7 +47,7 @@ class Sample:
 
 _CATALOGS: dict[str, Callable[[bytes, str], Any]] = {
     "litellm": litellm.read,
-    "genai-prices": partial(genai_prices.read, at=datetime(2026, 8, 21, tzinfo=UTC)),
+    "genai-prices": genai_prices.read,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from pricing_sync.prices.rates import (
@@ -18,9 +19,12 @@ from pricing_sync.prices.rates import (
 from pricing_sync.sources.provider import Provider, read_answer
 
 
-def answer_of(provider: Provider, *rows: Any, key: str | None = "data") -> Answer:
+def answer_of(
+    provider: Provider, *rows: Any, key: str | None = "data", at: datetime | None = None
+) -> Answer:
     """The answer of the list `{"data": rows}`; with a *key* of None, of the rows alone."""
-    return read_answer(provider, [json.dumps(rows if key is None else {key: rows}).encode()])
+    body = json.dumps(rows if key is None else {key: rows}).encode()
+    return read_answer(provider, [body], at)
 
 
 def card(input_: int, output: int, *conditional_rates: ConditionalRates) -> RateCard:

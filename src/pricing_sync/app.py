@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.json_views import ending_json
+from pricing_sync.json_views import ending_json, ledger_change_json
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
@@ -268,6 +268,7 @@ class PricingSync:
             "problem": None,
             "ending": [ending_json(entry, today) for entry in self.ending()],
             "overrides_ending": self._parts.overrides.ending(),
+            "scheduled": [ledger_change_json(one) for one in self.scheduled(within=SOON)],
         }
 
     async def sync(
@@ -429,6 +430,20 @@ class PricingSync:
         return self._parts.prices.changes(
             since, provider=_id(provider), model=model, include_added=include_added, limit=limit
         )
+
+    def scheduled(
+        self,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        within: timedelta | None = None,
+    ) -> list[LedgerChange]:
+        """What sources publish for later, the next one first, each with the listing before it.
+
+        It holds from its instant on, without another reading. With *within*, only what begins in
+        that time.
+        """
+        return self._parts.prices.scheduled(_id(provider), model, within)
 
     # Overrides
 

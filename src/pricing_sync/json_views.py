@@ -9,6 +9,7 @@ from typing import Any
 
 from pricing_sync.changes.diff import Change
 from pricing_sync.changes.run import Reading, Run
+from pricing_sync.changes.scheduled import known_listing
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import OverrideState, Price
@@ -20,7 +21,7 @@ from pricing_sync.prices.card_json import (
     write_when,
 )
 from pricing_sync.prices.exchange import ExchangeRate
-from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, When
+from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Scheduled, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import Ending
@@ -51,6 +52,8 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         record["resolved_to"] = price.resolved_to
     if price.notice is not None:
         record |= notice_json(price.notice)
+    if price.scheduled:
+        record["scheduled"] = [scheduled_json(entry) for entry in price.scheduled]
     return record | {
         "reason": price.reason,
         "since": instant_json(price.since),
@@ -71,6 +74,11 @@ def converted_json(exchange: ExchangeRate, total: Decimal) -> dict[str, Any]:
         "day": exchange.day.isoformat() if exchange.day else None,
         "source": "ECB",
     }
+
+
+def scheduled_json(entry: Scheduled) -> dict[str, Any]:
+    """A listing that is published for later, with the instant from which it holds."""
+    return {"since": instant_json(entry.since), **write_listing(known_listing(entry))}
 
 
 def notice_json(notice: Notice) -> dict[str, Any]:
@@ -201,6 +209,7 @@ def change_json(change: Change) -> dict[str, Any]:
         "kind": change.kind.value,
         "old": None if change.old is None else write_listing(change.old),
         "new": None if change.new is None else write_listing(change.new),
+        **({"starts_at": instant_json(change.starts_at)} if change.starts_at else {}),
     }
 
 

@@ -351,6 +351,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_catalog_unread_price_keys": "gauge",
         "pricing_oldest_held_change_timestamp_seconds": "gauge",
         "pricing_overrides_ending": "gauge",
+        "pricing_scheduled_prices": "gauge",
     } == {family.name: family.type for family in families}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,12 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import Usage as PeerUsage
 
 from pricing_sync.errors import NoPrice
-from pricing_sync.prices.rates import Listing, Meter, RateCard
+from pricing_sync.prices.rates import Answer, Listing, Meter, RateCard
 from pricing_sync.prices.usage import Usage
-from pricing_sync.sources.formats import genai_prices
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.catalog import genai_prices_provider
 
-from referee.grid import usages
+from referee.grid import Sample, usages
 from referee.verdicts import (
     BOTH_REFUSE,
     EQUAL,
@@ -30,12 +31,16 @@ from referee.verdicts import (
     units,
 )
 
-# Before and after promotions end, and inside and outside the windows of prices by the hour.
+# When the list is read.
+TODAY = datetime(2026, 11, 25, tzinfo=UTC)
+# Inside and outside the windows of prices by the hour, and after promotions end.
 INSTANTS = (
     datetime(2026, 11, 25, 12, tzinfo=UTC),
     datetime(2026, 11, 25, 2, tzinfo=UTC),
     datetime(2027, 1, 2, 17, tzinfo=UTC),
 )
+# Around each date that a model names.
+_AROUND = (timedelta(seconds=-1), timedelta())
 _SAME = (
     "cache_read",
     "cache_write",
@@ -46,11 +51,6 @@ _SAME = (
     "output_image",
     "output_video",
 )
-
-
-def body() -> bytes:
-    """The package's data in the format of its price list."""
-    return json.dumps([_provider(provider) for provider in get_snapshot().providers]).encode()
 
 
 def _provider(provider: Any) -> dict[str, Any]:
@@ -91,16 +91,39 @@ def _price(value: Any) -> Any:
     return {"base": str(value.base), "tiers": tiers}
 
 
-def verdicts() -> Verdicts:
-    """Every model at every instant, in every tier of the grid."""
+def verdicts(sample: Sample) -> Verdicts:
+    """Every model of the sample at every instant, in every tier of the grid.
+
+    The list is read today. A later price is the one that this reading schedules; an earlier one is
+    that of a reading then.
+    """
     found = Verdicts("genai-prices")
-    document = body()
-    for at in INSTANTS:
-        for provider in get_snapshot().providers:
-            listings = genai_prices.read(document, provider.id, at).rows
-            for model, (_, listing) in zip(provider.models, listings, strict=True):
-                _judge_model(found, provider, model, listing, at)
+    for provider in get_snapshot().providers:
+        document = json.dumps([_provider(provider)]).encode()
+        reader = genai_prices_provider(provider.id)
+        today = read_answer(reader, [document], TODAY)
+        for model in provider.models:
+            dates = {day + step for day in _dates(model) for step in _AROUND}
+            is_taken = sample.takes(found)
+            # Of the models that are left out, what is scheduled is compared all the same.
+            for at in sorted({*INSTANTS, *dates} if is_taken else filter(TODAY.__lt__, dates)):
+                answer = today if at >= TODAY else read_answer(reader, [document], at)
+                _judge_model(found, provider, model, _listing_at(answer, model.id, at), at)
     return found
+
+
+def _dates(model: Any) -> set[datetime]:
+    """The instants at which the prices of a model or of its variants begin."""
+    entries = [*(model.prices if isinstance(model.prices, list) else ())]
+    constraints = [entry.constraint for entry in (*entries, *(model.price_variants or ()))]
+    days = (getattr(constraint, "start_date", None) for constraint in constraints)
+    return {datetime.combine(day, time(), UTC) for day in days if day}
+
+
+def _listing_at(answer: Answer, model: str, at: datetime) -> Listing:
+    """The listing in force at an instant, by what an answer says for now and for later."""
+    begun = [one for one in answer.scheduled.get(model, ()) if one.since <= at]
+    return begun[-1].listing if begun else answer.listings[model]
 
 
 def _judge_model(

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
 
+from referee.verdicts import Verdicts
+
 _SHORT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which models are compared: each one, or one of every so many."""
+
+    every: int = 1
+
+    def takes(self, found: Verdicts) -> bool:
+        """Whether the next model is one of the sample. What it leaves out is counted in *found*."""
+        found.models += 1
+        if (found.models - 1) % self.every == 0:
+            return True
+        found.left_out += 1
+        return False
+
 
 SHAPES = {
     "plain": Usage(input=_SHORT, output=500),

@@ -26,7 +26,7 @@ from pricing_sync.prices.rates import Listing, Meter, RateCard
 from pricing_sync.prices.usage import PARENTS, Usage
 from pricing_sync.sources.formats import litellm
 
-from referee.grid import usages
+from referee.grid import Sample, usages
 from referee.verdicts import (
     BOTH_REFUSE,
     EQUAL,
@@ -49,8 +49,8 @@ _PRECISION = Decimal("1e-12")
 peer.suppress_debug_info = True
 
 
-def verdicts() -> Verdicts:
-    """Every text model in every service tier that its card names."""
+def verdicts(sample: Sample) -> Verdicts:
+    """Every text model of the sample in every service tier that its card names."""
     found = Verdicts("litellm")
     name = "model_prices_and_context_window_backup.json"
     body = resources.files(peer).joinpath(name).read_bytes()
@@ -61,7 +61,7 @@ def verdicts() -> Verdicts:
             row = rows.get(row.get("alias_of"), row)
             if model is None or row.get("mode") not in _MODES:
                 found.add("another kind of call", f"{model}")
-            else:
+            elif sample.takes(found):
                 _judge_model(found, provider, model, row, listing)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, When
 
-from referee.grid import SHAPES, usages
+from referee.grid import SHAPES, Sample, usages
 from referee.verdicts import EQUAL, UNEXPLAINED, Verdicts
 
 
@@ -26,3 +26,11 @@ def test_every_kind_of_part_is_priced_at_and_beside_each_threshold() -> None:
     assert {"flex"} == {usage.service_tier for _, usage in grid}
     assert {0, 1_000, 4_999, 5_000, 5_001} == {usage.input for _, usage in grid}
     assert SHAPES.keys() == {name for name, _ in grid}
+
+
+def test_what_a_sample_leaves_out_is_printed() -> None:
+    """The first of every three is compared."""
+    found = Verdicts("peer")
+    assert [True, False, False, True] == [Sample(3).takes(found) for _ in range(4)]
+    assert "         2  of 4 models are left out (--every)" in found.lines()
+    assert all(Sample().takes(found) for _ in range(4))

@@ -29,6 +29,9 @@ class Verdicts:
     peer: str
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    #: How many models there are, and how many of them the sample leaves out.
+    models: int = 0
+    left_out: int = 0
 
     def add(self, verdict: str, example: str) -> None:
         """Count a case."""
@@ -41,6 +44,8 @@ class Verdicts:
         """The table, largest class first, then the cases that no rule explains."""
         total = sum(self.counts.values())
         found = [f"{self.peer}: {total:,} cases"]
+        if self.left_out:
+            found.append(f"{self.left_out:>10,}  of {self.models:,} models are left out (--every)")
         for verdict, count in self.counts.most_common():
             found.append(f"{count:>10,}  {verdict}")
             if verdict not in (EQUAL, ROUNDED, BOTH_REFUSE):

@@ -121,7 +121,7 @@ def test_a_held_change_is_listed_when_it_is_accepted_from_when_it_was_first_seen
 @pytest.mark.parametrize("query", ["begun", "ended"])
 def test_the_newest_changes_are_found_by_an_index(store: Store, query: str) -> None:
     """However long the ledger is: nothing is sorted that is not listed."""
-    values = {"since": "2026", "limit": 5, "provider": None, "model": None}
+    values = {"since": "2026", "limit": 5, "now": "2026", "provider": None, "model": None}
     sql = "EXPLAIN QUERY PLAN " + applicable(_QUERIES[query], values)
     plan = store._connection.fetch_all(sql, values)
     column = {"begun": "since", "ended": "until"}[query]

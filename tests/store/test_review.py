@@ -602,7 +602,7 @@ def _decide(review: Review, step: str, number: int, now: datetime) -> None:
 
 
 def _listing(review: Review, model: str) -> Known | None:
-    return review._current_cards("acme")[model].listing
+    return review._current_cards("acme", datetime.now(UTC))[model].listing
 
 
 def _assert_one_card_at_a_time(statements: list[Statement]) -> None:

@@ -207,7 +207,7 @@ def test_the_whole_map_gives_the_same_rows_as_provider_by_provider() -> None:
 
 def test_every_catalog_has_an_address_of_its_own() -> None:
     """HTTPS, without a key."""
-    every = catalogs(DAY)
+    every = catalogs()
     assert {MODELS_DEV, LITELLM, GENAI_PRICES} == every.keys()
     assert 3 == len({provider.url for provider in every.values()})
     assert all(p.url.startswith("https://") and p.key is None for p in every.values())

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from pricing_sync.prices.rates import Answer, RateCard, Unpriced, Unreadable
+from pricing_sync.prices.rates import Answer, RateCard, Scheduled, Unpriced, Unreadable
 from pricing_sync.prices.statements import PriceState
 
 #: A listing that can be in force. An unreadable one cannot: the last one stays in force.
@@ -22,6 +22,8 @@ class Kind(StrEnum):
     CHANGED = "changed"
     VANISHED = "vanished"
     RETURNED = "returned"
+    #: Published for later: another listing from then on.
+    SCHEDULED = "scheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Stored:
     unreadable: str | None = None
     #: What the last reading says about the listing in force.
     state: PriceState = PriceState.CONFIRMED
+    #: What is to replace the listing, the next one first.
+    scheduled: tuple[Scheduled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Change:
     old: Known | None
     #: The published listing; None when the model vanished.
     new: Known | None
+    #: The instant for which it is published; None for a change of the listing in force.
+    starts_at: datetime | None = None
 
 
 def diff(stored: Mapping[str, Stored], answer: Answer) -> list[Change]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pricing_sync.changes.diff import Change, Kind, Stored
+from pricing_sync.changes.scheduled import ScheduledPlan
 from pricing_sync.prices.rates import Answer, Unreadable
 from pricing_sync.prices.statements import PriceState
 
@@ -46,6 +47,8 @@ class ChangePlan:
     states: Mapping[str, PriceState] = field(default_factory=dict)
     #: Whether all changes are too small to be reported. They are recorded either way.
     is_minor: bool = False
+    #: What is done to the prices of later.
+    scheduled: ScheduledPlan = field(default_factory=ScheduledPlan)
 
     def counts(self) -> dict[str, int]:
         """The number of models by what is done with them."""
@@ -58,6 +61,7 @@ class ChangePlan:
             "missing": len(self.missing),
             "retired": len(self.retire),
             "held": len(self.hold) + len(self.still_held),
+            **self.scheduled.counts(),
         }
 
 

@@ -52,7 +52,7 @@ def references(
     names = {item.catalog for item in read}
     records = [
         _catalog_json(name, name in names, good.get(name), last.get(name), now)
-        for name in catalogs(now)
+        for name in catalogs()
     ]
     if as_json:
         tables.print_json(records)

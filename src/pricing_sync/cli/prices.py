@@ -14,6 +14,7 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.changes.scheduled import known_listing
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.tables import Column, Fit
@@ -206,6 +207,11 @@ def card_lines(price: Price) -> Iterator[str]:
         yield f"  confirmed {texts.minute(price.confirmed_at)}"
     if price.notice is not None:
         yield f"  {texts.notice(price.notice)}"
+    before = price.listing
+    for later in price.scheduled:
+        listing = known_listing(later)
+        yield f"  scheduled from {texts.minute(later.since)}: {texts.change(before, listing)}"
+        before = listing
 
 
 def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
@@ -287,7 +293,9 @@ def _show_superseded(found: Sequence[Statement]) -> None:
 
 
 def _evidence(statement: Statement) -> str:
-    return f"{statement.source} {(statement.digest or '')[:12]}".rstrip()
+    is_scheduled = statement.since > max(datetime.now(UTC), statement.recorded_at)
+    mark = "scheduled, " if is_scheduled else ""
+    return f"{mark}{statement.source} {(statement.digest or '')[:12]}".rstrip()
 
 
 def changes(
@@ -314,6 +322,9 @@ def changes(
     added: Annotated[
         bool, typer.Option("--added", help="The first prices of new models too.")
     ] = False,
+    scheduled: Annotated[
+        bool, typer.Option("--scheduled", help="Instead: what is to move, the next one first.")
+    ] = False,
     limit: typed.Limit = 50,
     database: typed.Database = None,
     as_json: typed.AsJson = False,
@@ -322,8 +333,12 @@ def changes(
     begin = since or datetime.now(UTC) - _LATELY
     with typed.open_app(context, database) as app:
         provider = _require_known(app, provider, model if provider else None)
-        found = app.changes(
-            begin, provider=provider, model=model, include_added=added, limit=limit + 1
+        found = (
+            app.scheduled(provider, model)
+            if scheduled
+            else app.changes(
+                begin, provider=provider, model=model, include_added=added, limit=limit + 1
+            )
         )
     shown, more = found[:limit], len(found) > limit
     if as_json:
@@ -335,9 +350,11 @@ def changes(
             (texts.minute(entry.at), entry.provider, entry.change.model, _change_text(entry.change))
             for entry in shown
         ),
-        empty=f"nothing moved since {texts.minute(begin)}",
+        empty="nothing is scheduled" if scheduled else f"nothing moved since {texts.minute(begin)}",
     )
-    if more:
+    if more and scheduled:
+        tables.err.print("and later ones: give --limit")
+    elif more:
         tables.err.print(f"and older ones: give --limit, or --since after {texts.minute(begin)}")
 
 
@@ -345,7 +362,7 @@ def _change_text(change: Change) -> str:
     if change.kind is Kind.VANISHED:
         return "no longer listed"
     moved = texts.change(change.old, change.new)
-    if change.kind is Kind.CHANGED:
+    if change.kind in (Kind.CHANGED, Kind.SCHEDULED):
         return moved
     return f"{'new' if change.kind is Kind.ADDED else 'listed again'}: {moved}"
 

@@ -124,7 +124,8 @@ def _show_one(item: HeldChange, body: bytes | None, peers: Peers, shared: Sequen
     first, *moves = texts.moved(item.change.old, item.change.new)
     own = [reason for reason in item.reasons if reason not in shared]
     rules = f"  [{texts.rule_names(own)}]" if own else ""
-    kind = "" if item.change.kind is Kind.CHANGED else f"{item.change.kind}: "
+    starts = f" from {texts.minute(item.change.starts_at)}" if item.change.starts_at else ""
+    kind = "" if item.change.kind is Kind.CHANGED else f"{item.change.kind}{starts}: "
     lead = f"{kind}{first}{rules}"
     tables.print_lead(item.change.model, lead, least=_LEAST_ID)
     for move in moves:

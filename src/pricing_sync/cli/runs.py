@@ -95,6 +95,10 @@ def status(
         )
     for item in found["ending"]:
         tables.print_line(_ending_text(item))
+    for item in found["scheduled"]:
+        tables.print_line(
+            f"another price of {item['provider']} {item['model']} from {_short(item['at'])}", "    "
+        )
 
 
 def catalog_lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
+from pricing_sync.changes.scheduled import HeldLater
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.runs import catalog_lines
@@ -183,7 +184,17 @@ def change_lines(result: ReadingResult) -> list[str]:
     ]
     lines += [f"  retired   {provider} {model}: not listed twice" for model in plan.retire]
     lines += [f"  back      {provider} {model}: listed again" for model in plan.back]
-    return lines + _held_lines(provider, plan.hold)
+    lines += [
+        f"  scheduled {provider} {change.model}: from {texts.minute(change.starts_at)},"
+        f" {texts.change(change.old, change.new)}"
+        for change in plan.scheduled.added
+    ]
+    lines += [
+        f"  withdrawn {provider} {model}: what was scheduled from {texts.minute(starts_at)}"
+        for model, starts_at in plan.scheduled.withdrawn
+    ]
+    held: list[Held | HeldLater] = [*plan.hold, *plan.scheduled.hold]
+    return lines + _held_lines(provider, held)
 
 
 def unread_lines(reading: Reading) -> list[str]:
@@ -195,7 +206,7 @@ def unread_lines(reading: Reading) -> list[str]:
     return [f"  not read  {reading.provider}: {texts.keys(reading.ignored)}{flag}"]
 
 
-def _held_lines(provider: str, held: Sequence[Held]) -> list[str]:
+def _held_lines(provider: str, held: Sequence[Held | HeldLater]) -> list[str]:
     """The first few held changes, and how many more there are."""
     lines = [
         f"  held      {provider} {item.change.model}: "
@@ -218,12 +229,11 @@ def _run_json(run: RunResult) -> dict[str, Any]:
 
 def _result_json(result: ReadingResult) -> dict[str, Any]:
     plan = result.plan
+    held: list[Held | HeldLater] = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
     return reading_json(result.reading) | {
         "applied": [change_json(change) for change in plan.apply],
-        "held": [
-            change_json(item.change) | {"reasons": list(item.reasons)}
-            for item in (*plan.hold, *plan.still_held)
-        ],
+        "held": [change_json(item.change) | {"reasons": list(item.reasons)} for item in held],
+        "scheduled": [change_json(change) for change in plan.scheduled.added],
         "missing": list(plan.missing),
         "retired": list(plan.retire),
     }

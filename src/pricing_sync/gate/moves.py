@@ -157,6 +157,10 @@ def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None
         size = _largest_cluster(part, width)
         clusters += [size] if size[0] >= t.same_factor_models else []
     rows, distinct = (max(sizes) for sizes in zip(*clusters, strict=True))
+    # Promotions that end on one day do so by one factor, and their source has announced the day. A
+    # large share of the list is doubtful all the same.
+    if changes and all(change.starts_at for change in changes):
+        distinct = 0
     return Sweep(
         moved=len(logs),
         priced=priced,

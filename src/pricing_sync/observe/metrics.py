@@ -62,6 +62,8 @@ class _Facts:
     overrides_ending: Mapping[str, int] = field(default_factory=dict)
     #: The last good reads of the reference catalogs.
     catalogs: Mapping[str, CatalogRead] = field(default_factory=dict)
+    #: How many prices are scheduled, by provider.
+    scheduled: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -76,6 +78,7 @@ class _Facts:
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
             store.peers.last_good_reads(),
+            Counter(entry.provider for entry in store.scheduled.changes(datetime.now(UTC))),
         )
 
     def providers(self) -> set[str]:
@@ -188,6 +191,12 @@ class PricingMetrics(Collector):
             "pricing_overrides_ending",
             "Overrides that end in the next 30 days, one for each meter.",
             dict.fromkeys(shown, 0) | dict(facts.overrides_ending),
+            shown,
+        )
+        yield _by_provider(
+            "pricing_scheduled_prices",
+            "Prices that the provider's list states for later.",
+            dict.fromkeys(shown, 0) | dict(facts.scheduled),
             shown,
         )
         yield from _catalogs(facts, now)

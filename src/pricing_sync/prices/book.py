@@ -20,6 +20,7 @@ from pricing_sync.prices.rates import (
     Rate,
     RateCard,
     Rates,
+    Scheduled,
     Source,
     Unpriced,
     When,
@@ -57,6 +58,8 @@ class Price:
     resolved_to: str | None = None
     #: What the list says about the end of the model; None if it says nothing.
     notice: Notice | None = None
+    #: What its source publishes for later than the price, the next one first. Without overrides.
+    scheduled: tuple[Scheduled, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -95,7 +98,7 @@ _Key: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _PriceTimeline:
-    """The prices that one model has one after the other, because of its overrides."""
+    """The prices that one model has one after the other: by overrides, or scheduled cards."""
 
     #: The instant from which each price is in force, ascending. A price of None means no price.
     boundaries: tuple[datetime, ...]
@@ -109,12 +112,12 @@ class _PriceTimeline:
 class PriceBook:
     """An immutable snapshot of every price in force, as the ledger knew it at `read_at`.
 
-    An override that begins or ends later takes effect in the book at that instant. The book has
-    no price before the current card of a model began or, for a model without a card, before
-    `read_at`. Earlier prices are in the ledger.
+    An override that begins or ends later, and a card that is scheduled, take effect in the book at
+    that instant. The book has no price before the current card of a model began or, for a model
+    without a card, before `read_at`. Earlier prices are in the ledger.
 
     Args:
-        statements: The cards in force.
+        statements: The cards in force, and those that are scheduled.
         overrides: Every known override, except those that ended before their model's card began
             or, for a model without a card, before `read_at`.
         revision: Differs between two books whenever any price differs, or its state.
@@ -151,21 +154,30 @@ class PriceBook:
     ) -> None:
         refuse_naive(self.read_at)
         names, notices = aliases or {}, notices or {}
-        cards = {(statement.provider, statement.model): statement for statement in statements}
+        cards: dict[_Key, list[Statement]] = {}
+        for statement in sorted(statements, key=lambda card: card.since):
+            cards.setdefault((statement.provider, statement.model), []).append(statement)
         by_model = _by_model(overrides)
+        changing = {key for key, of_model in cards.items() if len(of_model) > 1} | by_model.keys()
         constant = {
             key: _described(_published(card, confirmations), names, notices)
-            for key, card in cards.items()
-            if key not in by_model
+            for key, [card] in ((key, cards[key]) for key in cards if key not in changing)
         }
         timelines = {
-            key: _timeline(cards.get(key), of_model, self.read_at, confirmations, names, notices)
-            for key, of_model in by_model.items()
+            key: _timeline(
+                cards.get(key, ()),
+                by_model.get(key, ()),
+                self.read_at,
+                confirmations,
+                names,
+                notices,
+            )
+            for key in changing
         }
         unconfirmed = confirmations.unconfirmed if confirmations else {}
         object.__setattr__(self, "_unconfirmed", unconfirmed)
         earlier = {
-            key: _begin_and_end(cards[key], self.read_at)[0]
+            key: _begin_and_end(cards[key][0], self.read_at)[0]
             for key, price in constant.items()
             if price.since > self.read_at
         }
@@ -297,20 +309,21 @@ def _described(price: Price, aliases: Mapping[_Key, str], notices: Mapping[_Key,
 
 
 def _timeline(
-    statement: Statement | None,
+    statements: Sequence[Statement],
     overrides: Iterable[MeterOverride],
     read_at: datetime,
     confirmations: Confirmations | None,
     aliases: Mapping[_Key, str],
     notices: Mapping[_Key, Notice],
 ) -> _PriceTimeline:
-    """The timeline of one model. Its price changes only where an override begins or ends."""
-    begin = _begin_and_end(statement, read_at)[0] if statement else read_at
+    """The timeline of one model. Its price changes only where a card or override begins or ends."""
+    cards = [(card, *_begin_and_end(card, read_at)) for card in statements]
+    begin = min((start for _, start, _ in cards), default=read_at)
     spans: list[_Span] = [(o, *_begin_and_end(o, read_at)) for o in overrides]
     active = [span for span in spans if span[2] is None or span[2] > begin]
-    edges = {start for _, start, _ in active} | {end for _, _, end in active if end is not None}
+    both = [*cards, *active]
+    edges = {start for _, start, _ in both} | {end for _, _, end in both if end is not None}
     boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
-    cards = [statement] if statement else []
     found = (_price_at(instant, cards, active, confirmations) for instant in boundaries)
     return _PriceTimeline(
         boundaries, tuple(price and _described(price, aliases, notices) for price in found)
@@ -319,13 +332,18 @@ def _timeline(
 
 def _price_at(
     instant: datetime,
-    cards: Sequence[Statement],
+    cards: Sequence[tuple[Statement, datetime, datetime | None]],
     spans: Sequence[_Span],
     confirmations: Confirmations | None,
 ) -> Price | None:
-    """The price of one model at an instant. *cards* is its card, or empty."""
+    """The price of one model at an instant, of its cards and its overrides with their spans."""
     in_force = [o for o, begin, end in spans if begin <= instant and (not end or instant < end)]
-    return next(iter(prices(cards, in_force, confirmations)), None)
+    listed = [c for c, begin, end in cards if begin <= instant and (not end or instant < end)]
+    found = next(iter(prices(listed, in_force, confirmations)), None)
+    later = tuple(
+        Scheduled(card.since, card.listing) for card, begin, _ in cards if begin > instant
+    )
+    return replace(found, scheduled=later) if found and later else found
 
 
 def _refuse_before(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -263,6 +263,14 @@ class Unreadable:
 Listing: TypeAlias = RateCard | Unpriced | Unreadable
 
 
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A listing with the instant from which it is in force, as its source publishes it."""
+
+    since: datetime
+    listing: Listing
+
+
 class Source(StrEnum):
     """Where a card came from."""
 
@@ -302,6 +310,8 @@ class Answer:
     ignored: Mapping[str, int] = field(default_factory=dict)
     #: What is said about models beside their prices, by model.
     notices: Mapping[str, Notice] = field(default_factory=dict)
+    #: What is published for later than the reading, by model, the next one first.
+    scheduled: Mapping[str, tuple[Scheduled, ...]] = field(default_factory=dict)
 
     def aliases(self) -> dict[str, str]:
         """The model of each other name. A name of several models, or the id of one, is left out."""

@@ -104,5 +104,5 @@ def catalog_status(settings: Settings, peers: PeerTable, now: datetime) -> dict[
             "unread_price_keys": dict(good[name].ignored) if name in good else {},
             "waits": name in due and bool(settings.reference_wait_seconds),
         }
-        for name in catalogs(now)
+        for name in catalogs()
     }

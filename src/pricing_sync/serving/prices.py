@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.book import Price, prices, renamed
@@ -31,13 +32,30 @@ def ledger_prices(
             statements = store.statements(provider, name, at=at, known_at=known_at)
             overrides = store.overrides(provider, name, at=at, known_at=known_at)
             confirmations = store.confirmations(provider, name) if is_now else None
-            return prices(statements, overrides, confirmations, aliases, notices)
+            found = prices(statements, overrides, confirmations, aliases, notices)
+            return with_scheduled(found, store) if is_now else found
 
         found = of(model)
         if found or provider is None or model is None:
             return found
         target = store.names.target(provider, model, at)
         return [one for price in of(target) if (one := renamed(price, model))] if target else []
+
+
+def with_scheduled(found: list[Price], store: Store) -> list[Price]:
+    """The prices in force now, each with what its source publishes for later."""
+    now = datetime.now(UTC)
+    later = {
+        (name, model): timeline
+        for name in {price.provider for price in found}
+        for model, timeline in store.scheduled.timelines(name, now).items()
+    }
+    return [
+        replace(price, scheduled=later[key])
+        if (key := (price.provider, price.model)) in later
+        else price
+        for price in found
+    ]
 
 
 class Prices:
@@ -87,6 +105,16 @@ class Prices:
         return self._store.changes.since(
             since, provider=provider, model=model, include_added=include_added, limit=limit
         )
+
+    def scheduled(
+        self, provider: str | None, model: str | None, within: timedelta | None = None
+    ) -> list[LedgerChange]:
+        """See `PricingSync.scheduled`."""
+        now = datetime.now(UTC)
+        if provider is not None and model is not None:
+            model = self._store.names.target(provider, model) or model
+        before = None if within is None else now + within
+        return self._store.scheduled.changes(now, before=before, provider=provider, model=model)
 
     def models_without_card(
         self, provider: str | None, model: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -100,6 +100,9 @@ class ProviderSettings(_Table):
         default=None, description="replaces the scheme and host of the provider's URL"
     )
     gate: dict[str, Any] = Field(default={}, description="thresholds for this provider only")
+    catalog: Literal["models.dev", "genai-prices"] | None = Field(
+        default=None, description="read the provider's prices from this catalog, under the same id"
+    )
     free: Names = Field(
         default=(), description="models that may have a price of zero, whatever their ids say"
     )

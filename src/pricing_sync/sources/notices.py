@@ -52,6 +52,26 @@ def value(raw: Raw) -> Any:
         return None
 
 
+def instant(raw: Raw) -> datetime | None:
+    """The instant in a field: seconds since 1970, or ISO 8601; None if it cannot be read.
+
+    A time without a zone is in UTC, and a day without a time begins at midnight.
+    """
+    found = value(raw)
+    if isinstance(found, int) and _EARLIEST <= found < _LATEST:
+        return datetime.fromtimestamp(found, UTC)
+    try:
+        read = datetime.fromisoformat(found) if isinstance(found, str) else None
+    except ValueError:
+        return None
+    if (
+        read is None
+        or not _EARLIEST <= (read.replace(tzinfo=read.tzinfo or UTC)).timestamp() < _LATEST
+    ):
+        return None
+    return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
+
+
 def _model_names(found: Any) -> tuple[str, ...]:
     listed = found if isinstance(found, list) else [found]
     return tuple(name for name in listed if isinstance(name, str) and is_model_id(name))

@@ -6,14 +6,25 @@ the pages in order, separated by a control character that JSON cannot contain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pricing_sync.errors import DecodeError, IncompleteAnswer
-from pricing_sync.prices.rates import Answer, Listing, Meter, RateCard, Source
+from pricing_sync.prices.rates import (
+    Answer,
+    Listing,
+    Meter,
+    RateCard,
+    Scheduled,
+    Source,
+    Unreadable,
+)
 from pricing_sync.sources import strict_json
 
 PAGE_SEPARATOR = b"\x1e"
+#: The key of `Answer.ignored` for prices that are published for later and cannot be read.
+UNREADABLE_LATER = "a price for later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,10 @@ def next_page(provider: Provider, body: bytes, count: int) -> Mapping[str, str] 
         raise _provider_error(provider, error) from error
 
 
-def read_answer(provider: Provider, pages: Sequence[bytes]) -> Answer:
-    """The decoded answer of all pages.
+def read_answer(provider: Provider, pages: Sequence[bytes], at: datetime | None = None) -> Answer:
+    """The decoded answer of all pages, with the listings in force at an instant (now).
+
+    What begins later is in `Answer.scheduled`, if it can be read.
 
     Raises:
         DecodeError: it is not in the provider's format.
@@ -116,7 +129,27 @@ def read_answer(provider: Provider, pages: Sequence[bytes]) -> Answer:
     if next_page(provider, pages[-1], len(pages)) is not None:
         raise IncompleteAnswer(provider.id, "body", f"the list goes on after page {len(pages)}")
     notices = {model: said for page in decoded for model, said in page.notices.items()}
-    return Answer(listings, tuple(nameless), dict(ignored), notices)
+    scheduled: dict[str, tuple[Scheduled, ...]] = {}
+    for model, dated in ((model, found) for page in decoded for model, found in page.dated.items()):
+        begun = [one for one in dated if one.since <= (at or datetime.now(UTC))]
+        listings[model] = begun[-1].listing if begun else listings[model]
+        later = dated[len(begun) :]
+        ignored.update({UNREADABLE_LATER: 1} if _unreadable(later) else {})
+        if changing := tuple(_changing(listings[model], later)):
+            scheduled[model] = changing
+    return Answer(listings, tuple(nameless), dict(ignored), notices, scheduled)
+
+
+def _unreadable(later: Sequence[Scheduled]) -> bool:
+    return any(isinstance(one.listing, Unreadable) for one in later)
+
+
+def _changing(listing: Listing, later: Sequence[Scheduled]) -> Iterator[Scheduled]:
+    """Those of the later listings that can be read and differ from the one before."""
+    for one in later:
+        if one.listing != listing and not isinstance(one.listing, Unreadable):
+            yield one
+            listing = one.listing
 
 
 def _provider_error(

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from types import NoneType
@@ -32,6 +33,7 @@ from pricing_sync.prices.rates import (
     Rate,
     RateCard,
     Rates,
+    Scheduled,
     Unpriced,
     Unreadable,
     Why,
@@ -136,6 +138,9 @@ class Page:
     ignored: Counter[str] = field(default_factory=Counter)
     #: What is said about models beside their prices, by model.
     notices: dict[str, Notice] = field(default_factory=dict)
+    #: By model, the listings that replace the one of its row from an instant on, earliest first.
+    #: Those of the past too: an answer is read for one instant, see `provider.read_answer`.
+    dated: dict[str, tuple[Scheduled, ...]] = field(default_factory=dict)
 
 
 def is_named(raw: Raw) -> bool:
@@ -585,15 +590,21 @@ def read_rows(
     listing: Callable[[RowType, Counter[str]], Listing],
     total: int | None = None,
     notice: Callable[[RowType], Notice | None] | None = None,
+    dated: Callable[[RowType, Counter[str]], tuple[Scheduled, ...]] | None = None,
 ) -> Page:
     """A page with one model per row, decoded by *listing*; a bad amount affects only its row."""
     page = Page([], total)
     for model, row in parse(raws, kind, page.ignored):
-        page.rows.append(
-            (model, row if isinstance(row, Unreadable) else guard(listing, row, page.ignored))
-        )
-        if model and notice and not isinstance(row, Unreadable) and (said := notice(row)):
+        if isinstance(row, Unreadable):
+            page.rows.append((model, row))
+            continue
+        ignored: Counter[str] = Counter()
+        page.rows.append((model, guard(listing, row, ignored)))
+        if model and notice and (said := notice(row)):
             page.notices[model] = said
+        if model and dated:
+            _add_dated(page, model, dated(row, ignored))
+        page.ignored.update(ignored)
     return page
 
 
@@ -615,9 +626,17 @@ def read_data(
     kind: type[RowType],
     listing: Callable[[RowType, Counter[str]], Listing],
     notice: Callable[[RowType], Notice | None] | None = None,
+    dated: Callable[[RowType, Counter[str]], tuple[Scheduled, ...]] | None = None,
 ) -> Page:
     """The page of a `DataList`: see `read_rows`."""
-    return read_rows(envelope(body, DataList).data, kind, listing, notice=notice)
+    return read_rows(envelope(body, DataList).data, kind, listing, notice=notice, dated=dated)
+
+
+def _add_dated(page: Page, model: str, dated: tuple[Scheduled, ...]) -> None:
+    """Add the dated listings of a row. Two rows of a model must agree on them."""
+    if page.dated.setdefault(model, dated) != dated:
+        conflict = reject_conflict(Unreadable(""), Unreadable(""))
+        page.dated[model] = (Scheduled(datetime.min.replace(tzinfo=UTC), conflict),)
 
 
 def read_keyed(

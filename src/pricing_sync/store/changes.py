@@ -9,20 +9,22 @@ from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import CARD_COLUMNS, read_card, read_instant, write_instant
 
 _QUERIES = load_queries(
     {
         name: ", ".join(f'{table}."{column}"' for column in CARD_COLUMNS)
         for name, table in (("new", "l"), ("old", "p"))
-    },
+    }
+    | FRAGMENTS,
     "changes.sql",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerChange:
-    """A change that was applied, and the instant from which it is in force."""
+    """A change that was applied or is scheduled, and the instant from which it is in force."""
 
     provider: str
     at: datetime
@@ -53,6 +55,7 @@ class ChangeLog(NamedQueries):
             "provider": provider,
             "model": model,
             "limit": limit,
+            "now": now(),
         }
         found = [
             *map(_begun, self._fetch("begun", **values)),

@@ -8,7 +8,7 @@ LEFT JOIN pricing_ledger p
     ON p.provider = l.provider AND p.model = l.model AND p.superseded_at IS NULL
     AND p.until = l.since AND p.since < p.until
 WHERE l.superseded_at IS NULL AND l.since >= :since AND (l.until IS NULL OR l.until > l.since)
-    AND EXISTS (
+    AND {begun} AND EXISTS (
         SELECT 1 FROM pricing_ledger e
         WHERE e.provider = l.provider AND e.model = l.model AND e.superseded_at IS NULL
             AND e.since < l.since
@@ -22,7 +22,7 @@ SELECT l.since, l.provider, l.model, {new}
 FROM pricing_models m
 CROSS JOIN pricing_ledger l
 WHERE l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
-    AND l.since >= :since AND (l.until IS NULL OR l.until > l.since) AND l.since = (
+    AND l.since >= :since AND (l.until IS NULL OR l.until > l.since) AND {begun} AND l.since = (
         SELECT e.since FROM pricing_ledger e
         WHERE e.provider = m.provider AND e.model = m.model AND e.superseded_at IS NULL
         ORDER BY e.since

@@ -15,6 +15,7 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
+from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import read_instant, write_instant, write_json
 
 #: The meters that are compared, by their base rates: those of text.
@@ -30,7 +31,7 @@ METERS = (
 _SHRUNKEN_SHARE = 0.5
 
 _QUERIES = load_queries(
-    {"rates": ", ".join(METERS), "places": placeholders(METERS)}, file="peers.sql"
+    {"rates": ", ".join(METERS), "places": placeholders(METERS), **FRAGMENTS}, file="peers.sql"
 )
 
 
@@ -180,7 +181,9 @@ class PeerTable(NamedQueries):
         self, provider: str, own_lineage: str, keys: Collection[str]
     ) -> Iterator[tuple[str, Quote]]:
         sellers: dict[str, str] = {}
-        for other, model, currency, *rates in self._fetch("cards_of_others", provider=provider):
+        for other, model, currency, *rates in self._fetch(
+            "cards_of_others", provider=provider, now=now()
+        ):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
             if key is not None and key in keys and seller != own_lineage:

@@ -52,7 +52,7 @@ ORDER BY catalog, provider, model;
 -- name: cards_of_others
 -- The cards in force of every other provider. A card without a text price is no peer.
 SELECT provider, model, currency, {rates}
-FROM pricing_ledger
-WHERE superseded_at IS NULL AND until IS NULL AND provider <> :provider
+FROM {not_ended} l
+WHERE {begun} AND provider <> :provider
     AND (input > 0 OR output > 0)
 ORDER BY provider, model;

@@ -9,12 +9,16 @@ ORDER BY at DESC, id DESC
 LIMIT 1;
 
 -- name: known_models
--- Every model of a provider with its open card, or with its last card when it is retired.
+-- Every model of a provider with its card in force, or with its last card when it is retired. Each
+-- part is found by an index, so that a long history costs nothing.
 SELECT m.model, m.missing_since, m.retired_at, m.unreadable, m.state, {card}
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
-    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
-    AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
+    ON l.provider = m.provider AND l.model = m.model AND (
+        (l.superseded_at IS NULL AND l.until IS NULL AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until > :at AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until = m.retired_at)
+    )
 WHERE m.provider = :provider;
 
 -- name: missing_models
@@ -81,13 +85,13 @@ WHERE provider = :provider AND model = :model;
 
 -- name: lapse_held
 UPDATE pricing_held SET state = 'lapsed', decided_at = :at, decided_by = 'reading', decision = :why
-WHERE provider = :provider AND model = :model AND state = 'open';
+WHERE provider = :provider AND model = :model AND starts_at IS NULL AND state = 'open';
 
 -- name: release_held
 UPDATE pricing_held
 SET state = 'released', decided_at = :at, decided_by = 'gate',
     decision = 'unchanged since it was held, and supported by peers'
-WHERE provider = :provider AND model = :model AND state = 'open';
+WHERE provider = :provider AND model = :model AND starts_at IS NULL AND state = 'open';
 
 -- name: anchors
 -- The card in force at an instant, or the first card of a younger model. The cross join makes
@@ -123,8 +127,12 @@ WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
     );
 
 -- name: add_held
-INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons, since, state)
-VALUES (:id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, 'open');
+INSERT INTO pricing_held (
+    id, reading_id, provider, model, kind, old, new, reasons, since, starts_at, state
+)
+VALUES (
+    :id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, :starts_at, 'open'
+);
 
 -- name: held_counts
 -- The number of held changes of each provider, and the start of the oldest.
@@ -245,8 +253,7 @@ SELECT m.provider, m.state, COUNT(*),
     SUM(CASE WHEN n.ends_on BETWEEN :first AND :last AND m.retired_at IS NULL THEN 1 ELSE 0 END)
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
-    ON l.provider = m.provider AND l.model = m.model
-    AND l.superseded_at IS NULL AND l.until IS NULL
+    ON l.provider = m.provider AND l.model = m.model AND {current}
 LEFT JOIN pricing_notices n ON n.provider = m.provider AND n.model = m.model
 GROUP BY m.provider, m.state;
 
@@ -287,10 +294,15 @@ ORDER BY l.provider, l.model;
 
 -- name: current_cards
 -- The cards in force, as known now.
-SELECT {statement} FROM pricing_ledger l
-WHERE l.superseded_at IS NULL AND l.until IS NULL
+SELECT {statement} FROM {not_ended} l
+WHERE {begun}
     [provider: AND l.provider = :provider]
     [model: AND l.model = :model]
+ORDER BY l.provider, l.model;
+
+-- name: cards_of_book
+-- The cards in force, and those that are scheduled.
+SELECT {statement} FROM {not_ended} l
 ORDER BY l.provider, l.model;
 
 -- name: history
@@ -337,9 +349,10 @@ SELECT {override} FROM pricing_overrides o
 WHERE superseded_at IS NULL AND (
     until IS NULL OR until > COALESCE(
         (
-            SELECT CASE WHEN l.since < :at THEN l.since ELSE :at END FROM pricing_ledger l
+            SELECT CASE WHEN MIN(l.since) < :at THEN MIN(l.since) ELSE :at END
+            FROM pricing_ledger l
             WHERE l.provider = o.provider AND l.model = o.model
-                AND l.superseded_at IS NULL AND l.until IS NULL
+                AND l.superseded_at IS NULL AND (l.until IS NULL OR l.until > :at)
         ),
         :at
     )

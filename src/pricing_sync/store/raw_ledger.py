@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
 from pricing_sync.store.connection import Connection, Row, Values, applicable, load_queries
+from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS
 
 _LEDGER_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
@@ -33,6 +35,7 @@ _QUERIES = load_queries(
     {
         "statement": ", ".join(f'l."{column}"' for column in _LEDGER_COLUMNS),
         "override": ", ".join(f'"{column}"' for column in OVERRIDE_COLUMNS),
+        **FRAGMENTS,
     },
     "raw_ledger.sql",
 )
@@ -46,16 +49,33 @@ def _fetch(connection: Connection, query: str, values: Values) -> list[Row]:
 
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:
     """The cards in force, and the rows in force that cannot be read as cards."""
-    found = _fetch(connection, "open_cards", {"provider": provider})
-    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    return _begun(_fetch(connection, "open_cards", {"provider": provider, "now": now()}))
 
 
 def raw_history(
     connection: Connection, provider: str | None = None
 ) -> list[Statement | Unloadable]:
     """Every card as known now, ended ones too, oldest first; and the rows that cannot be read."""
-    found = _fetch(connection, "known_cards", {"provider": provider})
-    return [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    return _begun(_fetch(connection, "known_cards", {"provider": provider}))
+
+
+def _begun(found: Sequence[Row]) -> list[Statement | Unloadable]:
+    """The cards that have begun, without those that are scheduled.
+
+    One that a scheduled card is to replace has no end yet.
+    """
+    cards = [_read_or_unloadable(row, rows.read_statement, _LEDGER_COLUMNS) for row in found]
+    present = datetime.now(UTC)
+    return [
+        card if isinstance(card, Unloadable) else _without_planned_end(card, present)
+        for card in cards
+        if isinstance(card, Unloadable) or card.since <= max(present, card.recorded_at)
+    ]
+
+
+def _without_planned_end(card: Statement, present: datetime) -> Statement:
+    is_planned = card.until is not None and card.until > max(present, card.recorded_at)
+    return replace(card, until=None) if is_planned else card
 
 
 def raw_overrides(

@@ -1,9 +1,8 @@
 -- The queries of the audit.
 
 -- name: open_cards
-SELECT {statement} FROM pricing_ledger l
-WHERE l.superseded_at IS NULL AND l.until IS NULL
-    [provider: AND l.provider = :provider]
+SELECT {statement} FROM {not_ended} l
+WHERE 1 = 1 [provider: AND l.provider = :provider]
 ORDER BY l.provider, l.model;
 
 -- name: known_cards

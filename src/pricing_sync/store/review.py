@@ -18,6 +18,7 @@ from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
 from pricing_sync.changes.plan import ChangePlan
+from pricing_sync.changes.scheduled import ScheduledPlan, Timeline, preceding, timelines_with
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
 from pricing_sync.prices.card_json import (
@@ -37,6 +38,7 @@ from pricing_sync.store.connection import (
     placeholders,
 )
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.in_force import FRAGMENTS, clocks
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     read_card,
@@ -45,7 +47,9 @@ from pricing_sync.store.rows import (
     write_card,
     write_instant,
     write_json,
+    write_optional_instant,
 )
+from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
 
 _ANNOUNCEMENT = (
     *("id", "provider", "model", "meter", "condition", "old", "new", "not_before"),
@@ -57,6 +61,7 @@ _QUERIES = load_queries(
         "values": ", ".join(f'"{column}"' for column in CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
         "announcement": ", ".join(_ANNOUNCEMENT),
+        **FRAGMENTS,
     },
     "review.sql",
 )
@@ -168,7 +173,10 @@ class _CurrentCard:
 
     listing: Known | None
     since: datetime | None
+    #: When it ended, if the model is retired.
     until: datetime | None
+    #: What is to replace it.
+    later: Timeline
 
 
 class Review(NamedQueries):
@@ -176,6 +184,7 @@ class Review(NamedQueries):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
+        self._scheduled = ScheduledCards(connection)
 
     # Held changes
 
@@ -236,7 +245,8 @@ class Review(NamedQueries):
             if state is State.ACCEPTED and items:
                 self._amend_ledger(items, action)
             else:
-                self._execute_many("mark_rejected", [_model_key(item) for item in items])
+                now_ = [item for item in items if item.change.starts_at is None]
+                self._execute_many("mark_rejected", [_model_key(item) for item in now_])
             self._execute_many(
                 "decide",
                 [_action_values(action) | {"id": item.id, "state": state.value} for item in items],
@@ -303,16 +313,18 @@ class Review(NamedQueries):
 
     def _amend_ledger(self, items: Sequence[HeldChange], action: _Action) -> None:
         """Put the new listings in force: true since they were first read, known from now."""
-        current = self._current_cards(items[0].provider)
-        for item in items:
-            _refuse_if_moved(item, current.get(item.change.model))
         # After the clock was set back, a change may have been read later than now.
         dated = max(action.now, *(item.since for item in items))
-        recorded_at = write_instant(next_recorded_at(self._connection, dated))
+        current = self._current_cards(items[0].provider, dated)
+        for item in items:
+            _refuse_if_moved(item, current.get(item.change.model), action.now)
+        recorded = next_recorded_at(self._connection, dated)
+        recorded_at = write_instant(recorded)
+        apart = self._amend_scheduled(items, current, recorded)
         replaced = [
             _source_columns(item) | {"recorded_at": recorded_at}
             for item in items
-            if _needs_new_card(item, current[item.change.model])
+            if item not in apart and _needs_new_card(item, current[item.change.model])
         ]
         self._execute_many("supersede_open_card", replaced)
         self._execute_many("close_card", replaced)
@@ -325,20 +337,59 @@ class Review(NamedQueries):
                 if (card := cards[row["model"]]) is not None
             ],
         )
-        listed = [_source_columns(item) for item in items if item.change.new is not None]
-        vanished = [_source_columns(item) for item in items if item.change.new is None]
+        of_now = [item for item in items if item.change.starts_at is None]
+        listed = [_source_columns(item) for item in of_now if item.change.new is not None]
+        vanished = [_source_columns(item) for item in of_now if item.change.new is None]
         self._execute_many("mark_listed", listed)
         self._execute_many("mark_retired", vanished)
         self._add_event(items, action)
 
-    def _current_cards(self, provider: str) -> dict[str, _CurrentCard]:
+    def _amend_scheduled(
+        self,
+        items: Sequence[HeldChange],
+        current: Mapping[str, _CurrentCard],
+        recorded_at: datetime,
+    ) -> list[HeldChange]:
+        """Accept the changes of later, and those of models with a later price; return them.
+
+        The rows of such a model depend on each other, so they are written together.
+        """
+        found: dict[str, list[HeldChange]] = {}
+        for item in items:
+            card = current[item.change.model]
+            if item.change.starts_at is not None or card.later:
+                found.setdefault(item.change.model, []).append(item)
+        for model, of_model in found.items():
+            card = current[model]
+            of_now = next((item for item in of_model if item.change.starts_at is None), None)
+            is_new = of_now is not None and _needs_new_card(of_now, card)
+            listing = of_now.change.new if of_now and is_new else None
+            later = [item.change for item in of_model if item.change.starts_at is not None]
+            after = timelines_with({model: card.later}, {model: listing or card.listing}, later)
+            is_retired = of_now is not None and of_now.change.new is None
+            rewrite = Rewrite(
+                model=model,
+                listing=listing,
+                is_retired=is_retired,
+                later=() if is_retired else after.get(model, card.later),
+            )
+            first = of_now or of_model[0]
+            at = first.since if of_now else recorded_at
+            self._scheduled.rewrite([rewrite], _origin(first), at, recorded_at)
+        return [item for of_model in found.values() for item in of_model]
+
+    def _current_cards(self, provider: str, at: datetime) -> dict[str, _CurrentCard]:
+        later = self._scheduled.timelines(provider, at)
         return {
             model: _CurrentCard(
                 read_card(card) if card[0] or card[1] else None,
                 read_optional_instant(since),
-                read_optional_instant(until),
+                read_optional_instant(until) if retired_at else None,
+                later.get(model, ()),
             )
-            for model, since, until, *card in self._fetch("current_cards", provider=provider)
+            for model, since, until, retired_at, *card in self._fetch(
+                "current_cards", provider=provider, **clocks(at, None)
+            )
         }
 
     def _add_event(self, items: Sequence[HeldChange], action: _Action) -> None:
@@ -491,8 +542,17 @@ def _stale(item: HeldChange, why: str) -> StaleHeldChange:
     return StaleHeldChange(f"{item.provider}: {item.change.model}: held change {item.id}: {why}")
 
 
-def _refuse_if_moved(item: HeldChange, current: _CurrentCard | None) -> None:
-    """Raise StaleHeldChange unless the change replaces the card in force."""
+def _refuse_if_moved(item: HeldChange, current: _CurrentCard | None, now: datetime) -> None:
+    """Raise StaleHeldChange unless the change replaces the card in force, now or on its day."""
+    starts_at = item.change.starts_at
+    if starts_at is not None:
+        if starts_at <= now:
+            raise _stale(item, "its day has come: the next reading judges the price anew")
+        if current is None or preceding(current.later, starts_at, current.listing) != (
+            item.change.old
+        ):
+            raise _stale(item, "the card before it is not the one it was held against")
+        return
     if current is None or current.listing != item.change.old:
         raise _stale(item, "the card in force is not the one it was held against")
     # The change ends the card at `item.since`, so the card must have begun before.
@@ -508,6 +568,17 @@ def _needs_new_card(item: HeldChange, current: _CurrentCard) -> bool:
     """
     is_retired = current.until is not None
     return item.change.new != current.listing or is_retired
+
+
+def _origin(item: HeldChange) -> Origin:
+    return Origin(
+        provider=item.provider,
+        source=item.source,
+        url=item.url,
+        reading_id=item.reading_id,
+        digest=item.digest,
+        card_prefix=f"{item.id}-accepted",
+    )
 
 
 def _model_key(item: HeldChange) -> dict[str, Any]:
@@ -531,13 +602,15 @@ def _source_columns(item: HeldChange) -> dict[str, Any]:
 def _event(items: Sequence[HeldChange], action: _Action) -> dict[str, Any]:
     """The event `prices.changed`, as for a reading, with the person who accepted the changes."""
     first = items[0]
-    listed = [item.change for item in items if item.change.new is not None]
-    vanished = [item.change.model for item in items if item.change.new is None]
+    of_now = [item.change for item in items if item.change.starts_at is None]
+    listed = [change for change in of_now if change.new is not None]
+    vanished = [change.model for change in of_now if change.new is None]
+    later = ScheduledPlan(added=[item.change for item in items if item.change.starts_at])
     payload = {
         "provider": first.provider,
         "reading": first.reading_id,
         "at": write_instant(first.since),
-        "changes": ChangePlan(apply=listed, retire=vanished).counts(),
+        "changes": ChangePlan(apply=listed, retire=vanished, scheduled=later).counts(),
         "accepted_by": action.author,
     }
     return {
@@ -564,6 +637,7 @@ def _change_entry(item: HeldChange) -> dict[str, Any]:
     what = _write_pair(item.change.old, item.change.new) | {
         "kind": item.change.kind.value,
         "since": write_instant(item.since),
+        "starts_at": write_optional_instant(item.change.starts_at),
         "reading": item.reading_id,
     }
     return {
@@ -650,12 +724,13 @@ def _read_known(text: str | None) -> Known | None:
 
 def _read_held(row: Sequence[Any]) -> HeldChange:
     held_id, reading_id, provider, model, kind, old, new, reasons, since, state, *rest = row
-    decided_at, decided_by, decision, source, url, digest, listings = rest
+    decided_at, decided_by, decision, source, url, digest, listings, starts_at = rest
+    old, new = _read_known(old), _read_known(new)
     return HeldChange(
         id=held_id,
         reading_id=reading_id,
         provider=provider,
-        change=Change(model, Kind(kind), _read_known(old), _read_known(new)),
+        change=Change(model, Kind(kind), old, new, read_optional_instant(starts_at)),
         reasons=tuple(json.loads(reasons)),
         since=read_instant(since),
         state=State(state),

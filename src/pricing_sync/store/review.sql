@@ -4,7 +4,7 @@
 -- Held changes with the reading that first contained them.
 SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
     h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''),
-    r.digest, COALESCE(r.listings, '{}')
+    r.digest, COALESCE(r.listings, '{}'), h.starts_at
 FROM pricing_held h
 LEFT JOIN pricing_readings r ON r.id = h.reading_id
 WHERE 1 = 1 [provider: AND h.provider = :provider]
@@ -13,12 +13,15 @@ WHERE 1 = 1 [provider: AND h.provider = :provider]
 ORDER BY h.provider, h.since, h.reading_id, h.model;
 
 -- name: current_cards
--- Every model of a provider with its open card, or with its last card when it is retired.
-SELECT m.model, l.since, l.until, {card}
+-- Every model of a provider with its card in force, or with its last card when it is retired.
+SELECT m.model, l.since, l.until, m.retired_at, {card}
 FROM pricing_models m
 LEFT JOIN pricing_ledger l
-    ON l.provider = m.provider AND l.model = m.model AND l.superseded_at IS NULL
-    AND ((l.until IS NULL AND m.retired_at IS NULL) OR l.until = m.retired_at)
+    ON l.provider = m.provider AND l.model = m.model AND (
+        (l.superseded_at IS NULL AND l.until IS NULL AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until > :at AND m.retired_at IS NULL AND {in_force})
+        OR (l.superseded_at IS NULL AND l.until = m.retired_at)
+    )
 WHERE m.provider = :provider;
 
 -- name: supersede_open_card

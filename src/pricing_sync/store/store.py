@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pricing_sync.changes.diff import Kind, Known, Stored
-from pricing_sync.changes.plan import ChangePlan
+from pricing_sync.changes.plan import ChangePlan, Held
 from pricing_sync.changes.run import Reading, Run
+from pricing_sync.changes.scheduled import HeldLater, ScheduledPlan
 from pricing_sync.errors import SettingsError, StoreError
-from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
@@ -42,6 +42,7 @@ from pricing_sync.store.connection import (
 )
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.in_force import FRAGMENTS, clocks, now
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
@@ -58,6 +59,7 @@ from pricing_sync.store.rows import (
     write_json,
     write_optional_instant,
 )
+from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
 
 #: How long before its end an override is listed as ending.
 ENDING = timedelta(days=30)
@@ -67,30 +69,17 @@ def _quoted(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
-#: SQL: whether an override is in force at `:at`, as known at `:known_at`. A row that is not
-#: announced (it begins or ends no later than it was recorded) and that is in the future was dated
-#: by a clock that was ahead. Its instants count as `:lately`.
-_IN_FORCE = """(
-    since <= :at OR (since > :now AND since <= recorded_at AND :lately <= :at)
-) AND (
-    until IS NULL
-    OR (until > :at AND NOT (until > :now AND until <= recorded_at AND :lately <= :at))
-) AND (
-    recorded_at <= :known_at OR (recorded_at > :now AND :lately <= :known_at)
-) AND (
-    superseded_at IS NULL
-    OR (superseded_at > :known_at AND NOT (superseded_at > :now AND :lately <= :known_at))
-)"""
-
 #: SQL: the held change that the state of a model refers to.
 _HELD_OR_REJECTED = """h.id = CASE m.state
     WHEN 'held' THEN (
         SELECT o.id FROM pricing_held o
         WHERE o.provider = m.provider AND o.model = m.model AND o.state = 'open'
+            AND o.starts_at IS NULL
     )
     WHEN 'rejected' THEN (
         SELECT MAX(o.id) FROM pricing_held o
         WHERE o.provider = m.provider AND o.model = m.model AND o.state = 'rejected'
+            AND o.starts_at IS NULL
     )
 END"""
 
@@ -98,9 +87,9 @@ _QUERIES = load_queries(
     {
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
-        "in_force": _IN_FORCE,
         "known_n": as_of.KNOWN.format("n"),
         "known_l": as_of.KNOWN.format("l"),
+        **FRAGMENTS,
         "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
         "values": _quoted(CARD_COLUMNS),
         "places": placeholders(CARD_COLUMNS),
@@ -165,6 +154,7 @@ class Store(NamedQueries):
         self.names = Names(connection)
         self.pruning = Pruning(connection)
         self.exchange_rates = ExchangeRateTable(connection)
+        self.scheduled = ScheduledCards(connection)
 
     def close(self) -> None:
         """Close the database."""
@@ -234,10 +224,14 @@ class Store(NamedQueries):
             json.loads(ignored),
         )
 
-    def known_models(self, provider: str) -> dict[str, Stored]:
-        """Every model of a provider with its listing in force, or its last one when retired."""
+    def known_models(self, provider: str, at: datetime | None = None) -> dict[str, Stored]:
+        """Every model of a provider with its listing in force, or its last one when retired.
+
+        In force at the instant of a reading, by default now.
+        """
         known = {}
-        found = self._fetch("known_models", provider=provider)
+        found = self._fetch("known_models", provider=provider, **clocks(at, None))
+        later = self.scheduled.timelines(provider, at or datetime.now(UTC))
         for model, missing, retired, why, state, *card in found:
             whose = f"{provider} {model}"
             listing = rows.read_card(card, whose) if card[0] or card[1] else None
@@ -247,6 +241,7 @@ class Store(NamedQueries):
                 rows.read_optional_instant(retired),
                 why,
                 PriceState(state),
+                later.get(model, ()),
             )
         return known
 
@@ -294,8 +289,11 @@ class Store(NamedQueries):
         recorded_at = next_recorded_at(self._connection, dated)
         new_revision(self._connection)
         self._replace_cards(reading, plan, recorded_at)
+        self._rewrite_scheduled(reading, plan, recorded_at)
         self._mark_models(reading, plan)
         self._hold(reading, plan)
+        if plan.scheduled.added or plan.scheduled.withdrawn:
+            self._add_event_of_later(reading, plan.scheduled)
         if (plan.apply or plan.retire) and not plan.is_minor:
             self._add_event(reading, plan)
         self.add_reading(reading)
@@ -305,7 +303,10 @@ class Store(NamedQueries):
         self._execute("add_reading", **rows.write_reading(reading))
 
     def _replace_cards(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
-        replaced = [change.model for change in plan.apply] + list(plan.retire)
+        apart = plan.scheduled.timelines
+        apply = [change for change in plan.apply if change.model not in apart]
+        replaced = [change.model for change in apply]
+        replaced += [model for model in plan.retire if model not in apart]
         if not replaced:
             return
         recorded = write_instant(recorded_at)
@@ -333,10 +334,32 @@ class Store(NamedQueries):
                 evidence
                 | {"card_id": f"{reading.id}-{index}", "model": change.model}
                 | rows.write_card(change.new)
-                for index, change in enumerate(plan.apply)
+                for index, change in enumerate(apply)
                 if change.new is not None
             ],
         )
+
+    def _rewrite_scheduled(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
+        """Replace the cards of the models with a price of later, before or after the reading."""
+        new = {change.model: change.new for change in plan.apply}
+        origin = Origin(
+            provider=reading.provider,
+            source=reading.source,
+            url=reading.url,
+            reading_id=reading.id,
+            digest=reading.digest,
+            card_prefix=f"{reading.id}-later",
+        )
+        rewrites = [
+            Rewrite(
+                model=model,
+                listing=new.get(model),
+                is_retired=model in plan.retire,
+                later=timeline,
+            )
+            for model, timeline in plan.scheduled.timelines.items()
+        ]
+        self.scheduled.rewrite(rewrites, origin, reading.at, recorded_at)
 
     def _mark_models(self, reading: Reading, plan: ChangePlan) -> None:
         at = write_instant(reading.at)
@@ -384,6 +407,9 @@ class Store(NamedQueries):
             "release_held",
             [{"provider": reading.provider, "model": model, "at": at} for model in plan.released],
         )
+        self.scheduled.lapse(reading.provider, plan.scheduled.lapsed, reading.at)
+        self.scheduled.release(reading.provider, plan.scheduled.released, reading.at)
+        items: list[Held | HeldLater] = [*plan.hold, *plan.scheduled.hold]
         self._execute_many(
             "add_held",
             [
@@ -397,8 +423,9 @@ class Store(NamedQueries):
                     "new": _write_known(item.change.new),
                     "reasons": write_json(item.reasons),
                     "since": at,
+                    "starts_at": write_optional_instant(item.change.starts_at),
                 }
-                for index, item in enumerate(plan.hold)
+                for index, item in enumerate(items)
             ],
         )
 
@@ -413,6 +440,23 @@ class Store(NamedQueries):
             "add_event",
             id=f"{reading.id}-prices",
             kind="prices.changed",
+            created_at=write_instant(reading.finished_at),
+            payload=write_json(payload),
+        )
+
+    def _add_event_of_later(self, reading: Reading, plan: ScheduledPlan) -> None:
+        """The event `prices.scheduled`, before anything of it is in force."""
+        payload = {
+            "provider": reading.provider,
+            "reading": reading.id,
+            "at": write_instant(reading.at),
+            "scheduled": [_key(change.model, change.starts_at) for change in plan.added],
+            "withdrawn": [_key(model, starts_at) for model, starts_at in plan.withdrawn],
+        }
+        self._execute(
+            "add_event",
+            id=f"{reading.id}-scheduled",
+            kind="prices.scheduled",
             created_at=write_instant(reading.finished_at),
             payload=write_json(payload),
         )
@@ -523,7 +567,7 @@ class Store(NamedQueries):
     ) -> list[Statement]:
         """The cards in force at an instant (now), as known at another (now), without overrides."""
         if at is None and known_at is None:
-            found = self._fetch("current_cards", provider=provider, model=model)
+            found = self._fetch("current_cards", provider=provider, model=model, now=now())
         else:
             instants = as_of.instants(at, known_at)
             found = self._fetch("cards_at", provider=provider, model=model, **instants)
@@ -556,7 +600,7 @@ class Store(NamedQueries):
         read_at = datetime.now(UTC)
         with self.snapshot():
             revision = self.revision()
-            cards = self._fetch("current_cards", provider=None, model=None)
+            cards = self._fetch("cards_of_book", now=write_instant(read_at))
             overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
             confirmations = self.confirmations()
             aliases, notices = self.names.aliases(), self.names.notices()
@@ -604,7 +648,7 @@ class Store(NamedQueries):
         """The number of models in each state, by provider."""
         found: dict[str, list[Row]] = {}
         first, last = days_from_today(SOON)
-        for row in self._fetch("model_counts", first=first, last=last):
+        for row in self._fetch("model_counts", first=first, last=last, now=now()):
             found.setdefault(row[0], []).append(row)
         return {provider: _model_counts(of_state) for provider, of_state in found.items()}
 
@@ -626,7 +670,7 @@ class Store(NamedQueries):
         known_at: datetime | None = None,
     ) -> list[MeterOverride]:
         """The overrides in force at an instant (now), as known at another (now)."""
-        found = self._fetch("overrides_at", provider=provider, model=model, **_clocks(at, known_at))
+        found = self._fetch("overrides_at", provider=provider, model=model, **clocks(at, known_at))
         return [rows.read_override(row) for row in found]
 
     def overrides_not_ended(
@@ -771,20 +815,6 @@ def _one_currency(
     return currency
 
 
-_END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))
-
-
-def _clocks(at: datetime | None, known_at: datetime | None) -> dict[str, str]:
-    """The values of `_IN_FORCE`."""
-    now = datetime.now(UTC)
-    return {
-        "at": write_instant(at or now),
-        "known_at": write_instant(known_at) if known_at else _END_OF_TIME,
-        "now": write_instant(now),
-        "lately": write_instant(now - LATELY),
-    }
-
-
 def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
     """The counts of one provider, from one row per state."""
     states = {PriceState(row[1]): row[2] for row in of_state}
@@ -792,6 +822,10 @@ def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
         sum(row[column] for row in of_state) for column in range(3, 8)
     )
     return ModelCounts(priced, unpriced, unreadable, missing, ending, states)
+
+
+def _key(model: str, starts_at: datetime | None) -> dict[str, Any]:
+    return {"model": model, "starts_at": write_optional_instant(starts_at)}
 
 
 def _write_known(listing: Known | None) -> str | None:

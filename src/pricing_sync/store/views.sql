@@ -5,7 +5,14 @@ DROP VIEW IF EXISTS model_pricing;
 
 CREATE VIEW model_pricing AS
 WITH listed AS (
-    SELECT * FROM pricing_ledger WHERE superseded_at IS NULL AND until IS NULL
+    -- What is scheduled is in force from its instant on, until the next one.
+    SELECT * FROM pricing_ledger
+    WHERE superseded_at IS NULL AND until IS NULL
+        AND (since <= {now} OR since <= recorded_at)
+    UNION ALL
+    SELECT * FROM pricing_ledger
+    WHERE superseded_at IS NULL AND until > {now} AND until > recorded_at
+        AND (since <= {now} OR since <= recorded_at)
 ), in_force AS (
     -- With the one currency of the model: its card's or, without a card, its newest override's.
     SELECT o.*, COALESCE(

@@ -14,7 +14,7 @@ from pricing_sync.settings import Settings, key_of
 from pricing_sync.sources import providers
 from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
 from pricing_sync.sources.provider import Provider
-from pricing_sync.sources.providers import CATALOG
+from pricing_sync.sources.providers import CATALOG, catalog
 
 #: Fetches an answer; the argument is the ETag of the last one, or None.
 Fetch: TypeAlias = Callable[[str | None], Awaitable[Fetched | NotModified]]
@@ -44,8 +44,12 @@ class ProviderAccess:
         Raises:
             UnknownName: there is no such provider.
         """
+        provider_id = providers.id_of(name)
+        table = self._settings.provider.get(provider_id)
+        if table is not None and table.catalog is not None:
+            return catalog.provider_of(table.catalog, provider_id)
         try:
-            return self._extra.get(providers.id_of(name)) or providers.find(name)
+            return self._extra.get(provider_id) or providers.find(name)
         except UnknownName:
             if name not in self._settings.from_catalog and not self.is_in_catalog(name):
                 raise

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import httpx
 
@@ -37,8 +36,8 @@ _DATED = "genai-prices"
 _SEPARATOR = "/"
 
 
-def catalogs(at: datetime) -> dict[str, Provider]:
-    """The catalogs by name, with the prices in force at *at*. Model ids are `provider/model`."""
+def catalogs() -> dict[str, Provider]:
+    """The catalogs by name. Model ids are `provider/model`."""
     every = (
         _catalog("models.dev", "https://models.dev/api.json", _models_dev, "https://models.dev"),
         _catalog(
@@ -52,7 +51,7 @@ def catalogs(at: datetime) -> dict[str, Provider]:
             _DATED,
             "https://raw.githubusercontent.com/pydantic/genai-prices/main/"
             "prices/new_data/v2/data.json",
-            partial(_genai_prices, at=at),
+            _genai_prices,
             "https://github.com/pydantic/genai-prices",
         ),
     )
@@ -76,8 +75,8 @@ def _models_dev(body: bytes) -> dict[str, Page]:
     return {owner: models_dev.read(body, owner) for owner in models_dev.providers(body)}
 
 
-def _genai_prices(body: bytes, at: datetime) -> dict[str, Page]:
-    return {owner: genai_prices.read(body, owner, at) for owner in genai_prices.providers(body)}
+def _genai_prices(body: bytes) -> dict[str, Page]:
+    return {owner: genai_prices.read(body, owner) for owner in genai_prices.providers(body)}
 
 
 def _joined(pages: Mapping[str, Page]) -> Page:
@@ -85,6 +84,7 @@ def _joined(pages: Mapping[str, Page]) -> Page:
     joined = Page([])
     for owner, page in pages.items():
         joined.ignored.update(page.ignored)
+        joined.dated |= {owner + _SEPARATOR + model: found for model, found in page.dated.items()}
         joined.rows += [
             (model and owner + _SEPARATOR + model, listing) for model, listing in page.rows
         ]
@@ -142,7 +142,7 @@ def due_catalogs(peers: PeerTable, max_age: timedelta, at: datetime) -> list[Pro
     good, last = peers.last_good_reads(), peers.last_reads()
     return [
         provider
-        for name, provider in catalogs(at).items()
+        for name, provider in catalogs().items()
         if _is_older(good.get(name), max_age, at)
         and _is_older(last.get(name), min(max_age, _RETRY_AFTER), at)
     ]
@@ -197,7 +197,7 @@ def _store_catalog(
         peers.add_read(unchanged)
         return unchanged
     assert isinstance(fetched, Fetched)  # noqa: S101  a 304 is an answer to the ETag of *last*
-    answer = read_answer(provider, fetched.all_pages())
+    answer = read_answer(provider, fetched.all_pages(), read.at)
     unreadable = [item for item in answer.listings.values() if isinstance(item, Unreadable)]
     cards = [item for item in answer.listings.values() if isinstance(item, RateCard)]
     return peers.replace(

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from pricing_sync.changes.diff import Stored, diff
-from pricing_sync.changes.plan import ChangePlan, plan_changes, plan_unchanged
+from pricing_sync.changes.plan import ChangePlan, plan_changes
 from pricing_sync.changes.run import NEW_KEYS, Reading, Status
 from pricing_sync.errors import (
     DecodeError,
@@ -32,11 +32,12 @@ from pricing_sync.errors import (
 from pricing_sync.gate import Announced, Thresholds
 from pricing_sync.prices.rates import Answer, RateCard, Unpriced, Unreadable
 from pricing_sync.sources.http import Fetched, NotModified
-from pricing_sync.sources.provider import PAGE_SEPARATOR, Provider, read_answer
+from pricing_sync.sources.provider import PAGE_SEPARATOR, UNREADABLE_LATER, Provider, read_answer
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.store import LastReading, Store
 from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.gate_context import is_minor, judge_reading, releasable_changes
+from pricing_sync.sync.scheduled_prices import plan_later, plan_same_bytes
 from pricing_sync.version import VERSION
 
 #: An answer is rejected if it has at least this many unreadable listings, and more than this share.
@@ -186,7 +187,7 @@ def _process_new(pending: PendingAnswer, store: Store) -> ReadingResult:
     fetched, provider = pending.fetched, pending.provider
     assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
     pages = fetched.all_pages()
-    answer = _with_free(read_answer(provider, pages), pending.options.free)
+    answer = _with_free(read_answer(provider, pages, pending.reading.at), pending.options.free)
     _refuse_if_oversized(provider, answer, pending.options.max_models)
     _refuse_if_unreadable(provider, answer)
     compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
@@ -219,11 +220,15 @@ class _JudgedReading:
 
 def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _JudgedReading:
     provider, options, reading = pending.provider, pending.options, pending.reading
-    stored = store.known_models(provider.id)
+    stored = store.known_models(provider.id, reading.at)
     new_keys = _new_keys(pending.last, reading, answer)
     _refuse_if_renamed(provider, stored, answer, new_keys)
     changes = diff(stored, answer)
-    held = {item.change.model: item for item in store.review.held(provider.id)}
+    held = {
+        item.change.model: item
+        for item in store.review.held(provider.id)
+        if item.change.starts_at is None
+    }
     rejected = [change for items in store.review.rejected(provider.id).values() for change in items]
     # A rejected change neither counts nor waits, so it is no evidence about the others either.
     judged = [change for change in changes if change not in rejected]
@@ -238,8 +243,19 @@ def _diff_and_judge(pending: PendingAnswer, answer: Answer, store: Store) -> _Ju
         open_held={model: item.change for model, item in held.items()},
         rejected=rejected,
     )
+    later = plan_later(
+        provider,
+        reading.at,
+        answer,
+        stored,
+        plan,
+        store,
+        rejected=rejected,
+        thresholds=options.thresholds,
+        free=options.free,
+    )
     all_minor = is_minor(provider, plan.apply, store, options.thresholds)
-    plan = replace(plan, is_minor=all_minor and not plan.retire)
+    plan = replace(plan, is_minor=all_minor and not plan.retire, scheduled=later)
     reading = replace(
         reading,
         status=Status.READ,
@@ -259,7 +275,8 @@ def _process_unchanged(pending: PendingAnswer, store: Store) -> ReadingResult:
     with store.transaction():
         _refuse_if_overtaken(store, pending.last, reading)
         releasable = releasable_changes(provider, reading.at, store, pending.options.thresholds)
-        plan = plan_unchanged(store.missing_models(provider.id), releasable)
+        missing = store.missing_models(provider.id)
+        plan = plan_same_bytes(reading.at, missing, releasable, provider.id, store)
         reading = replace(
             reading,
             status=Status.UNCHANGED,
@@ -367,6 +384,10 @@ def _may_skip_unchanged(store: Store, last: LastReading | None, reading: Reading
     Not when the program or a setting that judges is another one.
     """
     if last is None or last.decoder != reading.decoder:
+        return False
+    if last.ignored.get(UNREADABLE_LATER) or store.scheduled.has_begun_unseen(
+        reading.provider, last.at, reading.at
+    ):
         return False
     return not store.review.has_changed_since(reading.provider, last.finished_at, reading.at)
 

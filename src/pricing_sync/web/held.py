@@ -82,9 +82,10 @@ def reject_held(
 
 
 def version(item: HeldChange) -> str:
-    """A digest that identifies the change: provider, model, kind, old and new listing."""
+    """A digest that identifies the change: provider, model, kind, old and new listing, day."""
     record = decided_json(item)
-    identity = [record[key] for key in ("provider", "model", "kind", "old", "new")]
+    keys = ("provider", "model", "kind", "old", "new", "starts_at")
+    identity = [record[key] for key in keys if key in record]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,7 +9,13 @@ from fastapi import Query
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import UnknownName
-from pricing_sync.json_views import cardless_json, instant_json, price_json, statement_json
+from pricing_sync.json_views import (
+    cardless_json,
+    instant_json,
+    ledger_change_json,
+    price_json,
+    statement_json,
+)
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.statements import ModelState
 from pricing_sync.sources.providers import CATALOG
@@ -18,7 +24,7 @@ from pricing_sync.web.current_prices import prices_now, without_price_now
 from pricing_sync.web.pagination import page
 from pricing_sync.web.request_types import Cursor, Instant, ModelFilter, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.schemas import CurrentPrice, History, Prices
+from pricing_sync.web.schemas import CurrentPrice, History, Prices, ScheduledPrices
 
 routes = Routes("prices")
 
@@ -53,6 +59,14 @@ def list_prices(
         lambda entry: _price_json(entry, now),
     )
     return shown | {"stale_since": instant_json(pricing.stale_since)}
+
+
+@routes.get("/v1/scheduled", Scope.READ, response_model=ScheduledPrices)
+def list_scheduled(
+    pricing: Pricing, provider: ProviderFilter = None, model: ModelFilter = None
+) -> dict[str, Any]:
+    """What sources publish for later, the next one first. It holds from `at` on by itself."""
+    return {"items": [ledger_change_json(entry) for entry in pricing.scheduled(provider, model)]}
 
 
 @routes.get("/v1/prices/{provider}/{model:path}/history", Scope.READ, response_model=History)

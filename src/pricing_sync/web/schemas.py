@@ -120,6 +120,9 @@ class Status(Schema):
         description="What ends in the next 30 days, the next one first."
     )
     ending: list[Ending] = Field(description="The models that end within 30 days.")
+    scheduled: list[dict[str, Any]] = Field(
+        description="The prices that lists state for the next 30 days, as in `/v1/scheduled`."
+    )
 
 
 class ReadingSummary(Schema):
@@ -263,6 +266,15 @@ class CardShape(Schema):
     source: str | None = Field(examples=["api", "catalog", "curated", "override"])
 
 
+class ScheduledListing(Schema):
+    """A listing that holds from `since` on."""
+
+    since: Instant
+    currency: str | None = None
+    rates: Rates | None = None
+    overrides: list[Conditional] = []
+
+
 class PriceShape(CardShape, Notice):
     """The price of a model."""
 
@@ -281,6 +293,27 @@ class PriceShape(CardShape, Notice):
     resolved_to: str | None = Field(
         default=None, description="The model whose price it is, if `model` is another name of it."
     )
+    scheduled: list[ScheduledListing] = Field(
+        default=[], description="What its list states for later, the next one first."
+    )
+
+
+class ScheduledChange(Schema):
+    """A change that a provider's list states for later."""
+
+    provider: str
+    model: str
+    at: Instant = Field(description="From when it holds.")
+    kind: str = Field(examples=["scheduled"])
+    old: dict[str, Any] | None = Field(description="The listing before it.")
+    new: dict[str, Any] | None
+    moves: list[dict[str, Any]]
+
+
+class ScheduledPrices(Schema):
+    """What is to change."""
+
+    items: list[ScheduledChange]
 
 
 _STALE = "Since when the prices may be out of date; null while the database can be read."

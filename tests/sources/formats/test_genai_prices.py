@@ -12,10 +12,13 @@ import pytest
 
 from pricing_sync.prices.cost import cost
 from pricing_sync.prices.rates import (
+    Answer,
+    ConditionalRates,
     Listing,
     Meter,
     Rate,
     RateCard,
+    Scheduled,
     Unpriced,
     Unreadable,
     When,
@@ -23,6 +26,8 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.usage import Usage
 from pricing_sync.sources.formats import genai_prices
+from pricing_sync.sources.provider import read_answer
+from pricing_sync.sources.providers.catalog import genai_prices_provider
 from pricing_sync.sources.strict_json import Incomplete, Malformed
 
 from recorded import needs_samples, sample
@@ -35,11 +40,14 @@ CARD = RateCard({Meter.INPUT: Rate(1_500_000_000), Meter.OUTPUT: Rate(6_000_000_
 
 
 def listed(prices: Any, at: datetime = AT, **fields: Any) -> Listing:
+    return answer(prices, at, **fields).listings["m"]
+
+
+def answer(prices: Any, at: datetime = AT, **fields: Any) -> Answer:
+    """The answer with one built model."""
     model = {"id": "m", "match": {"equals": "m"}, "prices": prices, **fields}
     body = json.dumps([{"id": "acme", "models": [model]}, {"id": "b", "models": []}]).encode()
-    [(name, listing)] = genai_prices.read(body, "acme", at).rows
-    assert name == "m"
-    return listing
+    return read_answer(genai_prices_provider("acme"), [body], at)
 
 
 def conditional_rates(listing: Listing) -> list[tuple[When, dict[Meter, int]]]:
@@ -310,7 +318,7 @@ def test_variants_that_are_no_tier_are_counted_by_the_names_of_their_conditions(
         {"prices": PRICED},
     ]
     model = {"id": "m", "prices": PRICED, "price_variants": variants}
-    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p", AT)
+    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p")
     assert page.ignored == {
         "price_variants.route": 1,
         "price_variants.search_type": 2,
@@ -343,7 +351,7 @@ def test_prices_without_a_translation_are_counted() -> None:
         "prices": {**PRICED, "social_searches_kcount": 3},
         "price_variants": [{"when": {"route": "eu"}, "prices": PRICED}],
     }
-    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p", AT)
+    page = genai_prices.read(json.dumps([{"id": "p", "models": [model]}]).encode(), "p")
     assert page.ignored == {"prices.social_searches_kcount": 1, "price_variants.route": 1}
     assert [("m", CARD)] == page.rows
 
@@ -364,13 +372,13 @@ def test_prices_without_a_translation_are_counted() -> None:
 def test_a_broken_envelope_is_malformed(body: bytes) -> None:
     """It is an error of the whole answer, never an empty list."""
     with pytest.raises(Malformed):
-        genai_prices.read(body, "p", AT)
+        genai_prices.read(body, "p")
 
 
 def test_a_missing_provider_is_an_incomplete_answer() -> None:
     """Its models do not count as vanished."""
     with pytest.raises(Incomplete, match="nobody is not among the 0 providers"):
-        genai_prices.read(b"[]", "nobody", AT)
+        genai_prices.read(b"[]", "nobody")
 
 
 @needs_samples
@@ -379,7 +387,7 @@ def test_every_recorded_price_per_million_is_the_published_one() -> None:
     body = sample(RECORDED)
     counts: Counter[str] = Counter()
     for provider in json.loads(body, parse_float=Decimal):
-        listings = genai_prices.read(body, provider["id"], AT).rows
+        listings = genai_prices.read(body, provider["id"]).rows
         assert [model["id"] for model in provider["models"]] == [name for name, _ in listings]
         for row, (name, listing) in zip(provider["models"], listings, strict=True):
             counts[type(listing).__name__] += 1
@@ -391,3 +399,143 @@ def test_every_recorded_price_per_million_is_the_published_one() -> None:
                     assert expected == listing.rates.get(meter, Rate(0)).per_million, name
                     counts["checked"] += 1
     assert counts == {"RateCard": 1309, "Unpriced": 157, "checked": 2588}
+
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+#: As genai-prices states the promotion of gemini-3.6-flash: in every tier until 2026-12-31.
+PROMOTION: dict[str, Any] = {
+    "prices": [
+        {"prices": {"input_mtok": 0.375, "output_mtok": 1.875}},
+        {
+            "constraint": {"start_date": "2027-01-01"},
+            "prices": {"input_mtok": 0.75, "output_mtok": 3.75},
+        },
+    ],
+    "price_variants": [
+        {
+            "when": {"processing": "batch"},
+            "constraint": {"start_date": "2027-01-01"},
+            "prices": {"input_mtok": 0.375, "output_mtok": 1.875},
+        },
+        {
+            "when": {"processing": "batch"},
+            "prices": {"input_mtok": 0.1875, "output_mtok": 0.9375},
+        },
+    ],
+}
+
+
+def promotion_card(base: tuple[int, int], batch: tuple[int, int]) -> RateCard:
+    """A card with a batch tier; the rates are in thousandths of a dollar per million, times ten."""
+
+    def rates(amounts: tuple[int, int]) -> dict[Meter, Rate]:
+        into, out = amounts
+        return {Meter.INPUT: Rate(into * 100_000), Meter.OUTPUT: Rate(out * 100_000)}
+
+    return RateCard(rates(base), (ConditionalRates(When(service_tier="batch"), rates(batch)),))
+
+
+def test_the_end_of_a_promotion_is_scheduled_in_every_tier() -> None:
+    """0.375 until 2026-12-31, 0.75 from 2027-01-01 on, and the variants with it."""
+    promoted = promotion_card((3_750, 18_750), (1_875, 9_375))
+    regular = promotion_card((7_500, 37_500), (3_750, 18_750))
+    before = answer(**PROMOTION)
+    assert {"m": promoted} == before.listings
+    assert {"m": (Scheduled(NEW_YEAR, regular),)} == before.scheduled
+    after = answer(**PROMOTION, at=NEW_YEAR)
+    assert ({"m": regular}, {}) == (after.listings, after.scheduled)
+    eve = answer(**PROMOTION, at=NEW_YEAR - timedelta(microseconds=1))
+    assert {"m": promoted} == eve.listings
+
+
+def test_a_variant_alone_may_begin_on_a_date() -> None:
+    """The base stays as it is."""
+    variant = {
+        "when": {"service_tier": "priority"},
+        "constraint": {"start_date": "2027-01-01"},
+        "prices": {"input_mtok": 3},
+    }
+    found = answer(PRICED, price_variants=[variant])
+    assert {"m": CARD} == found.listings
+    [later] = found.scheduled["m"]
+    assert NEW_YEAR == later.since
+    assert conditional_rates(later.listing) == [
+        (When(service_tier="priority"), {Meter.INPUT: 3_000_000_000})
+    ]
+
+
+def test_hours_before_a_date_end_with_it_and_hours_after_it_begin_with_it() -> None:
+    """A later entry replaces the earlier ones, so each date has its own hours."""
+    night = {"start_time": "16:30:00Z", "end_time": "00:30:00Z"}
+    prices = [
+        {"prices": {"input_mtok": 2}},
+        {"constraint": night, "prices": {"input_mtok": 1}},
+        {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": 4}},
+        {"constraint": {"start_date": "2027-03-01"}, "prices": {"input_mtok": 6}},
+        {"constraint": night, "prices": {"input_mtok": 3}},
+    ]
+    found = answer(prices)
+    late = When(hours=(990, 30))
+    assert conditional_rates(found.listings["m"]) == [(late, {Meter.INPUT: 3_000_000_000})]
+    january, march = found.scheduled["m"]
+    assert (datetime(2027, 3, 1, tzinfo=UTC), 6_000_000_000) == (
+        march.since,
+        march.listing.rates[Meter.INPUT],  # type: ignore[union-attr]
+    )
+    for later in (january, march):
+        assert conditional_rates(later.listing) == [(late, {Meter.INPUT: 3_000_000_000})]
+
+
+def test_a_later_price_that_cannot_be_read_is_counted_and_spoils_nothing_today() -> None:
+    """On its day the listing is unreadable."""
+    prices = [
+        {"prices": PRICED},
+        {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": "free"}},
+    ]
+    found = answer(prices)
+    assert ({"m": CARD}, {}) == (found.listings, found.scheduled)
+    assert {"a price for later": 1} == found.ignored
+    assert why(answer(prices, at=NEW_YEAR).listings["m"]).startswith("prices.input_mtok: ")
+
+
+def test_a_date_that_changes_nothing_is_not_scheduled() -> None:
+    """The same prices from another date on are no change."""
+    again = {"constraint": {"start_date": "2027-01-01"}, "prices": PRICED}
+    assert {} == answer([{"prices": PRICED}, again]).scheduled
+
+
+def test_two_rows_of_a_model_with_other_dates_contradict_each_other() -> None:
+    """Neither of them counts."""
+    rows = [
+        {"id": "m", "prices": [{"prices": PRICED}, later]}
+        for later in (
+            {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": 3}},
+            {"constraint": {"start_date": "2027-02-01"}, "prices": {"input_mtok": 3}},
+        )
+    ]
+    body = json.dumps([{"id": "acme", "models": rows}]).encode()
+    found = read_answer(genai_prices_provider("acme"), [body], AT)
+    assert "listed twice, with different prices" == why(found.listings["m"])
+    assert {} == found.scheduled
+
+
+@needs_samples
+def test_the_recorded_promotions_of_gemini_end_on_new_year() -> None:
+    """The price of each as the document states it for 2027, twice that of today, in each tier."""
+    found = read_answer(genai_prices_provider("google"), [sample(RECORDED)], AT)
+    assert {
+        model: [(later.since, str(later.listing.rates[Meter.INPUT])) for later in scheduled]  # type: ignore[union-attr]
+        for model, scheduled in found.scheduled.items()
+    } == {
+        "gemini-3.6-flash": [(NEW_YEAR, "1.5")],
+        "gemini-3.7-flash": [(NEW_YEAR, "1.5")],
+    }
+    for model, [later] in found.scheduled.items():
+        promoted = {(when, meter): rate for when, meter, rate in _rates(found.listings[model])}
+        regular = {(when, meter): rate for when, meter, rate in _rates(later.listing)}
+        assert {key: 2 * rate for key, rate in promoted.items()} == regular
+
+
+def _rates(listing: Listing) -> list[tuple[When | None, Meter, Rate]]:
+    assert isinstance(listing, RateCard), listing
+    return listing.every_rate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from pricing_sync.prices.rates import (
     Meter,
     Rate,
     RateCard,
+    Scheduled,
     Unpriced,
     Unreadable,
     When,
@@ -30,7 +32,11 @@ CENTS = {"type": "tokens", "cents_per_input_token": 0.0001, "cents_per_output_to
 RATES = {Meter.INPUT: Rate(1_000_000_000), Meter.OUTPUT: Rate(4_000_000_000)}
 
 
-answer = partial(answer_of, PROVIDER, key=None)
+#: Before the ends of the discounts below.
+AT = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+answer = partial(answer_of, PROVIDER, key=None, at=AT)
 
 
 def one(**pricing: Any) -> Listing:
@@ -152,6 +158,48 @@ def test_a_discount_applies_to_every_rate() -> None:
     }
     conditional = ConditionalRates(When(service_tier="priority"), priority)
     assert RateCard(base, (conditional,)) == listing
+
+
+@pytest.mark.parametrize(
+    ("end", "since"),
+    [
+        (1790000000, datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)),
+        ("2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
+        ("2026-12-31T23:00:00+02:00", datetime(2026, 12, 31, 21, tzinfo=UTC)),
+        ("2026-12-31T23:00:00", datetime(2026, 12, 31, 23, tzinfo=UTC)),
+    ],
+)
+def test_from_the_end_of_a_discount_on_the_listed_prices_hold(end: Any, since: datetime) -> None:
+    """Of every rate and tier, in both lists. After the end it makes no difference."""
+    pricing = {**CENTS, "rate_per_input_token_cached": 0.1, "discount": 0.3}
+    row = {"model_name": "a/b", "pricing": pricing | {"discount_ends_at": end}}
+    listed = RateCard({**RATES, Meter.CACHE_READ: Rate(100_000_000)})
+    found = answer(row)
+    assert Rate(700_000_000) == found.listings["a/b"].rates[Meter.INPUT]  # type: ignore[union-attr]
+    assert {"a/b": (Scheduled(since, listed),)} == found.scheduled
+    ended = answer(row, at=since)
+    assert ({"a/b": listed}, {}) == (ended.listings, ended.scheduled)
+    dollars = {"input_tokens": 1, "output_tokens": 4}
+    metadata = {"pricing": dollars, "discount": 0.3, "discount_ends_at": end}
+    body = json.dumps({"object": "list", "data": [{"id": "a/b", "metadata": metadata}]})
+    other = read_answer(PROVIDER, [body.encode()], AT)
+    assert {"a/b": (Scheduled(since, RateCard(RATES)),)} == other.scheduled
+
+
+@pytest.mark.parametrize("end", [None, 0, "soon", True, "0001-01-01", [1790000000]])
+def test_an_end_of_a_discount_that_cannot_be_read_is_counted(end: Any) -> None:
+    """The discount applies as listed. Null is no end."""
+    row = {"model_name": "a/b", "pricing": CENTS | {"discount": 0.3, "discount_ends_at": end}}
+    found = answer(row)
+    assert Rate(700_000_000) == found.listings["a/b"].rates[Meter.INPUT]  # type: ignore[union-attr]
+    assert {} == found.scheduled
+    assert ({} if end is None else {"discount_ends_at": 1}) == found.ignored
+
+
+def test_without_a_discount_its_end_changes_nothing() -> None:
+    """Nothing is scheduled."""
+    row = {"model_name": "a/b", "pricing": CENTS | {"discount_ends_at": 1790000000}}
+    assert {} == answer(row).scheduled
 
 
 @pytest.mark.parametrize("discount", [1, 1.5, 30, -0.1, True, "30%"])

@@ -1,6 +1,7 @@
 """The genai-prices catalog: a list of providers, US dollars per the unit that a key's name ends in.
 
-Prices may begin on a date or apply in certain hours, so the catalog is read for one instant.
+Prices may begin on a date or apply in certain hours. A date begins at midnight UTC: the library
+compares it with the date of the request's timestamp, which it takes in UTC by default.
 Source: genai-prices 0.2.3, its schema and its reader, read 2026-10, and the document recorded
 2026-08-21.
 """
@@ -9,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 from msgspec import Raw, Struct
 
@@ -23,6 +24,7 @@ from pricing_sync.prices.rates import (
     Per,
     Rate,
     Rates,
+    Scheduled,
     Unpriced,
     When,
     Why,
@@ -38,6 +40,7 @@ from pricing_sync.sources.strict_json import (
     as_listing,
     as_said,
     envelope,
+    guard,
     is_tier,
     nested,
     rates,
@@ -94,8 +97,8 @@ def providers(body: bytes) -> list[str]:
     return sorted(head.id for head in envelope(body, list[_Head]))
 
 
-def read(body: bytes, provider_id: str, at: datetime) -> Page:
-    """The models of one provider, at the prices that the catalog has for the instant *at*.
+def read(body: bytes, provider_id: str) -> Page:
+    """The models of one provider, with the prices of every date: see `Page.dated`.
 
     Raises:
         Malformed: the document is not in the format, or contains the provider more than once.
@@ -108,8 +111,43 @@ def read(body: bytes, provider_id: str, at: datetime) -> Page:
     if len(found) > 1:
         raise Malformed("body", f"{provider_id} is there {len(found)} times")
     models = envelope(bytes(found[0]), list[Raw], provider_id)
-    today = at.astimezone(UTC).date()
-    return read_rows(models, Row, lambda row, ignored: _listing(row, today, ignored))
+    return read_rows(
+        models, Row, lambda row, ignored: _listing(row, date.min, ignored), dated=_dated
+    )
+
+
+def _dated(row: Row, ignored: Counter[str]) -> tuple[Scheduled, ...]:
+    """The listings from each date on that the entries or the variants of a row name.
+
+    A price key that is not read counts once, on however many dates it occurs.
+    """
+
+    def on(day: date) -> Scheduled:
+        counts: Counter[str] = Counter()
+        listing = guard(lambda row, found: _listing(row, day, found), row, counts)
+        ignored.update(counts - ignored)
+        return Scheduled(datetime.combine(day, time(), UTC), listing)
+
+    return tuple(on(day) for day in sorted(_start_dates(row)))
+
+
+def _start_dates(row: Row) -> set[date]:
+    """Every date on which an entry or a variant begins. A row that is wrong has none."""
+    try:
+        variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
+        found = [_start_date(entry) for entry in (*_entries(row.prices), *_of_tiers(variants))]
+    except BadAmount:
+        return set()
+    return {day for day in found if day is not None}
+
+
+def _of_tiers(variants: Iterable[Mapping[str, Raw]]) -> list[Mapping[str, Raw]]:
+    """The variants that are service tiers."""
+    return [variant for variant in variants if _tier(_conditions(variant)) is not None]
+
+
+def _conditions(variant: Mapping[str, Raw]) -> dict[str, str]:
+    return nested(variant.get("when", ABSENT), dict[str, str], "price_variants.when") or {}
 
 
 def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
@@ -126,7 +164,20 @@ def _listing(row: Row, today: date, ignored: Counter[str]) -> Listing:
     for entry in active[start + 1 :]:
         conditional_rates += _conditional(entry, When(hours=_hours(entry)), base, ignored)
     conditional_rates += _variants(row, today, base, ignored)
-    return as_listing(base, Unpriced(Why.NOT_PUBLISHED), conditional_rates)
+    return as_listing(base, Unpriced(Why.NOT_PUBLISHED), _without_replaced(conditional_rates))
+
+
+def _without_replaced(entries: Sequence[ConditionalRates]) -> list[ConditionalRates]:
+    """The entries without the rates that a later entry of the same condition replaces."""
+    found: list[ConditionalRates] = []
+    named: dict[When, dict[Meter, Rate]] = {}
+    for entry in reversed(entries):
+        later = named.get(entry.when)
+        own = {meter: rate for meter, rate in entry.rates.items() if meter not in (later or {})}
+        if own or later is None:
+            found.append(ConditionalRates(entry.when, own))
+        named[entry.when] = {**entry.rates, **(later or {})}
+    return found[::-1]
 
 
 def _entries(prices: Raw) -> list[dict[str, Raw]]:
@@ -144,11 +195,16 @@ def _entries(prices: Raw) -> list[dict[str, Raw]]:
 
 
 def _has_started(entry: Mapping[str, Raw], today: date) -> bool:
+    start = _start_date(entry)
+    return start is None or start <= today
+
+
+def _start_date(entry: Mapping[str, Raw]) -> date | None:
     text = nested(_constraint(entry).get("start_date", ABSENT), str, "constraint.start_date")
     if text is None:
-        return True
+        return None
     try:
-        return date.fromisoformat(text) <= today
+        return date.fromisoformat(text)
     except ValueError:
         shown = shorten(text.encode())
         raise BadAmount(f"constraint.start_date: {shown} is not a date") from None
@@ -198,7 +254,7 @@ def _variants(
     """
     variants = nested(row.price_variants, list[dict[str, Raw]], "price_variants") or []
     for variant in reversed(variants):
-        when = nested(variant.get("when", ABSENT), dict[str, str], "price_variants.when") or {}
+        when = _conditions(variant)
         tier = _tier(when)
         if tier is None:
             ignored[".".join(filter(None, ("price_variants", "+".join(sorted(when)))))] += 1

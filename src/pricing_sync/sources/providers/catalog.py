@@ -1,6 +1,7 @@
-"""Providers without a price API, read from the models.dev catalog.
+"""Providers without a price API, read from a catalog: models.dev, or genai-prices where it is set.
 
-The catalog is kept by hand and may lag. A provider with a curated table is checked against it.
+The catalogs are kept by hand and may lag. A provider with a curated table is checked against its
+catalog. Of the two, only genai-prices states prices of later days.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from pricing_sync.prices.rates import Source
-from pricing_sync.sources.formats import models_dev
+from pricing_sync.sources.formats import genai_prices, models_dev
 from pricing_sync.sources.provider import Curated, Provider
 
 # Read 2026-05-14, without the providers that have a module in this package.
@@ -57,3 +58,22 @@ def catalog_provider(
         curated=curated,
         page=curated.page if curated else "https://models.dev",
     )
+
+
+def genai_prices_provider(genai_prices_id: str, name: str | None = None) -> Provider:
+    """A provider that reads its prices from *genai_prices_id* in genai-prices."""
+    return Provider(
+        id=genai_prices_id,
+        name=name or genai_prices_id,
+        url="https://raw.githubusercontent.com/pydantic/genai-prices/main/"
+        "prices/new_data/v2/data.json",
+        decode=partial(genai_prices.read, provider_id=genai_prices_id),
+        source=Source.CATALOG,
+        page="https://github.com/pydantic/genai-prices",
+    )
+
+
+def provider_of(catalog: str, provider_id: str) -> Provider:
+    """The provider with that id in the catalog `models.dev` or `genai-prices`."""
+    make = genai_prices_provider if catalog == "genai-prices" else catalog_provider
+    return make(provider_id)

@@ -3,13 +3,16 @@
 The first is requested, because only it states tiers and discounts; the second can be read too. In
 the first, cache and tier prices are multiples of the base prices. Read 2026-10 in recorded rows
 and in eight independent clients; no whole answer is public.
+
+A discount may have an end, `discount_ends_at`: from then on the listed prices hold. It is seconds
+since 1970 or ISO 8601; a day without a time is taken as its midnight in UTC.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from msgspec import Raw, Struct, field
@@ -23,11 +26,12 @@ from pricing_sync.prices.rates import (
     Per,
     Rate,
     Rates,
+    Scheduled,
     Unpriced,
     When,
     Why,
 )
-from pricing_sync.sources.notices import notice_of
+from pricing_sync.sources.notices import instant, notice_of
 from pricing_sync.sources.provider import Key, Pin, Provider
 from pricing_sync.sources.strict_json import (
     ABSENT,
@@ -39,6 +43,7 @@ from pricing_sync.sources.strict_json import (
     add_rate,
     as_listing,
     envelope,
+    guard,
     is_named,
     is_tier,
     nested,
@@ -113,13 +118,43 @@ class OpenAIRow(Struct):
 def read(body: bytes) -> Page:
     """A whole list: an array is the one in cents, an object is the OpenAI-like one."""
     if body.lstrip()[:1] == b"[":
-        return read_rows(envelope(body, list[Raw]), Row, listing, notice=notice)
-    return read_data(body, OpenAIRow, openai_listing)
+        return read_rows(envelope(body, list[Raw]), Row, listing, notice=notice, dated=dated)
+    return read_data(body, OpenAIRow, openai_listing, dated=openai_dated)
 
 
 def notice(row: Row) -> Notice | None:
     """When the model ends, and what replaces it."""
     return notice_of(deprecated=row.deprecated, replaced_by=row.replaced_by)
+
+
+def dated(row: Row, ignored: Counter[str]) -> tuple[Scheduled, ...]:
+    """The listed prices of a row of the list in cents, from the end of its discount on."""
+    pricing = row.pricing or {}
+    listed = Row(row.id, {key: raw for key, raw in pricing.items() if key != "discount"})
+    end = pricing.get("discount_ends_at", ABSENT)
+    return _after_discount(end, lambda: guard(listing, listed, Counter()), ignored)
+
+
+def openai_dated(row: OpenAIRow, ignored: Counter[str]) -> tuple[Scheduled, ...]:
+    """The listed prices of a row of the OpenAI-like list, from the end of its discount on."""
+    if row.metadata is None:
+        return ()
+    listed = OpenAIRow(row.id, _Metadata(row.metadata.pricing))
+    end = row.metadata.discount_ends_at
+    return _after_discount(end, lambda: guard(openai_listing, listed, Counter()), ignored)
+
+
+def _after_discount(
+    end: Raw, listed: Callable[[], Listing], ignored: Counter[str]
+) -> tuple[Scheduled, ...]:
+    """The listing from an end on, if there is one. An end that cannot be read is counted."""
+    if not is_named(end):
+        return ()
+    since = instant(end)
+    if since is None:
+        ignored["discount_ends_at"] += 1
+        return ()
+    return (Scheduled(since, listed()),)
 
 
 def openai_listing(row: OpenAIRow, ignored: Counter[str]) -> Listing:
