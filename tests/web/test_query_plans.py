@@ -38,6 +38,7 @@ GROWING = {
 BOUNDED = {
     "pricing_held_open",
     "pricing_ledger_current",
+    "pricing_ledger_ending",
     "pricing_outbox_waiting",
     "pricing_queue_open",
     "pricing_queue_reading",
@@ -129,6 +130,7 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/ready", "/ready"),
         ("/metrics", "/metrics"),
         ("/v1/models", "/v1/models"),
+        *(("/v1/scheduled", f"/v1/scheduled{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices?{q}at={at}") for q in ("", "provider=openrouter&")),
         *(("/v1/prices/{provider}/{model}", PRICES + q) for q in ("", f"?at={at}")),

@@ -15,9 +15,9 @@ LEFT JOIN pricing_ledger p
     ON p.provider = l.provider AND p.model = l.model AND p.superseded_at IS NULL
     AND p.until = l.since
 WHERE l.superseded_at IS NULL AND l.since > :at AND l.since > l.recorded_at
-    AND (CAST(:before AS TEXT) IS NULL OR l.since <= :before)
-    AND (CAST(:provider AS TEXT) IS NULL OR l.provider = :provider)
-    AND (CAST(:model AS TEXT) IS NULL OR l.model = :model)
+    [before: AND l.since <= :before]
+    [provider: AND l.provider = :provider]
+    [model: AND l.model = :model]
 ORDER BY l.since, l.provider, l.model
 LIMIT :limit;
 
