@@ -81,11 +81,10 @@ class Routes:
         return declare
 
 
-def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
-    """A router of these routes, guarded."""
+def add_routes(router: APIRouter, pricing: PricingSync, declared: Iterable[Declared]) -> None:
+    """Add these routes to a router, guarded. A request tries them in this order."""
     routes = list(declared)
-    scopes = {route.endpoint: route.scope for route in routes}
-    router = APIRouter(route_class=_guarded(pricing, scopes))
+    router.route_class = _guarded(pricing, {route.endpoint: route.scope for route in routes})
     for route in routes:
         router.add_api_route(
             route.path,
@@ -98,6 +97,7 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
             dependencies=_documented(route.scope),
             **{**route.more, "responses": _responses(route)},
         )
+    for route in routes:
         if route.method == "GET":
             # Not in the document: it would repeat every operation.
             router.add_api_route(
@@ -107,7 +107,6 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
                 name=f"pricing_head_{route.endpoint.__name__}",
                 **{**route.more, "include_in_schema": False},
             )
-    return router
 
 
 def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[APIRoute]:
