@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.json_views import ending_json
+from pricing_sync.json_views.prices import Ending as EndingView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
@@ -264,7 +264,9 @@ class PricingSync:
         today = datetime.now(UTC).date()
         return self._parts.runs.status() | {
             "problem": None,
-            "ending": [ending_json(entry, today) for entry in self.ending()],
+            "ending": [
+                EndingView.of(entry, today).model_dump(mode="json") for entry in self.ending()
+            ],
             "overrides_ending": self._parts.overrides.ending(),
         }
 
@@ -320,6 +322,11 @@ class PricingSync:
             StoreError: the database cannot be read, and there is no earlier book.
         """
         return self._parts.book_cache.book()
+
+    @property
+    def checked_book(self) -> PriceBook | None:
+        """What `book` returns if it need not query the database for it; else None."""
+        return self._parts.book_cache.checked
 
     def refresh_book(self) -> None:
         """Refresh the price book of this process from the store at once."""
