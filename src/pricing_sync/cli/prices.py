@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,32 +17,30 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
-from pricing_sync.json_views import (
-    cardless_json,
-    instant_json,
-    ledger_change_json,
-    price_json,
-    statement_json,
-)
+from pricing_sync.json_views.changes import AppliedChange
+from pricing_sync.json_views.prices import Card, PriceShape
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
-from pricing_sync.prices.card_json import write_rates
+from pricing_sync.prices.card_json import write_instant, write_rates
 from pricing_sync.prices.cost import Cost, Item
 from pricing_sync.prices.cost import cost as cost_of
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
 from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.prices.usage import Usage
+from pricing_sync.store.changes import LedgerChange
 
 _LATELY = timedelta(days=30)
 #: The meters that have a column of their own; the others are counted unless `--wide` is given.
 _COMMON = (Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE)
 
 
+@command
 def prices(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.OneProvider = None,
     model: typed.OneModel = None,
     *,
@@ -51,33 +50,25 @@ def prices(
     ] = False,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The prices in force, per million units, overrides included.
 
     A unit is what the meter counts: a token, or an image, a request, a search, a character, a
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
     """
-    with typed.open_app(context, database) as app:
-        provider = _require_known(app, provider, model)
-        found = app.prices(provider, model, at=at, known_at=known_at)
-        cardless = [] if at or known_at else app.models_without_card(provider, model)
+    provider = _require_known(app, provider, model)
+    found = app.prices(provider, model, at=at, known_at=known_at)
+    cardless = [] if at or known_at else app.models_without_card(provider, model)
     # A person may have priced a model that is listed without a card.
     priced = {(price.provider, price.model) for price in found}
     without = [state for state, _ in cardless if (state.provider, state.model) not in priced]
-    if as_json:
-        now = datetime.now(UTC)
-        records = [price_json(price, now) for price in found]
-        records += [cardless_json(state, now) for state in without]
-        records.sort(key=lambda record: (record["provider"], record["model"]))
-        tables.print_json(records)
-    elif model is not None and len(found) == 1:
-        which = f", which is {found[0].resolved_to}" if found[0].resolved_to else ""
-        tables.print_whole(f"{found[0].provider} {found[0].model}{which}")
-        tables.print_block(card_lines(found[0]), "    ")
-    else:
-        _show_prices(found, without, wide=wide)
+    entries: list[Price | ModelState] = [*found, *without]
+    entries.sort(key=lambda entry: (entry.provider, entry.model))
+    now = datetime.now(UTC)
+    views = (PriceShape.of(entry, now) for entry in entries)
+    if model is not None and len(found) == 1:
+        return Output(views, partial(_show_price, found[0]))
+    return Output(views, partial(_show_prices, found, without, wide=wide))
 
 
 def _require_known(app: PricingSync, name: str | None, model: str | None) -> str | None:
@@ -93,6 +84,12 @@ def _require_known(app: PricingSync, name: str | None, model: str | None) -> str
         missing = f"{provider}: {model}" if model else provider
         raise UnknownName(f"{missing}: not in the ledger")
     return provider
+
+
+def _show_price(price: Price) -> None:
+    which = f", which is {price.resolved_to}" if price.resolved_to else ""
+    tables.print_whole(f"{price.provider} {price.model}{which}")
+    tables.print_block(card_lines(price), "    ")
 
 
 def _show_prices(found: Sequence[Price], without: Sequence[ModelState], *, wide: bool) -> None:
@@ -214,27 +211,20 @@ def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
         yield f"{indent}{name:{name_width}}  {rate:>{figure_width}}"
 
 
+@command
 def history(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Superseded rows too, with when each was known.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """How the price of a model moved, with its evidence."""
-    with typed.open_app(context, database) as app:
-        provider = app.provider_id(provider)
-        found = app.history(provider, model, everything=everything)
-    if as_json:
-        tables.print_json([statement_json(statement) for statement in found])
-    elif everything:
-        _show_superseded(found)
-    else:
-        _show_history(found)
+    found = app.history(app.provider_id(provider), model, everything=everything)
+    show = _show_superseded if everything else _show_history
+    return Output(map(Card.of_statement, found), partial(show, found))
 
 
 def _show_history(found: Sequence[Statement]) -> None:
@@ -289,8 +279,9 @@ def _evidence(statement: Statement) -> str:
     return f"{statement.source} {(statement.digest or '')[:12]}".rstrip()
 
 
+@command
 def changes(
-    context: typer.Context,
+    app: PricingSync,
     *,
     since: Annotated[
         datetime | None,
@@ -314,20 +305,16 @@ def changes(
         bool, typer.Option("--added", help="The first prices of new models too.")
     ] = False,
     limit: typed.Limit = 50,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """What moved across all models, newest first."""
     begin = since or datetime.now(UTC) - _LATELY
-    with typed.open_app(context, database) as app:
-        provider = _require_known(app, provider, model if provider else None)
-        found = app.changes(
-            begin, provider=provider, model=model, include_added=added, limit=limit + 1
-        )
-    shown, more = found[:limit], len(found) > limit
-    if as_json:
-        tables.print_json([ledger_change_json(entry) for entry in shown])
-        return
+    provider = _require_known(app, provider, model if provider else None)
+    found = app.changes(begin, provider=provider, model=model, include_added=added, limit=limit + 1)
+    show = partial(_show_changes, found[:limit], begin, more=len(found) > limit)
+    return Output(map(AppliedChange.of, found[:limit]), show)
+
+
+def _show_changes(shown: Sequence[LedgerChange], begin: datetime, *, more: bool) -> None:
     tables.print_table(
         ("since", Column("provider", Fit.ID), Column("model", Fit.ID), Column("change", Fit.TEXT)),
         (
@@ -349,8 +336,9 @@ def _change_text(change: Change) -> str:
     return f"{'new' if change.kind is Kind.ADDED else 'listed again'}: {moved}"
 
 
+@command
 def cost(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     used: Annotated[
@@ -386,9 +374,7 @@ def cost(
     region: Annotated[str | None, typer.Option("--region", help="Where it was served.")] = None,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """What a usage costs, exactly, meter by meter.
 
     A meter without a rate is billed as another where that is sure not to be too low, and the table
@@ -397,19 +383,18 @@ def cost(
     usage = _usage(used or [], usage_json, convention)
     usage = replace(usage, service_tier=tier or usage.service_tier, region=region or usage.region)
     when = at or datetime.now(UTC)
-    with typed.open_app(context, database) as app:
-        provider = app.provider_id(provider)
-        price = app.price(provider, model, at=at, known_at=known_at)
+    provider = app.provider_id(provider)
+    price = app.price(provider, model, at=at, known_at=known_at)
     if not isinstance(price.listing, RateCard):
         raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
     try:
         result = cost_of(price.listing, usage, when)
     except NoPrice as error:
         raise NoPrice(f"{provider}: {model}: {error}") from None
-    record = _cost_json(price, result, when)
-    if as_json:
-        tables.print_json(record)
-        return
+    return Output(_cost_json(price, result, when), partial(_show_cost, price, result))
+
+
+def _show_cost(price: Price, result: Cost) -> None:
     tables.print_table(
         (
             Column("meter"),
@@ -430,7 +415,7 @@ def cost(
     )
     if price.resolved_to:
         tables.print_line(f"{price.model} is {price.resolved_to}")
-    tables.print_line(f"{record['total']} {record['currency']}")
+    tables.print_line(f"{texts.plain_decimal(result.total)} {result.currency}")
     if price.doubt is not None:
         tables.err.print(f"{price.doubt}, {_last_confirmed(price.confirmed_at)}")
 
@@ -465,7 +450,7 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         "provider": price.provider,
         "model": price.model,
         "resolved_to": price.resolved_to,
-        "at": instant_json(at),
+        "at": write_instant(at),
         "total": texts.plain_decimal(result.total),
         "currency": result.currency,
         "items": [
@@ -482,9 +467,9 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         ],
         "card": price.card_id,
         "source": price.source,
-        "since": instant_json(price.since),
+        "since": write_instant(price.since),
         "state": price.state.value if price.state else None,
         "reason": price.reason,
-        "confirmed_at": instant_json(price.confirmed_at),
+        "confirmed_at": write_instant(price.confirmed_at) if price.confirmed_at else None,
         "age_seconds": age_seconds(price.confirmed_at, datetime.now(UTC)),
     }

@@ -110,3 +110,13 @@ class ProviderState(View):
     source: str | None
     key_set: bool | None = Field(description="Null if no key is needed.")
     missing_variables: list[str]
+
+
+class ProviderRecord(ProviderState):
+    """A provider with where it is read and what its key is called, which the command line shows."""
+
+    url: str | None
+    page: str | None
+    key_variables: list[str]
+    key_required: bool
+    other_variables: dict[str, bool] = Field(description="Whether each is set.")

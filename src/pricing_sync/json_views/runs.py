@@ -108,6 +108,12 @@ class ReadingChanges(Reading):
         )
 
 
+class FinishedRun(RunSummary):
+    """A run that this process has read, with its readings in full."""
+
+    readings: list[ReadingChanges]
+
+
 class RunRecord(RunState):
     """A run with its progress and its readings in full, which the command line shows."""
 
