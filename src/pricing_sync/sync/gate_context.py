@@ -30,7 +30,7 @@ from pricing_sync.sources.provider import Provider
 from pricing_sync.store.review import HeldChange
 from pricing_sync.store.store import Store
 
-_WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
+_WEEK = timedelta(days=7)
 #: Suffixes of the ids of free models.
 _FREE = (":free", "-free")
 
@@ -196,7 +196,6 @@ def _anchors(
     week, standing = at - _WEEK, (thresholds or Thresholds()).release_after
     return Anchors(
         store.anchors(provider.id, week),
-        store.anchors(provider.id, at - _MONTH),
         store.recent_cards(provider.id, week, standing),
     )
 
