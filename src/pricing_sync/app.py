@@ -32,8 +32,12 @@ from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
+from pricing_sync.store.review import AuditEntry
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
+
+#: What is promised: docs/library.md lists it.
+__all__ = ["PricingSync"]
 
 #: Between two tries to open the database of a host that runs without it.
 RETRY_SECONDS = 5.0
@@ -424,6 +428,16 @@ class PricingSync:
             since, provider=_id(provider), model=model, include_added=include_added, limit=limit
         )
 
+    def audit_log(self, limit: int, before: str | None = None) -> list[AuditEntry]:
+        """Who decided what, when and why, newest first; *before* is the last id already seen.
+
+        Decisions about held changes, refusals, announcements, overrides set and ended, and the
+        runs that were not scheduled.
+        """
+        store = self.store
+        found = store.review.audit_log(limit, before) + store.decisions.entries(limit, before)
+        return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
+
     # Overrides
 
     def set_override(
@@ -481,6 +495,8 @@ class PricingSync:
         *,
         at: datetime | None = None,
         newest_only: bool = False,
+        author: str = "library",
+        reason: str = "",
     ) -> list[MeterOverride]:
         """End the overrides of these meters (of all, if none is named), now or at an instant.
 
@@ -492,7 +508,15 @@ class PricingSync:
             ValueError: the instant has no time zone.
         """
         provider, model = self.provider_id(provider), self.model_id(provider, model)
-        ended = self._parts.overrides.end(provider, model, meters, at, newest_only=newest_only)
+        ended = self._parts.overrides.end(
+            provider,
+            model,
+            meters,
+            at,
+            newest_only=newest_only,
+            author=author,
+            reason=reason,
+        )
         self.refresh_book()
         return ended
 

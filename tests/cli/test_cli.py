@@ -188,8 +188,8 @@ def test_setting_an_override_prints_the_card_before_and_after(run: Run) -> None:
         for entry in listed
     ]
     table = run("override", "list").out
-    assert "input (flat)" in table
-    assert "input when service_tier batch" in table
+    assert "input 1 USD (flat), " in table
+    assert "input 0.5 USD when service_tier batch, " in table
     assert "covered" in table
 
 

@@ -13,7 +13,6 @@ from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command, creating_command
-from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views.changes import Announcement as AnnouncementView
@@ -109,24 +108,16 @@ def _answer(entries: Sequence[Announcement]) -> Output:
 
 
 def _show(entries: Sequence[Announcement]) -> None:
-    tables.print_table(
-        (
-            *("id", "provider", Column("model", Fit.ID), Column("move", Fit.TEXT)),
-            *("not before", Column("state and why", Fit.TEXT)),
-        ),
-        (
-            (
-                entry.id,
-                entry.provider,
-                entry.move.model,
-                texts.move(entry.move.when, entry.move.meter, entry.move.old, entry.move.new),
-                texts.minute(entry.move.not_before),
-                f"{_state(entry)}; {entry.author}: {entry.reason}",
-            )
-            for entry in entries
-        ),
-        empty="no announcements",
-    )
+    if not entries:
+        tables.err.print("no announcements")
+    for entry in entries:
+        move = texts.move(entry.move.when, entry.move.meter, entry.move.old, entry.move.new)
+        tables.print_line(
+            f"{entry.id}  {entry.provider} {entry.move.model}: {move}, not before"
+            f" {texts.minute(entry.move.not_before)}; {_state(entry)}; {entry.author}:"
+            f" {entry.reason}",
+            "      ",
+        )
 
 
 def _state(entry: Announcement) -> str:

@@ -21,7 +21,8 @@ from pricing_sync.prices.age import is_ahead
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.scheduling.provider_states import ProviderFacts
-from pricing_sync.settings import Settings, key_of
+from pricing_sync.settings import Settings
+from pricing_sync.settings.origins import key_of
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess

@@ -15,12 +15,12 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.excerpt import excerpt
-from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
 from pricing_sync.json_views.changes import RULE_CARDS, DecidedChange, by_rule
 from pricing_sync.json_views.changes import AuditEntry as AuditEntryView
 from pricing_sync.json_views.changes import HeldChange as HeldChangeView
+from pricing_sync.prices.card_json import read_when
 from pricing_sync.store.review import AuditEntry, HeldChange, PinnedChange, Review, State
 
 _Models = Annotated[
@@ -47,6 +47,8 @@ _ABOUT_THE_MOVE = frozenset(
     }
 )
 _EXCERPT_CHARACTERS = 160
+#: So many providers of a run are named.
+_FEW_PROVIDERS = 3
 _LEAST_ID = 16
 
 
@@ -278,31 +280,30 @@ def audit_log(
     ] = None,
 ) -> Output:
     """Who decided what, when and why, and what was refused."""
-    found = app.store.review.audit_log(limit, before)
+    found = app.audit_log(limit, before)
     return Output(map(AuditEntryView.model_validate, found), partial(_show_log, found))
 
 
 def _show_log(found: Sequence[AuditEntry]) -> None:
-    tables.print_table(
-        (
-            *("at", "who", "action", Column("provider", optional=True)),
-            *(Column("model", Fit.ID, optional=True), Column("why", Fit.TEXT)),
-        ),
-        (
-            (
-                texts.minute(entry.at),
-                entry.who,
-                entry.action,
-                entry.provider,
-                entry.model,
-                _why(entry),
-            )
-            for entry in found
-        ),
-        empty="nothing was decided yet",
-    )
+    if not found:
+        tables.err.print("nothing was decided yet")
+    for entry in found:
+        what = " ".join(filter(None, (entry.action, entry.provider, entry.model)))
+        text = ": ".join(filter(None, (what, _why(entry))))
+        tables.print_line(f"{texts.minute(entry.at)}  {entry.who}  {text}", "      ")
 
 
 def _why(entry: AuditEntry) -> str:
-    refused = entry.what.get("refused")
-    return f"{entry.reason} (refused: {refused})" if refused else entry.reason
+    """`input 2.5 USD: contract`: what an override or a run was about, and the reason."""
+    what = entry.what
+    if "refused" in what:
+        return f"{entry.reason} (refused: {what['refused']})"
+    about = ""
+    if entry.action == "trigger":
+        few = len(what["providers"]) <= _FEW_PROVIDERS
+        about = ", ".join(what["providers"]) if few else f"{len(what['providers'])} providers"
+        about += " (dry run)" if what["dry_run"] else ""
+    elif entry.action.startswith("override_"):
+        when = f" when {texts.condition(read_when(what['when']))}" if what["when"] else ""
+        about = f"{what['meter']} {what['rate']} {what['currency']}{when}"
+    return ": ".join(filter(None, (about, entry.reason or what.get("set_for"))))

@@ -22,6 +22,9 @@ from pricing_sync.prices.rates import (
     Why,
 )
 
+#: What is promised: docs/library.md lists it.
+__all__ = ["read_listing", "write_listing"]
+
 
 def write_rates(rates: Rates) -> dict[str, str]:
     """Rates in the order of the meters, so that equal rates give equal JSON."""

@@ -9,6 +9,14 @@ from enum import StrEnum
 
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 
+#: What is promised: docs/library.md lists it.
+__all__ = [
+    "MeterOverride",
+    "ModelState",
+    "PriceState",
+    "Statement",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:

@@ -11,7 +11,8 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.errors import UnknownName
 from pricing_sync.json_views.providers import LastError, ModelCounts, Plan, ProviderState
 from pricing_sync.prices.age import age_seconds
-from pricing_sync.settings import Settings, show_duration
+from pricing_sync.settings import Settings
+from pricing_sync.settings.values import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store import store as stored
 from pricing_sync.sync.access import ProviderAccess

@@ -126,6 +126,11 @@ def _card(pricing: Pricing, body: OverrideRequest, at: datetime) -> PriceShape |
 def end_override(pricing: Pricing, body: OverrideEnd) -> dict[str, Any]:
     """End overrides: the provider's rates apply again."""
     ended = pricing.end_override(
-        body.provider, body.model, body.meters, at=body.at, newest_only=body.newest_only
+        body.provider,
+        body.model,
+        body.meters,
+        at=body.at,
+        newest_only=body.newest_only,
+        author="admin",
     )
     return {"items": ended}
