@@ -36,7 +36,6 @@ from pricing_sync.store.review import AuditEntry
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
-#: What is promised: docs/library.md lists it.
 __all__ = ["PricingSync"]
 
 #: Between two tries to open the database of a host that runs without it.

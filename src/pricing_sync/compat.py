@@ -13,7 +13,6 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import run_summary
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "get_scheduler_status",
     "start_pricing_sync_scheduler",

@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "DecodeError",
     "IncompleteAnswer",

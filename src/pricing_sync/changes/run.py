@@ -10,7 +10,6 @@ from typing import Any
 
 from pricing_sync.prices.card_json import write_instant
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "Outcome",
     "Reading",

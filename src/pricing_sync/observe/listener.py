@@ -8,7 +8,6 @@ from typing import Any
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.store.peers import CatalogRead
 
-#: What is promised: docs/library.md lists it.
 __all__ = ["Listener"]
 
 

@@ -22,7 +22,6 @@ from pricing_sync.prices.rates import (
     Why,
 )
 
-#: What is promised: docs/library.md lists it.
 __all__ = ["read_listing", "write_listing"]
 
 

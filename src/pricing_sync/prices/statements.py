@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "MeterOverride",
     "ModelState",

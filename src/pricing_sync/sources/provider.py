@@ -13,7 +13,6 @@ from pricing_sync.errors import DecodeError, IncompleteAnswer
 from pricing_sync.prices.rates import Answer, Listing, Meter, RateCard, Source
 from pricing_sync.sources import strict_json
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "Curated",
     "Key",

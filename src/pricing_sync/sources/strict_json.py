@@ -37,7 +37,6 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.usage import PARENTS
 
-#: What is promised: docs/library.md lists it.
 __all__ = [
     "Amount",
     "Page",

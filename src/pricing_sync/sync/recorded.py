@@ -10,7 +10,6 @@ from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import PAGE_SEPARATOR
 from pricing_sync.sync.access import Fetch
 
-#: What is promised: docs/library.md lists it.
 __all__ = ["RecordedAnswer"]
 
 
