@@ -76,7 +76,7 @@ def price_history(
     }
 
 
-def _price_in_memory(pricing: PricingSync, provider: str, model: str) -> Response | None:
+def price_in_memory(pricing: PricingSync, provider: str, model: str) -> Response | None:
     """The response of `get_price` for now, unless the database is to be queried for it.
 
     FastAPI takes six times as long for the parameters and the thread as for the answer.
@@ -92,7 +92,7 @@ def _price_in_memory(pricing: PricingSync, provider: str, model: str) -> Respons
     "/v1/prices/{provider}/{model:path}",
     Scope.READ,
     response_model=CurrentPrice,
-    direct=_price_in_memory,
+    direct=price_in_memory,
 )
 def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
