@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_instant, write_rates
 from pricing_sync.prices.cost import Cost, Item
 from pricing_sync.prices.cost import cost as cost_of
+from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
 from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.prices.statements import ModelState, Statement
@@ -51,7 +53,7 @@ def prices(
     at: typed.At = None,
     known_at: typed.KnownAt = None,
 ) -> Output:
-    """The prices in force, per million units, overrides included.
+    """The prices in force, overrides included.
 
     A unit is what the meter counts: a token, or an image, a request, a search, a character, a
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
@@ -372,6 +374,7 @@ def cost(
         str | None, typer.Option("--tier", help="The service tier, such as batch or flex.")
     ] = None,
     region: Annotated[str | None, typer.Option("--region", help="Where it was served.")] = None,
+    currency: typed.Currency = None,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
 ) -> Output:
@@ -389,12 +392,16 @@ def cost(
         raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
     try:
         result = cost_of(price.listing, usage, when)
+        exchange = app.exchange_rate(result.currency, currency, when) if currency else None
     except NoPrice as error:
         raise NoPrice(f"{provider}: {model}: {error}") from None
-    return Output(_cost_json(price, result, when), partial(_show_cost, price, result))
+    record = _cost_json(price, result, when)
+    if exchange is not None:
+        record["converted"] = _converted_json(exchange, result.total)
+    return Output(record, partial(_show_cost, price, result, exchange))
 
 
-def _show_cost(price: Price, result: Cost) -> None:
+def _show_cost(price: Price, result: Cost, exchange: ExchangeRate | None) -> None:
     tables.print_table(
         (
             Column("meter"),
@@ -416,6 +423,9 @@ def _show_cost(price: Price, result: Cost) -> None:
     if price.resolved_to:
         tables.print_line(f"{price.model} is {price.resolved_to}")
     tables.print_line(f"{texts.plain_decimal(result.total)} {result.currency}")
+    if exchange is not None:
+        converted = texts.plain_decimal(exchange.convert(result.total))
+        tables.print_line(f"{converted} {exchange.target}, at {exchange}")
     if price.doubt is not None:
         tables.err.print(f"{price.doubt}, {_last_confirmed(price.confirmed_at)}")
 
@@ -472,4 +482,15 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         "reason": price.reason,
         "confirmed_at": write_instant(price.confirmed_at) if price.confirmed_at else None,
         "age_seconds": age_seconds(price.confirmed_at, datetime.now(UTC)),
+    }
+
+
+def _converted_json(exchange: ExchangeRate, total: Decimal) -> dict[str, Any]:
+    """An amount in another currency, with the rate and the day of its publication."""
+    return {
+        "total": f"{exchange.convert(total):f}",
+        "currency": exchange.target,
+        "rate": f"{exchange.rounded():f}",
+        "day": exchange.day.isoformat() if exchange.day else None,
+        "source": "ECB",
     }
