@@ -15,7 +15,8 @@ from pricing_sync.app import PricingSync
 from pricing_sync.errors import UnknownName
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.usage import Usage
-from pricing_sync.settings import Settings, load_settings, origins
+from pricing_sync.settings import Settings, load_settings
+from pricing_sync.settings.load import origins
 from pricing_sync.sources.formats import models_dev
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import built_in, catalog, find

@@ -13,7 +13,8 @@ from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
-from pricing_sync.json_views import ending_json, ledger_change_json
+from pricing_sync.json_views.changes import AppliedChange
+from pricing_sync.json_views.prices import Ending as EndingView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
@@ -34,8 +35,11 @@ from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
+from pricing_sync.store.review import AuditEntry
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
+
+__all__ = ["PricingSync"]
 
 #: Between two tries to open the database of a host that runs without it.
 RETRY_SECONDS = 5.0
@@ -266,9 +270,13 @@ class PricingSync:
         today = datetime.now(UTC).date()
         return self._parts.runs.status() | {
             "problem": None,
-            "ending": [ending_json(entry, today) for entry in self.ending()],
+            "ending": [
+                EndingView.of(entry, today).model_dump(mode="json") for entry in self.ending()
+            ],
             "overrides_ending": self._parts.overrides.ending(),
-            "scheduled": [ledger_change_json(one) for one in self.scheduled(within=SOON)],
+            "scheduled": [
+                AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
+            ],
         }
 
     async def sync(
@@ -323,6 +331,11 @@ class PricingSync:
             StoreError: the database cannot be read, and there is no earlier book.
         """
         return self._parts.book_cache.book()
+
+    @property
+    def checked_book(self) -> PriceBook | None:
+        """What `book` returns if it need not query the database for it; else None."""
+        return self._parts.book_cache.checked
 
     def refresh_book(self) -> None:
         """Refresh the price book of this process from the store at once."""
@@ -445,6 +458,16 @@ class PricingSync:
         """
         return self._parts.prices.scheduled(_id(provider), model, within)
 
+    def audit_log(self, limit: int, before: str | None = None) -> list[AuditEntry]:
+        """Who decided what, when and why, newest first; *before* is the last id already seen.
+
+        Decisions about held changes, refusals, announcements, overrides set and ended, and the
+        runs that were not scheduled.
+        """
+        store = self.store
+        found = store.review.audit_log(limit, before) + store.decisions.entries(limit, before)
+        return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
+
     # Overrides
 
     def set_override(
@@ -502,6 +525,8 @@ class PricingSync:
         *,
         at: datetime | None = None,
         newest_only: bool = False,
+        author: str = "library",
+        reason: str = "",
     ) -> list[MeterOverride]:
         """End the overrides of these meters (of all, if none is named), now or at an instant.
 
@@ -513,7 +538,15 @@ class PricingSync:
             ValueError: the instant has no time zone.
         """
         provider, model = self.provider_id(provider), self.model_id(provider, model)
-        ended = self._parts.overrides.end(provider, model, meters, at, newest_only=newest_only)
+        ended = self._parts.overrides.end(
+            provider,
+            model,
+            meters,
+            at,
+            newest_only=newest_only,
+            author=author,
+            reason=reason,
+        )
         self.refresh_book()
         return ended
 

@@ -13,6 +13,13 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import run_summary
 
+__all__ = [
+    "get_scheduler_status",
+    "start_pricing_sync_scheduler",
+    "stop_pricing_sync_scheduler",
+    "trigger_manual_sync",
+]
+
 
 class _Running:
     """The `PricingSync` of this process, between start and stop."""

@@ -23,6 +23,24 @@ from __future__ import annotations
 import re
 from typing import Any
 
+__all__ = [
+    "DecodeError",
+    "IncompleteAnswer",
+    "MissingKey",
+    "NoPrice",
+    "OlderAnswer",
+    "OversizedAnswer",
+    "PricingSyncError",
+    "ReadingError",
+    "Refused",
+    "SettingsError",
+    "StaleHeldChange",
+    "StoreBusy",
+    "StoreError",
+    "TransportError",
+    "UnknownName",
+]
+
 #: A user and a password, up to the last @, since a password may contain the characters :/?#.
 _USER = re.compile(r"(?<=://)(?:([^:@/?#]+):.*@|[^/?#]*@)", re.DOTALL)
 _SECRET = re.compile(r"(?<=[?&])([^=&#]*(?:pass|key|token|secret)[^=&#]*=)[^&#]*", re.IGNORECASE)

@@ -31,7 +31,7 @@ def read_two_days(run: Run) -> Result:
 def test_recorded_days_go_through_the_same_reading(run: Run) -> None:
     """In order, each at its own time, as one run."""
     result = read_two_days(run)
-    assert (0, "success") == (result.code, result.json["outcome"])
+    assert (0, "success") == (result.code, result.json["status"])
     first, second = result.json["readings"]
     assert (2, "2026-07-17T00:00:00Z") == (first["changes"]["added"], first["at"])
     assert (["maker/b"], "2026-07-18T06:00:00Z") == (second["missing"], second["at"])
@@ -57,6 +57,11 @@ def test_prices_as_json_have_the_published_shape(run: Run) -> None:
         "source": "api",
         "state": "confirmed",
         "confirmed_at": "2026-07-18T06:00:00Z",
+        "read_at": "2026-07-18T06:00:00Z",
+        "resolved_to": None,
+        "ends_on": None,
+        "deprecated": False,
+        "replaced_by": None,
     } == a
     assert (None, True) == (auto["rates"], auto["reason"].startswith("varies"))
     assert "maker/b" == b["model"]
@@ -183,8 +188,8 @@ def test_setting_an_override_prints_the_card_before_and_after(run: Run) -> None:
         for entry in listed
     ]
     table = run("override", "list").out
-    assert "input (flat)" in table
-    assert "input when service_tier batch" in table
+    assert "input 1 USD (flat), " in table
+    assert "input 0.5 USD when service_tier batch, " in table
     assert "covered" in table
 
 
@@ -223,7 +228,7 @@ def test_a_reading_that_failed_is_a_failed_run(run: Run) -> None:
     assert 1 == result.code
     assert "openrouter: body: not JSON" in result.out
     (entry,) = run("runs", "--json").json
-    assert ("failed", "decode") == (entry["outcome"], entry["readings"][0]["error_kind"])
+    assert ("failed", "decode") == (entry["status"], entry["readings"][0]["error_kind"])
 
 
 def test_runs_page_by_page(run: Run) -> None:
@@ -232,8 +237,8 @@ def test_runs_page_by_page(run: Run) -> None:
         record("a.json", catalogue(number + 1))
         run("sync", "openrouter", "--answer", "a.json")
     newest, middle = run("runs", "--limit", "2", "--json").json
-    (oldest,) = run("runs", "--limit", "2", "--before", middle["run"], "--json").json
-    assert newest["run"] > middle["run"] > oldest["run"]
+    (oldest,) = run("runs", "--limit", "2", "--before", middle["run_id"], "--json").json
+    assert newest["run_id"] > middle["run_id"] > oldest["run_id"]
 
 
 def test_what_is_held_waits_with_its_reasons(run: Run) -> None:

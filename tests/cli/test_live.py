@@ -35,7 +35,7 @@ def test_one_provider_that_fails_spoils_no_other(server: DemoServer, run: Run) -
     """The run is partial, with exit code 3; the others' prices are stored."""
     server.fault("together", Fault("server_error"))
     code, out, _ = run("sync", "together", "openrouter", "--json")
-    assert (3, "partial") == (code, json.loads(out)["outcome"])
+    assert (3, "partial") == (code, json.loads(out)["status"])
     failed, read = json.loads(out)["readings"]
     assert ("failed", "transport", "read") == (
         failed["status"],

@@ -36,7 +36,9 @@ def rates(run: Run, *arguments: str) -> list[str]:
 
 
 def log(run: Run) -> list[tuple[str, str]]:
-    return [(entry["who"], entry["action"]) for entry in run("audit-log", "--json").json]
+    """Who decided what, newest first, without the runs that were started."""
+    found = [(entry["who"], entry["action"]) for entry in run("audit-log", "--json").json]
+    return [entry for entry in found if entry != ("cli", "trigger")]
 
 
 # What is held
@@ -326,3 +328,60 @@ def test_a_long_excerpt_keeps_the_prices() -> None:
     assert found.startswith('{"id": "m/b", "text": "word word')
     assert found.endswith('"pricing": {"prompt": "2.5"}}')
     assert len(found) < 600
+
+
+def test_the_audit_log_has_overrides_and_runs_with_their_reasons(
+    held: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was set, by whom and why; what ended, and why; what was read by hand."""
+    of_ann = ("--author", "ann", "--reason")
+    held("override", "set", *ONE, "input=2", "--tier", "batch", *of_ann, "contract")
+    held("override", "end", *ONE, "--author", "bob", "--reason", "the contract is over")
+    held("override", "set", *ONE, "output=9", *of_ann, "promotion")
+    held("override", "end", *ONE, "--author", "bob")
+    found = held("audit-log", "--json").json
+    assert [
+        ("bob", "override_end", ""),
+        ("ann", "override_set", "promotion"),
+        ("bob", "override_end", "the contract is over"),
+        ("ann", "override_set", "contract"),
+        ("cli", "trigger", ""),
+        ("cli", "trigger", ""),
+    ] == [(entry["who"], entry["action"], entry["reason"]) for entry in found]
+    assert ("9", "promotion", "ann") == tuple(
+        found[0]["what"][key] for key in ("rate", "set_for", "set_by")
+    )
+    assert {"service_tier": "batch"} == found[3]["what"]["when"]
+    older = held("audit-log", "--limit", "2", "--before", found[1]["id"], "--json").json
+    assert found[2:4] == older
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = held("audit-log").out
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    text = " ".join(shown.split())
+    assert "bob override_end openrouter maker/a: output 9 USD: promotion" in text
+    assert "override_set openrouter maker/a: input 2 USD when service_tier batch: contract" in text
+    assert "cli trigger openrouter: openrouter" in text
+
+
+def test_overrides_and_announcements_fit_80_columns(
+    held: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition is not squeezed into a column of its own."""
+    monkeypatch.setenv("COLUMNS", "80")
+    why = ("--author", "ann", "--reason", "committed use until spring")
+    held("override", "set", *ONE, "input=2", "--tier", "batch", "--until", "2030-01-01", *why)
+    held(
+        "announce",
+        *ONE,
+        "output",
+        "none",
+        "9",
+        "--tier",
+        "batch",
+        "--not-before",
+        "2030-01-01",
+        *why,
+    )
+    listed = held("override", "list").out
+    assert all(len(line) <= 80 for line in listed.splitlines())
+    assert "\n  input 2 USD when service_tier batch, provider's –, since " in listed

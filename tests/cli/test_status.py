@@ -54,7 +54,7 @@ def test_a_run_that_waits_is_cancelled(run: Run, tmp_path: Path) -> None:
         )
     code, out, _ = run("cancel", made.id)
     assert (0, f"run {made.id}: failed\n") == (code, out)
-    assert "failed" == run("cancel", made.id, "--json").json["outcome"]
+    assert "failed" == run("cancel", made.id, "--json").json["status"]
     code, _, err = run("cancel", "nothing")
     assert (2, "error: run: 'nothing': no such run\n") == (code, err)
     assert (tmp_path / "pricing-sync.db").is_file()

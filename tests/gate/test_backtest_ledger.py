@@ -88,7 +88,7 @@ def test_a_card_that_ends_without_a_successor_is_a_vanished_model() -> None:
     assert (2, 1) == (vanished.context.listed, returned.context.listed)
 
 
-def test_anchors_are_the_cards_of_a_week_and_a_month_ago() -> None:
+def test_anchors_are_the_cards_of_a_week_ago() -> None:
     """A model without a card at that time has no anchor."""
     history = [
         statement("a", ONE, 0, until=30),
@@ -98,7 +98,6 @@ def test_anchors_are_the_cards_of_a_week_and_a_month_ago() -> None:
     ]
     last = from_ledger(history)[-1]
     assert {"a": TWO} == last.context.anchors.days_7
-    assert {"a": ONE} == last.context.anchors.days_30
 
 
 def test_providers_do_not_mix() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -34,8 +35,10 @@ from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
+from pricing_sync.web.prices import price_in_memory
 
 from built import catalogue, openrouter, priced
+from counting import counted
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -516,3 +519,20 @@ def test_costs_without_a_price_are_counted_by_reason(app: PricingSync) -> None:
             app.cost("openrouter", model, usage, at)
     app.cost("openrouter", MODEL, MILLION)
     assert {"unknown_model": 2, "unpriced": 1, "no_rate": 3} == app.unpriced
+
+
+def test_a_price_is_answered_from_memory_without_the_database_or_not_at_all(
+    app: PricingSync,
+) -> None:
+    """The event loop never waits for the database: it leaves the query to a thread."""
+    read_once(app, catalogue(1))
+    assert price_in_memory(app, "openrouter", MODEL) is None
+    app.book()
+    with counted(app.store) as counter:
+        response = price_in_memory(app, "openrouter", MODEL)
+        assert response is not None
+        assert MODEL == json.loads(bytes(response.body))["model"]
+        assert price_in_memory(app, "openrouter", "maker/unknown") is None
+    assert 0 == counter.statements
+    app._parts.book_cache._next_check_at = 0.0
+    assert price_in_memory(app, "openrouter", MODEL) is None

@@ -14,7 +14,7 @@ import pytest
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import NoPrice
-from pricing_sync.json_views import price_json
+from pricing_sync.json_views.prices import PriceShape
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
@@ -150,7 +150,7 @@ def test_an_age_is_unknown_until_the_next_reading(app: PricingSync, tmp_path: Pa
     now = datetime.now(UTC)
     price = app.price("openrouter", MODEL)
     assert (None, "confirmed") == (price.age(now), price.state)
-    assert price_json(price, now)["age_seconds"] is None
+    assert PriceShape.of(price, now).age_seconds is None
     app.settings = app.settings.model_copy(update={"providers": ("openrouter",)})
     assert app.status()["last_syncs"]["openrouter"]["seconds_ago"] is None
     read(app, catalogue(3))

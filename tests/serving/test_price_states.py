@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +16,9 @@ from pydantic import SecretStr
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import NoPrice, UnknownName
-from pricing_sync.json_views import price_json
+from pricing_sync.json_views.prices import PriceShape
 from pricing_sync.prices.age import age_seconds
+from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.prices.usage import Usage
@@ -191,20 +192,17 @@ def test_a_withdrawn_rejection_confirms_nothing(app: PricingSync) -> None:
     assert ("held", DAY) == standing(app)["maker/rejected"]
 
 
-SHOWN = (
-    "currency",
-    "rates",
-    "conditional_rates",
-    "state",
-    "confirmed_at",
-    "reason",
-    "since",
-    "source",
-)
+def by_model(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Every key of each price, but for the two that differ from moment to moment."""
+    moving = {"age_seconds", "stale_since"}
+    return {
+        record["model"]: {key: record[key] for key in record.keys() - moving} for record in records
+    }
 
 
-def by_model(records: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {record["model"]: {key: record[key] for key in SHOWN} for record in records}
+def views(prices: Iterable[Price]) -> dict[str, dict[str, Any]]:
+    now = datetime.now(UTC)
+    return by_model(PriceShape.of(price, now).model_dump(mode="json") for price in prices)
 
 
 def test_library_command_line_and_service_say_the_same(
@@ -216,15 +214,15 @@ def test_library_command_line_and_service_say_the_same(
     """Of every price in every state: value, state, last confirmation and reason."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    now = datetime.now(UTC)
     shown = run(
         "--database", f"sqlite:///{tmp_path / 'prices.db'}", "prices", "openrouter", "--json"
     )
     command_line = by_model(shown.json)
+    ages = {record["model"]: record["age_seconds"] for record in shown.json}
     assert EXPECTED.keys() | STEADY.keys() == command_line.keys()
     assert set(PriceState) <= {PriceState(e["state"]) for e in command_line.values() if e["state"]}
-    in_ledger = by_model([price_json(price, now) for price in app.prices("openrouter")])
-    in_memory = by_model([price_json(price, now) for price in app.book()])
+    prices = app.prices("openrouter")
+    in_ledger, in_memory = views(prices), views(app.book())
     assert {m: e for m, e in command_line.items() if m not in WITHOUT_PRICE} == in_ledger
     assert in_ledger == in_memory
     with serving(standalone(app)) as url, caller(url, READ) as client:
@@ -232,7 +230,11 @@ def test_library_command_line_and_service_say_the_same(
         assert command_line == by_model(listed)
         for entry in listed:
             one = client.get(f"/v1/prices/openrouter/{entry['model']}").json()
-            assert command_line[entry["model"]] == by_model([one])[entry["model"]]
+            # The query makes it go another way than an answer from memory.
+            slow = client.get(f"/v1/prices/openrouter/{entry['model']}", params={"any": ""}).json()
+            assert (entry.keys() | {"stale_since"}) == one.keys() == slow.keys()
+            expected = {entry["model"]: command_line[entry["model"]]}
+            assert expected == by_model([one]) == by_model([slow])
             assert one["read_at"] == one["confirmed_at"]
             confirmed_at = one["confirmed_at"] and datetime.fromisoformat(one["confirmed_at"])
             assert one["age_seconds"] == pytest.approx(
@@ -241,6 +243,12 @@ def test_library_command_line_and_service_say_the_same(
         models = client.get(
             "/admin/pricing/providers/openrouter/models", params={"limit": 1000}
         ).json()["items"]
+    now = datetime.now(UTC)
+    for price in prices:
+        assert command_line[price.model]["reason"] == price.reason
+        age, shown_age = price.age(now), ages[price.model]
+        assert (age is None) is (shown_age is None)
+        assert age is None or shown_age == pytest.approx(age.total_seconds(), abs=5)
     for model in models:
         known = command_line[model["model"]]
         same = ("rates", "confirmed_at", "reason")

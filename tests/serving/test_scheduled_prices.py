@@ -339,10 +339,10 @@ def test_the_service_shows_it(app: PricingSync) -> None:
     soon = (NOW + timedelta(days=5)).replace(hour=0, minute=0, second=0)
     read(app, NOW - timedelta(days=1), m=[entry(0.375), entry(0.75, soon), entry(0.9, DAY)])
     days = [f"{at:%Y-%m-%d}T00:00:00Z" for at in (soon, DAY)]
-    shown = get_price(app, "google", "m")["scheduled"]
+    shown = get_price(app, "google", "m").model_dump(mode="json")["scheduled"]
     assert days == [later["since"] for later in shown]
     assert ["0.75", "0.9"] == [later["rates"]["input"] for later in shown]
-    listed = list_scheduled(app)["items"]
+    listed = [change.model_dump(mode="json") for change in list_scheduled(app)["items"]]
     assert days == [change["at"] for change in listed]
     assert ["0.375", "0.75"] == [change["old"]["rates"]["input"] for change in listed]
     assert days[:1] == [change["at"] for change in app.status()["scheduled"]]

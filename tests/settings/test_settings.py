@@ -14,15 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing_sync.errors import SettingsError
-from pricing_sync.settings import (
-    SECRETS,
-    Settings,
-    duration,
-    key_of,
-    load_settings,
-    origins,
-    show_duration,
-)
+from pricing_sync.settings import Settings, load_settings
+from pricing_sync.settings.load import origins
+from pricing_sync.settings.origins import SECRETS, key_of
+from pricing_sync.settings.values import duration, show_duration
 from pricing_sync.timetable import Plan, Retry, Window
 
 #: Sets variables and writes the file, like an operator.

@@ -10,6 +10,14 @@ from typing import Any
 
 from pricing_sync.prices.card_json import write_instant
 
+__all__ = [
+    "Outcome",
+    "Reading",
+    "Run",
+    "Status",
+    "run_summary",
+]
+
 
 class Status(StrEnum):
     """The result of one reading. `unchanged` is a success: the same bytes as last time.

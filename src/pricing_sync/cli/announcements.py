@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
-from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
-from pricing_sync.json_views import announcement_json
+from pricing_sync.json_views.changes import Announcement as AnnouncementView
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.store.review import Announcement
 
 
+@creating_command
 def announce(
-    context: typer.Context,
+    app: PricingSync,
     *,
     provider: typed.ProviderName,
     model: typed.ModelName,
@@ -41,9 +44,7 @@ def announce(
     region: Annotated[str | None, typer.Option(help="Of the rate for this region.")] = None,
     reason: typed.Reason,
     author: typed.Author = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Approve a move beforehand; it passes the gate once."""
     if not is_model_id(model):
         raise SettingsError(f"announce: {model!r} is not a model id")
@@ -58,50 +59,41 @@ def announce(
         not_before=not_before,
         when=None if when == When() else when,
     )
-    with typed.open_app(context, database, create=True) as app:
-        provider = app.access.provider(provider).id
-        made = app.store.review.announce(
-            provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
-        )
-    _show([made], as_json=as_json)
+    provider = app.access.provider(provider).id
+    made = app.store.review.announce(
+        provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
+    )
+    return _answer([made])
 
 
+@command
 def announcements(
-    context: typer.Context,
+    app: PricingSync,
     *,
     provider: typed.OneProvider = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also those that came true or were ended.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The moves that a person has approved beforehand."""
-    with typed.open_app(context, database) as app:
-        if provider is not None:
-            provider = app.provider_id(provider)
-        found = app.store.review.announcements(provider, include_used=everything)
-    _show(found, as_json=as_json)
+    if provider is not None:
+        provider = app.provider_id(provider)
+    return _answer(app.store.review.announcements(provider, include_used=everything))
 
 
+@command
 def unannounce(
-    context: typer.Context,
+    app: PricingSync,
     *,
     announcement: Annotated[str, typer.Argument(metavar="ID", help="As `announcements` shows it.")],
     reason: typed.Reason,
     author: typed.Author = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Take an announcement back."""
-    with typed.open_app(context, database) as app:
-        ended = app.store.review.end_announcement(
-            announcement,
-            author=typed.author(author),
-            reason=reason,
-            now=datetime.now(UTC),
-        )
-    _show([ended], as_json=as_json)
+    ended = app.store.review.end_announcement(
+        announcement, author=typed.author(author), reason=reason, now=datetime.now(UTC)
+    )
+    return _answer([ended])
 
 
 def _rate(name: str, text: str) -> Rate:
@@ -111,28 +103,21 @@ def _rate(name: str, text: str) -> Rate:
         raise typer.BadParameter(f"{name}: {error}") from None
 
 
-def _show(entries: Sequence[Announcement], *, as_json: bool) -> None:
-    if as_json:
-        tables.print_json([announcement_json(entry) for entry in entries])
-        return
-    tables.print_table(
-        (
-            *("id", "provider", Column("model", Fit.ID), Column("move", Fit.TEXT)),
-            *("not before", Column("state and why", Fit.TEXT)),
-        ),
-        (
-            (
-                entry.id,
-                entry.provider,
-                entry.move.model,
-                texts.move(entry.move.when, entry.move.meter, entry.move.old, entry.move.new),
-                texts.minute(entry.move.not_before),
-                f"{_state(entry)}; {entry.author}: {entry.reason}",
-            )
-            for entry in entries
-        ),
-        empty="no announcements",
-    )
+def _answer(entries: Sequence[Announcement]) -> Output:
+    return Output(map(AnnouncementView.of, entries), partial(_show, entries))
+
+
+def _show(entries: Sequence[Announcement]) -> None:
+    if not entries:
+        tables.err.print("no announcements")
+    for entry in entries:
+        move = texts.move(entry.move.when, entry.move.meter, entry.move.old, entry.move.new)
+        tables.print_line(
+            f"{entry.id}  {entry.provider} {entry.move.model}: {move}, not before"
+            f" {texts.minute(entry.move.not_before)}; {_state(entry)}; {entry.author}:"
+            f" {entry.reason}",
+            "      ",
+        )
 
 
 def _state(entry: Announcement) -> str:

@@ -89,12 +89,6 @@ def usage_convention(text: str) -> str:
     return text
 
 
-def open_app(context: typer.Context, database: str | None, *, create: bool = False) -> PricingSync:
-    """The database of `--database`, wherever it stood on the line, or of the settings."""
-    settings = load_settings(database=database or context.obj)
-    return PricingSync(settings, create=create).open()
-
-
 def complete_provider(incomplete: str) -> list[str]:
     """The providers whose ids begin so, for the shell."""
     return [name for name in built_in() if name.startswith(incomplete)]

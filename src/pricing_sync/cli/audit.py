@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,19 +12,21 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import UnknownName
 from pricing_sync.gate import Peers
 from pricing_sync.gate.audit import MAX_AGE, Check, Finding, Stock, Unloadable
 from pricing_sync.gate.audit import audit as audit_stock
 from pricing_sync.prices.statements import Statement
-from pricing_sync.settings import load_settings
+from pricing_sync.settings import Settings
 from pricing_sync.store import raw_ledger
 
 _HOURS = MAX_AGE // timedelta(hours=1)
 
 
+@command
 def audit(
-    context: typer.Context,
+    settings: Settings,
     provider: typed.OneProvider = None,
     max_age_hours: Annotated[
         int,
@@ -34,16 +37,12 @@ def audit(
             help="A provider that was not read for longer is a finding.",
         ),
     ] = _HOURS,
-    *,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Judge every stored price again; meant for every night.
 
     Bounds, relations, peers, age, overrides that the provider has moved under, rows that cannot be
     read or overlap. Exit code 1 when something is found.
     """
-    settings = load_settings(database=database or context.obj)
     now = datetime.now(UTC)
     with PricingSync(settings, create=False) as app:
         if provider is not None:
@@ -59,11 +58,7 @@ def audit(
         by_provider={owner: settings.thresholds(owner) for owner in owners},
         free={owner: table.free for owner, table in settings.provider.items()},
     )
-    if as_json:
-        tables.print_json([finding_json(finding) for finding in found])
-    else:
-        _show(found)
-    raise typer.Exit(1 if found else 0)
+    return Output(map(finding_json, found), partial(_show, found), 1 if found else 0)
 
 
 def _stock(app: PricingSync, provider: str | None, now: datetime) -> Stock:

@@ -17,6 +17,7 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
+from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Context, Peers, Thresholds
 from pricing_sync.gate import backtest as replayed
@@ -28,7 +29,7 @@ from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.prices.model_ids import is_named_free
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import Statement
-from pricing_sync.settings import Settings, load_settings
+from pricing_sync.settings import Settings
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import raw_ledger
 
@@ -49,8 +50,9 @@ class _Material:
     samples: list[_Sample] = field(default_factory=list)
 
 
+@command
 def backtest(
-    context: typer.Context,
+    settings: Settings,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -75,28 +77,25 @@ def backtest(
             help="Judge by another threshold, such as band_up=3 or release_after=48h. Repeat it.",
         ),
     ] = None,
-    *,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Replay recorded changes through the gate; changes nothing.
 
     Shows what would have been applied at once, within 24 hours and not, how often a person would
     have been asked, and how many faults injected into the same prices would have been caught.
     """
-    settings = load_settings(database=database or context.obj)
     wanted = written_thresholds(changed or [])
     _thresholds(settings, wanted, "")
     provider = provider and provider.removeprefix(CATALOG)
     material = _of_files(files) if files else _of_ledger(settings, provider)
     _narrow(material, provider, since)
     judged, caught = _judged(material, settings, wanted)
-    if as_json:
-        tables.print_json(_record(judged, caught, changed or []))
-        return
-    tables.print_line(replayed.summarize(judged, caught))
-    for rule, count in _held_by(judged).items():
-        tables.print_line(f"held by {rule}: {count}")
+
+    def show() -> None:
+        tables.print_line(replayed.summarize(judged, caught))
+        for rule, count in _held_by(judged).items():
+            tables.print_line(f"held by {rule}: {count}")
+
+    return Output(_record(judged, caught, changed or []), show)
 
 
 def written_thresholds(texts: Iterable[str]) -> dict[str, Any]:

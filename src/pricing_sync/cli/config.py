@@ -13,14 +13,10 @@ from pydantic import SecretStr
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.errors import SettingsError, UnknownName, masked
-from pricing_sync.settings import (
-    ProviderSettings,
-    Settings,
-    key_of,
-    load_settings,
-    origins,
-    show_duration,
-)
+from pricing_sync.settings import ProviderSettings, Settings, load_settings
+from pricing_sync.settings.load import origins
+from pricing_sync.settings.origins import key_of
+from pricing_sync.settings.values import show_duration
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.catalogs import PREFIX as CATALOG
 from pricing_sync.sync.exchange import ID as EXCHANGE

@@ -7,25 +7,25 @@ from typing import Annotated
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
+from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import UnknownName
-from pricing_sync.settings import load_settings
+from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import connect
 
 
-def migrate(
-    context: typer.Context, *, database: typed.Database = None, as_json: typed.AsJson = False
-) -> None:
+@command
+def migrate(settings: Settings) -> Output:
     """Bring the database's tables to this version."""
-    settings = load_settings(database=database or context.obj)
     with connect(settings.database, create=True) as store:
         applied, version = store.migrate(), store.version
-    if as_json:
-        tables.print_json({"applied": applied, "version": version})
-    else:
-        done = ", ".join(map(str, applied)) or "none needed"
-        tables.print_line(f"migrations applied: {done}; schema {version}")
+    done = ", ".join(map(str, applied)) or "none needed"
+    return Output(
+        {"applied": applied, "version": version},
+        lambda: tables.print_line(f"migrations applied: {done}; schema {version}"),
+    )
 
 
 def evidence(
@@ -35,7 +35,8 @@ def evidence(
     database: typed.Database = None,
 ) -> None:
     """The bytes that a price was read from, on standard output."""
-    with typed.open_app(context, database) as app:
+    settings = load_settings(database=database or context.obj)
+    with PricingSync(settings, create=False) as app:
         body = app.store.evidence(digest)
     if body is None:
         raise UnknownName(f"{digest}: no such evidence, or it is no longer kept")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +13,16 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import PricingSyncError, StoreError, masked
-from pricing_sync.json_views import instant_json
+from pricing_sync.json_views.providers import ProviderRecord
 from pricing_sync.prices.age import is_ahead
+from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
-from pricing_sync.settings import Settings, key_of, load_settings
+from pricing_sync.scheduling.provider_states import ProviderFacts
+from pricing_sync.settings import Settings
+from pricing_sync.settings.origins import key_of
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
@@ -26,15 +32,14 @@ from pricing_sync.sync.access import ProviderAccess
 _PLAUSIBLE = 10
 
 
-def providers(
-    context: typer.Context, *, database: typed.Database = None, as_json: typed.AsJson = False
-) -> None:
+@command
+def providers(settings: Settings) -> Output:
     """The providers, their keys, and what is stored of each."""
-    settings = load_settings(database=database or context.obj)
-    records = _provider_jsons(settings)
-    if as_json:
-        tables.print_json(records)
-        return
+    records = _provider_records(settings)
+    return Output(records, partial(_show_providers, records))
+
+
+def _show_providers(records: Sequence[ProviderRecord]) -> None:
     tables.print_table(
         (
             *("provider", Column("source", spare=True), Column("key", Fit.TEXT)),
@@ -43,12 +48,12 @@ def providers(
         ),
         (
             (
-                record["provider"],
-                record["source"],
-                _key_text(record),
-                record["models"].get("priced", ""),
-                record["models"].get("unpriced", ""),
-                _last_read(record),
+                record.provider,
+                record.source,
+                _key_text(dict(record)),
+                record.models.priced or "",
+                record.models.unpriced or "",
+                texts.minute(record.last_success) or "never",
             )
             for record in records
         ),
@@ -56,8 +61,9 @@ def providers(
     )
 
 
+@command
 def doctor(
-    context: typer.Context,
+    settings: Settings,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -68,53 +74,32 @@ def doctor(
     ] = None,
     *,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Check the database and each provider, and store nothing.
 
     Of a provider: its key, its answer, its age, and a price known by hand.
     """
-    settings = load_settings(database=database or context.obj)
     every = dict.fromkeys((*built_in(), *settings.providers))
     report = asyncio.run(_examine(settings, names or list(every), offline=offline))
-    if as_json:
-        tables.print_json(report)
-    else:
-        _show_report(report)
-    raise typer.Exit(0 if report["healthy"] else 1)
+    return Output(report, partial(_show_report, report), 0 if report["healthy"] else 1)
 
 
-def _provider_jsons(settings: Settings) -> list[dict[str, Any]]:
-    """`providers --json`. It works without a database too."""
+def _provider_records(settings: Settings) -> list[ProviderRecord]:
+    """The answer of the API for each provider, and where it is read. It needs no database."""
     try:
         with PricingSync(settings, create=False) as app:
-            counts, reads = app.store.model_counts(), app.store.latest_successes()
-            overridden = app.store.overridden_providers()
+            facts = ProviderFacts.of(app.store)
     except StoreError:
-        counts, reads, overridden = {}, {}, []
-    known = built_in()
-    others = sorted({*counts, *overridden} - known.keys())
-    return [
-        {
-            "provider": provider_id,
-            "name": provider.name if provider else provider_id,
-            "source": provider.source.value if provider else None,
-            "url": provider.url if provider else None,
-            "page": provider.page if provider else None,
-            **_key_json(provider),
-            "in_use": provider_id in settings.providers,
-            "models": _counts(counts.get(provider_id)),
-            "last_read": instant_json(reads.get(provider_id)),
-        }
-        for provider_id, provider in [*known.items(), *((name, None) for name in others)]
-    ]
-
-
-def _counts(counts: Any) -> dict[str, int]:
-    if counts is None:
-        return {}
-    return {name: getattr(counts, name) for name in ("priced", "unpriced", "unreadable", "missing")}
+        facts = ProviderFacts()
+    known, access = built_in(), ProviderAccess(settings)
+    records = []
+    for name in (*known, *sorted(facts.providers() - known.keys())):
+        provider, state = known.get(name), facts.state(name, settings, access)
+        url, page = (provider.url, provider.page) if provider else (None, None)
+        records.append(
+            ProviderRecord(**_key_json(provider) | dict(state), url=url, page=page),
+        )
+    return records
 
 
 def _key_json(provider: Provider | None) -> dict[str, Any]:
@@ -160,7 +145,7 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
     database["ahead"] = _ahead(reads, ahead, now)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     return {
-        "checked_at": instant_json(now),
+        "checked_at": write_instant(now),
         "database": database,
         "providers": reports,
         "healthy": not database["ahead"] and not any(report["problems"] for report in reports),
@@ -190,7 +175,7 @@ def _report(
     reads: dict[str, datetime],
     access: ProviderAccess,
 ) -> dict[str, Any]:
-    missing = access.missing_variables(provider)
+    missing, read_at = access.missing_variables(provider), reads.get(provider.id)
     problems: list[str] = []
     check: str | None = None
     if isinstance(answer, PricingSyncError):
@@ -206,7 +191,7 @@ def _report(
         **_key_json(provider),
         "missing": missing,
         "answered": answer is not None and not isinstance(answer, PricingSyncError),
-        "last_read": instant_json(reads.get(provider.id)),
+        "last_read": write_instant(read_at) if read_at else None,
         "self_check": check,
         "problems": problems,
     }

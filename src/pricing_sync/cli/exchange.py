@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pricing_sync.app import PricingSync
-from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
+from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
+from pricing_sync.store.exchange_rates import DayRate
 from pricing_sync.sync.exchange import ExchangeRead, read_exchange_rates, store_exchange_rates
 
 
+@command
 def exchange_rates(
-    context: typer.Context,
+    settings: Settings,
     *,
     read: Annotated[
         bool, typer.Option("--read", help="First read those of the last 90 days from the ECB.")
@@ -30,40 +35,36 @@ def exchange_rates(
             "--file", metavar="FILE", help="First read this file of the ECB: eurofxref-hist.xml."
         ),
     ] = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The stored exchange rates of the European Central Bank.
 
     `cost --currency` converts by them. A day's rates count from the next day on (UTC). A rate that
     is stored never changes.
     """
-    with typed.open_app(context, database, create=read or file is not None) as app:
+    with PricingSync(settings, create=read or file is not None) as app:
         done = _read(app, file) if read or file else None
         newest = app.store.exchange_rates.newest()
-    if as_json:
-        tables.print_json(
-            [
-                {
-                    "currency": rate.currency,
-                    "day": rate.day.isoformat(),
-                    "per_euro": str(rate.per_euro),
-                }
-                for rate in newest
-            ]
-        )
-    else:
-        tables.print_table(
-            ("currency", Column("per euro", Fit.FIGURE), "newest day"),
-            ((rate.currency, rate.per_euro, rate.day.isoformat()) for rate in newest),
-            empty="no exchange rates are stored: read them with --read",
-        )
+    views = (
+        {"currency": rate.currency, "day": rate.day.isoformat(), "per_euro": str(rate.per_euro)}
+        for rate in newest
+    )
     if done is not None:
-        tables.err.print(f"{done.added} rates are new; the newest are of {done.newest}")
-        for rate in done.differing:
-            tables.err.print(
-                f"{rate.day} {rate.currency}: now {rate.per_euro}; what is stored stays"
-            )
+        _show_read(done)
+    return Output(views, partial(_show, newest))
+
+
+def _show(newest: Sequence[DayRate]) -> None:
+    tables.print_table(
+        ("currency", Column("per euro", Fit.FIGURE), "newest day"),
+        ((rate.currency, rate.per_euro, rate.day.isoformat()) for rate in newest),
+        empty="no exchange rates are stored: read them with --read",
+    )
+
+
+def _show_read(done: ExchangeRead) -> None:
+    tables.err.print(f"{done.added} rates are new; the newest are of {done.newest}")
+    for rate in done.differing:
+        tables.err.print(f"{rate.day} {rate.currency}: now {rate.per_euro}; what is stored stays")
 
 
 def _read(app: PricingSync, file: Path | None) -> ExchangeRead:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from functools import partial
+from itertools import groupby
+from typing import Annotated, TypeAlias
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.cli.prices import card_lines
-from pricing_sync.cli.tables import Column, Fit
-from pricing_sync.json_views import override_json, reported_json
+from pricing_sync.json_views.overrides import Override, ReportedOverride
 from pricing_sync.prices.book import OverrideState, Price
 from pricing_sync.prices.rates import Rate, When
 from pricing_sync.prices.statements import MeterOverride
@@ -26,8 +29,9 @@ override = typer.Typer(
 
 
 @override.command("set")
+@creating_command
 def set_override(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     rates: Annotated[
@@ -59,9 +63,7 @@ def set_override(
     flat: Annotated[
         bool, typer.Option("--flat", help="Under every condition that the card has.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Set a person's rates: the base rates, or those of a condition. A promotion has --until.
 
     The card's other conditional rates stay unless --flat is given. Prints the card before and
@@ -69,53 +71,55 @@ def set_override(
     """
     wanted = dict(typed.meter_rate(text) for text in rates)
     begin = since or datetime.now(UTC)
-    with typed.open_app(context, database, create=True) as app:
-        before = app.prices(provider, model, at=begin)
-        made = app.set_override(
-            provider,
-            model,
-            wanted,
-            author=typed.author(author),
-            reason=reason,
-            since=begin,
-            until=until,
-            currency=currency,
-            when=When(min_input_tokens=min_input_tokens, service_tier=tier, region=region),
-            flat=flat,
-        )
-        after = app.prices(provider, model, at=begin)
-    _show(_as_set(made), as_json=as_json)
-    if not as_json:
+    before = app.prices(provider, model, at=begin)
+    made = app.set_override(
+        provider,
+        model,
+        wanted,
+        author=typed.author(author),
+        reason=reason,
+        since=begin,
+        until=until,
+        currency=currency,
+        when=When(min_input_tokens=min_input_tokens, service_tier=tier, region=region),
+        flat=flat,
+    )
+    after = app.prices(provider, model, at=begin)
+
+    def show() -> None:
+        _show(_as_set(made))
         _show_card("before", before)
         _show_card("after", after)
 
+    return Output(map(Override.model_validate, made), show)
+
 
 @override.command("list")
+@command
 def list_overrides(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.OneProvider = None,
     model: typed.OneModel = None,
     *,
     ending: Annotated[
         bool, typer.Option("--ending", help="What ends in the next 30 days, the next one first.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The overrides in force or to come, and where the provider has moved since."""
-    with typed.open_app(context, database) as app:
-        states = app.override_states(provider, model)
-        found = [
-            row
-            for row in app.override_report(provider, model, ending=ending)
-            if row[0].id in states
-        ]
-    _show(found, states, as_json=as_json)
+    states = app.override_states(provider, model)
+    report = app.override_report(provider, model, ending=ending)
+    found = [row for row in report if row[0].id in states]
+    views = (
+        ReportedOverride.of(entry, rate, states[entry.id], moved=moved)
+        for entry, rate, moved in found
+    )
+    return Output(views, partial(_show, found, states))
 
 
 @override.command("end")
+@command
 def end_override(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     meters: Annotated[
@@ -129,14 +133,21 @@ def end_override(
     newest: Annotated[
         bool, typer.Option("--newest", help="Only what was set last; what it covers holds again.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")] = "",
+    author: typed.Author = None,
+) -> Output:
     """End overrides: the provider's rates hold again."""
     wanted = [typed.meter_name(name) for name in meters or []]
-    with typed.open_app(context, database) as app:
-        ended = app.end_override(provider, model, wanted, at=at, newest_only=newest)
-    _show(_as_set(ended), as_json=as_json)
+    ended = app.end_override(
+        provider,
+        model,
+        wanted,
+        at=at,
+        newest_only=newest,
+        author=typed.author(author),
+        reason=reason,
+    )
+    return Output(map(Override.model_validate, ended), partial(_show, _as_set(ended)))
 
 
 def _show_card(name: str, found: Sequence[Price]) -> None:
@@ -148,53 +159,25 @@ def _show_card(name: str, found: Sequence[Price]) -> None:
 _Reported: TypeAlias = tuple[MeterOverride, Rate | None, bool]
 
 
-def _as_set(overrides: Iterable[MeterOverride]) -> Iterator[_Reported]:
-    return ((entry, entry.upstream_rate, False) for entry in overrides)
+def _as_set(overrides: Iterable[MeterOverride]) -> list[_Reported]:
+    return [(entry, entry.upstream_rate, False) for entry in overrides]
 
 
-def _show(
-    found: Iterable[_Reported],
-    states: Mapping[str, OverrideState] | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    """Overrides; with *states*, also each one's state and what the provider says now."""
-    if as_json:
-        tables.print_json(
-            [
-                override_json(entry)
-                if states is None
-                else reported_json(entry, rate, states[entry.id], moved=moved)
-                for entry, rate, moved in found
-            ]
-        )
-        return
-    tables.print_table(
-        (
-            *(Column("provider"), Column("model", Fit.ID), Column("meter", Fit.TEXT)),
-            *(Column("rate", Fit.FIGURE), Column("provider's", Fit.FIGURE)),
-            *(Column("since"), Column("until", optional=True)),
-            *(Column("state", optional=True), Column("why", Fit.TEXT)),
-        ),
-        (
-            (
-                entry.provider,
-                entry.model,
-                _rate_name(entry),
-                f"{entry.rate} {entry.currency}",
-                _upstream(entry, rate, moved=moved),
-                texts.day(entry.since),
-                texts.day(entry.until),
-                _STATES[states[entry.id]] if states else "",
-                f"{entry.author}: {entry.reason}",
+def _show(found: Sequence[_Reported], states: Mapping[str, OverrideState] | None = None) -> None:
+    """The overrides of each model; with *states*, also each one's state and the rate now."""
+    if not found:
+        tables.err.print("no overrides")
+    for (provider, model), rows in groupby(found, lambda row: (row[0].provider, row[0].model)):
+        tables.print_line(f"{provider} {model}")
+        for entry, rate, moved in rows:
+            state = _STATES[states[entry.id]] if states else ""
+            parts = (_rate_text(entry), _upstream(entry, rate, moved=moved), state, _span(entry))
+            tables.print_line(
+                f"  {', '.join(filter(None, parts))}; {entry.author}: {entry.reason}", "      "
             )
-            for entry, rate, moved in found
-        ),
-        empty="no overrides",
-    )
 
 
-#: The states as the table shows them. An override that is in force needs no word.
+#: The states in words. An override that is in force needs none.
 _STATES = {
     OverrideState.IN_FORCE: "",
     OverrideState.COVERED: "covered",
@@ -203,13 +186,19 @@ _STATES = {
 }
 
 
-def _rate_name(entry: MeterOverride) -> str:
-    """`input when service_tier batch`, `input (flat)`."""
+def _rate_text(entry: MeterOverride) -> str:
+    """`input 2.4 USD when service_tier batch`, `input 2.4 USD (flat)`."""
     under = "" if entry.when is None else f" when {texts.condition(entry.when)}"
-    return f"{entry.meter}{under}{' (flat)' if entry.is_flat else ''}"
+    flat = " (flat)" if entry.is_flat else ""
+    return f"{entry.meter} {entry.rate} {entry.currency}{under}{flat}"
 
 
 def _upstream(entry: MeterOverride, now: Rate | None, *, moved: bool) -> str:
-    """The provider's own rate when the override was set, and now if it has moved."""
-    known: Any = texts.NONE if entry.upstream_rate is None else entry.upstream_rate
-    return f"{known} → {texts.NONE if now is None else now}" if moved else str(known)
+    """`provider's 2.5 → 3`: its rate when the override was set, and now if it has moved."""
+    known = texts.NONE if entry.upstream_rate is None else str(entry.upstream_rate)
+    return f"provider's {known}{f' → {texts.NONE if now is None else now}' if moved else ''}"
+
+
+def _span(entry: MeterOverride) -> str:
+    until = f" until {texts.day(entry.until)}" if entry.until else ""
+    return f"since {texts.day(entry.since)}{until}"

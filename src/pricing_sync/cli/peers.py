@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,12 @@ import typer
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.gate import Peers, Quote
 from pricing_sync.gate import peers as spread_of
-from pricing_sync.json_views import instant_json
 from pricing_sync.prices.age import age_seconds
-from pricing_sync.prices.card_json import write_rates
+from pricing_sync.prices.card_json import write_instant, write_rates
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.sources.http import http_client
 from pricing_sync.store.peers import CatalogRead, PeerTable, ReadStatus
@@ -35,30 +36,24 @@ _AcceptFewer = Annotated[
 ]
 
 
+@creating_command
 def references(
-    context: typer.Context,
+    app: PricingSync,
     *,
     force: _Force = False,
     accept_fewer: _AcceptFewer = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Read the reference catalogs that are due; how old each is."""
-    with typed.open_app(context, database, create=True) as app:
-        table = app.store.peers
-        read = asyncio.run(_read(app, table, force=force, accept_fewer=accept_fewer))
-        good, last = table.last_good_reads(), table.last_reads()
+    table = app.store.peers
+    read = asyncio.run(_read(app, table, force=force, accept_fewer=accept_fewer))
+    good, last = table.last_good_reads(), table.last_reads()
     now = datetime.now(UTC)
     names = {item.catalog for item in read}
     records = [
         _catalog_json(name, name in names, good.get(name), last.get(name), now)
         for name in catalogs()
     ]
-    if as_json:
-        tables.print_json(records)
-    else:
-        _show_catalogs(records)
-    raise typer.Exit(_exit_code(read))
+    return Output(records, partial(_show_catalogs, records), _exit_code(read))
 
 
 async def _read(
@@ -93,7 +88,7 @@ def _catalog_json(
         "catalog": name,
         "asked": asked,
         "status": last.status.value if last else None,
-        "last_good": instant_json(good.at if good else None),
+        "last_good": write_instant(good.at) if good else None,
         "age_seconds": age_seconds(good.at, now) if good else None,
         "models": good.models if good else 0,
         "unreadable": good.unreadable if good else 0,
@@ -142,30 +137,27 @@ def _most_frequent(ignored: Mapping[str, int]) -> str:
     return ", ".join(shown + [f"{len(ordered) - _SHOWN} more"] * (len(ordered) > _SHOWN))
 
 
+@command
 def peers(
-    context: typer.Context,
+    app: PricingSync,
     *,
     provider: typed.ProviderName,
     model: typed.ModelName,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """What others charge for the same model."""
-    with typed.open_app(context, database) as app:
-        table = app.store.peers
-        provider, model = app.provider_id(provider), app.model_id(provider, model)
-        quotes = table.quotes(provider, [model]).get(model, [])
-        listed = app.store.statements(provider, model)
+    provider, model = app.provider_id(provider), app.model_id(provider, model)
+    quotes = app.store.peers.quotes(provider, [model]).get(model, [])
+    listed = app.store.statements(provider, model)
     own = listed[0].listing if listed and isinstance(listed[0].listing, RateCard) else None
     spreads = _spread_jsons(spread_of(quotes), own)
-    if as_json:
-        written = {"currency": own.currency, "rates": write_rates(own.rates)} if own else None
-        tables.print_json(
-            {"own": written, "quotes": [_quote_json(quote) for quote in quotes], "meters": spreads}
-        )
-        return
-    _show_quotes(quotes)
-    _show_spreads(spreads)
+    written = {"currency": own.currency, "rates": write_rates(own.rates)} if own else None
+
+    def show() -> None:
+        _show_quotes(quotes)
+        _show_spreads(spreads)
+
+    views = {"own": written, "quotes": map(_quote_json, quotes), "meters": spreads}
+    return Output(views, show)
 
 
 def _quote_json(quote: Quote) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,33 +19,31 @@ from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.changes.scheduled import known_listing
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
-from pricing_sync.json_views import (
-    cardless_json,
-    converted_json,
-    instant_json,
-    ledger_change_json,
-    price_json,
-    statement_json,
-)
+from pricing_sync.json_views.changes import AppliedChange
+from pricing_sync.json_views.prices import Card, PriceShape
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
-from pricing_sync.prices.card_json import write_rates
+from pricing_sync.prices.card_json import write_instant, write_rates
 from pricing_sync.prices.cost import Cost, Item
 from pricing_sync.prices.cost import cost as cost_of
+from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
 from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.prices.statements import ModelState, Statement
 from pricing_sync.prices.usage import Usage
+from pricing_sync.store.changes import LedgerChange
 
 _LATELY = timedelta(days=30)
 #: The meters that have a column of their own; the others are counted unless `--wide` is given.
 _COMMON = (Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE)
 
 
+@command
 def prices(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.OneProvider = None,
     model: typed.OneModel = None,
     *,
@@ -53,33 +53,25 @@ def prices(
     ] = False,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The prices in force, overrides included.
 
     A unit is what the meter counts: a token, or an image, a request, a search, a character, a
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
     """
-    with typed.open_app(context, database) as app:
-        provider = _require_known(app, provider, model)
-        found = app.prices(provider, model, at=at, known_at=known_at)
-        cardless = [] if at or known_at else app.models_without_card(provider, model)
+    provider = _require_known(app, provider, model)
+    found = app.prices(provider, model, at=at, known_at=known_at)
+    cardless = [] if at or known_at else app.models_without_card(provider, model)
     # A person may have priced a model that is listed without a card.
     priced = {(price.provider, price.model) for price in found}
     without = [state for state, _ in cardless if (state.provider, state.model) not in priced]
-    if as_json:
-        now = datetime.now(UTC)
-        records = [price_json(price, now) for price in found]
-        records += [cardless_json(state, now) for state in without]
-        records.sort(key=lambda record: (record["provider"], record["model"]))
-        tables.print_json(records)
-    elif model is not None and len(found) == 1:
-        which = f", which is {found[0].resolved_to}" if found[0].resolved_to else ""
-        tables.print_whole(f"{found[0].provider} {found[0].model}{which}")
-        tables.print_block(card_lines(found[0]), "    ")
-    else:
-        _show_prices(found, without, wide=wide)
+    entries: list[Price | ModelState] = [*found, *without]
+    entries.sort(key=lambda entry: (entry.provider, entry.model))
+    now = datetime.now(UTC)
+    views = (PriceShape.of(entry, now) for entry in entries)
+    if model is not None and len(found) == 1:
+        return Output(views, partial(_show_price, found[0]))
+    return Output(views, partial(_show_prices, found, without, wide=wide))
 
 
 def _require_known(app: PricingSync, name: str | None, model: str | None) -> str | None:
@@ -95,6 +87,12 @@ def _require_known(app: PricingSync, name: str | None, model: str | None) -> str
         missing = f"{provider}: {model}" if model else provider
         raise UnknownName(f"{missing}: not in the ledger")
     return provider
+
+
+def _show_price(price: Price) -> None:
+    which = f", which is {price.resolved_to}" if price.resolved_to else ""
+    tables.print_whole(f"{price.provider} {price.model}{which}")
+    tables.print_block(card_lines(price), "    ")
 
 
 def _show_prices(found: Sequence[Price], without: Sequence[ModelState], *, wide: bool) -> None:
@@ -221,27 +219,20 @@ def _rate_lines(rates: Mapping[str, str], indent: str) -> Iterator[str]:
         yield f"{indent}{name:{name_width}}  {rate:>{figure_width}}"
 
 
+@command
 def history(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     *,
     everything: Annotated[
         bool, typer.Option("--all", help="Superseded rows too, with when each was known.")
     ] = False,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """How the price of a model moved, with its evidence."""
-    with typed.open_app(context, database) as app:
-        provider = app.provider_id(provider)
-        found = app.history(provider, model, everything=everything)
-    if as_json:
-        tables.print_json([statement_json(statement) for statement in found])
-    elif everything:
-        _show_superseded(found)
-    else:
-        _show_history(found)
+    found = app.history(app.provider_id(provider), model, everything=everything)
+    show = _show_superseded if everything else _show_history
+    return Output(map(Card.of_statement, found), partial(show, found))
 
 
 def _show_history(found: Sequence[Statement]) -> None:
@@ -298,8 +289,9 @@ def _evidence(statement: Statement) -> str:
     return f"{mark}{statement.source} {(statement.digest or '')[:12]}".rstrip()
 
 
+@command
 def changes(
-    context: typer.Context,
+    app: PricingSync,
     *,
     since: Annotated[
         datetime | None,
@@ -326,36 +318,43 @@ def changes(
         bool, typer.Option("--scheduled", help="Instead: what is to move, the next one first.")
     ] = False,
     limit: typed.Limit = 50,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """What moved across all models, newest first."""
     begin = since or datetime.now(UTC) - _LATELY
-    with typed.open_app(context, database) as app:
-        provider = _require_known(app, provider, model if provider else None)
-        found = (
-            app.scheduled(provider, model)
-            if scheduled
-            else app.changes(
-                begin, provider=provider, model=model, include_added=added, limit=limit + 1
-            )
+    provider = _require_known(app, provider, model if provider else None)
+    found = (
+        app.scheduled(provider, model)
+        if scheduled
+        else app.changes(
+            begin, provider=provider, model=model, include_added=added, limit=limit + 1
         )
-    shown, more = found[:limit], len(found) > limit
-    if as_json:
-        tables.print_json([ledger_change_json(entry) for entry in shown])
-        return
+    )
+    show = _show_scheduled if scheduled else partial(_show_changes, begin)
+    shown = partial(show, found[:limit], more=len(found) > limit)
+    return Output(map(AppliedChange.of, found[:limit]), shown)
+
+
+def _show_changes(begin: datetime, shown: Sequence[LedgerChange], *, more: bool) -> None:
+    _show_moves(shown, f"nothing moved since {texts.minute(begin)}")
+    if more:
+        tables.err.print(f"and older ones: give --limit, or --since after {texts.minute(begin)}")
+
+
+def _show_scheduled(shown: Sequence[LedgerChange], *, more: bool) -> None:
+    _show_moves(shown, "nothing is scheduled")
+    if more:
+        tables.err.print("and later ones: give --limit")
+
+
+def _show_moves(shown: Sequence[LedgerChange], empty: str) -> None:
     tables.print_table(
         ("since", Column("provider", Fit.ID), Column("model", Fit.ID), Column("change", Fit.TEXT)),
         (
             (texts.minute(entry.at), entry.provider, entry.change.model, _change_text(entry.change))
             for entry in shown
         ),
-        empty="nothing is scheduled" if scheduled else f"nothing moved since {texts.minute(begin)}",
+        empty=empty,
     )
-    if more and scheduled:
-        tables.err.print("and later ones: give --limit")
-    elif more:
-        tables.err.print(f"and older ones: give --limit, or --since after {texts.minute(begin)}")
 
 
 def _change_text(change: Change) -> str:
@@ -367,8 +366,9 @@ def _change_text(change: Change) -> str:
     return f"{'new' if change.kind is Kind.ADDED else 'listed again'}: {moved}"
 
 
+@command
 def cost(
-    context: typer.Context,
+    app: PricingSync,
     provider: typed.ProviderName,
     model: typed.ModelName,
     used: Annotated[
@@ -405,9 +405,7 @@ def cost(
     currency: typed.Currency = None,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """What a usage costs, exactly, meter by meter.
 
     A meter without a rate is billed as another where that is sure not to be too low, and the table
@@ -416,22 +414,22 @@ def cost(
     usage = _usage(used or [], usage_json, convention)
     usage = replace(usage, service_tier=tier or usage.service_tier, region=region or usage.region)
     when = at or datetime.now(UTC)
-    with typed.open_app(context, database) as app:
-        provider = app.provider_id(provider)
-        price = app.price(provider, model, at=at, known_at=known_at)
-        if not isinstance(price.listing, RateCard):
-            raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
-        try:
-            result = cost_of(price.listing, usage, when)
-            exchange = app.exchange_rate(result.currency, currency, when) if currency else None
-        except NoPrice as error:
-            raise NoPrice(f"{provider}: {model}: {error}") from None
+    provider = app.provider_id(provider)
+    price = app.price(provider, model, at=at, known_at=known_at)
+    if not isinstance(price.listing, RateCard):
+        raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
+    try:
+        result = cost_of(price.listing, usage, when)
+        exchange = app.exchange_rate(result.currency, currency, when) if currency else None
+    except NoPrice as error:
+        raise NoPrice(f"{provider}: {model}: {error}") from None
     record = _cost_json(price, result, when)
     if exchange is not None:
-        record["converted"] = converted_json(exchange, result.total)
-    if as_json:
-        tables.print_json(record)
-        return
+        record["converted"] = _converted_json(exchange, result.total)
+    return Output(record, partial(_show_cost, price, result, exchange))
+
+
+def _show_cost(price: Price, result: Cost, exchange: ExchangeRate | None) -> None:
     tables.print_table(
         (
             Column("meter"),
@@ -452,7 +450,7 @@ def cost(
     )
     if price.resolved_to:
         tables.print_line(f"{price.model} is {price.resolved_to}")
-    tables.print_line(f"{record['total']} {record['currency']}")
+    tables.print_line(f"{texts.plain_decimal(result.total)} {result.currency}")
     if exchange is not None:
         converted = texts.plain_decimal(exchange.convert(result.total))
         tables.print_line(f"{converted} {exchange.target}, at {exchange}")
@@ -490,7 +488,7 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         "provider": price.provider,
         "model": price.model,
         "resolved_to": price.resolved_to,
-        "at": instant_json(at),
+        "at": write_instant(at),
         "total": texts.plain_decimal(result.total),
         "currency": result.currency,
         "items": [
@@ -507,9 +505,20 @@ def _cost_json(price: Price, result: Cost, at: datetime) -> dict[str, Any]:
         ],
         "card": price.card_id,
         "source": price.source,
-        "since": instant_json(price.since),
+        "since": write_instant(price.since),
         "state": price.state.value if price.state else None,
         "reason": price.reason,
-        "confirmed_at": instant_json(price.confirmed_at),
+        "confirmed_at": write_instant(price.confirmed_at) if price.confirmed_at else None,
         "age_seconds": age_seconds(price.confirmed_at, datetime.now(UTC)),
+    }
+
+
+def _converted_json(exchange: ExchangeRate, total: Decimal) -> dict[str, Any]:
+    """An amount in another currency, with the rate and the day of its publication."""
+    return {
+        "total": f"{exchange.convert(total):f}",
+        "currency": exchange.target,
+        "rate": f"{exchange.rounded():f}",
+        "day": exchange.day.isoformat() if exchange.day else None,
+        "source": "ECB",
     }

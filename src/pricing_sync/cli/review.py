@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.excerpt import excerpt
-from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
-from pricing_sync.json_views import RULE_CARDS, audit_json, by_rule, decided_json, held_json
+from pricing_sync.json_views.changes import RULE_CARDS, DecidedChange, by_rule
+from pricing_sync.json_views.changes import AuditEntry as AuditEntryView
+from pricing_sync.json_views.changes import HeldChange as HeldChangeView
+from pricing_sync.prices.card_json import read_when
 from pricing_sync.store.review import AuditEntry, HeldChange, PinnedChange, Review, State
 
 _Models = Annotated[
@@ -42,48 +47,40 @@ _ABOUT_THE_MOVE = frozenset(
     }
 )
 _EXCERPT_CHARACTERS = 160
+#: So many providers of a run are named.
+_FEW_PROVIDERS = 3
 _LEAST_ID = 16
 
 
-def held(
-    context: typer.Context,
-    *,
-    provider: typed.OneProvider = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+@command
+def held(app: PricingSync, *, provider: typed.OneProvider = None) -> Output:
     """The changes that wait for a decision, and why."""
-    with typed.open_app(context, database) as app:
-        review = app.store.review
-        if provider is not None:
-            provider = app.provider_id(provider)
-        items = review.held(provider)
-        bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
-        peers = {
-            owner: app.store.peers.peers(
-                owner, [item.change.model for item in items if item.provider == owner]
-            )
-            for owner in {item.provider for item in items}
-        }
+    if provider is not None:
+        provider = app.provider_id(provider)
+    items = app.store.review.held(provider)
+    bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
+    peers = {
+        owner: app.store.peers.peers(
+            owner, [item.change.model for item in items if item.provider == owner]
+        )
+        for owner in {item.provider for item in items}
+    }
     shown = [
         (item, bodies.get(item.digest or ""), peers[item.provider].get(item.change.model, {}))
         for item in items
     ]
-    if as_json:
-        tables.print_json([_held_json(*entry) for entry in shown])
-    elif not shown:
-        tables.err.print("nothing is held")
-    else:
-        _show_held(shown)
+    return Output((_view(*entry) for entry in shown), partial(_show_held, shown))
 
 
-def _held_json(item: HeldChange, body: bytes | None, peers: Peers) -> dict[str, Any]:
-    """One entry of `held --json`."""
-    return held_json(item, peers) | {
-        "change": texts.change(item.change.old, item.change.new),
-        "excerpt": None if body is None else excerpt(body, item.change.model),
-        "evidence_kept": body is not None,
-    }
+def _view(item: HeldChange, body: bytes | None, peers: Peers) -> HeldChangeView:
+    """The answer of the API, with the change in words and what the provider's answer says."""
+    return HeldChangeView.of(
+        item,
+        peers,
+        change=texts.change(item.change.old, item.change.new),
+        excerpt=None if body is None else excerpt(body, item.change.model),
+        evidence_kept=body is not None,
+    )
 
 
 _Shown = tuple[HeldChange, bytes | None, Peers]
@@ -91,6 +88,8 @@ _Shown = tuple[HeldChange, bytes | None, Peers]
 
 def _show_held(shown: Sequence[_Shown]) -> None:
     """The held changes by reading, then what their rules mean."""
+    if not shown:
+        tables.err.print("nothing is held")
     groups: dict[tuple[str, str], list[_Shown]] = {}
     for entry in shown:
         groups.setdefault((entry[0].provider, entry[0].reading_id), []).append(entry)
@@ -166,7 +165,7 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
     """The command that decides about held changes in this way."""
 
     def decide(
-        context: typer.Context,
+        app: PricingSync,
         *,
         provider: typed.ProviderName,
         models: _Models = None,
@@ -174,25 +173,22 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
         reading: _OfReading = None,
         reason: typed.Reason,
         author: typed.Author = None,
-        database: typed.Database = None,
-        as_json: typed.AsJson = False,
-    ) -> None:
-        with typed.open_app(context, database) as app:
-            review = app.store.review
-            provider = app.provider_id(provider)
-            chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
-            decided = review.decide(
-                state,
-                [PinnedChange.of(item) for item in chosen],
-                provider=provider,
-                author=typed.author(author),
-                reason=reason,
-                now=datetime.now(UTC),
-            )
-        _show_decided(decided, as_json=as_json)
+    ) -> Output:
+        review = app.store.review
+        provider = app.provider_id(provider)
+        chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
+        decided = review.decide(
+            state,
+            [PinnedChange.of(item) for item in chosen],
+            provider=provider,
+            author=typed.author(author),
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+        return _decided(decided)
 
     decide.__name__, decide.__doc__ = verb, summary
-    return decide
+    return command(decide)
 
 
 accept = _decision(
@@ -241,34 +237,31 @@ def _chosen(
     return [item for item in items if not models or item.change.model in models]
 
 
+@command
 def reconsider(
-    context: typer.Context,
+    app: PricingSync,
     *,
     provider: typed.ProviderName,
     model: typed.ModelName,
     reason: typed.Reason,
     author: typed.Author = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Take a rejection back: the next reading judges it afresh."""
-    with typed.open_app(context, database) as app:
-        review = app.store.review
-        provider = app.provider_id(provider)
-        items = review.reconsider(
-            provider,
-            model,
-            author=typed.author(author),
-            reason=reason,
-            now=datetime.now(UTC),
-        )
-    _show_decided(items, as_json=as_json)
+    items = app.store.review.reconsider(
+        app.provider_id(provider),
+        model,
+        author=typed.author(author),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    return _decided(items)
 
 
-def _show_decided(items: Iterable[HeldChange], *, as_json: bool) -> None:
-    if as_json:
-        tables.print_json([decided_json(item) for item in items])
-        return
+def _decided(items: Sequence[HeldChange]) -> Output:
+    return Output(map(DecidedChange.model_validate, items), partial(_show_decided, items))
+
+
+def _show_decided(items: Iterable[HeldChange]) -> None:
     for item in items:
         tables.print_line(
             f"{item.state} {item.provider} {item.change.model}: "
@@ -278,42 +271,40 @@ def _show_decided(items: Iterable[HeldChange], *, as_json: bool) -> None:
         )
 
 
+@command
 def audit_log(
-    context: typer.Context,
+    app: PricingSync,
     *,
     limit: typed.Limit = 20,
     before: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on from this entry, as --json shows it.")
     ] = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Who decided what, when and why, and what was refused."""
-    with typed.open_app(context, database) as app:
-        found = app.store.review.audit_log(limit, before)
-    if as_json:
-        tables.print_json([audit_json(entry) for entry in found])
-        return
-    tables.print_table(
-        (
-            *("at", "who", "action", Column("provider", optional=True)),
-            *(Column("model", Fit.ID, optional=True), Column("why", Fit.TEXT)),
-        ),
-        (
-            (
-                texts.minute(entry.at),
-                entry.who,
-                entry.action,
-                entry.provider,
-                entry.model,
-                _why(entry),
-            )
-            for entry in found
-        ),
-        empty="nothing was decided yet",
-    )
+    found = app.audit_log(limit, before)
+    return Output(map(AuditEntryView.model_validate, found), partial(_show_log, found))
+
+
+def _show_log(found: Sequence[AuditEntry]) -> None:
+    if not found:
+        tables.err.print("nothing was decided yet")
+    for entry in found:
+        what = " ".join(filter(None, (entry.action, entry.provider, entry.model)))
+        text = ": ".join(filter(None, (what, _why(entry))))
+        tables.print_line(f"{texts.minute(entry.at)}  {entry.who}  {text}", "      ")
 
 
 def _why(entry: AuditEntry) -> str:
-    refused = entry.what.get("refused")
-    return f"{entry.reason} (refused: {refused})" if refused else entry.reason
+    """`input 2.5 USD: contract`: what an override or a run was about, and the reason."""
+    what = entry.what
+    if "refused" in what:
+        return f"{entry.reason} (refused: {what['refused']})"
+    about = ""
+    if entry.action == "trigger":
+        few = len(what["providers"]) <= _FEW_PROVIDERS
+        about = ", ".join(what["providers"]) if few else f"{len(what['providers'])} providers"
+        about += " (dry run)" if what["dry_run"] else ""
+    elif entry.action.startswith("override_"):
+        when = f" when {texts.condition(read_when(what['when']))}" if what["when"] else ""
+        about = f"{what['meter']} {what['rate']} {what['currency']}{when}"
+    return ": ".join(filter(None, (about, entry.reason or what.get("set_for"))))

@@ -5,33 +5,42 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import NEW_KEYS, Reading, Run
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
-from pricing_sync.json_views import run_json
+from pricing_sync.json_views.providers import Status
+from pricing_sync.json_views.runs import RunRecord
+from pricing_sync.scheduling.run_steps import step_states
 
 
+@command
 def runs(
-    context: typer.Context,
+    app: PricingSync,
     *,
     limit: typed.Limit = 20,
     before: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on from this run, itself left out.")
     ] = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """The last runs: what was read, and what became of it."""
-    with typed.open_app(context, database) as app:
-        found = app.store.runs(limit, before)
-    if as_json:
-        tables.print_json([run_json(run, readings) for run, readings in found])
-        return
+    found = app.store.runs(limit, before)
+    views = [_view(app, run, readings) for run, readings in found]
+    return Output(views, partial(_show_runs, found))
+
+
+def _view(app: PricingSync, run: Run, readings: Sequence[Reading]) -> RunRecord:
+    return RunRecord.of(run, readings, step_states(app.store, run, readings))
+
+
+def _show_runs(found: Sequence[tuple[Run, Sequence[Reading]]]) -> None:
     tables.print_table(
         ("started", "run", "by", "outcome", Column("readings and changes", Fit.TEXT)),
         (
@@ -63,15 +72,14 @@ def _summary(readings: Sequence[Reading]) -> str:
     return "; ".join(filter(None, (texts.counted(counts) + names, texts.counted(changes), keys)))
 
 
-def status(
-    context: typer.Context, *, database: typed.Database = None, as_json: typed.AsJson = False
-) -> None:
+@command
+def status(app: PricingSync) -> Output:
     """Whether a service reads on schedule, and what is due next."""
-    with typed.open_app(context, database) as app:
-        found = app.status()
-    if as_json:
-        tables.print_json(found)
-        return
+    found = app.status()
+    return Output(Status.model_validate(found), partial(_show_status, found))
+
+
+def _show_status(found: dict[str, Any]) -> None:
     tables.print_line(_headline(found))
     tables.print_table(
         (
@@ -143,18 +151,16 @@ def _short(timestamp: str) -> str:
     return f"{timestamp[:16].replace('T', ' ')}Z"
 
 
+@command
 def cancel(
-    context: typer.Context,
+    app: PricingSync,
     *,
     run: Annotated[str, typer.Argument(metavar="RUN", help="As `runs` shows it.")],
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Cancel a run that is queued or in progress."""
-    with typed.open_app(context, database) as app:
-        cancelled: Run = asyncio.run(app.cancel(run))
-    outcome = cancelled.outcome and cancelled.outcome.value
-    if as_json:
-        tables.print_json({"run": cancelled.id, "outcome": outcome})
-    else:
-        tables.print_line(f"run {cancelled.id}: {outcome or 'its readings are being stopped'}")
+    cancelled = asyncio.run(app.cancel(run))
+    outcome = cancelled.outcome or "its readings are being stopped"
+    return Output(
+        _view(app, *app.store.run(cancelled.id)),
+        lambda: tables.print_line(f"run {cancelled.id}: {outcome}"),
+    )

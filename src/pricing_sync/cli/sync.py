@@ -6,22 +6,24 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import Held
-from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
+from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading, run_summary
 from pricing_sync.changes.scheduled import HeldLater
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
+from pricing_sync.cli.command import Output, creating_command
 from pricing_sync.cli.runs import catalog_lines
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
-from pricing_sync.json_views import change_json, reading_json
+from pricing_sync.json_views.runs import FinishedRun, ReadingChanges
 from pricing_sync.scheduling.runs import OnReading, RunResult
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -33,8 +35,9 @@ _FEW = 3
 _COUNTS = ("priced", "unpriced", "unreadable", "added", "changed", "returned", "missing", "retired")
 
 
+@creating_command
 def sync(
-    context: typer.Context,
+    app: PricingSync,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -63,35 +66,28 @@ def sync(
             help="When the recorded answer was recorded; one for each --answer.",
         ),
     ] = None,
-    database: typed.Database = None,
-    as_json: typed.AsJson = False,
-) -> None:
+) -> Output:
     """Read price lists now and store what changed."""
     answers = _answers(answer or [], at or [])
-    with typed.open_app(context, database, create=True) as app:
-        if answers:
-            if len(names or []) != 1:
-                raise SettingsError("--answer: name the one provider whose answer it is")
-            (provider,) = names or []
-            with _progress(len(answers)) as on_reading:
-                work = app.replay(
-                    provider, answers, dry_run=dry_run, started_by="cli", on_reading=on_reading
-                )
-                run = asyncio.run(work)
-        else:
-            wanted = list(names or _with_keys(app))
-            with _progress(len(wanted)) as on_reading:
-                sync_now = app.sync(
-                    wanted, dry_run=dry_run, started_by="cli", on_reading=on_reading
-                )
-                run = asyncio.run(sync_now)
-            for line in catalog_lines(app.status()["catalogs"]):
-                tables.err.print(line)
-    if as_json:
-        tables.print_json(_run_json(run))
+    if answers:
+        if len(names or []) != 1:
+            raise SettingsError("--answer: name the one provider whose answer it is")
+        (provider,) = names or []
+        with _progress(len(answers)) as on_reading:
+            work = app.replay(
+                provider, answers, dry_run=dry_run, started_by="cli", on_reading=on_reading
+            )
+            run = asyncio.run(work)
     else:
-        show_run(run)
-    raise typer.Exit(_exit_code(run))
+        wanted = list(names or _with_keys(app))
+        with _progress(len(wanted)) as on_reading:
+            sync_now = app.sync(wanted, dry_run=dry_run, started_by="cli", on_reading=on_reading)
+            run = asyncio.run(sync_now)
+        for line in catalog_lines(app.status()["catalogs"]):
+            tables.err.print(line)
+    readings = [ReadingChanges.of(result.reading, result.plan) for result in run.results]
+    view = FinishedRun(**run_summary(*app.store.run(run.id)), readings=readings)
+    return Output(view, partial(show_run, run), _exit_code(run))
 
 
 def _exit_code(run: RunResult) -> int:
@@ -215,25 +211,3 @@ def _held_lines(provider: str, held: Sequence[Held | HeldLater]) -> list[str]:
     ]
     more = len(held) - len(lines)
     return lines + ([f"  held      {provider}: and {more} more like these"] if more else [])
-
-
-def _run_json(run: RunResult) -> dict[str, Any]:
-    """`sync --json`: the run, its readings, and every change made or held."""
-    return {
-        "run": run.id,
-        "outcome": run.outcome.value,
-        "duration_seconds": round(run.duration_seconds, 3),
-        "readings": [_result_json(result) for result in run.results],
-    }
-
-
-def _result_json(result: ReadingResult) -> dict[str, Any]:
-    plan = result.plan
-    held: list[Held | HeldLater] = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
-    return reading_json(result.reading) | {
-        "applied": [change_json(change) for change in plan.apply],
-        "held": [change_json(item.change) | {"reasons": list(item.reasons)} for item in held],
-        "scheduled": [change_json(change) for change in plan.scheduled.added],
-        "missing": list(plan.missing),
-        "retired": list(plan.retire),
-    }

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 from itertools import zip_longest
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
+
+from pricing_sync.json_views.base import View
 
 #: For a pipe or a file, where nothing is cut and no line is broken.
 _UNLIMITED = 100_000
@@ -66,8 +68,12 @@ out, err = _console(), _console(stderr=True)
 
 
 def print_json(value: object) -> None:
-    """*value* as JSON on standard output, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """*value*, which may contain views, as JSON on standard output, and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json") if isinstance(value, View) else list(cast(Any, value))
 
 
 def print_line(text: str, indent: str = "") -> None:

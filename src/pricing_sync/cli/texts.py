@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from pricing_sync.json_views import RULE_CARDS
+from pricing_sync.json_views.changes import RULE_CARDS
 from pricing_sync.prices.card_json import write_rates, write_when
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Unpriced, When
 

@@ -39,10 +39,9 @@ from pricing_sync.prices.usage import PARENTS
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The cards in force 7 and 30 days ago, or the later ones that a person accepted."""
+    """The cards in force 7 days ago, or the later ones that a person accepted."""
 
     days_7: Mapping[str, RateCard] = field(default_factory=dict)
-    days_30: Mapping[str, RateCard] = field(default_factory=dict)
     #: The cards of the last 7 days that had been in force for a day, by model.
     recent: Mapping[str, Sequence[RateCard]] = field(default_factory=dict)
 
@@ -121,8 +120,6 @@ class Verdict:
     """Whether a change is held, and why."""
 
     reasons: tuple[Reason, ...] = ()
-    #: Worth a look, but no reason to hold the change.
-    flags: tuple[Reason, ...] = ()
     #: The announcements that match the change or a part of it. They are consumed.
     used: tuple[Announced, ...] = ()
 
@@ -239,7 +236,6 @@ def judge(
     return {
         change.model: Verdict(
             reasons=own_reasons[change.model] + reading_reasons[change.model],
-            flags=tuple(_flags(cases[change.model])) if change.model in cases else (),
             used=used[change.model],
         )
         for change in changes
@@ -465,12 +461,12 @@ def _from_zero(case: _Case) -> Iterator[Reason]:
 
 
 def _anchor_7_days(case: _Case) -> Iterator[Reason]:
-    yield from _drifted(case, case.context.anchors.days_7, Rule.ANCHOR_7_DAYS)
+    yield from _drifted(case)
 
 
-def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterator[Reason]:
+def _drifted(case: _Case) -> Iterator[Reason]:
     """The core rates that moved inside the band, but away from their anchor and out of its band."""
-    anchor = anchors.get(case.model)
+    anchor = case.context.anchors.days_7.get(case.model)
     if anchor is None or anchor.currency != case.new.currency:
         return
     for move in case.moves:
@@ -479,7 +475,7 @@ def _drifted(case: _Case, anchors: Mapping[str, RateCard], rule: Rule) -> Iterat
         drift = replace(move, old=anchor.rates.get(move.meter))
         away = (drift.log10 or 0) * (move.log10 or 0) > 0
         if away and _is_out_of_band(drift, case.t) and not case.is_return(None, move.meter):
-            yield Reason(rule, move.meter, str(drift))
+            yield Reason(Rule.ANCHOR_7_DAYS, move.meter, str(drift))
 
 
 # Rules for cards of models without an old price to compare with.
@@ -714,7 +710,3 @@ def _vanished(changes: Sequence[Change], context: Context, t: Thresholds) -> tup
     if vanished < max(t.vanished_models, t.vanished_share * context.listed):
         return ()
     return (Reason(Rule.MASS_VANISH, None, f"{vanished} of {context.listed} models"),)
-
-
-def _flags(case: _Case) -> Iterator[Reason]:
-    yield from _drifted(case, case.context.anchors.days_30, Rule.ANCHOR_30_DAYS)

@@ -128,7 +128,6 @@ class _LedgerState:
             first_reading=not self._last,
             anchors=Anchors(
                 self._anchors(at - timedelta(days=7), changes),
-                self._anchors(at - timedelta(days=30), changes),
                 self._recent(at, changes),
             ),
             peers=peers,

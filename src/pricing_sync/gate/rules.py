@@ -35,7 +35,6 @@ class Rule(StrEnum):
     NO_PEERS = "no_peers"
     OLD_CATALOGS = "old_catalogs"
     HALF_A_PRICE = "half_a_price"
-    ANCHOR_30_DAYS = "anchor_30_days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +182,6 @@ RULES: Mapping[Rule, RuleCard] = {
     Rule.HALF_A_PRICE: RuleCard(
         "a new price lacks the input, or lacks the output that others charge for",
         "when a key is renamed, half of every price is missing",
-        hard=False,
-    ),
-    Rule.ANCHOR_30_DAYS: RuleCard(
-        "small steps add up to more in a month than prices usually move: flagged, never held",
-        "2.0 % of genuine moves do this, so it is only flagged",
         hard=False,
     ),
 }

@@ -8,6 +8,8 @@ from typing import Any
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.store.peers import CatalogRead
 
+__all__ = ["Listener"]
+
 
 class Listener:
     """The base of all listeners, with methods that do nothing.

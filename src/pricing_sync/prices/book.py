@@ -250,14 +250,15 @@ class PriceBook:
         reason = self.reason_without_price(provider, model) or "not in the price book"
         return f"{provider}: {model}: {reason}"
 
+    def without_price(self, provider: str, model: str) -> ModelState | None:
+        """The state of a model that a provider lists or has listed and that has no price now."""
+        key = provider, model
+        return None if self._find(key, None) else self._unconfirmed.get(key)
+
     def models_without_price(self) -> list[ModelState]:
         """The models that a provider lists or has listed and that have no price now, sorted."""
-        now = datetime.now(UTC)
         return [
-            state
-            for key, state in sorted(self._unconfirmed.items())
-            if key not in self._constant
-            and (key not in self._timelines or self._timelines[key].at(now) is None)
+            self._unconfirmed[key] for key in sorted(self._unconfirmed) if not self._find(key, None)
         ]
 
     def __len__(self) -> int:

@@ -22,6 +22,8 @@ from pricing_sync.prices.rates import (
     Why,
 )
 
+__all__ = ["read_listing", "write_listing"]
+
 
 def write_rates(rates: Rates) -> dict[str, str]:
     """Rates in the order of the meters, so that equal rates give equal JSON."""

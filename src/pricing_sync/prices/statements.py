@@ -9,6 +9,13 @@ from enum import StrEnum
 
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 
+__all__ = [
+    "MeterOverride",
+    "ModelState",
+    "PriceState",
+    "Statement",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:

@@ -40,6 +40,11 @@ class BookCache:
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
 
+    @property
+    def checked(self) -> PriceBook | None:
+        """What `book` returns without a query of the database; None when it would query."""
+        return self.last if monotonic() < self._next_check_at else None
+
     def book(self) -> PriceBook:
         """The current book, checked within the last `REFRESH_SECONDS` unless `stale_since` is set.
 

@@ -82,11 +82,20 @@ class Overrides:
         at: datetime | None,
         *,
         newest_only: bool,
+        author: str,
+        reason: str,
     ) -> list[MeterOverride]:
         """See `PricingSync.end_override`."""
         now = datetime.now(UTC)
         ended = self._store.end_overrides(
-            provider, model, meters or tuple(Meter), at or now, now, newest_only=newest_only
+            provider,
+            model,
+            meters or tuple(Meter),
+            at or now,
+            now,
+            newest_only=newest_only,
+            author=author,
+            reason=reason,
         )
         if not ended:
             raise UnknownName(f"{provider}: {model}: no such override")

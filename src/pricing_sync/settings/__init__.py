@@ -6,20 +6,6 @@ own tools use.
 """
 
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
-from pricing_sync.settings.load import load_settings, origins
-from pricing_sync.settings.origins import FILE, PREFIX, SECRETS, key_of
-from pricing_sync.settings.values import duration, show_duration
+from pricing_sync.settings.load import load_settings
 
-__all__ = [
-    "FILE",
-    "PREFIX",
-    "SECRETS",
-    "ProviderSettings",
-    "RetrySettings",
-    "Settings",
-    "duration",
-    "key_of",
-    "load_settings",
-    "origins",
-    "show_duration",
-]
+__all__ = ["ProviderSettings", "RetrySettings", "Settings", "load_settings"]

@@ -22,6 +22,14 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.sources import strict_json
 
+__all__ = [
+    "Curated",
+    "Key",
+    "Permission",
+    "Pin",
+    "Provider",
+]
+
 PAGE_SEPARATOR = b"\x1e"
 #: The key of `Answer.ignored` for prices that are published for later and cannot be read.
 UNREADABLE_LATER = "a price for later"

@@ -40,6 +40,15 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.usage import PARENTS
 
+__all__ = [
+    "Amount",
+    "Page",
+    "envelope",
+    "rates",
+    "read_rows",
+    "without_zeros",
+]
+
 #: The value of an absent field. Like `null`, it means that there is no price.
 ABSENT = Raw()
 _ABSENT_OR_NULL = (b"", b"null")

@@ -487,6 +487,18 @@ class Review(NamedQueries):
         """The newest entries, newest first; *before* is the last id already seen."""
         return [_audit_entry(row) for row in self._fetch("audit_log", limit=limit, before=before)]
 
+    def log(
+        self,
+        action: str,
+        *,
+        author: str,
+        reason: str,
+        now: datetime,
+        entries: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Add what a person did elsewhere: of each entry the provider, model, subject and what."""
+        self._add_entries(_Action(action, author, reason, now), entries)
+
     @contextmanager
     def _audited(
         self,

@@ -40,6 +40,7 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.decisions import Decisions, override_end
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
@@ -153,6 +154,7 @@ class Store(NamedQueries):
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
         self.pruning = Pruning(connection)
+        self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.scheduled = ScheduledCards(connection)
 
@@ -760,6 +762,8 @@ class Store(NamedQueries):
         now: datetime,
         *,
         newest_only: bool = False,
+        author: str = "library",
+        reason: str = "",
     ) -> list[MeterOverride]:
         """End the overrides of these meters at an instant; return them as they were before.
 
@@ -777,6 +781,10 @@ class Store(NamedQueries):
                 ending = [override for override in ending if override.layer == newest]
             if ending:
                 self._close_overrides(ending, at, now)
+                entries = [override_end(override, at) for override in ending]
+                self.review.log(
+                    "override_end", author=author, reason=reason, now=now, entries=entries
+                )
                 new_revision(self._connection)
         return ending
 

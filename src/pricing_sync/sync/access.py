@@ -10,7 +10,8 @@ from typing import TypeAlias
 import httpx
 
 from pricing_sync.errors import PricingSyncError, SettingsError, UnknownName
-from pricing_sync.settings import Settings, key_of
+from pricing_sync.settings import Settings
+from pricing_sync.settings.origins import key_of
 from pricing_sync.sources import providers
 from pricing_sync.sources.http import Credentials, Fetched, Limits, NotModified, fetch, http_client
 from pricing_sync.sources.provider import Provider

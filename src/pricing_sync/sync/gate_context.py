@@ -31,7 +31,7 @@ from pricing_sync.sources.provider import Provider
 from pricing_sync.store.review import HeldChange
 from pricing_sync.store.store import Store
 
-_WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
+_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,6 @@ def _anchors(
     week, standing = at - _WEEK, (thresholds or Thresholds()).release_after
     return Anchors(
         store.anchors(provider.id, week, changed),
-        store.anchors(provider.id, at - _MONTH, changed),
         store.recent_cards(provider.id, week, standing, changed),
     )
 

@@ -10,6 +10,8 @@ from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import PAGE_SEPARATOR
 from pricing_sync.sync.access import Fetch
 
+__all__ = ["RecordedAnswer"]
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:

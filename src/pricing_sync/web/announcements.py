@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
-from pricing_sync.json_views import announcement_json
+from pricing_sync.json_views.changes import Announcement
 from pricing_sync.prices.rates import Meter
 from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.web.auth import Scope
@@ -24,7 +24,7 @@ from pricing_sync.web.request_types import (
     read_condition,
 )
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.schemas import Announcement, Announcements
+from pricing_sync.web.schemas import Announcements
 
 routes = Routes("announcements")
 
@@ -56,11 +56,11 @@ def list_announcements(
 ) -> dict[str, Any]:
     """The open announcements; with `include_used` also the used and the ended ones."""
     found = pricing.store.review.announcements(provider, include_used=include_used)
-    return {"items": [announcement_json(entry) for entry in found]}
+    return {"items": [Announcement.of(entry) for entry in found]}
 
 
 @routes.post("/admin/pricing/announcements", Scope.ADMIN, response_model=Announcement)
-def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
+def announce(pricing: Pricing, body: AnnouncementRequest) -> Announcement:
     """Approve a move that a provider has announced. Exactly this move passes the gate, once."""
     provider = pricing.access.provider(body.provider).id
     if not is_model_id(body.model):
@@ -76,20 +76,18 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> dict[str, Any]:
         not_before=body.not_before,
         when=when,
     )
-    announcement = pricing.store.review.announce(
+    made = pricing.store.review.announce(
         provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
-    return announcement_json(announcement)
+    return Announcement.of(made)
 
 
 @routes.post(
     "/admin/pricing/announcements/{announcement_id}/end", Scope.ADMIN, response_model=Announcement
 )
-def end_announcement(
-    pricing: Pricing, announcement_id: str, body: AnnouncementEnd
-) -> dict[str, Any]:
+def end_announcement(pricing: Pricing, announcement_id: str, body: AnnouncementEnd) -> Announcement:
     """Withdraw an announcement."""
     ended = pricing.store.review.end_announcement(
         announcement_id, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
-    return announcement_json(ended)
+    return Announcement.of(ended)

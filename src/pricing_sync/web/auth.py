@@ -11,7 +11,8 @@ from time import monotonic
 from fastapi import Request
 from pydantic import SecretStr
 
-from pricing_sync.settings import SECRETS, Settings
+from pricing_sync.settings import Settings
+from pricing_sync.settings.origins import SECRETS
 from pricing_sync.web.problems import Problem
 
 #: This many failures of one address within this many seconds get 401; further ones get 429.

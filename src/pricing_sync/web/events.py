@@ -15,8 +15,8 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.errors import StoreError
+from pricing_sync.scheduling.run_steps import step_states
 from pricing_sync.store import Store
-from pricing_sync.web.run_steps import step_states
 
 POLL_SECONDS, HEARTBEAT_SECONDS = 0.3, 15.0
 

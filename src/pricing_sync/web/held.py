@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
@@ -13,14 +11,15 @@ from pydantic import Field
 
 from pricing_sync.app import PricingSync
 from pricing_sync.gate import Peers
-from pricing_sync.json_views import decided_json, held_json
-from pricing_sync.store.review import HeldChange, PinnedChange, State
-from pricing_sync.web import schemas
+from pricing_sync.json_views.changes import DecidedChange, HeldChange, version
+from pricing_sync.store import review
+from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Cursor, Name, ProviderFilter, Reason, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.schemas import Page
 
 routes = Routes("held changes")
 
@@ -39,7 +38,7 @@ class Decision(RequestBody):
     author: Name = "admin"
 
 
-@routes.get("/admin/pricing/held", Scope.READ, response_model=schemas.Page[schemas.HeldChange])
+@routes.get("/admin/pricing/held", Scope.READ, response_model=Page[HeldChange])
 def list_held(
     pricing: Pricing,
     provider: ProviderFilter = None,
@@ -50,43 +49,31 @@ def list_held(
     items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
-    return page(found, limit, lambda item: item.id, lambda item: _held_json(item, peers))
+    return page(found, limit, lambda item: item.id, lambda item: _view(item, peers))
 
 
-@routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=schemas.HeldChange)
-def get_held(pricing: Pricing, response: Response, held_id: str) -> dict[str, Any]:
+@routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=HeldChange)
+def get_held(pricing: Pricing, response: Response, held_id: str) -> HeldChange:
     """One held change, open or decided, with its version as its ETag."""
     item = pricing.store.review.held_change(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
-    return _held_json(item, _peers(pricing, [item]))
+    return _view(item, _peers(pricing, [item]))
 
 
-@routes.post(
-    "/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=schemas.DecidedChange
-)
+@routes.post("/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=DecidedChange)
 def accept_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
-) -> dict[str, Any]:
+) -> DecidedChange:
     """Accept a held change, if it is still exactly the one that was shown."""
     return _decide(pricing, State.ACCEPTED, held_id, decision, if_match)
 
 
-@routes.post(
-    "/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=schemas.DecidedChange
-)
+@routes.post("/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=DecidedChange)
 def reject_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
-) -> dict[str, Any]:
+) -> DecidedChange:
     """Reject a held change: exactly this change does not take effect and is not held again."""
     return _decide(pricing, State.REJECTED, held_id, decision, if_match)
-
-
-def version(item: HeldChange) -> str:
-    """A digest that identifies the change: provider, model, kind, old and new listing, day."""
-    record = decided_json(item)
-    keys = ("provider", "model", "kind", "old", "new", "starts_at")
-    identity = [record[key] for key in keys if key in record]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _decide(
@@ -95,7 +82,7 @@ def _decide(
     held_id: str,
     decision: Decision,
     if_match: str | None,
-) -> dict[str, Any]:
+) -> DecidedChange:
     shown = decision.version or (if_match or "").strip().strip('"')
     if not shown:
         raise Problem(422, "body.version: missing, and so is If-Match")
@@ -110,10 +97,12 @@ def _decide(
         now=datetime.now(UTC),
     )
     pricing.refresh_book()
-    return decided_json(decided)
+    return DecidedChange.model_validate(decided)
 
 
-def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str, str], Peers]:
+def _peers(
+    pricing: PricingSync, items: Sequence[review.HeldChange]
+) -> dict[tuple[str, str], Peers]:
     """The peer prices of the models, with one query per provider."""
     models: dict[str, list[str]] = {}
     for item in items:
@@ -125,6 +114,5 @@ def _peers(pricing: PricingSync, items: Sequence[HeldChange]) -> dict[tuple[str,
     }
 
 
-def _held_json(item: HeldChange, peers: Mapping[tuple[str, str], Peers]) -> dict[str, Any]:
-    model_peers = peers.get((item.provider, item.change.model), {})
-    return held_json(item, model_peers) | decided_json(item) | {"version": version(item)}
+def _view(item: review.HeldChange, peers: Mapping[tuple[str, str], Peers]) -> HeldChange:
+    return HeldChange.of(item, peers.get((item.provider, item.change.model), {}))

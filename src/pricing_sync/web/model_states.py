@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from pricing_sync.app import PricingSync
-from pricing_sync.json_views import instant_json, price_json
+from pricing_sync.json_views.prices import NO_CARD, price_fields
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
-from pricing_sync.prices.statements import ModelState, PriceState
+from pricing_sync.prices.statements import ModelState as StoredState
+from pricing_sync.prices.statements import PriceState
 from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
+from pricing_sync.web.schemas import ModelState
 
 
 class State(StrEnum):
@@ -36,7 +37,7 @@ class ModelEntry:
     provider: str
     model: str
     #: None for a model that only a person has priced.
-    known: ModelState | None
+    known: StoredState | None
     price: Price | None
     held: HeldChange | None
 
@@ -48,34 +49,23 @@ class ModelEntry:
         is_priced = self.price is not None and isinstance(self.price.listing, RateCard)
         return State.PRICED if is_priced else State.UNPRICED
 
-    def record(self) -> dict[str, Any]:
+    def view(self) -> ModelState:
         """The entry as JSON."""
-        known, price, now = self.known, self.price, datetime.now(UTC)
-        priced = price_json(price, now) if price else _NO_PRICE
+        known, price = self.known, self.price
         confirmed_at = known.confirmed_at if known else None
-        return {
-            **priced,
-            "provider": self.provider,
-            "model": self.model,
-            "state": self.state.value,
-            "reason": (known.reason if known else None) or priced.get("reason"),
-            "confirmed_at": instant_json(confirmed_at),
-            "age_seconds": age_seconds(confirmed_at, now),
-            "held": self.held.id if self.held else None,
-            "first_seen": instant_json(known.first_seen) if known else None,
-            "missing_since": instant_json(known.missing_since) if known else None,
-            "retired_at": instant_json(known.retired_at) if known else None,
-        }
-
-
-_NO_PRICE: dict[str, Any] = {
-    "currency": None,
-    "rates": None,
-    "conditional_rates": [],
-    "since": None,
-    "recorded_at": None,
-    "source": None,
-}
+        return ModelState(
+            **price_fields(price) if price else NO_CARD,
+            provider=self.provider,
+            model=self.model,
+            state=self.state,
+            reason=(known.reason if known else None) or (price.reason if price else None),
+            confirmed_at=confirmed_at,
+            age_seconds=age_seconds(confirmed_at, datetime.now(UTC)),
+            held=self.held.id if self.held else None,
+            first_seen=known.first_seen if known else None,
+            missing_since=known.missing_since if known else None,
+            retired_at=known.retired_at if known else None,
+        )
 
 
 def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field
 
-from pricing_sync.json_views import override_json, price_json, reported_json
+from pricing_sync.json_views.overrides import ReportedOverride
+from pricing_sync.json_views.prices import PriceShape
 from pricing_sync.prices.rates import Meter
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
@@ -82,7 +83,7 @@ def list_overrides(
     report = pricing.override_report(provider, model, ending=ending)
     return {
         "items": [
-            reported_json(entry, rate, states[entry.id], moved=moved)
+            ReportedOverride.of(entry, rate, states[entry.id], moved=moved)
             for entry, rate, moved in report
             if entry.id in states
         ]
@@ -110,21 +111,26 @@ def set_override(pricing: Pricing, body: OverrideRequest) -> dict[str, Any]:
         flat=body.flat,
     )
     return {
-        "items": [override_json(override) for override in overrides],
+        "items": overrides,
         "before": before,
         "after": _card(pricing, body, begin),
     }
 
 
-def _card(pricing: Pricing, body: OverrideRequest, at: datetime) -> dict[str, Any] | None:
+def _card(pricing: Pricing, body: OverrideRequest, at: datetime) -> PriceShape | None:
     found = pricing.prices(body.provider, body.model, at=at)
-    return price_json(found[0], datetime.now(UTC)) if found else None
+    return PriceShape.of(found[0], datetime.now(UTC)) if found else None
 
 
 @routes.post("/admin/pricing/overrides/end", Scope.ADMIN, response_model=Overrides)
 def end_override(pricing: Pricing, body: OverrideEnd) -> dict[str, Any]:
     """End overrides: the provider's rates apply again."""
     ended = pricing.end_override(
-        body.provider, body.model, body.meters, at=body.at, newest_only=body.newest_only
+        body.provider,
+        body.model,
+        body.meters,
+        at=body.at,
+        newest_only=body.newest_only,
+        author="admin",
     )
-    return {"items": [override_json(override) for override in ended]}
+    return {"items": ended}

@@ -16,20 +16,21 @@ from pricing_sync.web import (
     runs,
     scheduler,
 )
-from pricing_sync.web.routes import build
+from pricing_sync.web.routes import add_routes
 
+#: A request tries the routes one after the other, so those that are requested most come first.
 SUBJECTS = tuple(
     subject.routes
     for subject in (
+        prices,
+        models,
+        probes,
         scheduler,
         runs,
         providers,
         held,
         overrides,
         announcements,
-        prices,
-        models,
-        probes,
     )
 )
 
@@ -39,4 +40,6 @@ def router(pricing: PricingSync) -> APIRouter:
 
     The routes answer their own errors; the host's error handlers are not called.
     """
-    return build(pricing, (route for subject in SUBJECTS for route in subject.declared))
+    found = APIRouter()
+    add_routes(found, pricing, (route for subject in SUBJECTS for route in subject.declared))
+    return found

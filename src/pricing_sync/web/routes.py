@@ -20,6 +20,9 @@ from pricing_sync.web.problems import problem_of
 from pricing_sync.web.schemas import Problem
 
 Endpoint: TypeAlias = Callable[..., Any]
+#: The response to a request without a query, from what is in memory, given the path's parameters;
+#: None when the endpoint has to find it.
+Direct: TypeAlias = Callable[..., Response | None]
 _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 _E = TypeVar("_E", bound=Endpoint)
 
@@ -52,6 +55,7 @@ class Declared:
     path: str
     scope: Scope
     endpoint: Endpoint
+    direct: Direct | None
     more: Mapping[str, Any]
 
 
@@ -62,30 +66,36 @@ class Routes:
         self._tag = tag
         self.declared: list[Declared] = []
 
-    def get(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
-        """Declare a route that reads."""
-        return self._declare("GET", path, scope, more)
+    def get(
+        self, path: str, scope: Scope, *, direct: Direct | None = None, **more: Any
+    ) -> Callable[[_E], _E]:
+        """Declare a route that reads. *direct* is tried first, in the event loop."""
+        return self._declare("GET", path, scope, more, direct)
 
     def post(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
         """Declare a route that writes."""
         return self._declare("POST", path, scope, more)
 
     def _declare(
-        self, method: str, path: str, scope: Scope, more: Mapping[str, Any]
+        self,
+        method: str,
+        path: str,
+        scope: Scope,
+        more: Mapping[str, Any],
+        direct: Direct | None = None,
     ) -> Callable[[_E], _E]:
         def declare(endpoint: _E) -> _E:
             options = {"tags": [self._tag], **more}
-            self.declared.append(Declared(method, path, scope, endpoint, options))
+            self.declared.append(Declared(method, path, scope, endpoint, direct, options))
             return endpoint
 
         return declare
 
 
-def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
-    """A router of these routes, guarded."""
+def add_routes(router: APIRouter, pricing: PricingSync, declared: Iterable[Declared]) -> None:
+    """Add these routes to a router, guarded. A request tries them in this order."""
     routes = list(declared)
-    scopes = {route.endpoint: route.scope for route in routes}
-    router = APIRouter(route_class=_guarded(pricing, scopes))
+    router.route_class = _guarded(pricing, {route.endpoint: route for route in routes})
     for route in routes:
         router.add_api_route(
             route.path,
@@ -98,6 +108,7 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
             dependencies=_documented(route.scope),
             **{**route.more, "responses": _responses(route)},
         )
+    for route in routes:
         if route.method == "GET":
             # Not in the document: it would repeat every operation.
             router.add_api_route(
@@ -107,22 +118,26 @@ def build(pricing: PricingSync, declared: Iterable[Declared]) -> APIRouter:
                 name=f"pricing_head_{route.endpoint.__name__}",
                 **{**route.more, "include_in_schema": False},
             )
-    return router
 
 
-def _guarded(pricing: PricingSync, scopes: Mapping[Endpoint, Scope]) -> type[APIRoute]:
+def _guarded(pricing: PricingSync, routes: Mapping[Endpoint, Declared]) -> type[APIRoute]:
     """The class of routes that check the token before anything else."""
     auth = TokenAuth(pricing.settings)
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> _Handler:
-            handler, scope = super().get_route_handler(), scopes.get(self.endpoint)
+            handler, declared = super().get_route_handler(), routes.get(self.endpoint)
+            scope, direct = (declared.scope, declared.direct) if declared else (None, None)
 
             async def guarded(request: Request) -> Response:
+                response = None
                 try:
                     auth.check(request, scope)
-                    request.scope[_PRICING] = pricing
-                    response = await handler(limited(request))
+                    if direct is not None and not request.scope["query_string"]:
+                        response = direct(pricing, **request.path_params)
+                    if response is None:
+                        request.scope[_PRICING] = pricing
+                        response = await handler(limited(request))
                 except (PricingSyncError, HTTPException, RequestValidationError) as error:
                     response = problem_of(error).response()
                 for name, value in _HEADERS.items():

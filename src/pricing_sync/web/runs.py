@@ -10,6 +10,8 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from pricing_sync.changes.run import Reading, Run, run_summary
+from pricing_sync.json_views.runs import RunState
+from pricing_sync.scheduling.run_steps import step_states
 from pricing_sync.store import Store
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.events import follow
@@ -17,8 +19,7 @@ from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Cursor, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.run_steps import step_states
-from pricing_sync.web.schemas import Page, RunState
+from pricing_sync.web.schemas import Page
 
 routes = Routes("runs")
 

@@ -10,11 +10,12 @@ from fastapi import Body, Header, Request, Response
 from pydantic import Field, StrictBool
 
 from pricing_sync.changes.run import run_summary
+from pricing_sync.json_views.providers import Status
+from pricing_sync.json_views.runs import Triggered
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.prefer import wait_preference
 from pricing_sync.web.request_types import Name, RequestBody
 from pricing_sync.web.routes import Pricing, Routes
-from pricing_sync.web.schemas import Status, Triggered
 
 routes = Routes("schedule")
 

@@ -16,7 +16,7 @@ from pricing_sync.version import VERSION
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.problems import MEDIA_TYPE, Problem, problem_of
 from pricing_sync.web.router import SUBJECTS
-from pricing_sync.web.routes import Routes, build
+from pricing_sync.web.routes import Routes, add_routes
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -39,7 +39,8 @@ def standalone(pricing: PricingSync) -> FastAPI:
         redoc_url=None,
     )
     declared = [route for subject in (*SUBJECTS, _document) for route in subject.declared]
-    app.include_router(build(pricing, declared))
+    # Not by `include_router`: it searches the routes twice for each request.
+    add_routes(app.router, pricing, declared)
     app.add_middleware(_SecurityHeaders)
     app.add_exception_handler(HTTPException, _error_response)
     app.add_exception_handler(Exception, _error_response)

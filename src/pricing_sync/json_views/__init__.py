@@ -1,0 +1,1 @@
+"""The answers as JSON: one definition for the command line, HTTP and its document."""
