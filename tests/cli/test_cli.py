@@ -59,6 +59,7 @@ def test_prices_as_json_have_the_published_shape(run: Run) -> None:
         "confirmed_at": "2026-07-18T06:00:00Z",
         "read_at": "2026-07-18T06:00:00Z",
         "resolved_to": None,
+        "scheduled": [],
         "ends_on": None,
         "deprecated": False,
         "replaced_by": None,

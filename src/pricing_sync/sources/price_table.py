@@ -32,6 +32,8 @@ from pricing_sync.sources.strict_json import (
     read_rows,
 )
 
+__all__ = ["PriceTable"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTable:
