@@ -16,8 +16,9 @@ from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views import ending_json
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
-from pricing_sync.prices.book import OverrideState, Price, PriceBook
+from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage

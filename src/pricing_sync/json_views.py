@@ -10,7 +10,7 @@ from pricing_sync.changes.diff import Change
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.prices.age import age_seconds
-from pricing_sync.prices.book import OverrideState, Price
+from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import (
     write_conditional_rates,
     write_instant,
@@ -18,6 +18,7 @@ from pricing_sync.prices.card_json import (
     write_rates,
     write_when,
 )
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store.changes import LedgerChange

@@ -13,7 +13,8 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.prices import card_lines
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.json_views import override_json, reported_json
-from pricing_sync.prices.book import OverrideState, Price
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Rate, When
 from pricing_sync.prices.statements import MeterOverride
 
