@@ -14,7 +14,7 @@ from pricing_sync.changes.run import Outcome, Reading, Run
 from pricing_sync.errors import SettingsError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
+from pricing_sync.scheduling.local_engine import BOOK_FILE, LocalEngine, ReadClaim
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store
@@ -55,9 +55,10 @@ class Runs:
         store: Store,
         access: ProviderAccess,
         listeners: Sequence[Listener],
+        write_book: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
-        self._listeners = listeners
+        self._listeners, self._write_book = listeners, write_book
         self._reader = ClaimReader(settings, store, access)
         self._engine: LocalEngine | None = None
         self.scheduler = self._new_scheduler()
@@ -282,6 +283,7 @@ class Runs:
             lease_seconds=self._settings.lease_seconds,
             maintenance=self._read_catalogs if has_maintenance else None,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
+            write_book=self._write_book,
         )
 
     async def _read_catalogs(self) -> None:
@@ -292,13 +294,14 @@ class Runs:
 
 
 class _FirstError(Listener):
-    """Keeps the first error that is not a failed reading."""
+    """Keeps the first error that is neither a failed reading nor a file that was not written."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
 
-    def on_error(self, _where: str, error: Exception) -> None:
-        self.error = self.error or error
+    def on_error(self, where: str, error: Exception) -> None:
+        if where != BOOK_FILE:
+            self.error = self.error or error
 
 
 def _run_result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import (
@@ -173,6 +174,17 @@ class Settings(_Table, BaseSettings):
         le=8760,
         allow_inf_nan=False,
         description="hours between the service's reads of the reference catalogs; 0: never",
+    )
+
+    book_file: Path | None = Field(
+        default=None, description="a file that gets the price book after each run"
+    )
+    book_days: float = Field(
+        default=2,
+        ge=0,
+        le=3660,
+        allow_inf_nan=False,
+        description="days before now of which that book has every price; 0: only those in force",
     )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")

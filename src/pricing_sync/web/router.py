@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pricing_sync.app import PricingSync
 from pricing_sync.web import (
     announcements,
+    book,
     held,
     models,
     overrides,
@@ -28,6 +29,7 @@ SUBJECTS = tuple(
         overrides,
         announcements,
         prices,
+        book,
         models,
         probes,
     )
