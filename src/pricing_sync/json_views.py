@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from pricing_sync.changes.diff import Change
@@ -18,6 +19,7 @@ from pricing_sync.prices.card_json import (
     write_rates,
     write_when,
 )
+from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
@@ -58,6 +60,17 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         "state": price.state.value if price.state else None,
         "confirmed_at": instant_json(price.confirmed_at),
         "age_seconds": age_seconds(price.confirmed_at, now),
+    }
+
+
+def converted_json(exchange: ExchangeRate, total: Decimal) -> dict[str, Any]:
+    """An amount in another currency, with the rate and the day of its publication."""
+    return {
+        "total": f"{exchange.convert(total):f}",
+        "currency": exchange.target,
+        "rate": f"{exchange.rounded():f}",
+        "day": exchange.day.isoformat() if exchange.day else None,
+        "source": "ECB",
     }
 
 

@@ -268,7 +268,9 @@ def _fetch(
                 return None, validator
             raise PriceBookUnavailable(f"{masked(url)}: HTTP {error.code}") from error
     except (OSError, HTTPException, ValueError, zlib.error) as error:
-        raise PriceBookUnavailable(f"{masked(url)}: {str(error) or type(error).__name__}") from error
+        raise PriceBookUnavailable(
+            f"{masked(url)}: {str(error) or type(error).__name__}"
+        ) from error
 
 
 def _body(response: HTTPResponse) -> bytes:

@@ -175,7 +175,6 @@ class Settings(_Table, BaseSettings):
         allow_inf_nan=False,
         description="hours between the service's reads of the reference catalogs; 0: never",
     )
-
     book_file: Path | None = Field(
         default=None, description="a file that gets the price book after each run"
     )
@@ -185,6 +184,10 @@ class Settings(_Table, BaseSettings):
         le=3660,
         allow_inf_nan=False,
         description="days before now of which that book has every price; 0: only those in force",
+    )
+    exchange_rates: bool = Field(
+        default=False,
+        description="whether the service reads the European Central Bank's daily exchange rates",
     )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
