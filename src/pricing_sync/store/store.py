@@ -589,7 +589,7 @@ class Store(NamedQueries):
                 revision=revision,
                 read_at=read_at,
                 since=since,
-                cards=[rows.read_statement(row) for row in cards],
+                cards=sorted(map(rows.read_statement, cards), key=_place),
                 overrides=[rows.read_override(row) for row in overrides],
                 confirmations=confirmations,
                 aliases=aliases,
@@ -808,6 +808,10 @@ def _clocks(at: datetime | None, known_at: datetime | None) -> dict[str, str]:
         "now": write_instant(now),
         "lately": write_instant(now - LATELY),
     }
+
+
+def _place(card: Statement) -> tuple[str, str, datetime]:
+    return card.provider, card.model, card.since
 
 
 def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
