@@ -40,11 +40,17 @@ class BookSnapshots:
         self._rendered: RenderedBook | None = None
 
     def get(self) -> RenderedBook:
-        """The snapshot of the current revision. It may take a second after a change.
+        """The snapshot of the current revision; while another thread renders it, the last one.
 
         Raises:
             StoreError: the database cannot be read.
         """
+        last = self._rendered
+        if last is not None and self._lock.locked():
+            return last
+        return self._newest()
+
+    def _newest(self) -> RenderedBook:
         with self._lock:
             last = self._rendered
             if last is None or last.revision != self._store.revision():
@@ -58,7 +64,7 @@ class BookSnapshots:
             StoreError: the database cannot be read.
             OSError: the file cannot be written; what was there before is there still.
         """
-        replace_file(path, self.get().body)
+        replace_file(path, self._newest().body)
 
     def _render(self) -> RenderedBook:
         days = timedelta(days=self._days)
