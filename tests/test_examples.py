@@ -135,7 +135,8 @@ def test_add_your_own_provider_converts_its_unit(tmp_path: Path) -> None:
         "acme-custom {'rates': None, 'unpriced': 'varies', 'note': 'by contract'}",
         (
             "acme-large {'currency': 'USD',"
-            " 'rates': {'input': '2.5', 'output': '10', 'request': '5000'}, 'overrides': []}"
+            " 'rates': {'input': '2.5', 'output': '10', 'request': '5000'},"
+            " 'conditional_rates': []}"
         ),
     ] == lines
     assert [] == list(tmp_path.iterdir())

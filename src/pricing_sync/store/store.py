@@ -559,9 +559,11 @@ class Store(NamedQueries):
 
         Raises:
             StoreError: the database, or a row in it, cannot be read.
+            ValueError: *since* has no time zone.
         """
+        snapshot = self.book_snapshot(since)
         try:
-            return self.book_snapshot(since).book()
+            return snapshot.book()
         except (TypeError, ValueError) as error:
             raise StoreError(f"database: the price book: {error}") from error
 
@@ -570,6 +572,7 @@ class Store(NamedQueries):
 
         Raises:
             StoreError: the database, or a row in it, cannot be read.
+            ValueError: *since* has no time zone.
         """
         read_at = datetime.now(UTC)
         with self.snapshot():
