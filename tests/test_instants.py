@@ -50,6 +50,8 @@ CALLS: dict[str, Callable[[PricingSync], object]] = {
     "end_override of none": lambda app: app.end_override("openrouter", "other", at=NAIVE),
     "recorded answer": lambda _: RecordedAnswer(b"", NAIVE),
     "book": lambda _: PriceBook([], [], read_at=NAIVE),
+    "book of a span": lambda app: app.book(NAIVE),
+    "book since": lambda _: PriceBook([], [], read_at=datetime.now(UTC), since=NAIVE),
     "book find": lambda app: app.book().find(*MODEL, NAIVE),
     "book find of an unknown model": lambda app: app.book().find("x", "y", NAIVE),
     "book price": lambda app: app.book().price(*MODEL, NAIVE),

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, overload
 
 from pricing_sync.changes.run import Reading, Run
@@ -17,16 +17,18 @@ from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
-from pricing_sync.prices.book import OverrideState, Price, PriceBook
+from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.cost import Cost
 from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
 from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
+from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
 from pricing_sync.settings import Settings, load_settings
@@ -321,16 +323,29 @@ class PricingSync:
 
     # Prices
 
-    def book(self) -> PriceBook:
+    def book(self, since: datetime | None = None) -> PriceBook:
         """Every price in force, in memory. Cheap, and safe in any thread.
+
+        With *since* it has every card of the time from then on, as known now, and answers any
+        instant of it. Such a book is read from the database at each call: keep it, and use it for
+        as many usages as there are.
 
         Changes of other processes appear within `REFRESH_SECONDS`, overrides that are set here at
         once. While the database cannot be read, the last book is returned: see `stale_since`.
 
         Raises:
             StoreError: the database cannot be read, and there is no earlier book.
+            ValueError: the instant has no time zone.
         """
-        return self._parts.book_cache.book()
+        return self._parts.book_cache.book() if since is None else self.store.book(since)
+
+    def rendered_book(self) -> RenderedBook:
+        """The price book as bytes, for a `PriceClient`; rendered again when it has changed.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return self._parts.book_snapshots.get()
 
     @property
     def checked_book(self) -> PriceBook | None:
@@ -586,7 +601,13 @@ class _Open:
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.settings, self.store, self.access, self.listeners)
+        path = self.settings.book_file
+        write_book = partial(self.book_snapshots.write, path) if path else None
+        return Runs(self.settings, self.store, self.access, self.listeners, write_book)
+
+    @cached_property
+    def book_snapshots(self) -> BookSnapshots:
+        return BookSnapshots(self.store, self.settings.book_days)
 
     @cached_property
     def book_cache(self) -> BookCache:

@@ -12,6 +12,7 @@ PricingSyncError
 │   ├── IncompleteAnswer     part of the list is missing, so a model that is absent may still exist
 │   ├── OversizedAnswer      the answer is larger than the cap
 │   └── OlderAnswer          a newer answer is already stored
+├── PriceBookUnavailable     the file or the server of a price book cannot be read; try again
 ├── LostClaim                stop: this process no longer has the claim of the reading
 ├── StaleHeldChange          read the held change again: it, or its model, has changed
 └── StoreError               look at the database
@@ -84,6 +85,10 @@ class UnknownName(PricingSyncError):
 
 class NoPrice(PricingSyncError):
     """The price of something that was used is not known. It is not zero."""
+
+
+class PriceBookUnavailable(PricingSyncError):
+    """There is no price book: its file or its server cannot be read, or says something else."""
 
 
 class ReadingError(PricingSyncError):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,12 +28,14 @@ from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import NoPrice, StoreError
 from pricing_sync.prices.book import PriceBook, prices
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.snapshot import read_snapshot, write_snapshot
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
+from pricing_sync.store.connection import new_revision
 from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
@@ -232,6 +235,38 @@ def test_the_book_and_the_ledger_give_the_same_price(
                     assert expected == book.find("acme", "m", at)
 
 
+@settings(max_examples=40)
+@given(
+    names=st.lists(steps, max_size=8),
+    instants=st.lists(hours, min_size=1, max_size=5),
+    since=hours,
+)
+def test_a_book_of_a_span_and_the_ledger_give_the_same_price(
+    tmp_path_factory: pytest.TempPathFactory,
+    names: Sequence[str],
+    instants: Sequence[datetime],
+    since: datetime,
+) -> None:
+    """At every instant of the span: earlier cards, their overrides, and the time without a card."""
+    with new_store(tmp_path_factory.mktemp("span")) as store:
+        for number, step in enumerate(names):
+            _STEPS[step](store, DAY + number * HOUR / 2, number)
+        book = store.book(since)
+        again = read_snapshot(write_snapshot(store.book_snapshot(since))).book()
+        for at in instants:
+            if at < since:
+                with pytest.raises(NoPrice, match="is before the price book"):
+                    book.price("acme", "m", at)
+                continue
+            expected = prices(store.statements(at=at), store.overrides(at=at))
+            found = [book.find("acme", "m", at), again.find("acme", "m", at)]
+            assert [next(iter(expected), None)] * 2 == [
+                price and replace(price, state=None, confirmed_at=None, doubt=None)
+                for price in found
+            ]
+        assert list(store.book()) == list(book)
+
+
 def test_a_snapshot_does_not_see_later_commits(store: Store, tmp_path: Path) -> None:
     """A commit by another process is visible after the snapshot, not within it."""
     save_reading(store, DAY, CHEAP)
@@ -369,6 +404,50 @@ def _collect_books(app: PricingSync, books: list[PriceBook], stop: threading.Eve
         book = app.book()
         if not books or book is not books[-1]:
             books.append(book)
+
+
+UPDATES = 1000
+
+
+@pytest.mark.usefixtures("no_refresh_interval")
+def test_eight_threads_see_one_committed_revision_during_a_thousand_updates(
+    app: PricingSync,
+) -> None:
+    """Every book has all models at the prices of one revision, whichever way it is read."""
+    read_once(app, numbered_list(0))
+    first = int(app.store.revision())
+    stop, mixed = threading.Event(), list[str]()
+    newest = [0] * 8
+    ways: Sequence[Callable[[], PriceBook]] = (
+        app.book,
+        lambda: read_snapshot(app.rendered_book().body).book(),
+        lambda: app.book(DAY),
+        app.book,
+    )
+
+    def read(number: int) -> None:
+        while not stop.wait(0.002):
+            book = ways[number % len(ways)]()
+            expected = int(book.revision) - first
+            if list_numbers(book) != [expected] * MODELS or expected < newest[number]:
+                mixed.append(f"{book.revision}: {list_numbers(book)}")
+            newest[number] = expected
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, UPDATES + 1):
+        with app.store.transaction():
+            values = {"rate": 2_500_000_000 + 100 * number}
+            app.store._connection.execute("UPDATE pricing_ledger SET input = :rate", values)
+            new_revision(app.store._connection)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [] == mixed
+    assert all(newest)
+    app.refresh_book()
+    assert [UPDATES] * MODELS == list_numbers(app.book())
 
 
 # Each line that it reads moves its clock by as many seconds, or corrects the price.

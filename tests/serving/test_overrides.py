@@ -23,8 +23,9 @@ from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.gate.audit import Stock, audit
-from pricing_sync.prices.book import OverrideState, Price
+from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_conditional_rates
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import (
     Answer,
     ConditionalRates,

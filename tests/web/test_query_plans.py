@@ -130,6 +130,7 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/ready", "/ready"),
         ("/metrics", "/metrics"),
         ("/v1/models", "/v1/models"),
+        ("/v1/book", "/v1/book"),
         *(("/v1/scheduled", f"/v1/scheduled{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices?{q}at={at}") for q in ("", "provider=openrouter&")),

@@ -49,6 +49,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "reference_hours",
         "reference_wait_seconds",
         "exchange_rates",
+        "book_file",
+        "book_days",
     ),
     "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
     "secrets": ("admin_token", "read_token", "sentry_dsn"),

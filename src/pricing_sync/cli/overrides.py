@@ -16,7 +16,8 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.cli.prices import card_lines
 from pricing_sync.json_views.overrides import Override, ReportedOverride
-from pricing_sync.prices.book import OverrideState, Price
+from pricing_sync.prices.book import Price
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Rate, When
 from pricing_sync.prices.statements import MeterOverride
 

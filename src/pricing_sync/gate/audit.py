@@ -15,8 +15,8 @@ from types import MappingProxyType
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate import RULES, Context, Peers, Reason, Rule, Thresholds, judge
 from pricing_sync.prices.age import age
-from pricing_sync.prices.book import counting
 from pricing_sync.prices.model_ids import is_named_free
+from pricing_sync.prices.overrides import counting
 from pricing_sync.prices.rates import Rate, RateCard
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 

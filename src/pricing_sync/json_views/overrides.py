@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field
 
 from pricing_sync.json_views.base import Condition, Instant, RateText, View
-from pricing_sync.prices.book import OverrideState
+from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Rate
 from pricing_sync.prices.statements import MeterOverride
 

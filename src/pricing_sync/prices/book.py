@@ -6,24 +6,19 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pricing_sync.errors import NoPrice, UnknownName
-from pricing_sync.prices.age import LATELY, age
+from pricing_sync.prices.age import age
 from pricing_sync.prices.cost import Cost, cost
 from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.overrides import apply_overrides, counting
 from pricing_sync.prices.rates import (
-    ConditionalRates,
-    Meter,
     Notice,
-    Rate,
     RateCard,
-    Rates,
     Scheduled,
     Source,
     Unpriced,
-    When,
 )
 from pricing_sync.prices.statements import (
     Confirmations,
@@ -31,6 +26,7 @@ from pricing_sync.prices.statements import (
     ModelState,
     PriceState,
     Statement,
+    begin_and_end,
 )
 from pricing_sync.prices.usage import Usage
 
@@ -98,7 +94,7 @@ _Key: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _PriceTimeline:
-    """The prices that one model has one after the other: by overrides, or scheduled cards."""
+    """The prices that one model has one after the other, by its cards and its overrides."""
 
     #: The instant from which each price is in force, ascending. A price of None means no price.
     boundaries: tuple[datetime, ...]
@@ -107,22 +103,28 @@ class _PriceTimeline:
     def at(self, instant: datetime) -> Price | None:
         return self.prices[max(0, bisect_right(self.boundaries, instant) - 1)]
 
+    def changes_after(self, instant: datetime) -> bool:
+        return self.boundaries[-1] > instant
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
-    """An immutable snapshot of every price in force, as the ledger knew it at `read_at`.
+    """An immutable snapshot of prices, as the ledger knew them at `read_at`.
 
-    An override that begins or ends later, and a card that is scheduled, take effect in the book at
-    that instant. The book has no price before the current card of a model began or, for a model
-    without a card, before `read_at`. Earlier prices are in the ledger.
+    With `since` it holds every card of the time from then on, and any instant of that time has an
+    answer. Otherwise it has no price before the current card of a model began or, for a model
+    without a card, before `read_at`. Earlier prices are in the ledger. A card or an override that
+    begins or ends later takes effect in the book at that instant.
 
     Args:
-        statements: The cards in force, and those that are scheduled.
-        overrides: Every known override, except those that ended before their model's card began
-            or, for a model without a card, before `read_at`.
+        statements: The cards in force and those that are scheduled or, with `since`, all that were
+            in force since then.
+        overrides: Every known override, except those that ended before `since` or, without it,
+            before their model's card began or, for a model without a card, before `read_at`.
+        since: From when on the book holds every card; None for the cards in force.
         revision: Differs between two books whenever any price differs, or its state.
         confirmations: The state of each price. Without them, no price has a state.
-        aliases: The models that other names stand for, by provider and name.
+        aliases: The models that other names stand for now, by provider and name.
         notices: What is said about the end of models, by provider and model.
     """
 
@@ -130,18 +132,20 @@ class PriceBook:
     overrides: InitVar[Iterable[MeterOverride]]
     _: KW_ONLY
     read_at: datetime
+    since: datetime | None = None
     revision: str = ""
     confirmations: InitVar[Confirmations | None] = None
     aliases: InitVar[Mapping[_Key, str] | None] = None
     notices: InitVar[Mapping[_Key, Notice] | None] = None
     #: Models whose price is not confirmed, by provider and model.
     _unconfirmed: Mapping[_Key, ModelState] = field(init=False, repr=False)
-    #: By provider and model, the beginning of each constant price that counts before its `since`.
+    #: By provider and model, the beginning of each price that counts before its `since`.
     _earlier: dict[_Key, datetime] = field(init=False, repr=False)
     #: By provider and another name of a model.
     _aliases: Mapping[_Key, str] = field(init=False, repr=False)
-    #: By provider and model. Models without overrides have one price, the others a timeline.
-    _constant: dict[_Key, Price] = field(init=False, repr=False)
+    #: By provider and model, the prices of now that do not change any more.
+    _settled: dict[_Key, Price] = field(init=False, repr=False)
+    #: By provider and model, for the models that have more than one price in the book.
     _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
 
     def __post_init__(
@@ -152,38 +156,32 @@ class PriceBook:
         aliases: Mapping[_Key, str] | None,
         notices: Mapping[_Key, Notice] | None,
     ) -> None:
-        refuse_naive(self.read_at)
+        refuse_naive(self.read_at, self.since)
         names, notices = aliases or {}, notices or {}
-        cards: dict[_Key, list[Statement]] = {}
-        for statement in sorted(statements, key=lambda card: card.since):
-            cards.setdefault((statement.provider, statement.model), []).append(statement)
-        by_model = _by_model(overrides)
-        changing = {key for key, of_model in cards.items() if len(of_model) > 1} | by_model.keys()
-        constant = {
-            key: _described(_published(card, confirmations), names, notices)
-            for key, [card] in ((key, cards[key]) for key in cards if key not in changing)
-        }
-        timelines = {
-            key: _timeline(
-                cards.get(key, ()),
-                by_model.get(key, ()),
-                self.read_at,
-                confirmations,
-                names,
-                notices,
+        cards, by_model = _by_model(statements), _by_model(overrides)
+        settled: dict[_Key, Price] = {}
+        earlier: dict[_Key, datetime] = {}
+        timelines: dict[_Key, _PriceTimeline] = {}
+        for key in cards.keys() | by_model.keys():
+            of_model, own = cards.get(key, ()), by_model.get(key, ())
+            if len(of_model) == 1 and of_model[0].until is None and not own:
+                price = _described(_published(of_model[0], confirmations), names, notices)
+                settled[key] = price
+                if price.since > self.read_at:
+                    earlier[key] = begin_and_end(of_model[0], self.read_at)[0]
+                continue
+            timeline = _timeline(
+                of_model, own, self.read_at, self.since, confirmations, names, notices
             )
-            for key in changing
-        }
+            timelines[key] = timeline
+            last = timeline.prices[-1]
+            if last is not None and not timeline.changes_after(self.read_at):
+                settled[key] = last
         unconfirmed = confirmations.unconfirmed if confirmations else {}
         object.__setattr__(self, "_unconfirmed", unconfirmed)
-        earlier = {
-            key: _begin_and_end(cards[key][0], self.read_at)[0]
-            for key, price in constant.items()
-            if price.since > self.read_at
-        }
         object.__setattr__(self, "_earlier", earlier)
         object.__setattr__(self, "_aliases", names)
-        object.__setattr__(self, "_constant", constant)
+        object.__setattr__(self, "_settled", settled)
         object.__setattr__(self, "_timelines", timelines)
 
     def find(self, provider: str, model: str, at: datetime | None = None) -> Price | None:
@@ -197,22 +195,34 @@ class PriceBook:
         """
         if at is not None and at.utcoffset() is None:
             refuse_naive(at)
-        found = self._find((provider, model), at)
-        target = self._aliases.get((provider, model)) if found is None else None
-        return found if target is None else renamed(self._find((provider, target), at), model)
+        key = provider, model
+        found = self._now(key) if at is None else self._at(key, at)
+        target = self._aliases.get(key) if found is None else None
+        if target is None:
+            return found
+        key = provider, target
+        return renamed(self._now(key) if at is None else self._at(key, at), model)
 
-    def _find(self, key: _Key, at: datetime | None) -> Price | None:
-        price = self._constant.get(key)
+    def _now(self, key: _Key) -> Price | None:
+        price = self._settled.get(key)
         if price is not None:
-            if at is not None:
-                _refuse_before(price.since, key, at, self._earlier)
             return price
         timeline = self._timelines.get(key)
-        if timeline is None:
-            return None
-        if at is not None:
-            _refuse_before(timeline.boundaries[0], key, at, {})
-        return timeline.at(at or datetime.now(UTC))
+        return None if timeline is None else timeline.at(datetime.now(UTC))
+
+    def _at(self, key: _Key, at: datetime) -> Price | None:
+        if self.since is not None:
+            _refuse_before(self.since, key, at)
+        timeline = self._timelines.get(key)
+        if timeline is not None:
+            _refuse_before(timeline.boundaries[0], key, at)
+            return timeline.at(at)
+        price = self._settled.get(key)
+        if price is None or at >= price.since or at >= self._earlier.get(key, price.since):
+            return price
+        if self.since is None:
+            _refuse_before(price.since, key, at)
+        return None
 
     def price(self, provider: str, model: str, at: datetime | None = None) -> Price:
         """The price of a model now or at an instant.
@@ -253,47 +263,36 @@ class PriceBook:
     def without_price(self, provider: str, model: str) -> ModelState | None:
         """The state of a model that a provider lists or has listed and that has no price now."""
         key = provider, model
-        return None if self._find(key, None) else self._unconfirmed.get(key)
+        return None if self._now(key) else self._unconfirmed.get(key)
 
     def models_without_price(self) -> list[ModelState]:
         """The models that a provider lists or has listed and that have no price now, sorted."""
-        return [
-            self._unconfirmed[key] for key in sorted(self._unconfirmed) if not self._find(key, None)
-        ]
+        return [self._unconfirmed[key] for key in sorted(self._unconfirmed) if not self._now(key)]
 
     def __len__(self) -> int:
         """The number of models in force now, including unpriced ones."""
-        now = datetime.now(UTC)
-        changing = sum(timeline.at(now) is not None for timeline in self._timelines.values())
-        return len(self._constant) + changing
+        return sum(1 for _ in self._prices_now())
 
     def __iter__(self) -> Iterator[Price]:
         """The prices in force now, sorted by provider and model."""
+        return iter(sorted(self._prices_now(), key=_key))
+
+    def _prices_now(self) -> Iterator[Price]:
         now = datetime.now(UTC)
-        changing = [price for timeline in self._timelines.values() if (price := timeline.at(now))]
-        return iter(sorted([*self._constant.values(), *changing], key=_key))
+        yield from self._settled.values()
+        for key, timeline in self._timelines.items():
+            price = None if key in self._settled else timeline.at(now)
+            if price is not None:
+                yield price
 
     def providers(self) -> list[str]:
         """The providers of the models that have a price now, sorted."""
         return sorted({price.provider for price in self})
 
 
-def _begin_and_end(
-    record: Statement | MeterOverride, now: datetime
-) -> tuple[datetime, datetime | None]:
-    """From when until when *record* counts.
-
-    What a clock that was ahead has dated in the future counts from `LATELY` before now on. What
-    begins or ends later than it was recorded was meant to.
-    """
-    since, until, recorded_at = record.since, record.until, record.recorded_at
-    begin = now - LATELY if now < since <= recorded_at else since
-    end = now - LATELY if until is not None and now < until <= recorded_at else until
-    return begin, end
-
-
-#: An override, and from when until when it counts.
-_Span: TypeAlias = tuple[MeterOverride, datetime, datetime | None]
+#: A card or an override, and from when until when it counts.
+_R = TypeVar("_R", Statement, MeterOverride)
+_Span: TypeAlias = tuple[_R, datetime, datetime | None]
 
 
 def renamed(price: Price | None, name: str) -> Price | None:
@@ -310,47 +309,44 @@ def _described(price: Price, aliases: Mapping[_Key, str], notices: Mapping[_Key,
 
 
 def _timeline(
-    statements: Sequence[Statement],
+    statements: Iterable[Statement],
     overrides: Iterable[MeterOverride],
     read_at: datetime,
+    since: datetime | None,
     confirmations: Confirmations | None,
     aliases: Mapping[_Key, str],
     notices: Mapping[_Key, Notice],
 ) -> _PriceTimeline:
-    """The timeline of one model. Its price changes only where a card or override begins or ends."""
-    cards = [(card, *_begin_and_end(card, read_at)) for card in statements]
-    begin = min((start for _, start, _ in cards), default=read_at)
-    spans: list[_Span] = [(o, *_begin_and_end(o, read_at)) for o in overrides]
-    active = [span for span in spans if span[2] is None or span[2] > begin]
-    both = [*cards, *active]
-    edges = {start for _, start, _ in both} | {end for _, _, end in both if end is not None}
-    boundaries = (begin, *sorted(edge for edge in edges if edge > begin))
-    found = (_price_at(instant, cards, active, confirmations) for instant in boundaries)
-    return _PriceTimeline(
-        boundaries, tuple(price and _described(price, aliases, notices) for price in found)
-    )
+    """The timeline of one model. Its price changes only where a card or an override does."""
+    cards: list[_Span[Statement]] = [(s, *begin_and_end(s, read_at)) for s in statements]
+    others: list[_Span[MeterOverride]] = [(o, *begin_and_end(o, read_at)) for o in overrides]
+    first = since or min((begin for _, begin, _ in cards), default=read_at)
+    edges = {edge for _, *ends in [*cards, *others] for edge in ends if edge and edge > first}
+    boundaries = (first, *sorted(edges))
+    found = []
+    for instant in boundaries:
+        in_force, own = _in_force(cards, instant), _in_force(others, instant)
+        # What is known of the model's state is about its card of now.
+        has_ended = any(end and end <= read_at for card, _, end in cards if card in in_force)
+        known = None if has_ended else confirmations
+        price = next(iter(prices(in_force, own, known)), None)
+        later = tuple(
+            Scheduled(card.since, card.listing)
+            for card, begin, _ in cards
+            if begin > max(instant, read_at)
+        )
+        if price and later:
+            price = replace(price, scheduled=later)
+        found.append(price and _described(price, aliases, notices))
+    return _PriceTimeline(boundaries, tuple(found))
 
 
-def _price_at(
-    instant: datetime,
-    cards: Sequence[tuple[Statement, datetime, datetime | None]],
-    spans: Sequence[_Span],
-    confirmations: Confirmations | None,
-) -> Price | None:
-    """The price of one model at an instant, of its cards and its overrides with their spans."""
-    in_force = [o for o, begin, end in spans if begin <= instant and (not end or instant < end)]
-    listed = [c for c, begin, end in cards if begin <= instant and (not end or instant < end)]
-    found = next(iter(prices(listed, in_force, confirmations)), None)
-    later = tuple(
-        Scheduled(card.since, card.listing) for card, begin, _ in cards if begin > instant
-    )
-    return replace(found, scheduled=later) if found and later else found
+def _in_force(spans: Iterable[_Span[_R]], instant: datetime) -> list[_R]:
+    return [one for one, begin, end in spans if begin <= instant and (not end or instant < end)]
 
 
-def _refuse_before(
-    begin: datetime, key: _Key, at: datetime, earlier: Mapping[_Key, datetime]
-) -> None:
-    if at < begin and at < earlier.get(key, begin):
+def _refuse_before(begin: datetime, key: _Key, at: datetime) -> None:
+    if at < begin:
         provider, model = key
         raise NoPrice(
             f"{provider}: {model}: {at.isoformat()} is before the price book, which knows of it"
@@ -388,10 +384,10 @@ def prices(
     return sorted(found, key=_key)
 
 
-def _by_model(overrides: Iterable[MeterOverride]) -> dict[_Key, list[MeterOverride]]:
-    found: dict[_Key, list[MeterOverride]] = {}
-    for override in overrides:
-        found.setdefault((override.provider, override.model), []).append(override)
+def _by_model(records: Iterable[_R]) -> dict[_Key, list[_R]]:
+    found: dict[_Key, list[_R]] = {}
+    for record in records:
+        found.setdefault((record.provider, record.model), []).append(record)
     return found
 
 
@@ -455,110 +451,3 @@ def _only_overridden(
         confirmed_at=known.confirmed_at if known else None,
         doubt=known.reason if known else None,
     )
-
-
-class OverrideState(StrEnum):
-    """Whether an override that has not ended counts, or why it does not."""
-
-    IN_FORCE = "in_force"
-    #: A newer override of the same rate is in force.
-    COVERED = "covered"
-    #: Its currency is not the one of the card: nothing is converted, and nothing mixed.
-    WAITING = "waiting"
-    TO_COME = "to_come"
-
-
-def override_states(
-    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride], at: datetime
-) -> dict[str, OverrideState]:
-    """The state of each override of one model at an instant, by its id. None of them has ended."""
-    begun = [override for override in overrides if _begin_and_end(override, at)[0] <= at]
-    waiting = [o.id for o in begun if o.currency != _card_currency(listing, begun)]
-    counts = [override.id for override in counting(listing, begun)]
-    return {
-        **{override.id: OverrideState.TO_COME for override in overrides},
-        **{override.id: OverrideState.COVERED for override in begun},
-        **dict.fromkeys(waiting, OverrideState.WAITING),
-        **dict.fromkeys(counts, OverrideState.IN_FORCE),
-    }
-
-
-def _card_currency(
-    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
-) -> str | None:
-    """The one currency of a model: its card's or, without a card, its newest override's."""
-    if isinstance(listing, RateCard):
-        return listing.currency
-    newest = max(overrides, key=lambda override: override.layer, default=None)
-    return newest.currency if newest else None
-
-
-def counting(
-    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
-) -> list[MeterOverride]:
-    """The overrides of one model that count, of those in force, oldest first.
-
-    An override in another currency than the card waits, and newer ones cover older ones.
-    """
-    currency = _card_currency(listing, overrides)
-    ordered = sorted(
-        (override for override in overrides if override.currency == currency),
-        key=lambda override: override.layer,
-    )
-    return [
-        override
-        for place, override in enumerate(ordered)
-        if not any(newer.covers(override) for newer in ordered[place + 1 :])
-    ]
-
-
-def apply_overrides(
-    listing: RateCard | Unpriced | None, overrides: Sequence[MeterOverride]
-) -> RateCard:
-    """*listing* with the rates of the overrides that count, one after the other.
-
-    An override replaces the rate of its own condition, or the base rate; the rates of other
-    conditions stay. A flat one also removes the conditional rates of its meter. Service tiers that
-    do not name its meter name it then, see `_name_in_tiers`.
-    """
-    card = listing if isinstance(listing, RateCard) else None
-    rates = dict(card.rates) if card else {}
-    entries = [(entry.when, dict(entry.rates)) for entry in card.conditional_rates] if card else []
-    for override in overrides:
-        if override.when is None:
-            rates[override.meter] = override.rate
-        for when, conditional in entries:
-            # An entry without any rates is kept: it shows that its service tier is sold.
-            if override.is_flat or when == override.when:
-                conditional.pop(override.meter, None)
-        if override.when is not None:
-            _entry(entries, override.when)[override.meter] = override.rate
-    base = {override.meter: override.rate for override in overrides if override.when is None}
-    _name_in_tiers(base, entries)
-    conditional_rates = tuple(ConditionalRates(when, named) for when, named in entries)
-    return RateCard(rates, conditional_rates, overrides[-1].currency)
-
-
-def _name_in_tiers(base: Rates, entries: Iterable[tuple[When, dict[Meter, Rate]]]) -> None:
-    """Put a person's base rates into the service tiers that have rates, and none of these meters.
-
-    What a tier does not name would not be sure of its price, see `TierRates`. A rate of an entry
-    before that also matches requests of the tier stays. A tier without rates has the base rates.
-    """
-    named: dict[str | None, set[Meter]] = {None: set()}
-    for when, rates in entries:
-        tier = when.service_tier
-        known = named.setdefault(tier, set())
-        own = set(rates)
-        if tier is not None and own:
-            rates.update({m: r for m, r in base.items() if m not in own | known | named[None]})
-        known |= own
-
-
-def _entry(entries: list[tuple[When, dict[Meter, Rate]]], wanted: When) -> dict[Meter, Rate]:
-    """The last entry of a condition, or a new one after all others, which wins over them."""
-    for when, conditional in reversed(entries):
-        if when == wanted:
-            return conditional
-    entries.append((wanted, {}))
-    return entries[-1][1]

@@ -98,7 +98,7 @@ def cost(card: RateCard, usage: Usage, at: datetime | None = None) -> Cost:
         now = at or datetime.now(UTC)
         charges = _charges(card, usage.input, now, usage.service_tier, usage.region)
     else:
-        charges = card.charges.get(_NO_CONDITION) or _add_charges(card, _NO_CONDITION)
+        charges = _kept_charges(card, _NO_CONDITION)
     femtos = 0
     for meter, quantity in usage.parts:
         charge = charges[meter]
@@ -142,14 +142,19 @@ def _charges(
     for place, conditional in enumerate(card.conditional_rates):
         if _matches(conditional.when, input_tokens, at, tier, region):
             matching |= 1 << place
-    charges = card.charges.get(matching) or _add_charges(card, matching)
+    charges = _kept_charges(card, matching)
     if tier is not None and not charges.of_tier:
         raise NoPrice(f"service tier {tier}: the card names no rates for it")
     return charges
 
 
-def _add_charges(card: RateCard, matching: int) -> Charges:
+def _kept_charges(card: RateCard, matching: int) -> Charges:
     """What the card charges when these of its conditional rates match: bit *n* is number *n*."""
+    kept = card.charges.get(matching)
+    return _add_charges(card, matching) if kept is None else kept
+
+
+def _add_charges(card: RateCard, matching: int) -> Charges:
     standard = dict(card.rates)
     named: dict[Meter, Rate] = {}
     of_tier = False

@@ -189,10 +189,6 @@ class Charges(dict[Meter, Found | None]):
         found = self[meter] = self._rates.find(meter)
         return found
 
-    def __bool__(self) -> bool:
-        """True, although nothing may have been looked up yet."""
-        return True
-
     def of_named_meters(self) -> dict[Meter, Rate]:
         """The rates of the meters that the card names."""
         found = ((meter, self[meter]) for meter in self._rates.meters())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, Unpriced, When
 
 __all__ = [
@@ -76,6 +77,20 @@ class MeterOverride:
         if self.meter is not older.meter:
             return False
         return self.is_flat or (not older.is_flat and self.when == older.when)
+
+
+def begin_and_end(
+    record: Statement | MeterOverride, now: datetime
+) -> tuple[datetime, datetime | None]:
+    """From when until when *record* counts.
+
+    What a clock that was ahead has dated in the future counts from `LATELY` before now on. What
+    begins or ends later than it was recorded was meant to.
+    """
+    since, until, recorded_at = record.since, record.until, record.recorded_at
+    begin = now - LATELY if now < since <= recorded_at else since
+    end = now - LATELY if until is not None and now < until <= recorded_at else until
+    return begin, end
 
 
 class PriceState(StrEnum):

@@ -37,6 +37,10 @@ _MAINTENANCE_SECONDS = 3600
 _FINAL_FLUSH_SECONDS = 5.0
 
 
+#: Where an error is from, when the file of the price book could not be written.
+BOOK_FILE = "book file"
+
+
 @dataclass(frozen=True, slots=True)
 class _PollResult:
     """What the engine found and claimed in one poll of the database."""
@@ -55,7 +59,8 @@ class _PollResult:
 class LocalEngine:
     """Runs readings in this process: all queued ones while it leads, else those of requested runs.
 
-    With *schedules* it can become the leader. An engine is started and stopped once.
+    With *schedules* it can become the leader. *write_book* is called in a thread after each run. An
+    engine is started and stopped once.
     """
 
     def __init__(
@@ -70,9 +75,10 @@ class LocalEngine:
         lease_seconds: float,
         maintenance: MaintenanceTask | None = None,
         maintenance_delay_seconds: float = 0,
+        write_book: Callable[[], None] | None = None,
     ) -> None:
         self._scheduler, self._store, self._read_claim = scheduler, store, read_claim
-        self._listeners = listeners
+        self._listeners, self._write_book = listeners, write_book
         self._schedules = schedules
         self._at_once = at_once
         self._renew_seconds = lease_seconds / 3
@@ -255,6 +261,8 @@ class LocalEngine:
             if found is not None:
                 run, readings = found
                 await self._notify_all(lambda listener: listener.on_run(run, readings))
+            if self._write_book is not None:
+                await self._guard(BOOK_FILE, asyncio.to_thread(self._write_book))
 
     async def _notify_all(self, call: Callable[[Listener], None]) -> None:
         for listener in self._listeners:

@@ -15,7 +15,7 @@ from pricing_sync.errors import ReadingError, SettingsError, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.catalog_reads import CatalogReads, catalog_status
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import LocalEngine, MaintenanceTask, ReadClaim
+from pricing_sync.scheduling.local_engine import BOOK_FILE, LocalEngine, MaintenanceTask, ReadClaim
 from pricing_sync.scheduling.pruning import prune_if_due
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
@@ -59,9 +59,10 @@ class Runs:
         store: Store,
         access: ProviderAccess,
         listeners: Sequence[Listener],
+        write_book: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
-        self._listeners = listeners
+        self._listeners, self._write_book = listeners, write_book
         self._engine: LocalEngine | None = None
         #: The reader of the engine; None while there is no engine.
         self._reader: ClaimReader | None = None
@@ -296,6 +297,7 @@ class Runs:
             lease_seconds=self._settings.lease_seconds,
             maintenance=maintenance,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
+            write_book=self._write_book,
         )
 
     async def _maintain(self) -> None:
@@ -333,13 +335,14 @@ class Runs:
 
 
 class _FirstError(Listener):
-    """Keeps the first error that is not a failed reading."""
+    """Keeps the first error that is neither a failed reading nor a file that was not written."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
 
-    def on_error(self, _where: str, error: Exception) -> None:
-        self.error = self.error or error
+    def on_error(self, where: str, error: Exception) -> None:
+        if where != BOOK_FILE:
+            self.error = self.error or error
 
 
 def _run_result(

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pricing_sync.errors import SettingsError, UnknownName
-from pricing_sync.prices.book import OverrideState, override_states
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.overrides import OverrideState, override_states
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
 from pricing_sync.prices.statements import MeterOverride
 from pricing_sync.sources.strict_json import is_model_id, is_tier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -190,7 +191,16 @@ class Settings(_Table, BaseSettings):
         allow_inf_nan=False,
         description="seconds that a reading waits for catalogs that are due; 0: none waits",
     )
-
+    book_file: Path | None = Field(
+        default=None, description="a file that gets the price book after each run"
+    )
+    book_days: float = Field(
+        default=2,
+        ge=0,
+        le=3660,
+        allow_inf_nan=False,
+        description="days before now of which that book has every price; 0: only those in force",
+    )
     exchange_rates: bool = Field(
         default=False,
         description="whether the service reads the European Central Bank's daily exchange rates",

@@ -305,6 +305,14 @@ ORDER BY l.provider, l.model;
 SELECT {statement} FROM {not_ended} l
 ORDER BY l.provider, l.model;
 
+-- name: cards_since
+-- The cards that were in force since an instant, as known now.
+SELECT {statement} FROM pricing_ledger l
+WHERE l.superseded_at IS NULL AND l.until IS NULL
+UNION ALL
+SELECT {statement} FROM pricing_ledger l
+WHERE l.superseded_at IS NULL AND l.until IS NOT NULL AND l.until > :since;
+
 -- name: history
 -- Every card of a model, oldest first.
 SELECT {statement} FROM pricing_ledger l

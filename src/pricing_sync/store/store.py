@@ -18,6 +18,7 @@ from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.snapshot import Snapshot
 from pricing_sync.prices.statements import (
     Confirmations,
     MeterOverride,
@@ -593,25 +594,48 @@ class Store(NamedQueries):
         found = self._fetch("revision")
         return str(found[0][0]) if found else "0"
 
-    def book(self) -> PriceBook:
+    def book(self, since: datetime | None = None) -> PriceBook:
         """The price book of now, read in one snapshot, with the state of each price.
+
+        With *since* it has every card that was in force since then, as known now.
 
         Raises:
             StoreError: the database, or a row in it, cannot be read.
+            ValueError: *since* has no time zone.
+        """
+        snapshot = self.book_snapshot(since)
+        try:
+            return snapshot.book()
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"database: the price book: {error}") from error
+
+    def book_snapshot(self, since: datetime | None = None) -> Snapshot:
+        """What the price book of now is made of; see `book`.
+
+        Raises:
+            StoreError: the database, or a row in it, cannot be read.
+            ValueError: *since* has no time zone.
         """
         read_at = datetime.now(UTC)
         with self.snapshot():
             revision = self.revision()
-            cards = self._fetch("cards_of_book", now=write_instant(read_at))
-            overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
+            if since is None:
+                cards = self._fetch("cards_of_book", now=write_instant(read_at))
+                overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
+            else:
+                cards = self._fetch("cards_since", since=write_instant(since))
+                overrides = self._fetch(
+                    "overrides_not_ended", provider=None, model=None, at=write_instant(since)
+                )
             confirmations = self.confirmations()
             aliases, notices = self.names.aliases(), self.names.notices()
         try:
-            return PriceBook(
-                map(rows.read_statement, cards),
-                map(rows.read_override, overrides),
-                read_at=read_at,
+            return Snapshot(
                 revision=revision,
+                read_at=read_at,
+                since=since,
+                cards=sorted(map(rows.read_statement, cards), key=_place),
+                overrides=[rows.read_override(row) for row in overrides],
                 confirmations=confirmations,
                 aliases=aliases,
                 notices=notices,
@@ -821,6 +845,10 @@ def _one_currency(
         if theirs != currency:
             raise SettingsError(f"override: the {whose} {model} {verb} in {theirs}, not {currency}")
     return currency
+
+
+def _place(card: Statement) -> tuple[str, str, datetime]:
+    return card.provider, card.model, card.since
 
 
 def _model_counts(of_state: Sequence[Row]) -> ModelCounts:

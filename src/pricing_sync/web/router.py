@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pricing_sync.app import PricingSync
 from pricing_sync.web import (
     announcements,
+    book,
     held,
     models,
     overrides,
@@ -23,6 +24,7 @@ SUBJECTS = tuple(
     subject.routes
     for subject in (
         prices,
+        book,
         models,
         probes,
         scheduler,
