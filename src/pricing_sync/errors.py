@@ -31,6 +31,7 @@ __all__ = [
     "NoPrice",
     "OlderAnswer",
     "OversizedAnswer",
+    "PriceBookUnavailable",
     "PricingSyncError",
     "ReadingError",
     "Refused",

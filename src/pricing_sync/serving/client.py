@@ -25,6 +25,8 @@ from pricing_sync.prices.snapshot import read_snapshot
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving.files import replace_file
 
+__all__ = ["ClientStatus", "PriceClient", "load_book"]
+
 #: The largest book that is read, uncompressed.
 MOST_BYTES = 512 * 1024 * 1024
 _PIECE = 1024 * 1024

@@ -6,13 +6,13 @@ SELECT o.id, o.recorded_at, o.author, o.provider, o.model, o.reason, o.meter, o.
     o.condition, o.flat
 FROM pricing_overrides o
 WHERE o.recorded_at = (SELECT MIN(f.recorded_at) FROM pricing_overrides f WHERE f.id = o.id)
-    AND (CAST(:before AS TEXT) IS NULL OR o.id < :before)
+    [before: AND o.id < :before]
 ORDER BY o.id DESC
 LIMIT :limit;
 
 -- name: triggered_runs
 SELECT id, started_at, started_by, providers, dry_run
 FROM pricing_runs
-WHERE started_by <> :schedule AND (CAST(:before AS TEXT) IS NULL OR id < :before)
+WHERE started_by <> :schedule [before: AND id < :before]
 ORDER BY id DESC
 LIMIT :limit;
