@@ -42,7 +42,7 @@ from pricing_sync.sources.strict_json import (
     whole,
 )
 
-_RATES: Fields = {
+FIELDS: Fields = {
     "input": Amount(Meter.INPUT, Per.MILLION),
     "output": Amount(Meter.OUTPUT, Per.MILLION),
     "reasoning": Amount(Meter.REASONING, Per.MILLION),
@@ -51,8 +51,8 @@ _RATES: Fields = {
     "input_audio": Amount(Meter.INPUT_AUDIO, Per.MILLION),
     "output_audio": Amount(Meter.OUTPUT_AUDIO, Per.MILLION),
 }
-_COST: Fields = {**_RATES, "tiers": None, "context_over_200k": None}
-_TIER: Fields = {**_RATES, "tier": None}
+_COST: Fields = {**FIELDS, "tiers": None, "context_over_200k": None}
+_TIER: Fields = {**FIELDS, "tier": None}
 
 # The models of a subscription cost zero per token and are not free: 434 of them in 2026-06.
 _FREE = (":free", "-free")
@@ -160,13 +160,13 @@ def _modes(row: Row, base: Rates, ignored: Counter[str]) -> Iterator[Conditional
         if not mode.cost:
             continue
         tier = _tier(mode)
-        if tier is None or mode.cost.keys() - _RATES.keys():
+        if tier is None or mode.cost.keys() - FIELDS.keys():
             ignored[f"experimental.modes.{name}"] += 1
             continue
         if tier in seen:
             raise BadAmount(f"experimental.modes: two of the service tier {tier}")
         seen.add(tier)
-        published = rates(mode.cost, _RATES, ignored, "experimental.modes")
+        published = rates(mode.cost, FIELDS, ignored, "experimental.modes")
         yield ConditionalRates(When(service_tier=tier), as_said(published, standard=base))
 
 
