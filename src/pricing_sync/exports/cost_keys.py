@@ -98,15 +98,13 @@ def price_keys(
 
 
 def _without_repetitions(found: list[Cell]) -> list[Cell]:
-    """The cells without the parts whose rate is their parent's in each of them.
+    """The cells without the parts that have their parent's rate in each of them, if that varies.
 
     Such a part is billed like its parent without a key, also where it could not have one.
     """
-    for part in (Meter.REASONING, *_SPELLED_OUT, Meter.INPUT_IMAGE, Meter.INPUT_VIDEO):
-        parent = PARENTS[part]
-        if all(part in cell.rates for cell in found) and all(
-            cell.rates[part] == cell.rates.get(parent) for cell in found
-        ):
+    for part in (Meter.REASONING, Meter.INPUT_IMAGE):
+        own = {cell.rates.get(part) for cell in found}
+        if len(own) > 1 and all(c.rates.get(part) == c.rates.get(PARENTS[part]) for c in found):
             for cell in found:
                 del cell.rates[part]
     return found
