@@ -50,8 +50,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "evidence_days",
         "reference_hours",
     ),
-    "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
-    "secrets": ("admin_token", "read_token", "sentry_dsn"),
+    "service": (
+        "host",
+        "port",
+        "export_upstream",
+        "trigger_wait_seconds",
+        "log_format",
+        "log_level",
+    ),
+    "secrets": ("admin_token", "read_token", "export_secret", "sentry_dsn"),
     "gate": ("gate",),
 }
 

@@ -16,6 +16,7 @@ from pricing_sync.cli import (
     database,
     demo,
     doctor,
+    export,
     overrides,
     peers,
     prices,
@@ -37,6 +38,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         prices.cost,
         peers.peers,
         overrides.override,
+        export.export,
     ),
     "Review": (
         review.held,

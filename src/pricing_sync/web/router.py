@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pricing_sync.app import PricingSync
 from pricing_sync.web import (
     announcements,
+    exports,
     held,
     models,
     overrides,
@@ -29,6 +30,7 @@ SUBJECTS = tuple(
         announcements,
         prices,
         models,
+        exports,
         probes,
     )
 )

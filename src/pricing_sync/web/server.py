@@ -56,7 +56,8 @@ class _App(FastAPI):
             for path in super().openapi()["paths"].values():
                 for operation in path.values():
                     for response in operation["responses"].values():
-                        response["content"] = _typed(response["content"])
+                        if "content" in response:  # a 304 has none
+                            response["content"] = _typed(response["content"])
         return super().openapi()
 
 
