@@ -82,7 +82,7 @@ def price_keys(
         return None
     found = _without_repetitions(cells(card, _SPELLED_OUT))
     lost = list(_lost(found))
-    dearer = next((why for why, is_dearer in lost if is_dearer), None)
+    dearer = next((f"{why} is dearer" for why, is_dearer in lost if is_dearer), None)
     if dearer is not None:
         source.leave_out(price, Part.MODEL, dearer)
         return None
@@ -102,7 +102,7 @@ def _without_repetitions(found: list[Cell]) -> list[Cell]:
 
     Such a part is billed like its parent without a key, also where it could not have one.
     """
-    for part in (Meter.REASONING, Meter.INPUT_IMAGE):
+    for part in (Meter.REASONING, Meter.INPUT_IMAGE, Meter.CACHE_READ_AUDIO):
         own = {cell.rates.get(part) for cell in found}
         if len(own) > 1 and all(c.rates.get(part) == c.rates.get(PARENTS[part]) for c in found):
             for cell in found:

@@ -52,7 +52,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {media_type: {"schema": {}} for media_type in _MEDIA_TYPES},
     },
     304: {"description": "The document is the one that the client has."},
-    404: {"description": "No such format, provider or secret."},
 }
 _DIGEST_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -151,7 +150,8 @@ async def _rendered(pricing: PricingSync, wanted: Wanted) -> Rendered:
     """The document, from memory; or rendered in a thread, so that the event loop does not wait.
 
     Raises:
-        Problem: 404 for a provider without prices; 503 if something is missing for the format.
+        UnknownName: there is no such format, or the provider has no prices.
+        Problem: 404 if the format cannot be written here; the detail says what is missing.
     """
     found = pricing.exports.in_memory(wanted)
     if found is not None:
@@ -159,7 +159,7 @@ async def _rendered(pricing: PricingSync, wanted: Wanted) -> Rendered:
     try:
         return await asyncio.to_thread(pricing.exports.get, wanted)
     except SettingsError as error:
-        raise Problem(503, str(error)) from None
+        raise Problem(404, str(error)) from None
 
 
 def _response(rendered: Rendered, request: Request) -> Response:
