@@ -21,7 +21,7 @@ def write(source: Source) -> Export:
     """A row for each model."""
     rows = []
     for price in source.prices:
-        written = price_keys(source, price, inclusive=False)
+        written = price_keys(source, price)
         if written is not None:
             row = _head(price) | written
             rows.append((f"{row['provider']}/{price.model}", msgspec.json.encode(row)))

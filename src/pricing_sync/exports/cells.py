@@ -34,10 +34,9 @@ def cells(card: RateCard, spelled_out: Iterable[Meter] = ()) -> list[Cell]:
     *spelled_out* are stated even where another's rate stands in, if they are sold at all.
     """
     wanted = [m for m in spelled_out if m not in card.rates and _is_sold(m, card)]
-    base = dict(card.rates)
-    base |= {m: stand_in.rate for m in wanted if (stand_in := substitute(m, card.rates))}
+    base = _with_stand_ins(card.rates, wanted)
     if any(entry.when.hours or entry.when.weekdays for entry in card.conditional_rates):
-        return [Cell(When(), base), *_timed_cells(card, base)]
+        return [Cell(When(), base), *_timed_cells(card, wanted)]
     found = [Cell(When(), base)]
     named = [*dict.fromkeys([*(meter for _, meter, _ in card.every_rate()), *wanted])]
     thresholds = sorted({e.when.min_input_tokens or 0 for e in card.conditional_rates} | {0})
@@ -51,19 +50,22 @@ def cells(card: RateCard, spelled_out: Iterable[Meter] = ()) -> list[Cell]:
 
 
 def _is_sold(meter: Meter, card: RateCard) -> bool:
-    """Whether a part is sold: the card names its parent, and the parent is not all of the input."""
-    parent = PARENTS[meter]
-    return parent in card.rates and (
-        meter is not Meter.CACHE_READ_AUDIO or Meter.INPUT_AUDIO in card.rates
-    )
+    """Whether a part is sold: the card names what it is a part of, or what stands in for it."""
+    needs = Meter.INPUT_AUDIO if meter is Meter.CACHE_READ_AUDIO else PARENTS[meter]
+    return needs in card.rates
 
 
-def _timed_cells(card: RateCard, base: Rates) -> list[Cell]:
+def _with_stand_ins(rates: Rates, wanted: Iterable[Meter]) -> dict[Meter, Rate]:
+    """The rates, and those that stand in for the *wanted* meters."""
+    return {**rates} | {m: found.rate for m in wanted if (found := substitute(m, rates))}
+
+
+def _timed_cells(card: RateCard, wanted: Iterable[Meter]) -> list[Cell]:
     found = []
     for entry in card.conditional_rates:
-        rates = dict(base)
+        rates = dict(card.rates)
         replace_rates(rates, entry.rates)
-        found.append(Cell(entry.when, rates))
+        found.append(Cell(entry.when, _with_stand_ins(rates, wanted)))
     return found
 
 

@@ -7,6 +7,7 @@ context or a service tier was read in the cost calculator of LiteLLM 1.110.2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pricing_sync.exports.amounts import number
 from pricing_sync.exports.cells import Cell, cells
@@ -46,42 +47,67 @@ _BATCH = _TIERED - {Meter.REASONING, Meter.OUTPUT_IMAGE}
 _OFF_PEAK = frozenset(
     {Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING}
 )
-#: Stated even where another rate stands in: the calculator bills them too low without a key.
-_SPELLED_OUT = (Meter.CACHE_WRITE_1H, Meter.CACHE_READ_AUDIO)
-#: Weekdays are stated in this zone, and hours in UTC.
-_ZONES = frozenset({"UTC"})
+_BLOCK = frozenset(
+    {Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING}
+)
+#: The end of the last range, which has none.
+_ENDLESS = 10**12
 
 
-def _says(when: When) -> bool:
-    """Long contexts, service tiers with a suffix, and hours in UTC."""
-    if when.region is not None or when.time_zone not in _ZONES:
-        return False
-    is_timed = when.hours is not None or when.weekdays is not None
-    if is_timed:
-        return when.service_tier is None and when.min_input_tokens is None
-    return when.service_tier is None or when.service_tier in _SUFFIXES
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculator:
+    """How LiteLLM calculates the costs of one provider: some have a calculator of their own."""
+
+    #: Whether a long context begins at the threshold, and not above it.
+    is_inclusive: bool = False
+    #: Whether it knows long contexts: by keys, or by the block `tiered_pricing`.
+    has_long_keys: bool = True
+    has_long_block: bool = False
+    tiers: frozenset[str] = frozenset(_SUFFIXES)
+    #: Meters to state even where another rate stands in: it bills them otherwise without a key.
+    spelled_out: tuple[Meter, ...] = (Meter.CACHE_WRITE_1H, Meter.CACHE_READ_AUDIO)
+
+    def says(self, when: When) -> bool:
+        """Whether it applies a condition; hours and weekdays only by themselves."""
+        if when.region is not None:
+            return False
+        if when.hours is not None or when.weekdays is not None:
+            is_alone = when.service_tier is None and when.min_input_tokens is None
+            return is_alone and when.time_zone in litellm.OFFSETS
+        if when.min_input_tokens is not None and not (self.has_long_keys or self.has_long_block):
+            return False
+        return when.service_tier is None or when.service_tier in self.tiers
 
 
-def abilities(more: frozenset[Meter] = frozenset()) -> Abilities:
-    """What the keys can say, with *more* meters beside those that always have a key."""
-    return Abilities(
-        meters=frozenset({*KEYS, Meter.WEB_SEARCH}) | more, says=_says, needs=frozenset()
-    )
+_BATCH_ONLY = frozenset({"batch"})
+#: By `litellm_provider`. All others have the common one.
+CALCULATORS = {
+    "dashscope": Calculator(has_long_keys=False, has_long_block=True, tiers=frozenset()),
+    "fireworks_ai": Calculator(
+        tiers=_BATCH_ONLY, spelled_out=(*Calculator().spelled_out, Meter.CACHE_READ)
+    ),
+    "perplexity": Calculator(has_long_keys=False, tiers=_BATCH_ONLY),
+    "xai": Calculator(is_inclusive=True),
+}
+COMMON = Calculator()
 
 
 def price_keys(
-    source: Source, price: Price, *, inclusive: bool, more: Mapping[Meter, str] = {}
+    source: Source,
+    price: Price,
+    calculator: Calculator = COMMON,
+    more: Mapping[Meter, str] = {},
 ) -> dict[str, object] | None:
     """The price keys of a model; None if the map would state a wrong price for it.
 
-    *inclusive*: whether a long context begins at the threshold, and not above it. *more*: the keys
-    of the meters that have two, one for input and one for output.
+    *more* are the keys of the meters that have two, one for input and one for output.
     """
-    card = fit(source, price, abilities(frozenset(more)))
+    meters = frozenset({*KEYS, Meter.WEB_SEARCH, *more})
+    card = fit(source, price, Abilities(meters=meters, says=calculator.says, needs=frozenset()))
     if card is None:
         return None
-    found = _without_repetitions(cells(card, _SPELLED_OUT))
-    lost = list(_lost(found))
+    found = _without_repetitions(cells(card, calculator.spelled_out))
+    lost = list(_lost(found, calculator))
     dearer = next((f"{why} is dearer" for why, is_dearer in lost if is_dearer), None)
     if dearer is not None:
         source.leave_out(price, Part.MODEL, dearer)
@@ -90,8 +116,10 @@ def price_keys(
         source.leave_out(price, Part.CONDITION, why)
     written: dict[str, object] = {}
     for when, rates in found:
-        if when.hours is None and when.weekdays is None:
-            written |= _flat(when, rates, inclusive=inclusive)
+        is_in_block = calculator.has_long_block and when.min_input_tokens is not None
+        if when.hours is None and when.weekdays is None and not is_in_block:
+            written |= _flat(when, rates, calculator)
+    written |= _block(found) if calculator.has_long_block else {}
     written |= {key: number(card.rates[m], Per.ONE) for m, key in more.items() if m in card.rates}
     written |= _web_search(card)
     return written | _off_peak(found)
@@ -110,24 +138,24 @@ def _without_repetitions(found: list[Cell]) -> list[Cell]:
     return found
 
 
-def _varying(when: When) -> frozenset[Meter]:
+def _varying(when: When, calculator: Calculator) -> frozenset[Meter]:
     """The meters that can have a rate of their own under a condition."""
     if when.hours is not None or when.weekdays is not None:
         return _OFF_PEAK
     if when.service_tier is None:
-        return _LONG
+        return _BLOCK if calculator.has_long_block else _LONG
     if when.min_input_tokens is not None:
         return _LONG_IN_TIER
     return _BATCH if when.service_tier == "batch" else _TIERED
 
 
-def _lost(found: list[Cell]) -> Iterator[tuple[str, bool]]:
+def _lost(found: list[Cell], calculator: Calculator) -> Iterator[tuple[str, bool]]:
     """What the keys cannot say of the cells, and whether the seller would lose on it unasked."""
     base = found[0].rates
     for when, rates in found[1:]:
         for meter, rate in rates.items():
             billed = _billed(when, meter, found)
-            if meter in _varying(when) or billed == rate:
+            if meter in _varying(when, calculator) or billed == rate:
                 continue
             name = f"{meter} in {_condition(when)}"
             yield name, when.service_tier is None and (billed is None or rate > billed)
@@ -153,20 +181,45 @@ def _condition(when: When) -> str:
     return ", ".join(filter(None, (tier, long))) or "off-peak hours"
 
 
-def _flat(when: When, rates: Mapping[Meter, Rate], *, inclusive: bool) -> dict[str, object]:
+def _flat(when: When, rates: Mapping[Meter, Rate], calculator: Calculator) -> dict[str, object]:
     """The keys of one cell: `input_cost_per_token_above_200k_tokens_flex`."""
     suffix = ""
     if when.min_input_tokens is not None:
-        above = when.min_input_tokens - (not inclusive)
+        above = when.min_input_tokens - (not calculator.is_inclusive)
         count = f"{above // 1000}k" if above % 1000 == 0 else str(above)
         suffix += f"_above_{count}_tokens"
     if when.service_tier is not None:
         suffix += f"_{_SUFFIXES[when.service_tier]}"
-    meters = _varying(when) if suffix else KEYS.keys()
-    return {
+    meters = _varying(when, calculator) if suffix else KEYS.keys()
+    written: dict[str, object] = {
         key + suffix: number(rates[meter], Per.ONE)
         for meter, key in KEYS.items()
         if meter in rates and meter in meters
+    }
+    one_hour = written.pop(KEYS[Meter.CACHE_WRITE_1H] + suffix, None)
+    if one_hour is not None:
+        # The calculator reads the key of a service tier only with a threshold: one token.
+        any_length = "_above_1_tokens" if when.service_tier and not when.min_input_tokens else ""
+        written[KEYS[Meter.CACHE_WRITE_1H] + any_length + suffix] = one_hour
+    return written
+
+
+def _block(found: list[Cell]) -> dict[str, object]:
+    """The block of long contexts: each range of input tokens with all of its rates."""
+    steps = [cell for cell in found if cell.when.service_tier is None]
+    if len(steps) == 1 or steps[-1].when.min_input_tokens is None:
+        return {}
+    starts = [(cell.when.min_input_tokens or 1) - 1 for cell in steps]
+    return {
+        "tiered_pricing": [
+            {"range": [start, end]}
+            | {
+                KEYS[m]: number(cell.rates[m], Per.ONE)
+                for m in KEYS
+                if m in cell.rates and m in _BLOCK
+            }
+            for cell, start, end in zip(steps, starts, [*starts[1:], _ENDLESS], strict=True)
+        ]
     }
 
 
@@ -192,13 +245,16 @@ def _off_peak(found: list[Cell]) -> dict[str, object]:
         if meter in _OFF_PEAK
     }
     windows = [_window(cell.when) for cell in timed]
-    if any(cell.when.weekdays for cell in timed):
-        return {"off_peak_pricing": {"windows": windows, "weekday_timezone": "UTC"} | rates}
+    zones = {cell.when.time_zone for cell in timed if cell.when.weekdays is not None}
+    if zones:
+        zone = {"weekday_timezone": min(zones)}
+        return {"off_peak_pricing": {"windows": windows} | zone | rates}
     return {"off_peak_pricing": {"hours_utc": [w["hours_utc"] for w in windows]} | rates}
 
 
 def _window(when: When) -> dict[str, object]:
-    start, end = when.hours or (0, 0)
-    hours = f"{start // 60 % 24:02}:{start % 60:02}-{end // 60 % 24:02}:{end % 60:02}"
+    offset = litellm.OFFSETS[when.time_zone] if when.hours is not None else 0
+    start, end = ((minute - offset) % 1440 for minute in when.hours or (0, 0))
+    hours = f"{start // 60:02}:{start % 60:02}-{end // 60:02}:{end % 60:02}"
     days = {"weekdays": sorted(when.weekdays)} if when.weekdays is not None else {}
     return {"hours_utc": hours, **days}

@@ -130,7 +130,9 @@ def _model(source: Source, price: Price) -> Raw | None:
         source.leave_out(price, Part.METER, f"{meter}: no rate for what it is a part of")
     found = cells(card, (Meter.CACHE_WRITE_1H, Meter.CACHE_READ_AUDIO))
     for cell in found:
-        for meter in orphans:
+        # Cached audio that stands in for itself has no price without one of cached tokens.
+        own = orphans if Meter.CACHE_READ in cell.rates else {*orphans, Meter.CACHE_READ_AUDIO}
+        for meter in own:
             cell.rates.pop(meter, None)
     gap = _gap(found)
     if gap is not None:

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.exports.amounts import json_object
-from pricing_sync.exports.cost_keys import price_keys
+from pricing_sync.exports.cost_keys import CALCULATORS, COMMON, price_keys
 from pricing_sync.exports.document import Export, Part, Source, card_of
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_instant
@@ -133,7 +133,7 @@ def _merged(
     source: Source, price: Price, row: Mapping[str, object], owner: str
 ) -> dict[str, object] | None:
     """The row with our prices instead of those that it has for the same meters."""
-    written = price_keys(source, price, inclusive=owner in litellm.INCLUSIVE, more=_directions(row))
+    written = price_keys(source, price, CALCULATORS.get(owner, COMMON), _directions(row))
     if written is None:
         return None
     named = {meter for _, meter, _ in card_of(price).every_rate()}

@@ -103,14 +103,14 @@ _FREE = (":free", "-free")
 # `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
 NOT_MODELS = ("sample_spec", "fallback_generalizations")
 
-#: For these providers a threshold is inclusive; for all others it is exclusive.
-INCLUSIVE = frozenset({"xai"})
+# For these providers a threshold is inclusive; for all others it is exclusive.
+_INCLUSIVE = frozenset({"xai"})
 
 _DAY = 24 * 60
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-# Minutes ahead of UTC in zones with the same offset all year. LiteLLM states `weekdays` in such a
+#: Minutes ahead of UTC in zones with the same offset all year. LiteLLM states `weekdays` in such a
 # zone and hours in UTC, while a `When` has one zone.
-_OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
+OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
 
 
 # An alias may name another alias; of a longer chain, or a circle, nothing is read.
@@ -266,7 +266,7 @@ def _flat(
 def _when(match: re.Match[str], provider_id: str) -> When:
     above = match["above"] and int(match["above"]) * (1000 if match["thousands"] else 1)
     return When(
-        min_input_tokens=above + (provider_id not in INCLUSIVE) if above else None,
+        min_input_tokens=above + (provider_id not in _INCLUSIVE) if above else None,
         service_tier=TIERS.get(match["tier"]),
     )
 
@@ -388,7 +388,7 @@ def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
     days = nested(window.get("weekdays", ABSENT), list[int], f"{where}.weekdays")
     if days is not None and (not days or not set(days) <= set(range(1, 8))):
         raise BadAmount(f"{where}.weekdays: {days} are not 1 … 7")
-    if days is not None and zone not in _OFFSETS:
+    if days is not None and zone not in OFFSETS:
         raise BadAmount(f"{where}.weekday_timezone: the offset of {zone[:40]!r} is not known")
     when = When(
         weekdays=None if days is None else frozenset(days),
@@ -405,7 +405,7 @@ def _with_hours(when: When, hours: tuple[int, int], where: str) -> When:
         if when.weekdays is None:
             raise BadAmount(f"{where}: every hour of every day is not off-peak")
         return when
-    offset = _OFFSETS[when.time_zone]
+    offset = OFFSETS[when.time_zone]
     return replace(when, hours=((start + offset) % _DAY, (end + offset) % _DAY or _DAY))
 
 
