@@ -18,6 +18,7 @@ from pricing_sync.exports.cost_keys import CALCULATORS, COMMON, price_keys
 from pricing_sync.exports.document import Export, Part, Source, card_of
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.card_json import write_instant
+from pricing_sync.prices.inheritance import SUBSTITUTES, substitute
 from pricing_sync.prices.rates import Meter
 from pricing_sync.sources.formats import litellm
 
@@ -136,7 +137,10 @@ def _merged(
     written = price_keys(source, price, CALCULATORS.get(owner, COMMON), _directions(row))
     if written is None:
         return None
-    named = {meter for _, meter, _ in card_of(price).every_rate()}
+    card = card_of(price)
+    named = {meter for _, meter, _ in card.every_rate()}
+    # What stands in for these is a price of ours too.
+    named |= {meter for meter in SUBSTITUTES if substitute(meter, card.rates) is not None}
     kept = {key: value for key, value in row.items() if not _is_replaced(key, named)}
     mode = {} if "mode" in kept or Meter.OUTPUT not in named else {"mode": "chat"}
     return kept | mode | written | {PROVENANCE: _provenance(price)}
