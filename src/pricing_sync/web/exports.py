@@ -120,8 +120,10 @@ async def export_portkey_file(pricing: Pricing, request: Request, provider: _Pro
 
 
 def _tool_endpoint(name: str) -> Callable[..., Any]:
-    async def endpoint(pricing: Pricing, request: Request) -> Response:
-        return _response(await _rendered(pricing, Wanted(name)), request)
+    async def endpoint(
+        pricing: Pricing, request: Request, provider: ProviderFilter = None
+    ) -> Response:
+        return _response(await _rendered(pricing, Wanted(name, provider)), request)
 
     endpoint.__name__ = f"export_{name.replace('.', '_').replace('-', '_')}_path"
     endpoint.__doc__ = f"The export `{name}`, at the path where its readers ask for it."
