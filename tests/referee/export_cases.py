@@ -122,9 +122,15 @@ class _Report:
     def is_left_out(self, price: Price) -> bool:
         return any(entry.part is Part.MODEL for entry in self._of(price))
 
-    def names(self, price: Price) -> bool:
-        """Whether a part of the model's card is left out."""
-        return bool(self._of(price))
+    def names(self, price: Price, usage: Usage) -> bool:
+        """Whether what is left out of the model's card is about such a usage."""
+        meters = {meter.value for meter, _ in usage.parts}
+        return any(
+            "hours" in entry.why
+            or f"service tier {usage.service_tier}" in entry.why
+            or (usage.service_tier is None and entry.why.split()[0] in meters)
+            for entry in self._of(price)
+        )
 
     def _of(self, price: Price) -> list[LeftOut]:
         return self.entries.get((price.provider, price.model), [])
@@ -177,13 +183,13 @@ def _litellm(address: str, cards: PriceBook, kind: str) -> Verdicts:
             for name, usage, at in _cases(card):
                 if not usage.web_search:
                     utils.current_billing_time = lambda at=at: at
-                    case = _litellm_verdict(litellm_cases, price, row, usage, at, name)
-                    found.add(*_with_report(case, report, price))
+                    case = _litellm_verdict(litellm_cases, price, usage, at, name)
+                    found.add(*_with_report(case, report, price, usage))
     return found
 
 
 def _litellm_verdict(
-    cases: Any, price: Price, row: dict[str, Any], usage: Usage, at: datetime, name: str
+    cases: Any, price: Price, usage: Usage, at: datetime, name: str
 ) -> tuple[str, str]:
     owner = litellm_format.PROVIDERS.get(price.provider, price.provider)
     shown = f"{price.provider} {price.model} {name}"
@@ -199,12 +205,7 @@ def _litellm_verdict(
     distance = abs(ours - theirs)
     if distance <= _PRECISION * max(ours, theirs):
         return EQUAL, shown
-    return _reason(owner, row), shown
-
-
-def _reason(owner: str, row: Mapping[str, Any]) -> str:
-    """Why LiteLLM bills otherwise: each reason was found in its source."""
-    return UNEXPLAINED
+    return UNEXPLAINED, shown
 
 
 def _genai_prices(address: str, cards: PriceBook, kind: str) -> Verdicts:
@@ -226,7 +227,7 @@ def _genai_prices(address: str, cards: PriceBook, kind: str) -> Verdicts:
         for name, usage, at in _cases(card):
             peer_usage = genai_prices_cases.peer_usage(usage)
             case = _genai_prices_verdict(genai_prices, price, usage, peer_usage, at, name)
-            found.add(*_with_report(case, report, price))
+            found.add(*_with_report(case, report, price, usage))
     return found
 
 
@@ -262,10 +263,12 @@ def _context(tier: str | None) -> Mapping[str, str] | None:
     return {"processing": tier} if tier == "batch" else {"service_tier": tier}
 
 
-def _with_report(case: tuple[str, str], report: _Report, price: Price) -> tuple[str, str]:
-    """The verdict; a difference is no fault where the report names a part of the card."""
+def _with_report(
+    case: tuple[str, str], report: _Report, price: Price, usage: Usage
+) -> tuple[str, str]:
+    """The verdict; a difference is no fault where the report names what it is about."""
     verdict, shown = case
-    if verdict not in (EQUAL, ROUNDED, _WE_REFUSE, THEY_REFUSE) and report.names(price):
+    if verdict not in (EQUAL, ROUNDED, _WE_REFUSE, THEY_REFUSE) and report.names(price, usage):
         return _REPORTED, shown
     return verdict, shown
 

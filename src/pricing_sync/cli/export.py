@@ -67,9 +67,9 @@ def export(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """The prices in the format of another tool; what it cannot say is left out and counted.
+    """The prices in another tool's format.
 
-    `--json` is for `--report`.
+    What the format cannot say is left out and counted. `--json` is for `--report`.
     """
     body = _read(upstream) if upstream is not None else None
     with typed.open_app(context, database) as app:

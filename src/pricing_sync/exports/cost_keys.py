@@ -37,13 +37,26 @@ _LONG = frozenset(
         Meter.INPUT_AUDIO,
     }
 )
-_LONG_IN_TIER = _LONG - {Meter.INPUT_AUDIO}
-_TIERED = (_LONG | {Meter.REASONING, Meter.CACHE_READ_AUDIO, Meter.INPUT_IMAGE}) | {
-    Meter.INPUT_VIDEO,
-    Meter.OUTPUT_IMAGE,
+_MAIN = frozenset({Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE})
+_FLEX = _MAIN | {Meter.REASONING, Meter.CACHE_READ_AUDIO, Meter.INPUT_AUDIO}
+# The keys with a suffix that reach the calculator; it drops all others (1.110.2).
+_TIERED = {
+    "batch": _MAIN
+    | {Meter.CACHE_WRITE_1H, Meter.CACHE_READ_AUDIO, Meter.OUTPUT_IMAGE}
+    | {Meter.INPUT_AUDIO, Meter.INPUT_IMAGE, Meter.INPUT_VIDEO},
+    "flex": _FLEX,
+    "priority": _FLEX | {Meter.OUTPUT_IMAGE},
+    "balanced": _MAIN - {Meter.CACHE_WRITE},
+    "ultrafast": _MAIN,
 }
-# Reasoning is part of the output of a batch, and is not told apart there.
-_BATCH = _TIERED - {Meter.REASONING, Meter.OUTPUT_IMAGE}
+_LONG_BATCH = _MAIN | {Meter.CACHE_WRITE_1H}
+_LONG_TIERED = {
+    ("flex", 200_001): frozenset({Meter.INPUT, Meter.OUTPUT, Meter.INPUT_AUDIO}),
+    ("flex", 272_001): _MAIN,
+    ("priority", 200_001): _MAIN - {Meter.CACHE_WRITE} | {Meter.INPUT_AUDIO},
+    ("priority", 272_001): _MAIN,
+    ("ultrafast", 272_001): _MAIN,
+}
 _OFF_PEAK = frozenset(
     {Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING}
 )
@@ -144,9 +157,11 @@ def _varying(when: When, calculator: Calculator) -> frozenset[Meter]:
         return _OFF_PEAK
     if when.service_tier is None:
         return _BLOCK if calculator.has_long_block else _LONG
-    if when.min_input_tokens is not None:
-        return _LONG_IN_TIER
-    return _BATCH if when.service_tier == "batch" else _TIERED
+    if when.min_input_tokens is None:
+        return _TIERED[when.service_tier]
+    if when.service_tier == "batch":
+        return _LONG_BATCH
+    return _LONG_TIERED.get((when.service_tier, when.min_input_tokens), frozenset())
 
 
 def _lost(found: list[Cell], calculator: Calculator) -> Iterator[tuple[str, bool]]:
@@ -167,12 +182,17 @@ def _lost(found: list[Cell], calculator: Calculator) -> Iterator[tuple[str, bool
 
 
 def _billed(when: When, meter: Meter, found: list[Cell]) -> Rate | None:
-    """What the calculator bills for a meter that has no key under a condition."""
+    """What the calculator bills for a meter that has no key under a condition.
+
+    A long request of a batch has the batch's flat rate, one of another tier the usual long rate.
+    """
+    instead = When()
     if when.service_tier is not None and when.min_input_tokens is not None:
-        flat = When(service_tier=when.service_tier)
-        rates = next((cell.rates for cell in found if cell.when == flat), found[0].rates)
-        return rates.get(meter)
-    return found[0].rates.get(meter)
+        is_batch = when.service_tier == "batch"
+        long = When(min_input_tokens=when.min_input_tokens)
+        instead = When(service_tier=when.service_tier) if is_batch or meter not in _LONG else long
+    rates = next((cell.rates for cell in found if cell.when == instead), found[0].rates)
+    return rates.get(meter)
 
 
 def _condition(when: When) -> str:
@@ -198,8 +218,8 @@ def _flat(when: When, rates: Mapping[Meter, Rate], calculator: Calculator) -> di
     }
     one_hour = written.pop(KEYS[Meter.CACHE_WRITE_1H] + suffix, None)
     if one_hour is not None:
-        # The calculator reads the key of a service tier only with a threshold: one token.
-        any_length = "_above_1_tokens" if when.service_tier and not when.min_input_tokens else ""
+        # The calculator reads the key of a batch only with a threshold: one token.
+        any_length = "_above_1_tokens" if suffix == "_batches" else ""
         written[KEYS[Meter.CACHE_WRITE_1H] + any_length + suffix] = one_hour
     return written
 
