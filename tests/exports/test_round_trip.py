@@ -43,7 +43,6 @@ PRIORITY = ConditionalRates(
         Meter.INPUT: usd("2.25"),
         Meter.OUTPUT: usd("18"),
         Meter.CACHE_READ: usd("0.54"),
-        Meter.CACHE_WRITE: usd("2.8125"),
     },
 )
 NIGHTLY = ConditionalRates(
@@ -54,7 +53,7 @@ SAME = {
     "flat": RateCard(TOKENS),
     "finest": flat(input="0.000000001", output="9223372036.854775807"),
     "long": RateCard({m: TOKENS[m] for m in LONG.rates}, (LONG,)),
-    "priority": RateCard({m: TOKENS[m] for m in LONG.rates}, (PRIORITY,)),
+    "priority": RateCard({m: TOKENS[m] for m in PRIORITY.rates}, (PRIORITY,)),
     "hours": RateCard({Meter.INPUT: usd("1"), Meter.OUTPUT: usd("10")}, (NIGHTLY,)),
 }
 #: What a format cannot say.

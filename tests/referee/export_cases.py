@@ -205,7 +205,16 @@ def _litellm_verdict(
     distance = abs(ours - theirs)
     if distance <= _PRECISION * max(ours, theirs):
         return EQUAL, shown
-    return UNEXPLAINED, shown
+    return _reason(owner, usage), shown
+
+
+def _reason(owner: str, usage: Usage) -> str:
+    """Why LiteLLM bills otherwise: each reason was found in the source of 1.110.2."""
+    if owner == "perplexity":
+        return "theirs: Perplexity: the calculator takes the row of another name"
+    if usage.cache_write_1h and owner in ("dashscope", "qwen_ai_platform", "qwencloud"):
+        return "theirs: Alibaba: the calculator knows no one-hour writes"
+    return UNEXPLAINED
 
 
 def _genai_prices(address: str, cards: PriceBook, kind: str) -> Verdicts:

@@ -52,7 +52,7 @@ def cells(card: RateCard, spelled_out: Iterable[Meter] = ()) -> list[Cell]:
 def _is_sold(meter: Meter, card: RateCard) -> bool:
     """Whether a part is sold: the card names what it is a part of, or what stands in for it."""
     needs = Meter.INPUT_AUDIO if meter is Meter.CACHE_READ_AUDIO else PARENTS[meter]
-    return needs in card.rates
+    return any(meter is needs for _, meter, _ in card.every_rate())
 
 
 def _with_stand_ins(rates: Rates, wanted: Iterable[Meter]) -> dict[Meter, Rate]:

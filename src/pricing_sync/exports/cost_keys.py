@@ -77,6 +77,7 @@ class Calculator:
     has_long_keys: bool = True
     has_long_block: bool = False
     tiers: frozenset[str] = frozenset(_SUFFIXES)
+    meters: frozenset[Meter] = frozenset({*KEYS, Meter.WEB_SEARCH})
     #: Meters to state even where another rate stands in: it bills them otherwise without a key.
     spelled_out: tuple[Meter, ...] = (Meter.CACHE_WRITE_1H, Meter.CACHE_READ_AUDIO)
 
@@ -93,13 +94,22 @@ class Calculator:
 
 
 _BATCH_ONLY = frozenset({"batch"})
+_ALIBABA = Calculator(
+    has_long_keys=False,
+    has_long_block=True,
+    tiers=frozenset(),
+    meters=_BLOCK | {Meter.WEB_SEARCH},
+    spelled_out=(),
+)
 #: By `litellm_provider`. All others have the common one.
 CALCULATORS = {
-    "dashscope": Calculator(has_long_keys=False, has_long_block=True, tiers=frozenset()),
+    "dashscope": _ALIBABA,
     "fireworks_ai": Calculator(
         tiers=_BATCH_ONLY, spelled_out=(*Calculator().spelled_out, Meter.CACHE_READ)
     ),
     "perplexity": Calculator(has_long_keys=False, tiers=_BATCH_ONLY),
+    "qwen_ai_platform": _ALIBABA,
+    "qwencloud": _ALIBABA,
     "xai": Calculator(is_inclusive=True),
 }
 COMMON = Calculator()
@@ -115,11 +125,15 @@ def price_keys(
 
     *more* are the keys of the meters that have two, one for input and one for output.
     """
-    meters = frozenset({*KEYS, Meter.WEB_SEARCH, *more})
+    meters = calculator.meters | more.keys()
     card = fit(source, price, Abilities(meters=meters, says=calculator.says, needs=frozenset()))
     if card is None:
         return None
-    found = _without_repetitions(cells(card, calculator.spelled_out))
+    spelled_out = calculator.spelled_out
+    if any(meter is Meter.INPUT_AUDIO for _, meter, _ in card.every_rate()):
+        # Without it, a batch bills cached audio as text.
+        spelled_out = (*spelled_out, Meter.CACHE_READ)
+    found = _without_repetitions(cells(card, spelled_out))
     lost = list(_lost(found, calculator))
     dearer = next((f"{why} is dearer" for why, is_dearer in lost if is_dearer), None)
     if dearer is not None:
