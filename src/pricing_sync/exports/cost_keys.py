@@ -27,17 +27,8 @@ for _key, _amount in litellm.FIELDS.items():
 del KEYS[Meter.REQUEST]
 
 _SUFFIXES = {tier: suffix for suffix, tier in litellm.TIERS.items()}
-_LONG = frozenset(
-    {
-        Meter.INPUT,
-        Meter.OUTPUT,
-        Meter.CACHE_READ,
-        Meter.CACHE_WRITE,
-        Meter.CACHE_WRITE_1H,
-        Meter.INPUT_AUDIO,
-    }
-)
 _MAIN = frozenset({Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE})
+_LONG = _MAIN | {Meter.CACHE_WRITE_1H, Meter.INPUT_AUDIO}
 _FLEX = _MAIN | {Meter.REASONING, Meter.CACHE_READ_AUDIO, Meter.INPUT_AUDIO}
 # The keys with a suffix that reach the calculator; it drops all others (1.110.2).
 _TIERED = {
@@ -57,12 +48,8 @@ _LONG_TIERED = {
     ("priority", 272_001): _MAIN,
     ("ultrafast", 272_001): _MAIN,
 }
-_OFF_PEAK = frozenset(
-    {Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING}
-)
-_BLOCK = frozenset(
-    {Meter.INPUT, Meter.OUTPUT, Meter.CACHE_READ, Meter.CACHE_WRITE, Meter.REASONING}
-)
+# In the blocks `off_peak_pricing` and `tiered_pricing`.
+_OFF_PEAK = _BLOCK = _MAIN | {Meter.REASONING}
 #: The end of the last range, which has none.
 _ENDLESS = 10**12
 
@@ -161,7 +148,7 @@ def _without_repetitions(found: list[Cell]) -> list[Cell]:
         own = {cell.rates.get(part) for cell in found}
         if len(own) > 1 and all(c.rates.get(part) == c.rates.get(PARENTS[part]) for c in found):
             for cell in found:
-                del cell.rates[part]
+                cell.rates.pop(part, None)
     return found
 
 

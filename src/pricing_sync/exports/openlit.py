@@ -1,7 +1,7 @@
 """OpenLIT's `pricing_json`: dollars per thousand tokens, for input, output and caches.
 
 OpenLIT bills a model that it does not find at zero. It looks for the whole name, then for the part
-after the first slash. Its reader was tried in 2026-11.
+after the first slash. Source: its reader, read 2026-11.
 """
 
 from __future__ import annotations
