@@ -18,6 +18,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.errors import SettingsError
 from pricing_sync.exports.registry import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
+from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Instant, ProviderFilter
@@ -52,6 +53,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {media_type: {"schema": {}} for media_type in _MEDIA_TYPES},
     },
     304: {"description": "The document is the one that the client has."},
+    404: {"model": schemas.Problem, "description": "Not found."},
 }
 _DIGEST_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
