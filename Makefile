@@ -29,8 +29,10 @@ demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--o
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-referee: $(REFEREE)/.ready ## Compare with genai-prices and litellm, on every card of their own data
+referee: $(READY) $(REFEREE)/.ready ## Compare with genai-prices and litellm: their cards here, our exports there
 	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee $(ARGS)
+	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee.export_cases litellm $(ARGS)
+	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee.export_cases genai-prices $(ARGS)
 
 $(REFEREE)/.ready: referee.lock
 	$(PYTHON) -m venv $(REFEREE)

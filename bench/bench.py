@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+from exporting import exporting
 from rich.console import Console
 from rich.table import Table
 
@@ -246,6 +247,7 @@ def main() -> None:
             console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))
         if not arguments.service:
             console.print(_service_table("over HTTP", serving, Path(folder), effort))
+            console.print(_service_table("exports", exporting, Path(folder), effort))
 
 
 def _service_table(title: str, measure: Measure, folder: Path, effort: Effort) -> Table:

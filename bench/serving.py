@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ from service import Effort, Line, MakeList
 _TOKEN = "a-token-of-the-benchmark"
 _MODEL = "maker-1/model-1"
 _CLIENTS = (1, 8)
-_SERVE = ("pricing_sync", "serve", "--port", "0")
+SERVE = ("pricing_sync", "serve", "--port", "0")
 _BARE = (
     "uvicorn",
     "--app-dir",
@@ -70,7 +71,7 @@ def serving(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Line]
         f"all {models} models": "/v1/models",
         "/metrics": "/metrics",
     }
-    with _server(_BARE) as bare_port, _server(_SERVE, _environment(database)) as port:
+    with server(_BARE) as bare_port, server(SERVE, environment(database)) as port:
         for clients in _CLIENTS:
             at_once = f"{clients} clients" if clients > 1 else "1 client"
             floor = _median(bare_port, "/ping", clients, effort)
@@ -84,16 +85,25 @@ def serving(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Line]
 
 def _median(port: int, path: str, clients: int, effort: Effort) -> Rate:
     """The run with the median p50."""
-    rates = [_ask(port, path, clients, effort.serve_seconds) for _ in range(effort.rounds)]
+    rates = [ask(port, path, clients, effort.serve_seconds) for _ in range(effort.rounds)]
     return sorted(rates, key=lambda rate: rate.p50_ms)[len(rates) // 2]
 
 
-def _ask(port: int, path: str, clients: int, seconds: float) -> Rate:
-    command = [sys.executable, __file__, str(port), path, str(clients), str(seconds)]
+def ask(port: int, path: str, clients: int, seconds: float, encoding: str = "identity") -> Rate:
+    """What a route gives to clients in a process of their own."""
+    command = [sys.executable, __file__, str(port), path, str(clients), str(seconds), encoding]
     return Rate(**json.loads(subprocess.check_output(command)))
 
 
-def _environment(database: Path) -> dict[str, str]:
+def fetch(port: int, path: str) -> int:
+    """The length of one response."""
+    address = f"http://127.0.0.1:{port}{path}"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {_TOKEN}"})
+    with urllib.request.urlopen(request) as response:
+        return len(response.read())
+
+
+def environment(database: Path) -> dict[str, str]:
     """The settings of a `serve` over *database* with nothing due."""
     return {
         "ADMIN_TOKEN": _TOKEN,
@@ -105,7 +115,7 @@ def _environment(database: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _server(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> Iterator[int]:
+def server(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> Iterator[int]:
     """The port of a server in a process of its own."""
     with subprocess.Popen(
         [sys.executable, "-m", *arguments],
@@ -163,11 +173,12 @@ class _Client:
         return length is not None and len(body) == int(length[1])
 
 
-def load(port: int, path: str, clients: int, seconds: float) -> Rate:
+def load(port: int, path: str, clients: int, seconds: float, encoding: str) -> Rate:
     """Each client asks again as soon as it has its response."""
     request = (
-        f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {_TOKEN}\r\n\r\n".encode()
-    )
+        f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {_TOKEN}\r\n"
+        f"Accept-Encoding: {encoding}\r\n\r\n"
+    ).encode()
     selector = selectors.DefaultSelector()
     for _ in range(clients):
         client = _Client(socket.create_connection(("127.0.0.1", port)))
@@ -186,5 +197,7 @@ def load(port: int, path: str, clients: int, seconds: float) -> Rate:
 
 
 if __name__ == "__main__":
-    measured = load(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    measured = load(
+        int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
+    )
     print(json.dumps(asdict(measured)))  # noqa: T201  the parent process reads it

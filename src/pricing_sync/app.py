@@ -29,6 +29,7 @@ from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
 from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
+from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
 from pricing_sync.settings import Settings, load_settings
@@ -372,6 +373,11 @@ class PricingSync:
         """How often `cost` found no price, by `unknown_model`, `unpriced` and `no_rate`."""
         return self._parts.book_cache.unpriced
 
+    @property
+    def exports(self) -> Exports:
+        """The prices in other tools' formats."""
+        return self._parts.exports
+
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
         """The cost of *usage* of a model: now by the book, or at an instant by the ledger.
 
@@ -612,6 +618,10 @@ class _Open:
     @cached_property
     def book_cache(self) -> BookCache:
         return BookCache(self.store)
+
+    @cached_property
+    def exports(self) -> Exports:
+        return Exports(self.store, self.book_cache, self.settings.export_upstream)
 
     @cached_property
     def prices(self) -> Prices:

@@ -91,6 +91,11 @@ def _price(value: Any) -> Any:
     return {"base": str(value.base), "tiers": tiers}
 
 
+def body() -> bytes:
+    """Their whole list, in the format of their file."""
+    return json.dumps([_provider(provider) for provider in get_snapshot().providers]).encode()
+
+
 def verdicts(sample: Sample) -> Verdicts:
     """Every model of the sample at every instant, in every tier of the grid.
 
@@ -152,7 +157,7 @@ def _contexts(model: Any) -> Iterator[tuple[str | None, dict[str, str]]]:
     yield from named.items()
 
 
-def _peer_usage(usage: Usage) -> PeerUsage:
+def peer_usage(usage: Usage) -> PeerUsage:
     """The same quantities. Their audio includes cached audio, and ours does not."""
     quantities = {f"{name}_tokens": getattr(usage, name) for name in _SAME}
     quantities["cache_write_5m_tokens"] = usage.cache_write - usage.cache_write_1h
@@ -179,7 +184,7 @@ def _verdict(
     ours = our_total(card, usage, at)
     try:
         theirs = model.calc_price(
-            _peer_usage(usage),
+            peer_usage(usage),
             provider,
             genai_request_timestamp=at,
             price_context=dict(context),

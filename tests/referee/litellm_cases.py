@@ -10,7 +10,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 import litellm as peer
 from litellm.litellm_core_utils.llm_cost_calc import utils
@@ -42,7 +42,7 @@ from referee.verdicts import (
 # Inside and outside most of the windows of off-peak prices.
 _INSTANTS = (datetime(2026, 11, 25, 12, tzinfo=UTC), datetime(2026, 11, 25, 18, tzinfo=UTC))
 # Other modes are billed by other functions, and by units of which a usage has only the number.
-_MODES = ("chat", "completion", "responses", "embedding")
+MODES = ("chat", "completion", "responses", "embedding")
 # Theirs are floats.
 _PRECISION = Decimal("1e-12")
 
@@ -59,7 +59,7 @@ def verdicts(sample: Sample) -> Verdicts:
         for model, listing in page.rows:
             row = rows.get(model) or {}
             row = rows.get(row.get("alias_of"), row)
-            if model is None or row.get("mode") not in _MODES:
+            if model is None or row.get("mode") not in MODES:
                 found.add("another kind of call", f"{model}")
             elif sample.takes(found):
                 _judge_model(found, provider, model, row, listing)
@@ -117,7 +117,7 @@ def _peer_usage(usage: Usage) -> PeerUsage:
     )
 
 
-def _peer_total(provider: str, model: str, usage: Usage) -> Decimal:
+def peer_total(provider: str, model: str, usage: Usage) -> Decimal:
     is_batch = usage.service_tier == "batch"
     parts = peer.cost_per_token(
         model=model,
@@ -143,7 +143,7 @@ def _verdict(
     ours = our_total(card, usage, at)
     name = f"{provider} {model} {shape} {usage.input} {usage.service_tier or ''}"
     try:
-        theirs = _peer_total(provider, model, usage)
+        theirs = peer_total(provider, model, usage)
     except Exception as error:  # noqa: BLE001  of many kinds, also a bare Exception
         if isinstance(ours, NoPrice):
             return BOTH_REFUSE, name
@@ -157,10 +157,10 @@ def _verdict(
         return EQUAL, name
     if distance <= units(usage) * Decimal("1e-15"):
         return ROUNDED, name
-    return _reason(provider, model, row, card, usage), shown
+    return reason(provider, model, row, card, usage), shown
 
 
-def _reason(provider: str, model: str, row: dict[str, Any], card: RateCard, usage: Usage) -> str:
+def reason(provider: str, model: str, row: dict[str, Any], card: RateCard, usage: Usage) -> str:
     """Why a bill differs: each reason was found in the source of LiteLLM 1.110.2."""
     if provider == "perplexity":
         return "theirs: Perplexity: the calculator applies no long context and takes other rows"

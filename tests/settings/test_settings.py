@@ -326,6 +326,7 @@ def test_equal_tokens_are_refused(write: Write) -> None:
     [
         ("admin_token", "ADMIN_TOKEN"),
         ("read_token", "PRICING_SYNC_READ_TOKEN"),
+        ("export_secret", "PRICING_SYNC_EXPORT_SECRET"),
         ("sentry_dsn", "SENTRY_DSN"),
     ],
 )
@@ -335,6 +336,16 @@ def test_a_secret_in_the_file_is_refused(write: Write, key: str, variable: str) 
     message = f"pricing-sync.toml: {key}: not read from here, but from the variable {variable}"
     assert message == load_error()
     assert None is getattr(Settings(), key)
+
+
+@pytest.mark.parametrize(
+    "secret", ["short", "a/slash/in/the/path", "with a blank inside", "ä" * 16]
+)
+def test_a_secret_of_a_path_can_stand_in_one(write: Write, secret: str) -> None:
+    """It is a part of an address, and is not shown."""
+    write({"PRICING_SYNC_EXPORT_SECRET": secret})
+    problem = "expected 16 or more letters, digits, -, . and _"
+    assert f"PRICING_SYNC_EXPORT_SECRET: {problem}" == load_error()
 
 
 # Invalid values

@@ -52,8 +52,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "book_file",
         "book_days",
     ),
-    "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
-    "secrets": ("admin_token", "read_token", "sentry_dsn"),
+    "service": (
+        "host",
+        "port",
+        "export_upstream",
+        "trigger_wait_seconds",
+        "log_format",
+        "log_level",
+    ),
+    "secrets": ("admin_token", "read_token", "export_secret", "sentry_dsn"),
     "gate": ("gate",),
 }
 

@@ -17,6 +17,7 @@ from pricing_sync.cli import (
     demo,
     doctor,
     exchange,
+    export,
     overrides,
     peers,
     prices,
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         prices.cost,
         peers.peers,
         overrides.override,
+        export.export,
     ),
     "Review": (
         review.held,

@@ -102,6 +102,7 @@ class PricingMetrics(Collector):
         is_running: Whether this process runs readings.
         unpriced: The look-ups in this process that found no price, by reason.
         book_revision: The ledger revision of this process's price book; None before the first.
+        left_out: How much the exports of this process leave out, by format and part.
     """
 
     def __init__(
@@ -112,10 +113,11 @@ class PricingMetrics(Collector):
         is_running: Callable[[], bool],
         unpriced: Callable[[], Mapping[str, int]] = dict,
         book_revision: Callable[[], int | None] = lambda: None,
+        left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
     ) -> None:
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
-        self._book_revision = book_revision
+        self._book_revision, self._left_out = book_revision, left_out
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -162,6 +164,16 @@ class PricingMetrics(Collector):
             "The ledger revision of this process's price book; it grows with each reading.",
             (),
             {} if revision is None else {(): revision},
+        )
+        yield _gauge(
+            "pricing_export_left_out",
+            "What the newest export of this process leaves out because its format cannot say it.",
+            ("format", "part"),
+            {
+                (name, part): count
+                for name, counts in {**self._left_out()}.items()
+                for part, count in counts.items()
+            },
         )
 
     def _of_store(self, facts: _Facts) -> Iterator[Metric]:

@@ -38,6 +38,7 @@ from pricing_sync.settings.values import (
     LogLevel,
     Names,
     OptionalWindow,
+    PathSecret,
     ProviderNames,
     TimeZone,
     Token,
@@ -206,6 +207,11 @@ class Settings(_Table, BaseSettings):
         description="whether the service reads the European Central Bank's daily exchange rates",
     )
 
+    export_upstream: Path | None = Field(
+        default=None,
+        description="folder with litellm.json and models.dev.json, over which exports are written",
+    )
+
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
     port: int = Field(default=8080, ge=0, le=65535, description="0: any free port")
     trigger_wait_seconds: float = Field(
@@ -215,6 +221,9 @@ class Settings(_Table, BaseSettings):
     log_level: LogLevel = "info"
     admin_token: Token | None = Field(default=None, description="gives access to all of /admin")
     read_token: Token | None = Field(default=None, description="gives read access only")
+    export_secret: PathSecret | None = Field(
+        default=None, description="opens the exports below /s/SECRET/, without a token"
+    )
     sentry_dsn: Dsn | None = Field(default=None, description="DSN to which errors are reported")
 
     gate: dict[str, Any] = Field(default={}, description="thresholds: see gate/thresholds.py")

@@ -22,6 +22,7 @@ FILE = Path("pricing-sync.toml")
 SECRETS: Mapping[str, str] = {
     "admin_token": "ADMIN_TOKEN",
     "read_token": f"{PREFIX}READ_TOKEN",
+    "export_secret": f"{PREFIX}EXPORT_SECRET",
     "sentry_dsn": "SENTRY_DSN",
 }
 

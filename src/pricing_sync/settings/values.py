@@ -18,6 +18,7 @@ _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/\S+")
 _SHORTEST_TOKEN = 16
+_IN_PATH = re.compile(r"[A-Za-z0-9._-]{16,200}")
 
 
 def duration(value: object) -> timedelta:
@@ -120,6 +121,14 @@ def _token(secret: SecretStr) -> SecretStr | None:
     return secret
 
 
+def _path_secret(secret: SecretStr) -> SecretStr | None:
+    """The secret; None when it is blank. It is a part of an address."""
+    text = secret.get_secret_value()
+    if text.strip() and not _IN_PATH.fullmatch(text):
+        raise ValueError(f"expected {_SHORTEST_TOKEN} or more letters, digits, -, . and _")
+    return _token(secret)
+
+
 def _dsn(secret: SecretStr) -> SecretStr | None:
     text = secret.get_secret_value().strip()
     if not text:
@@ -147,6 +156,7 @@ Cron: TypeAlias = Annotated[str, AfterValidator(_cron)]
 TimeZone: TypeAlias = Annotated[str, AfterValidator(partial(_check_plan_field, "time_zone"))]
 OptionalWindow: TypeAlias = Annotated[Window | None, BeforeValidator(window)]
 Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
+PathSecret: TypeAlias = Annotated[SecretStr, AfterValidator(_path_secret)]
 Dsn: TypeAlias = Annotated[SecretStr, AfterValidator(_dsn)]
 LogFormat: TypeAlias = Annotated[Literal["text", "json"], BeforeValidator(_lower)]
 LogLevel: TypeAlias = Annotated[

@@ -1,4 +1,4 @@
-"""Access to routes: two tokens, three scopes, and a limit on failures per address."""
+"""Access to routes: two tokens, a secret path, and a limit on failures per address."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Scope(StrEnum):
     READ = "read"
     #: The admin token.
     ADMIN = "admin"
+    #: The secret in the path, for tools that send no header. Not even a token opens it.
+    EXPORT_SECRET = "export_secret"  # noqa: S105  a name
 
 
 class TokenAuth:
@@ -40,6 +42,7 @@ class TokenAuth:
     def __init__(self, settings: Settings) -> None:
         self._admin = _digest(settings.admin_token)
         self._read = _digest(settings.read_token)
+        self._export_secret = _digest(settings.export_secret)
         self._failures = Failures()
 
     def check(self, request: Request, scope: Scope | None) -> None:
@@ -47,11 +50,14 @@ class TokenAuth:
 
         Raises:
             Problem: 401 without a valid token; 403 if the token does not allow *scope*, or the
-                route has no scope; 429 after too many failures.
+                route has no scope; 404 without the secret; 429 after too many failures.
         """
         if scope is None:
             raise Problem(403, "this route declares no scope, so nobody may use it")
         if scope is Scope.PUBLIC:
+            return
+        if scope is Scope.EXPORT_SECRET:
+            self._check_secret(request)
             return
         allowed = self._scope_of(_token(request))
         if allowed is None:
@@ -68,13 +74,27 @@ class TokenAuth:
             return None
         return Scope.ADMIN if is_admin else Scope.READ
 
-    def _refusal(self, request: Request) -> Problem:
+    def _check_secret(self, request: Request) -> None:
+        """Check the secret in the path. A wrong one is answered as a path that does not exist."""
+        secret = str(request.path_params.get("secret", "")).encode("utf-8", "replace")
+        digest = hashlib.sha256(secret).digest()
+        if self._export_secret is None or not hmac.compare_digest(digest, self._export_secret):
+            raise self._too_many(request) or Problem(404, "Not Found")
+
+    def _too_many(self, request: Request) -> Problem | None:
+        """Count a failure; the refusal of an address with too many of them."""
         address = request.client.host if request.client else ""
         wait = self._failures.add(address, monotonic())
-        if wait is not None:
-            return Problem(
-                429, "too many requests without a right token", headers={"Retry-After": str(wait)}
-            )
+        if wait is None:
+            return None
+        return Problem(
+            429, "too many requests without a right token", headers={"Retry-After": str(wait)}
+        )
+
+    def _refusal(self, request: Request) -> Problem:
+        too_many = self._too_many(request)
+        if too_many is not None:
+            return too_many
         if self._admin is None:
             detail = f"{SECRETS['admin_token']} is not set, so there is no token that is right"
         else:

@@ -77,4 +77,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         is_running=lambda: pricing.is_running,
         unpriced=lambda: pricing.unpriced,
         book_revision=lambda: pricing.book_revision,
+        left_out=lambda: pricing.exports.left_out,
     )

@@ -8,6 +8,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.web import (
     announcements,
     book,
+    exports,
     held,
     models,
     overrides,
@@ -25,6 +26,7 @@ SUBJECTS = tuple(
     for subject in (
         prices,
         book,
+        exports,
         models,
         probes,
         scheduler,

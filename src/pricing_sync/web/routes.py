@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response, Security
+from fastapi import APIRouter, Depends, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
@@ -165,7 +165,17 @@ async def _pricing(request: Request) -> PricingSync:
 Pricing: TypeAlias = Annotated[PricingSync, Depends(_pricing)]
 
 
+async def _secret_of_path(
+    secret: Annotated[
+        str, Path(max_length=200, description="The value of PRICING_SYNC_EXPORT_SECRET.")
+    ],
+) -> None:
+    """Only for the document: `TokenAuth` checks the secret before FastAPI reads anything."""
+
+
 def _documented(scope: Scope) -> list[Any]:
+    if scope is Scope.EXPORT_SECRET:
+        return [Depends(_secret_of_path)]
     return [] if scope is Scope.PUBLIC else [Security(_BEARER, scopes=[scope.value])]
 
 

@@ -49,7 +49,7 @@ from pricing_sync.sources.strict_json import (
     whole,
 )
 
-_RATES: Fields = {
+FIELDS: Fields = {
     "input_mtok": Amount(Meter.INPUT, Per.MILLION),
     "output_mtok": Amount(Meter.OUTPUT, Per.MILLION),
     "output_reasoning_mtok": Amount(Meter.REASONING, Per.MILLION),
@@ -304,13 +304,13 @@ def _prices(
     tiers: dict[int, dict[str, Raw]] = {}
     for key, raw in prices.items():
         base[key] = raw
-        if bytes(raw).startswith(b"{") and key in _RATES:
+        if bytes(raw).startswith(b"{") and key in FIELDS:
             base[key] = _split_tiers(raw, key, tiers)
-    found = rates(base, _RATES, ignored, "prices")
+    found = rates(base, FIELDS, ignored, "prices")
     return found, [
         ConditionalRates(
             replace(when, min_input_tokens=start + 1),
-            as_said(rates(tiers[start], _RATES, ignored, "prices"), standard={**standard, **found}),
+            as_said(rates(tiers[start], FIELDS, ignored, "prices"), standard={**standard, **found}),
         )
         for start in sorted(tiers)
     ]

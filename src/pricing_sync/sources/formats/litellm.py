@@ -50,7 +50,7 @@ from pricing_sync.sources.strict_json import (
     without_zeros,
 )
 
-_RATES: Fields = {
+FIELDS: Fields = {
     "input_cost_per_token": Amount(Meter.INPUT, Per.ONE),
     "output_cost_per_token": Amount(Meter.OUTPUT, Per.ONE),
     "output_cost_per_reasoning_token": Amount(Meter.REASONING, Per.ONE),
@@ -71,39 +71,47 @@ _RATES: Fields = {
 }
 # One meter with a key for input and one for output. For xAI, the price of a generated image is in
 # `input_cost_per_image`.
-_INPUT_OR_OUTPUT = {
+INPUT_OR_OUTPUT = {
     Meter.IMAGE: ("input_cost_per_image", "output_cost_per_image"),
     Meter.SECOND: ("input_cost_per_second", "output_cost_per_second"),
     Meter.CHARACTER: ("input_cost_per_character", "output_cost_per_character"),
 }
-_WEB_SEARCH = "search_context_cost_per_query"
+WEB_SEARCH = "search_context_cost_per_query"
 _KNOWN: Fields = {
-    **_RATES,
-    **{key: None for keys in _INPUT_OR_OUTPUT.values() for key in keys},
-    _WEB_SEARCH: None,
+    **FIELDS,
+    **{key: None for keys in INPUT_OR_OUTPUT.values() for key in keys},
+    WEB_SEARCH: None,
     "tiered_pricing": None,
     "off_peak_pricing": None,
 }
-_PRICE_KEY = re.compile(
-    rf"(?P<field>{'|'.join(_RATES)})"
-    r"(?:_above_(?P<thousands>[1-9][0-9]{0,5})k_tokens)?"
-    r"(?:_(?P<tier>batches|flex|priority|balanced|ultrafast))?"
+#: The suffix of each service tier.
+TIERS = {
+    "batches": "batch",
+    "flex": "flex",
+    "priority": "priority",
+    "balanced": "balanced",
+    "ultrafast": "ultrafast",
+}
+PRICE_KEY = re.compile(
+    rf"(?P<field>{'|'.join(FIELDS)})"
+    r"(?:_above_(?P<above>[1-9][0-9]{0,8})(?P<thousands>k?)_tokens)?"
+    rf"(?:_(?P<tier>{'|'.join(TIERS)}))?"
 )
 _PRICE_WORDS = ("cost", "pricing", "multiplier")
 # Multipliers by region and speed: `{"us": 1.1, "fast": 6}`.
 _MULTIPLIERS = "provider_specific_entry"
 
 # `sample_spec` explains the format, `fallback_generalizations` holds patterns. Neither is a model.
-_NOT_MODELS = ("sample_spec", "fallback_generalizations")
+NOT_MODELS = ("sample_spec", "fallback_generalizations")
 
 # For these providers a threshold is inclusive; for all others it is exclusive.
 _INCLUSIVE = frozenset({"xai"})
 
 _DAY = 24 * 60
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-# Minutes ahead of UTC in zones with the same offset all year. LiteLLM states `weekdays` in such a
+#: Minutes ahead of UTC in zones with the same offset all year. LiteLLM states `weekdays` in such a
 # zone and hours in UTC, while a `When` has one zone.
-_OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
+OFFSETS = {"UTC": 0, "Asia/Shanghai": 8 * 60}
 
 
 # An alias may name another alias; of a longer chain, or a circle, nothing is read.
@@ -167,7 +175,7 @@ def _rows(body: bytes) -> Iterator[tuple[str, Raw, str | None]]:
     """
     models = envelope(body, dict[str, Raw])
     for model, raw in models.items():
-        if model not in _NOT_MODELS:
+        if model not in NOT_MODELS:
             yield model, *_resolved(raw, models)
 
 
@@ -240,7 +248,7 @@ def _flat(
     """The base rates, and the conditional rates of keys with a suffix."""
     groups: dict[When, dict[str, Raw]] = {}
     for key, raw in prices.items():
-        match = _PRICE_KEY.fullmatch(key)
+        match = PRICE_KEY.fullmatch(key)
         when = _when(match, provider_id) if match else When()
         groups.setdefault(when, {})[match["field"] if match else key] = raw
     base = rates(groups.pop(When(), {}), _KNOWN, ignored, "row")
@@ -252,10 +260,10 @@ def _flat(
 
 
 def _when(match: re.Match[str], provider_id: str) -> When:
-    above = match["thousands"] and int(match["thousands"]) * 1000
+    above = match["above"] and int(match["above"]) * (1000 if match["thousands"] else 1)
     return When(
         min_input_tokens=above + (provider_id not in _INCLUSIVE) if above else None,
-        service_tier="batch" if match["tier"] == "batches" else match["tier"],
+        service_tier=TIERS.get(match["tier"]),
     )
 
 
@@ -276,7 +284,7 @@ def _input_or_output(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[M
     A meter with different prices in the two keys is left out and counted in *ignored*.
     """
     found: dict[Meter, Rate] = {}
-    for meter, keys in _INPUT_OR_OUTPUT.items():
+    for meter, keys in INPUT_OR_OUTPUT.items():
         published = [rate(prices.get(key, ABSENT), key, Per.ONE) for key in keys]
         above_zero = {rate for rate in published if rate}
         if len(above_zero) > 1:
@@ -288,11 +296,11 @@ def _input_or_output(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[M
 
 def _web_search(prices: Mapping[str, Raw], ignored: Counter[str]) -> dict[Meter, Rate]:
     """The rate of a web search, if it is the same for every size of the search context."""
-    sizes = nested(prices.get(_WEB_SEARCH, ABSENT), dict[str, Raw], _WEB_SEARCH) or {}
-    _refuse_strings(sizes, _WEB_SEARCH)
-    published = {rate(raw, f"{_WEB_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
+    sizes = nested(prices.get(WEB_SEARCH, ABSENT), dict[str, Raw], WEB_SEARCH) or {}
+    _refuse_strings(sizes, WEB_SEARCH)
+    published = {rate(raw, f"{WEB_SEARCH}.{size}", Per.ONE) for size, raw in sizes.items()}
     if len(published) > 1:
-        ignored[f"row.{_WEB_SEARCH}"] += 1
+        ignored[f"row.{WEB_SEARCH}"] += 1
     only = published.pop() if len(published) == 1 else None
     return {} if only is None else {Meter.WEB_SEARCH: only}
 
@@ -366,7 +374,7 @@ def _block(
     if unknown:
         raise BadAmount(f"{where}.{unknown[0]}: neither a price nor a condition that is known")
     _refuse_strings(prices, where)
-    return rates(prices, _RATES, ignored, where)
+    return rates(prices, FIELDS, ignored, where)
 
 
 def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
@@ -376,7 +384,7 @@ def _window(window: Mapping[str, Raw], zone: str, where: str) -> Iterator[When]:
     days = nested(window.get("weekdays", ABSENT), list[int], f"{where}.weekdays")
     if days is not None and (not days or not set(days) <= set(range(1, 8))):
         raise BadAmount(f"{where}.weekdays: {days} are not 1 … 7")
-    if days is not None and zone not in _OFFSETS:
+    if days is not None and zone not in OFFSETS:
         raise BadAmount(f"{where}.weekday_timezone: the offset of {zone[:40]!r} is not known")
     when = When(
         weekdays=None if days is None else frozenset(days),
@@ -393,7 +401,7 @@ def _with_hours(when: When, hours: tuple[int, int], where: str) -> When:
         if when.weekdays is None:
             raise BadAmount(f"{where}: every hour of every day is not off-peak")
         return when
-    offset = _OFFSETS[when.time_zone]
+    offset = OFFSETS[when.time_zone]
     return replace(when, hours=((start + offset) % _DAY, (end + offset) % _DAY or _DAY))
 
 

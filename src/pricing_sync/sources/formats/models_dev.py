@@ -43,7 +43,7 @@ from pricing_sync.sources.strict_json import (
     whole,
 )
 
-_RATES: Fields = {
+FIELDS: Fields = {
     "input": Amount(Meter.INPUT, Per.MILLION),
     "output": Amount(Meter.OUTPUT, Per.MILLION),
     "reasoning": Amount(Meter.REASONING, Per.MILLION),
@@ -52,8 +52,8 @@ _RATES: Fields = {
     "input_audio": Amount(Meter.INPUT_AUDIO, Per.MILLION),
     "output_audio": Amount(Meter.OUTPUT_AUDIO, Per.MILLION),
 }
-_COST: Fields = {**_RATES, "tiers": None, "context_over_200k": None}
-_TIER: Fields = {**_RATES, "tier": None}
+_COST: Fields = {**FIELDS, "tiers": None, "context_over_200k": None}
+_TIER: Fields = {**FIELDS, "tier": None}
 
 # The keys of a request by which a mode is a service tier.
 _TIER_KEYS = {"service_tier", "speed"}
@@ -155,13 +155,13 @@ def _modes(row: Row, base: Rates, ignored: Counter[str]) -> Iterator[Conditional
         if not mode.cost:
             continue
         tier = _tier(mode)
-        if tier is None or mode.cost.keys() - _RATES.keys():
+        if tier is None or mode.cost.keys() - FIELDS.keys():
             ignored[f"experimental.modes.{name}"] += 1
             continue
         if tier in seen:
             raise BadAmount(f"experimental.modes: two of the service tier {tier}")
         seen.add(tier)
-        published = rates(mode.cost, _RATES, ignored, "experimental.modes")
+        published = rates(mode.cost, FIELDS, ignored, "experimental.modes")
         yield ConditionalRates(When(service_tier=tier), as_said(published, standard=base))
 
 
