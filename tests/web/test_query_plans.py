@@ -149,7 +149,14 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
             "/admin/pricing/providers/openrouter/models",
         ),
     ]
-    for operation, path in gets:
+    exports = [
+        *(("/export/{format}" + end, "/export/csv" + end) for end in ("", ".sha256", "/report")),
+        *((path, path) for path in ("/api.json", "/api/v1/models", "/api/ratio_config")),
+        ("/pricing/{provider}.json", "/pricing/openrouter.json"),
+    ]
+    # With a secret they are the same, and without the right one they are not found.
+    secret = [("/s/{secret}" + path, "/s/wrong" + at) for path, at in exports if "report" not in at]
+    for operation, path in [*gets, *exports, *secret]:
         assert service.admin.get(path).status_code in (200, 404), path
         yield "get", operation, path
     posts: list[tuple[str, str, Any]] = [
