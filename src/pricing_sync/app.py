@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, overload
 
+from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views import ending_json
@@ -240,10 +241,15 @@ class PricingSync:
     async def wait(self, run_id: str, timeout_seconds: float) -> tuple[Run, list[Reading]]:
         """Wait until a run has ended or the time is up; returns it with its readings.
 
+        When it has ended, its prices are in `book`.
+
         Raises:
             UnknownName: there is no such run.
         """
-        return await self._parts.runs.wait(run_id, timeout_seconds)
+        run, readings = await self._parts.runs.wait(run_id, timeout_seconds)
+        if run.finished_at is not None:
+            await asyncio.to_thread(self._refresh_book)
+        return run, readings
 
     async def cancel(self, run_id: str) -> Run:
         """Cancel a run that is queued or in progress.
@@ -284,9 +290,11 @@ class PricingSync:
             UnknownName: there is no such provider.
             StoreError: the database cannot be written.
         """
-        return await self._parts.runs.sync(
+        result = await self._parts.runs.sync(
             provider_ids, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+        await asyncio.to_thread(self._refresh_book)
+        return result
 
     async def replay(
         self,
@@ -304,16 +312,18 @@ class PricingSync:
             SettingsError: an answer is dated in the future; it would be newer than all others.
             StoreError: the database cannot be written.
         """
-        return await self._parts.runs.replay(
+        result = await self._parts.runs.replay(
             provider_id, answers, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+        await asyncio.to_thread(self._refresh_book)
+        return result
 
     # Prices
 
     def book(self) -> PriceBook:
         """Every price in force, in memory. Cheap, and safe in any thread.
 
-        Changes of other processes appear within `REFRESH_SECONDS`, overrides that are set here at
+        Changes of other processes appear within `REFRESH_SECONDS`, what this object has changed at
         once. While the database cannot be read, the last book is returned: see `stale_since`.
 
         Raises:
@@ -321,8 +331,8 @@ class PricingSync:
         """
         return self._parts.book_cache.book()
 
-    def refresh_book(self) -> None:
-        """Refresh the price book of this process from the store at once."""
+    def _refresh_book(self) -> None:
+        """Put what this object has changed into the book at once."""
         self._parts.book_cache.refresh()
 
     @property
@@ -417,6 +427,49 @@ class PricingSync:
             since, provider=_id(provider), model=model, include_added=include_added, limit=limit
         )
 
+    # Held changes
+
+    def accept(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
+        """Apply held changes as they were shown, all of them or none.
+
+        Each counts from the reading that first contained it.
+
+        Raises:
+            StaleHeldChange: one is not open any more or differs from the one shown, or the card
+                that it would replace is not in force any more.
+            UnknownName: there is no such held change.
+            SettingsError: the author or the reason is blank.
+        """
+        return self._decide(State.ACCEPTED, shown, author, reason)
+
+    def reject(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
+        """Refuse held changes as they were shown: exactly these never count. Errors as `accept`."""
+        return self._decide(State.REJECTED, shown, author, reason)
+
+    def _decide(
+        self, state: State, shown: Sequence[HeldChange], author: str, reason: str
+    ) -> list[HeldChange]:
+        now = datetime.now(UTC)
+        decided = self.store.review.decide(state, shown, author=author, reason=reason, now=now)
+        self._refresh_book()
+        return decided
+
+    def reconsider(
+        self, provider: str, model: str, *, author: str, reason: str
+    ) -> list[HeldChange]:
+        """Withdraw the rejections of a model, so that the next reading judges its changes again.
+
+        Raises:
+            UnknownName: there is no such provider, or nothing of the model was rejected.
+            SettingsError: the author or the reason is blank.
+        """
+        provider, now = self.provider_id(provider), datetime.now(UTC)
+        withdrawn = self.store.review.reconsider(
+            provider, model, author=author, reason=reason, now=now
+        )
+        self._refresh_book()
+        return withdrawn
+
     # Overrides
 
     def set_override(
@@ -463,7 +516,7 @@ class PricingSync:
             when=when,
             flat=flat,
         )
-        self.refresh_book()
+        self._refresh_book()
         return created
 
     def end_override(
@@ -486,7 +539,7 @@ class PricingSync:
         """
         provider, model = self.provider_id(provider), self.model_id(provider, model)
         ended = self._parts.overrides.end(provider, model, meters, at, newest_only=newest_only)
-        self.refresh_book()
+        self._refresh_book()
         return ended
 
     def override_report(

@@ -37,6 +37,8 @@ class Stored:
     unreadable: str | None = None
     #: What the last reading says about the listing in force.
     state: PriceState = PriceState.CONFIRMED
+    #: When the listing came into force; None when there is none.
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

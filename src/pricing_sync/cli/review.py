@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.excerpt import excerpt
@@ -16,7 +17,8 @@ from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
 from pricing_sync.json_views import RULE_CARDS, audit_json, by_rule, decided_json, held_json
-from pricing_sync.store.review import AuditEntry, HeldChange, PinnedChange, Review, State
+from pricing_sync.store.audit_log import AuditEntry
+from pricing_sync.store.review import Review
 
 _Models = Annotated[
     list[str] | None,
@@ -161,8 +163,9 @@ def _reason_lines(reasons: Iterable[str], skipped: frozenset[Rule] = frozenset()
             yield rule
 
 
-def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
-    """The command that decides about held changes in this way."""
+def _decision(method: Callable[..., list[HeldChange]], summary: str) -> Callable[..., None]:
+    """The command that decides about held changes by that method of the app."""
+    verb = method.__name__
 
     def decide(
         context: typer.Context,
@@ -177,17 +180,9 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
         as_json: typed.AsJson = False,
     ) -> None:
         with typed.open_app(context, database) as app:
-            review = app.store.review
-            provider = app.provider_id(provider)
+            provider, review = app.provider_id(provider), app.store.review
             chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
-            decided = review.decide(
-                state,
-                [PinnedChange.of(item) for item in chosen],
-                provider=provider,
-                author=typed.author(author),
-                reason=reason,
-                now=datetime.now(UTC),
-            )
+            decided = method(app, chosen, author=typed.author(author), reason=reason)
         _show_decided(decided, as_json=as_json)
 
     decide.__name__, decide.__doc__ = verb, summary
@@ -195,16 +190,14 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
 
 
 accept = _decision(
-    State.ACCEPTED,
-    "accept",
+    PricingSync.accept,
     """Apply held changes, from when the provider first said so.
 
     Name the models, or give --all or --reading. What was known before stays in the history.
     """,
 )
 reject = _decision(
-    State.REJECTED,
-    "reject",
+    PricingSync.reject,
     """Refuse held changes: exactly these are never applied.
 
     Name the models, or give --all or --reading. `reconsider` takes it back.
@@ -252,15 +245,7 @@ def reconsider(
 ) -> None:
     """Take a rejection back: the next reading judges it afresh."""
     with typed.open_app(context, database) as app:
-        review = app.store.review
-        provider = app.provider_id(provider)
-        items = review.reconsider(
-            provider,
-            model,
-            author=typed.author(author),
-            reason=reason,
-            now=datetime.now(UTC),
-        )
+        items = app.reconsider(provider, model, author=typed.author(author), reason=reason)
     _show_decided(items, as_json=as_json)
 
 
@@ -289,7 +274,7 @@ def audit_log(
 ) -> None:
     """Who decided what, when and why, and what was refused."""
     with typed.open_app(context, database) as app:
-        found = app.store.review.audit_log(limit, before)
+        found = app.store.audit_log.entries(limit, before)
     if as_json:
         tables.print_json([audit_json(entry) for entry in found])
         return

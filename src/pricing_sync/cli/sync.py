@@ -13,7 +13,7 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
-from pricing_sync.changes.plan import Held
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
@@ -192,7 +192,7 @@ def unread_lines(reading: Reading) -> list[str]:
     return [f"  not read  {reading.provider}: {texts.keys(reading.ignored)}{flag}"]
 
 
-def _held_lines(provider: str, held: Sequence[Held]) -> list[str]:
+def _held_lines(provider: str, held: Sequence[HeldChange]) -> list[str]:
     """The first few held changes, and how many more there are."""
     lines = [
         f"  held      {provider} {item.change.model}: "

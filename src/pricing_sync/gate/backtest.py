@@ -25,7 +25,6 @@ from pricing_sync.gate import (
     Sweep,
     Thresholds,
     Verdict,
-    Waiting,
     judge,
     may_release,
     survey,
@@ -246,8 +245,9 @@ def _fate(change: Change, verdict: Verdict, held: int, context: Context, t: Thre
     if not verdict.holds:
         return Fate.AT_ONCE
     released = may_release(
-        Waiting(change, verdict.reasons, _LONG_AGO),
-        _LONG_AGO + t.release_after,
+        change,
+        verdict.reasons,
+        t.release_after,
         held_models=held,
         priced=context.priced,
         peers=context.peers.get(change.model, {}),

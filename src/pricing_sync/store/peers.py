@@ -15,7 +15,7 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
-from pricing_sync.store.rows import read_instant, write_instant, write_json
+from pricing_sync.store.rows import read_row, write_instant, write_json
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -29,8 +29,18 @@ METERS = (
 #: A catalog with less than this share of its last rows is refused as broken.
 _SHRUNKEN_SHARE = 0.5
 
+_READ_COLUMNS = (
+    *("catalog", "at", "status", "etag", "digest", "decoder", "models", "unreadable", "prices"),
+    *("ignored", "error"),
+)
 _QUERIES = load_queries(
-    {"rates": ", ".join(METERS), "places": placeholders(METERS)}, file="peers.sql"
+    {
+        "rates": ", ".join(METERS),
+        "places": placeholders(METERS),
+        "read": ", ".join(_READ_COLUMNS),
+        "read_places": placeholders(_READ_COLUMNS),
+    },
+    file="peers.sql",
 )
 
 
@@ -227,33 +237,10 @@ def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:
 
 
 def _write_read(read: CatalogRead) -> dict[str, Any]:
-    return {
-        "catalog": read.catalog,
-        "at": write_instant(read.at),
-        "status": read.status.value,
-        "etag": read.etag,
-        "digest": read.digest,
-        "decoder": read.decoder,
-        "models": read.models,
-        "unreadable": read.unreadable,
-        "prices": read.prices,
-        "ignored": write_json(read.ignored),
-        "error": read.error,
-    }
+    row = {name: getattr(read, name) for name in _READ_COLUMNS}
+    written = {"at": write_instant(read.at), "status": read.status.value}
+    return row | written | {"ignored": write_json(read.ignored)}
 
 
 def _read_row(row: Sequence[Any]) -> CatalogRead:
-    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error = row
-    return CatalogRead(
-        catalog=catalog,
-        at=read_instant(at),
-        status=ReadStatus(status),
-        etag=etag,
-        digest=digest,
-        decoder=decoder,
-        models=models,
-        unreadable=unreadable,
-        prices=prices,
-        ignored=json.loads(ignored),
-        error=error,
-    )
+    return read_row(CatalogRead, _READ_COLUMNS, row, ignored=json.loads)

@@ -10,17 +10,11 @@ INSERT INTO pricing_references (
 VALUES (:catalog, :provider, :model, :peer_key, :lineage, :currency, {places}, :read_at);
 
 -- name: add_read
-INSERT INTO pricing_reference_reads (
-    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
-)
-VALUES (
-    :catalog, :at, :status, :etag, :digest, :decoder, :models, :unreadable, :prices, :ignored,
-    :error
-);
+INSERT INTO pricing_reference_reads ({read}) VALUES ({read_places});
 
 -- name: last_reads
 -- The newest read of each catalog, and before it the newest that did not fail.
-SELECT catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
+SELECT {read}
 FROM pricing_reference_reads r
 WHERE at = (SELECT MAX(at) FROM pricing_reference_reads n WHERE n.catalog = r.catalog)
     OR at = (

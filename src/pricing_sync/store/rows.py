@@ -6,12 +6,14 @@ Instants are stored as UTC text of fixed width, which sorts by time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from pricing_sync.changes.diff import Known
-from pricing_sync.changes.run import Outcome, Reading, Run, Status
+from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.card_json import (
     read_conditional_rates,
@@ -22,6 +24,8 @@ from pricing_sync.prices.card_json import (
 from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState, Statement
+
+T = TypeVar("T")
 
 _METERS = tuple(Meter)
 #: The columns of a listing: a rate card, or the reason why there is no price.
@@ -78,6 +82,23 @@ def write_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def convert(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A value of that type from values by the names of its fields: instants as text, enums, rates.
+
+    Raises:
+        ValueError: a value does not fit its field.
+    """
+    return msgspec.convert(values, kind, strict=False, dec_hook=lambda kind, value: kind(value))
+
+
+def read_row(
+    kind: type[T], columns: Sequence[str], row: Sequence[Any], **read: Callable[[Any], Any]
+) -> T:
+    """A value of that type from the columns of its fields. *read* reads a column first."""
+    values = dict(zip(columns, row, strict=True))
+    return convert(kind, values | {name: read[name](values[name]) for name in read})
+
+
 def write_card(listing: Known) -> dict[str, Any]:
     """The columns `CARD_COLUMNS` of a listing."""
     card: dict[str, Any] = dict.fromkeys(CARD_COLUMNS)
@@ -115,6 +136,14 @@ def _card(columns: Sequence[Any]) -> Known:
     return RateCard(
         rates, read_conditional_rates(json.loads(overrides)) if overrides else (), currency
     )
+
+
+def write_statement(statement: Statement) -> dict[str, Any]:
+    """The columns `STATEMENT_COLUMNS` and `CARD_COLUMNS` of a ledger row."""
+    row: dict[str, Any] = {name: getattr(statement, name) for name in STATEMENT_COLUMNS}
+    instants = ("since", "until", "recorded_at", "superseded_at")
+    row.update({name: write_optional_instant(row[name]) for name in instants})
+    return row | write_card(statement.listing)
 
 
 def read_statement(row: Sequence[Any]) -> Statement:
@@ -183,26 +212,14 @@ def write_reading(reading: Reading) -> dict[str, Any]:
     return row | {"status": reading.status.value, "dry_run": int(reading.dry_run)}
 
 
-def read_reading(columns: Sequence[Any]) -> Reading:
+def read_reading(row: Sequence[Any]) -> Reading:
     """The reading in the columns `READING_COLUMNS`."""
-    row = dict(zip(READING_COLUMNS, columns, strict=True))
-    row.update({name: read_instant(row[name]) for name in _INSTANT_COLUMNS})
-    row.update({name: json.loads(row[name]) for name in _JSON_COLUMNS})
-    return Reading(**row | {"status": Status(row["status"]), "dry_run": bool(row["dry_run"])})
+    return read_row(Reading, READING_COLUMNS, row, **dict.fromkeys(_JSON_COLUMNS, json.loads))
 
 
-def read_run(columns: Sequence[Any]) -> Run:
+def read_run(row: Sequence[Any]) -> Run:
     """The run in the columns `RUN_COLUMNS`."""
-    run_id, started_by, started_at, finished_at, outcome, dry_run, providers = columns
-    return Run(
-        run_id,
-        started_by,
-        read_instant(started_at),
-        read_optional_instant(finished_at),
-        None if outcome is None else Outcome(outcome),
-        bool(dry_run),
-        tuple(json.loads(providers)),
-    )
+    return read_row(Run, RUN_COLUMNS, row, providers=json.loads)
 
 
 def write_override(override: MeterOverride) -> dict[str, Any]:
@@ -226,18 +243,5 @@ def write_override(override: MeterOverride) -> dict[str, Any]:
 def read_override(columns: Sequence[Any]) -> MeterOverride:
     """The override in the columns `OVERRIDE_COLUMNS`."""
     row: dict[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
-    upstream, condition = row["upstream_rate"], row.pop("condition")
-    return MeterOverride(
-        is_flat=bool(row.pop("flat")),
-        when=None if condition is None else read_when(json.loads(condition)),
-        **row
-        | {
-            "meter": Meter(row["meter"]),
-            "rate": Rate(row["rate"]),
-            "since": read_instant(row["since"]),
-            "until": read_optional_instant(row["until"]),
-            "recorded_at": read_instant(row["recorded_at"]),
-            "superseded_at": read_optional_instant(row["superseded_at"]),
-            "upstream_rate": None if upstream is None else Rate(upstream),
-        },
-    )
+    when = row["condition"] and read_when(json.loads(row["condition"]))
+    return convert(MeterOverride, row | {"when": when, "is_flat": row["flat"]})

@@ -101,9 +101,6 @@ class SqliteConnection:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS pricing_touched (model TEXT PRIMARY KEY)"
-        )
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
         if self._writing_thread == threading.get_ident():

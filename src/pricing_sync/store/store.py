@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from pricing_sync.changes.diff import Kind, Known, Stored
+from pricing_sync.changes.diff import Kind, Known
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import (
     Confirmations,
@@ -26,6 +24,8 @@ from pricing_sync.prices.statements import (
     Statement,
 )
 from pricing_sync.store import rows
+from pricing_sync.store.announcements import Announcements
+from pricing_sync.store.audit_log import AuditLog
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
@@ -41,7 +41,9 @@ from pricing_sync.store.connection import (
     schema_version,
 )
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.names import SOON, Names, days_from_today
+from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
@@ -53,8 +55,6 @@ from pricing_sync.store.rows import (
     RUN_COLUMNS,
     STATEMENT_COLUMNS,
     write_instant,
-    write_json,
-    write_optional_instant,
 )
 
 #: How long before its end an override is listed as ending.
@@ -106,9 +106,6 @@ _QUERIES = load_queries(
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
         "in_force": _IN_FORCE,
-        "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
-        "values": _quoted(CARD_COLUMNS),
-        "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
         "run": _quoted(RUN_COLUMNS, "r."),
@@ -117,22 +114,6 @@ _QUERIES = load_queries(
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LastReading:
-    """The newest successful reading of a provider."""
-
-    id: str
-    at: datetime
-    etag: str | None
-    digest: str | None
-    decoder: str
-    url: str
-    finished_at: datetime
-    #: As `Reading.listings` and `Reading.ignored`.
-    listings: Mapping[str, int]
-    ignored: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +130,16 @@ class ModelCounts:
     states: Mapping[PriceState, int]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldCount:
-    """The number of held changes of a provider."""
-
-    count: int
-    #: When the oldest of them was first read.
-    oldest: datetime
-
-
 class Store(NamedQueries):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
-        self.review = Review(connection)
+        self.ledger = Ledger(connection)
+        self.outbox = Outbox(connection)
+        self.audit_log = AuditLog(connection)
+        self.announcements = Announcements(connection, self.audit_log)
+        self.review = Review(connection, self.ledger, self.outbox, self.audit_log)
         self.peers = PeerTable(connection)
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
@@ -219,203 +195,70 @@ class Store(NamedQueries):
         with self._connection.snapshot():
             yield
 
-    def last_reading(self, provider: str) -> LastReading | None:
+    def last_reading(self, provider: str) -> Reading | None:
         """The newest successful reading of a provider, or None before the first."""
         found = self._fetch("last_reading", provider=provider)
-        if not found:
-            return None
-        reading_id, at, etag, digest, decoder, url, finished_at, listings, ignored = found[0]
-        return LastReading(
-            reading_id,
-            rows.read_instant(at),
-            etag,
-            digest,
-            decoder,
-            url,
-            rows.read_instant(finished_at),
-            json.loads(listings),
-            json.loads(ignored),
-        )
-
-    def known_models(self, provider: str) -> dict[str, Stored]:
-        """Every model of a provider with its listing in force, or its last one when retired."""
-        known = {}
-        found = self._fetch("known_models", provider=provider)
-        for model, missing, retired, why, state, *card in found:
-            whose = f"{provider} {model}"
-            listing = rows.read_card(card, whose) if card[0] or card[1] else None
-            known[model] = Stored(
-                listing,
-                rows.read_optional_instant(missing),
-                rows.read_optional_instant(retired),
-                why,
-                PriceState(state),
-            )
-        return known
-
-    def missing_models(self, provider: str) -> list[str]:
-        """The models that are missing since the last complete reading, and not retired."""
-        return [row[0] for row in self._fetch("missing_models", provider=provider)]
-
-    def last_reported(self, provider: str) -> datetime | None:
-        """The time of the newest reading that has an event, or None when there is none."""
-        found = self._fetch("last_reported", provider=provider)[0][0]
-        return rows.read_optional_instant(found)
-
-    def anchors(self, provider: str, at: datetime) -> dict[str, RateCard]:
-        """The cards that were in force at an instant, by model, to compare new prices with.
-
-        A younger model has its first card. Models without a change since then are left out, and so
-        are models of which a person has accepted a change since then.
-        """
-        found = self._fetch("anchors", provider=provider, at=write_instant(at))
-        cards = {row[0]: rows.read_card(row[1:]) for row in found}
-        return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
-
-    def recent_cards(
-        self, provider: str, after: datetime, standing: timedelta
-    ) -> dict[str, list[RateCard]]:
-        """The cards replaced after an instant, by model, that had been in force for *standing*."""
-        found: dict[str, list[RateCard]] = {}
-        for model, since, until, *columns in self._fetch(
-            "recent_cards", provider=provider, at=write_instant(after)
-        ):
-            card = rows.read_card(columns)
-            began = rows.read_optional_instant(since)
-            stood = began is None or rows.read_instant(until) - began >= standing
-            if isinstance(card, RateCard) and stood:
-                found.setdefault(model, []).append(card)
-        return found
+        return rows.read_reading(found[0]) if found else None
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
-        # After the clock was set back, the answer may be dated later than its reading.
-        dated = max(reading.at, reading.finished_at)
-        recorded_at = next_recorded_at(self._connection, dated)
         new_revision(self._connection)
-        self._replace_cards(reading, plan, recorded_at)
+        self._replace_cards(reading, plan)
         self._mark_models(reading, plan)
-        self._hold(reading, plan)
+        self.review.save_reading(reading, plan)
         if (plan.apply or plan.retire) and not plan.is_minor:
-            self._add_event(reading, plan)
+            self.outbox.add(
+                f"{reading.id}-prices",
+                plan,
+                provider=reading.provider,
+                reading_id=reading.id,
+                at=reading.at,
+                created_at=reading.finished_at,
+            )
         self.add_reading(reading)
 
     def add_reading(self, reading: Reading) -> None:
         """Store a reading that changes nothing: a failed one, or a dry run."""
         self._execute("add_reading", **rows.write_reading(reading))
 
-    def _replace_cards(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
-        replaced = [change.model for change in plan.apply] + list(plan.retire)
-        if not replaced:
+    def _replace_cards(self, reading: Reading, plan: ChangePlan) -> None:
+        if not plan.apply and not plan.retire:
             return
-        recorded = write_instant(recorded_at)
-        self._execute("clear_touched")
-        self._execute_many("add_touched", [{"model": model} for model in replaced])
-        self._execute("supersede_open_cards", provider=reading.provider, recorded_at=recorded)
-        self._execute(
-            "close_cards",
-            provider=reading.provider,
-            recorded_at=recorded,
-            at=write_instant(reading.at),
-        )
-        evidence = {
-            "provider": reading.provider,
-            "since": write_instant(reading.at),
-            "recorded_at": recorded,
-            "source": reading.source,
-            "url": reading.url,
-            "reading_id": reading.id,
-            "digest": reading.digest,
-        }
-        self._execute_many(
-            "add_card",
-            [
-                evidence
-                | {"card_id": f"{reading.id}-{index}", "model": change.model}
-                | rows.write_card(change.new)
-                for index, change in enumerate(plan.apply)
-                if change.new is not None
-            ],
-        )
+        # After the clock was set back, the answer may be dated later than its reading.
+        dated = max(reading.at, reading.finished_at)
+        recorded_at = next_recorded_at(self._connection, dated)
+        begun = [
+            Statement(
+                card_id=f"{reading.id}-{number}",
+                provider=reading.provider,
+                model=change.model,
+                since=reading.at,
+                until=None,
+                recorded_at=recorded_at,
+                superseded_at=None,
+                source=reading.source,
+                url=reading.url,
+                reading_id=reading.id,
+                digest=reading.digest,
+                listing=change.new,
+            )
+            for number, change in enumerate(plan.apply)
+            if change.new is not None
+        ]
+        ended = [(reading.provider, model, reading.at) for model in plan.retire]
+        self.ledger.replace_cards(begun, ended, recorded_at)
 
     def _mark_models(self, reading: Reading, plan: ChangePlan) -> None:
-        at = write_instant(reading.at)
+        def at(model: str) -> ModelAt:
+            return reading.provider, model, reading.at
 
-        def keys(models: Iterable[str]) -> list[dict[str, Any]]:
-            return [{"provider": reading.provider, "model": model, "at": at} for model in models]
-
-        seen = [
-            {"provider": reading.provider, "model": model, "at": at, "unreadable": why}
-            for model, why in plan.seen.items()
-        ]
         returned = [change.model for change in plan.apply if change.kind is Kind.RETURNED]
-        self._execute_many("upsert_models", seen)
-        self._execute_many("mark_listed", keys([*returned, *plan.back]))
-        self._execute_many("mark_missing", keys(plan.missing))
-        self._execute_many("mark_retired", keys(plan.retire))
-        self._set_states(reading, plan)
-
-    def _set_states(self, reading: Reading, plan: ChangePlan) -> None:
+        self.ledger.set_unreadable({at(model): why for model, why in plan.seen.items()})
+        self.ledger.mark_listed(map(at, (*returned, *plan.back)))
+        self.ledger.mark_missing(map(at, plan.missing))
+        self.ledger.mark_retired(map(at, plan.retire))
         last = self.last_confirmations().get(reading.provider) if plan.states else None
-        self._execute_many(
-            "set_state",
-            [
-                {
-                    "provider": reading.provider,
-                    "model": model,
-                    "state": state.value,
-                    "at": write_instant(reading.at),
-                    "confirmed_at": write_optional_instant(last),
-                }
-                for model, state in plan.states.items()
-            ],
-        )
-
-    def _hold(self, reading: Reading, plan: ChangePlan) -> None:
-        at = write_instant(reading.at)
-        self._execute_many(
-            "lapse_held",
-            [
-                {"provider": reading.provider, "model": model, "at": at, "why": "listed otherwise"}
-                for model in plan.lapsed
-            ],
-        )
-        self._execute_many(
-            "release_held",
-            [{"provider": reading.provider, "model": model, "at": at} for model in plan.released],
-        )
-        self._execute_many(
-            "add_held",
-            [
-                {
-                    "id": f"{reading.id}-{index}",
-                    "reading_id": reading.id,
-                    "provider": reading.provider,
-                    "model": item.change.model,
-                    "kind": item.change.kind.value,
-                    "old": _write_known(item.change.old),
-                    "new": _write_known(item.change.new),
-                    "reasons": write_json(item.reasons),
-                    "since": at,
-                }
-                for index, item in enumerate(plan.hold)
-            ],
-        )
-
-    def _add_event(self, reading: Reading, plan: ChangePlan) -> None:
-        payload = {
-            "provider": reading.provider,
-            "reading": reading.id,
-            "at": write_instant(reading.at),
-            "changes": dict(plan.counts()),
-        }
-        self._execute(
-            "add_event",
-            id=f"{reading.id}-prices",
-            kind="prices.changed",
-            created_at=write_instant(reading.finished_at),
-            payload=write_json(payload),
-        )
+        self.ledger.set_states({at(model): state for model, state in plan.states.items()}, last)
 
     # Evidence
 
@@ -610,13 +453,6 @@ class Store(NamedQueries):
             found.setdefault(row[0], []).append(row)
         return {provider: _model_counts(of_state) for provider, of_state in found.items()}
 
-    def held_counts(self) -> dict[str, HeldCount]:
-        """The number of held changes, for each provider that has any."""
-        return {
-            row[0]: HeldCount(row[1], rows.read_instant(row[2]))
-            for row in self._fetch("held_counts")
-        }
-
     # Overrides
 
     def overrides(
@@ -752,13 +588,6 @@ class Store(NamedQueries):
         ]
         self._execute_many("add_override", [rows.write_override(override) for override in closed])
 
-    # Events
-
-    def pending_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
-        """The oldest events that are not delivered yet: id, kind, payload."""
-        found = self._fetch("pending_events", limit=limit)
-        return [(row[0], row[1], json.loads(row[3])) for row in found]
-
 
 def _one_currency(
     model: str, card: Known | None, others: Iterable[MeterOverride], wanted: str | None
@@ -794,7 +623,3 @@ def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
         sum(row[column] for row in of_state) for column in range(3, 8)
     )
     return ModelCounts(priced, unpriced, unreadable, missing, ending, states)
-
-
-def _write_known(listing: Known | None) -> str | None:
-    return None if listing is None else write_json(write_listing(listing))

@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.json_views import instant_json, price_json
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import ModelState, PriceState
-from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
 
 

@@ -1,0 +1,26 @@
+-- The queries of the announcements.
+
+-- name: announce
+INSERT INTO pricing_announced (
+    id, provider, model, meter, condition, old, new, not_before, author, reason, recorded_at
+)
+VALUES (
+    :id, :provider, :model, :meter, :condition, :old, :new, :not_before, :author, :reason,
+    :recorded_at
+);
+
+-- name: announcements
+SELECT {announcement} FROM pricing_announced
+WHERE (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+    AND (CAST(:id AS TEXT) IS NULL OR id = :id)
+    AND (:all = 1 OR (used_at IS NULL AND ended_at IS NULL))
+ORDER BY provider, model, not_before, id;
+
+-- name: end_announcement
+UPDATE pricing_announced SET ended_at = :at
+WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
+
+-- name: consume_announcement
+-- Each move has at most one open row: see the index pricing_announced_open.
+UPDATE pricing_announced SET used_at = :at, used_by = :reading_id
+WHERE id = :id AND used_at IS NULL AND ended_at IS NULL;
