@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.run import Reading, Run
@@ -35,6 +35,8 @@ from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
+
+T = TypeVar("T")
 
 #: Between two tries to open the database of a host that runs without it.
 RETRY_SECONDS = 5.0
@@ -246,10 +248,7 @@ class PricingSync:
         Raises:
             UnknownName: there is no such run.
         """
-        run, readings = await self._parts.runs.wait(run_id, timeout_seconds)
-        if run.finished_at is not None:
-            await asyncio.to_thread(self._refresh_book)
-        return run, readings
+        return await self._then_refresh(self._parts.runs.wait(run_id, timeout_seconds))
 
     async def cancel(self, run_id: str) -> Run:
         """Cancel a run that is queued or in progress.
@@ -290,11 +289,10 @@ class PricingSync:
             UnknownName: there is no such provider.
             StoreError: the database cannot be written.
         """
-        result = await self._parts.runs.sync(
+        started = self._parts.runs.sync(
             provider_ids, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
-        await asyncio.to_thread(self._refresh_book)
-        return result
+        return await self._then_refresh(started)
 
     async def replay(
         self,
@@ -312,9 +310,14 @@ class PricingSync:
             SettingsError: an answer is dated in the future; it would be newer than all others.
             StoreError: the database cannot be written.
         """
-        result = await self._parts.runs.replay(
+        started = self._parts.runs.replay(
             provider_id, answers, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+        return await self._then_refresh(started)
+
+    async def _then_refresh(self, work: Awaitable[T]) -> T:
+        """The result of work that may change prices, once they are in the book."""
+        result = await work
         await asyncio.to_thread(self._refresh_book)
         return result
 

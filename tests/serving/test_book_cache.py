@@ -272,14 +272,28 @@ def test_an_override_set_by_this_process_is_in_force_at_once(app: PricingSync) -
     assert Decimal("2.5") == total(app.book())
 
 
-def test_a_change_in_the_store_is_in_the_book_after_a_refresh(app: PricingSync) -> None:
-    """For example after a held change was accepted."""
+def test_what_an_app_does_is_in_its_book_at_once(app: PricingSync) -> None:
+    """A reading, and each decision about a held change. Nobody has to refresh the book."""
+
+    def doubt(model: str) -> tuple[str, str | None]:
+        price = app.book().price("openrouter", model)
+        return str(price.state), price.doubt
+
     read_once(app, catalogue(3))
-    before = app.book()
+    assert Decimal("2.5") == total(app.book())
     read_once(app, catalogue(3, "0.000003"))
-    assert before is app.book()
-    app._refresh_book()
     assert Decimal(3) == total(app.book())
+    read_once(app, catalogue(3, "0.00003"))
+    first, second, third = app.store.review.held("openrouter")
+    assert {"held"} == {doubt(item.change.model)[0] for item in (first, second, third)}
+    app.accept([first], author="ann", reason="their blog")
+    assert "confirmed" == doubt(first.change.model)[0]
+    assert Decimal(30) == total(app.book())
+    app.reject([second, third], author="ann", reason="a slip")
+    assert ("rejected", "rejected: by ann: a slip") == doubt(second.change.model)
+    app.reconsider("openrouter", second.change.model, author="ann", reason="no slip")
+    assert ("rejected", "rejected: the next reading judges it again") == doubt(second.change.model)
+    assert ("rejected", "rejected: by ann: a slip") == doubt(third.change.model)
 
 
 def test_a_refresh_without_a_reading_keeps_the_book(app: PricingSync) -> None:

@@ -337,7 +337,7 @@ def test_the_book_knows_of_a_new_reading(app: PricingSync) -> None:
 
 
 @pytest.mark.parametrize("models", [1, 300])
-def test_a_book_takes_five_statements(app: PricingSync, models: int) -> None:
+def test_a_book_takes_seven_statements(app: PricingSync, models: int) -> None:
     """The number of models does not matter, nor that of prices in doubt."""
     unreadable = {f"maker/steady-{n}": UNREADABLE for n in range(5)}
     read(
@@ -345,7 +345,7 @@ def test_a_book_takes_five_statements(app: PricingSync, models: int) -> None:
     )
     with counted(app.store) as counter:
         assert len(app.store.book()) > len(STEADY) + models
-    assert 5 == counter.statements
+    assert 7 == counter.statements
 
 
 def test_prices_in_doubt_are_below_the_table(

@@ -32,6 +32,8 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.store import Store, open_store
 
+from counting import counted
+
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
 DEAR = RateCard({Meter.INPUT: Rate.of(3, Per.MILLION), Meter.OUTPUT: Rate.of(15, Per.MILLION)})
@@ -243,6 +245,25 @@ def test_a_changed_price_adds_an_event_in_the_same_transaction(store: Store) -> 
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
     ((_, kind, payload),) = store.outbox.pending()
     assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
+
+
+def test_the_statements_of_every_part_of_a_store_are_counted(store: Store) -> None:
+    """The tests that limit their number would otherwise miss some."""
+    parts = (
+        store.revision,
+        store.names.aliases,
+        store.review.held,
+        store.announcements.find,
+        store.outbox.pending,
+        store.peers.last_reads,
+        store.queue.due_times,
+        lambda: store.ledger.known_models("acme"),
+        lambda: store.audit_log.entries(1),
+    )
+    with counted(store) as counter:
+        for part in parts:
+            part()
+    assert len(parts) == counter.statements
 
 
 def test_recorded_at_never_decreases(store: Store) -> None:

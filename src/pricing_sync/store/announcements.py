@@ -12,15 +12,16 @@ from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.gate import Announced
 from pricing_sync.prices.card_json import read_when, write_rates, write_when
 from pricing_sync.store.audit_log import Action, AuditLog
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
 from pricing_sync.store.ids import new_id
-from pricing_sync.store.rows import convert, write_instant, write_json
+from pricing_sync.store.rows import convert, write_instant, write_json, write_row
 
-_COLUMNS = (
-    *("id", "provider", "model", "meter", "condition", "old", "new", "not_before"),
-    *("author", "reason", "recorded_at", "used_at", "used_by", "ended_at"),
+_OF_MOVE = ("model", "meter", "old", "new", "not_before")
+_OWN = ("id", "provider", "author", "reason", "recorded_at", "used_at", "used_by", "ended_at")
+_COLUMNS = (*_OWN, *_OF_MOVE, "condition")
+_QUERIES = load_queries(
+    {"announcement": ", ".join(_COLUMNS), "places": placeholders(_COLUMNS)}, "announcements.sql"
 )
-_QUERIES = load_queries({"announcement": ", ".join(_COLUMNS)}, "announcements.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,20 +159,8 @@ def _is_same(move: Announced, other: Announced) -> bool:
 
 
 def _announced_row(entry: Announcement) -> dict[str, Any]:
-    move = entry.move
-    return {
-        "id": entry.id,
-        "provider": entry.provider,
-        "model": move.model,
-        "meter": move.meter.value,
-        "condition": write_json(write_when(move.when)) if move.when else None,
-        "old": None if move.old is None else int(move.old),
-        "new": int(move.new),
-        "not_before": write_instant(move.not_before),
-        "author": entry.author,
-        "reason": entry.reason,
-        "recorded_at": write_instant(entry.recorded_at),
-    }
+    row = write_row(entry, _OWN) | write_row(entry.move, _OF_MOVE)
+    return row | {"condition": entry.move.when and write_json(write_when(entry.move.when))}
 
 
 def _announcement(columns: Sequence[Any]) -> Announcement:

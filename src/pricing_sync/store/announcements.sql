@@ -1,13 +1,7 @@
 -- The queries of the announcements.
 
 -- name: announce
-INSERT INTO pricing_announced (
-    id, provider, model, meter, condition, old, new, not_before, author, reason, recorded_at
-)
-VALUES (
-    :id, :provider, :model, :meter, :condition, :old, :new, :not_before, :author, :reason,
-    :recorded_at
-);
+INSERT INTO pricing_announced ({announcement}) VALUES ({places});
 
 -- name: announcements
 SELECT {announcement} FROM pricing_announced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pricing_sync.changes.diff import Stored
 from pricing_sync.prices.rates import RateCard
@@ -106,17 +106,11 @@ class Ledger(NamedQueries):
             "upsert_model", [_key(model) | {"unreadable": why} for model, why in models.items()]
         )
 
-    def mark_listed(self, models: Iterable[ModelAt]) -> None:
-        """Store that models are listed again."""
-        self._execute_many("mark_listed", [_key(model) for model in models])
-
-    def mark_missing(self, models: Iterable[ModelAt]) -> None:
-        """Store that models are absent for the first time."""
-        self._execute_many("mark_missing", [_key(model) for model in models])
-
-    def mark_retired(self, models: Iterable[ModelAt]) -> None:
-        """Store that models are no longer sold."""
-        self._execute_many("mark_retired", [_key(model) for model in models])
+    def mark(
+        self, what: Literal["listed", "missing", "retired"], models: Iterable[ModelAt]
+    ) -> None:
+        """Store that models are listed again, are absent, or are no longer sold."""
+        self._execute_many(f"mark_{what}", [_key(model) for model in models])
 
     def set_states(
         self, states: Mapping[ModelAt, PriceState], confirmed_at: datetime | None = None

@@ -15,7 +15,7 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
-from pricing_sync.store.rows import read_row, write_instant, write_json
+from pricing_sync.store.rows import read_row, write_instant, write_row
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -117,7 +117,7 @@ class PeerTable(NamedQueries):
 
     def add_read(self, read: CatalogRead) -> None:
         """Store a read that does not change the rows of the catalog."""
-        self._execute("add_read", **_write_read(read))
+        self._execute("add_read", **write_row(read, _READ_COLUMNS))
 
     def replace(
         self, read: CatalogRead, rows: Sequence[CatalogPrice], *, accept_fewer: bool = False
@@ -137,7 +137,7 @@ class PeerTable(NamedQueries):
                 raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{last_time}")
             self._execute("delete_references", catalog=read.catalog)
             self._execute_many("add_reference", [_write_reference(row, read) for row in rows])
-            self._execute("add_read", **_write_read(stored))
+            self._execute("add_read", **write_row(stored, _READ_COLUMNS))
         return stored
 
     # The peers
@@ -207,7 +207,10 @@ class PeerTable(NamedQueries):
                 yield key, Quote(seller, catalog, _read_card(currency, rates))
 
     def _last_reads(self) -> list[CatalogRead]:
-        return [_read_row(row) for row in self._fetch("last_reads")]
+        return [
+            read_row(CatalogRead, _READ_COLUMNS, row, ignored=json.loads)
+            for row in self._fetch("last_reads")
+        ]
 
 
 def _is_repeated(quote: Quote, quotes: Iterable[Quote]) -> bool:
@@ -234,13 +237,3 @@ def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:
         "currency": row.card.currency,
         "read_at": write_instant(read.at),
     }
-
-
-def _write_read(read: CatalogRead) -> dict[str, Any]:
-    row = {name: getattr(read, name) for name in _READ_COLUMNS}
-    written = {"at": write_instant(read.at), "status": read.status.value}
-    return row | written | {"ignored": write_json(read.ignored)}
-
-
-def _read_row(row: Sequence[Any]) -> CatalogRead:
-    return read_row(CatalogRead, _READ_COLUMNS, row, ignored=json.loads)

@@ -22,14 +22,7 @@ DELETE FROM pricing_evidence WHERE last_used_at < :before;
 SELECT body FROM pricing_evidence WHERE digest = :digest;
 
 -- name: add_reading
-INSERT INTO pricing_readings (
-    id, run_id, provider, at, started_at, finished_at, status, dry_run, source, url, etag, digest,
-    decoder, size_bytes, listings, changes, ignored, error_kind, error
-)
-VALUES (
-    :id, :run_id, :provider, :at, :started_at, :finished_at, :status, :dry_run, :source, :url,
-    :etag, :digest, :decoder, :size_bytes, :listings, :changes, :ignored, :error_kind, :error
-);
+INSERT INTO pricing_readings ({reading}) VALUES ({reading_places});
 
 -- name: runs
 SELECT {run} FROM pricing_runs r

@@ -167,6 +167,7 @@ class Review(NamedQueries):
             ]
             if not items:
                 raise UnknownName(f"{provider}: {model}: nothing was rejected")
+            new_revision(self._connection)
             self._execute("reconsider", provider=provider, model=model)
             self._audit_log.add(action, [_audit_entry(item) for item in items])
         return [replace(item, state=State.LAPSED) for item in items]
@@ -204,8 +205,8 @@ class Review(NamedQueries):
         )
         listed = [_since(item) for item in items if item.change.new is not None]
         vanished = [_since(item) for item in items if item.change.new is None]
-        self._ledger.mark_listed(listed)
-        self._ledger.mark_retired(vanished)
+        self._ledger.mark("listed", listed)
+        self._ledger.mark("retired", vanished)
         self._ledger.set_states(
             dict.fromkeys(listed, PriceState.CONFIRMED)
             | dict.fromkeys(vanished, PriceState.RETIRED)

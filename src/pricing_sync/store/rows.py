@@ -6,8 +6,9 @@ Instants are stored as UTC text of fixed width, which sorts by time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
 from typing import Any, TypeVar
 
 import msgspec
@@ -99,6 +100,23 @@ def read_row(
     return convert(kind, values | {name: read[name](values[name]) for name in read})
 
 
+def write_row(value: object, columns: Iterable[str]) -> dict[str, Any]:
+    """The columns of a value: its fields of these names, as `read_row` reads them."""
+    return {name: _write(getattr(value, name)) for name in columns}
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return write_instant(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping | tuple):
+        return write_json(value)
+    return int(value) if isinstance(value, int) else value  # a flag or a rate
+
+
 def write_card(listing: Known) -> dict[str, Any]:
     """The columns `CARD_COLUMNS` of a listing."""
     card: dict[str, Any] = dict.fromkeys(CARD_COLUMNS)
@@ -140,10 +158,7 @@ def _card(columns: Sequence[Any]) -> Known:
 
 def write_statement(statement: Statement) -> dict[str, Any]:
     """The columns `STATEMENT_COLUMNS` and `CARD_COLUMNS` of a ledger row."""
-    row: dict[str, Any] = {name: getattr(statement, name) for name in STATEMENT_COLUMNS}
-    instants = ("since", "until", "recorded_at", "superseded_at")
-    row.update({name: write_optional_instant(row[name]) for name in instants})
-    return row | write_card(statement.listing)
+    return write_row(statement, STATEMENT_COLUMNS) | write_card(statement.listing)
 
 
 def read_statement(row: Sequence[Any]) -> Statement:
@@ -200,16 +215,7 @@ def _read_doubt(
     return None
 
 
-_INSTANT_COLUMNS = ("at", "started_at", "finished_at")
 _JSON_COLUMNS = ("listings", "changes", "ignored")
-
-
-def write_reading(reading: Reading) -> dict[str, Any]:
-    """The columns `READING_COLUMNS` of a reading."""
-    row: dict[str, Any] = {name: getattr(reading, name) for name in READING_COLUMNS}
-    row.update({name: write_instant(row[name]) for name in _INSTANT_COLUMNS})
-    row.update({name: write_json(row[name]) for name in _JSON_COLUMNS})
-    return row | {"status": reading.status.value, "dry_run": int(reading.dry_run)}
 
 
 def read_reading(row: Sequence[Any]) -> Reading:
@@ -224,20 +230,9 @@ def read_run(row: Sequence[Any]) -> Run:
 
 def write_override(override: MeterOverride) -> dict[str, Any]:
     """The columns `OVERRIDE_COLUMNS` of an override."""
-    own = {"condition", "flat"}
-    row = {name: getattr(override, name) for name in OVERRIDE_COLUMNS if name not in own}
-    upstream, when = override.upstream_rate, override.when
-    return row | {
-        "condition": None if when is None else write_json(write_when(when)),
-        "flat": int(override.is_flat),
-        "meter": override.meter.value,
-        "rate": int(override.rate),
-        "since": write_instant(override.since),
-        "until": write_optional_instant(override.until),
-        "recorded_at": write_instant(override.recorded_at),
-        "superseded_at": write_optional_instant(override.superseded_at),
-        "upstream_rate": None if upstream is None else int(upstream),
-    }
+    row = write_row(override, (name for name in OVERRIDE_COLUMNS if hasattr(override, name)))
+    when = override.when and write_json(write_when(override.when))
+    return row | {"condition": when, "flat": int(override.is_flat)}
 
 
 def read_override(columns: Sequence[Any]) -> MeterOverride:

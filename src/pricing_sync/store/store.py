@@ -108,6 +108,7 @@ _QUERIES = load_queries(
         "in_force": _IN_FORCE,
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
+        "reading_places": placeholders(READING_COLUMNS),
         "run": _quoted(RUN_COLUMNS, "r."),
         "run_filter": _RUN_FILTER,
         "override": _quoted(OVERRIDE_COLUMNS),
@@ -219,7 +220,7 @@ class Store(NamedQueries):
 
     def add_reading(self, reading: Reading) -> None:
         """Store a reading that changes nothing: a failed one, or a dry run."""
-        self._execute("add_reading", **rows.write_reading(reading))
+        self._execute("add_reading", **rows.write_row(reading, READING_COLUMNS))
 
     def _replace_cards(self, reading: Reading, plan: ChangePlan) -> None:
         if not plan.apply and not plan.retire:
@@ -254,9 +255,9 @@ class Store(NamedQueries):
 
         returned = [change.model for change in plan.apply if change.kind is Kind.RETURNED]
         self.ledger.set_unreadable({at(model): why for model, why in plan.seen.items()})
-        self.ledger.mark_listed(map(at, (*returned, *plan.back)))
-        self.ledger.mark_missing(map(at, plan.missing))
-        self.ledger.mark_retired(map(at, plan.retire))
+        self.ledger.mark("listed", map(at, (*returned, *plan.back)))
+        self.ledger.mark("missing", map(at, plan.missing))
+        self.ledger.mark("retired", map(at, plan.retire))
         last = self.last_confirmations().get(reading.provider) if plan.states else None
         self.ledger.set_states({at(model): state for model, state in plan.states.items()}, last)
 

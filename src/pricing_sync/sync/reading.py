@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from pricing_sync.changes.plan import ChangePlan
@@ -34,7 +35,7 @@ from pricing_sync.store.ids import new_id
 from pricing_sync.store.store import Store
 from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.answer import decode
-from pricing_sync.sync.decide import Decision, StoredFacts, decide
+from pricing_sync.sync.decide import Decision, decide
 from pricing_sync.sync.gather import gather
 from pricing_sync.version import VERSION
 
@@ -159,14 +160,12 @@ async def read_provider(
         return await (process_in_thread if unchanged else process)(pending, store)
     except (StoreError, LostClaim):
         raise
-    except MissingKey as error:
-        return await asyncio.to_thread(_record_skipped, store, reading, error, finish)
     except PricingSyncError as error:
         return await asyncio.to_thread(_record_failure, store, reading, error, finish)
 
 
 def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
-    """Decode, diff, judge and store an answer, or confirm an unchanged one.
+    """Decode an answer, or confirm an unchanged one: gather, decide, apply.
 
     Raises:
         DecodeError, IncompleteAnswer, OlderAnswer, OversizedAnswer: the answer was rejected.
@@ -180,20 +179,18 @@ def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
         answer = decode(provider, pages, free=options.free, max_models=options.max_models)
         compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
 
-    def judge() -> tuple[StoredFacts, Decision]:
-        t = options.thresholds
-        facts = gather(store, pending.reading, pending.last, answer, t)
-        return facts, decide(
-            provider, pending.reading, answer, facts, thresholds=t, free=options.free
-        )
-
+    known = partial(gather, store, pending.reading, pending.last, answer, options.thresholds)
+    decided = partial(
+        decide, provider, pending.reading, answer, thresholds=options.thresholds, free=options.free
+    )
     # Judging is slow, so it runs before the transaction and blocks no other writer. The claim keeps
     # out other readings of the provider; only a person's decision can change the outcome meanwhile.
-    facts, decision = judge()
+    facts = known()
+    decision = decided(facts)
     with store.transaction():
         _refuse_if_overtaken(store, pending.last, pending.reading)
         if store.audit_log.count(provider.id) != facts.entries:
-            _, decision = judge()
+            decision = decided(known())
         return _apply(store, decision, answer, compressed, pending)
 
 
@@ -231,23 +228,13 @@ def _keep_evidence(
 def _record_failure(
     store: Store, reading: Reading, error: PricingSyncError, finish: FinishHook
 ) -> ReadingResult:
-    failed = _failed(reading, error)
+    """Store a reading that gave no answer. One whose key is missing was skipped: no failure."""
+    ended = _ended_by(error, reading)
+    failure = error if ended.is_failed else None
     with store.transaction():
-        store.add_reading(failed)
-        finished_run = finish(store, failed, error)
-    return ReadingResult(reading=failed, error=error, finished_run=finished_run)
-
-
-def _record_skipped(
-    store: Store, reading: Reading, missing: MissingKey, finish: FinishHook
-) -> ReadingResult:
-    skipped = replace(
-        reading, finished_at=datetime.now(UTC), status=Status.SKIPPED, error=str(missing)
-    )
-    with store.transaction():
-        store.add_reading(skipped)
-        finished_run = finish(store, skipped, None)
-    return ReadingResult(reading=skipped, finished_run=finished_run)
+        store.add_reading(ended)
+        finished_run = finish(store, ended, failure)
+    return ReadingResult(reading=ended, error=failure, finished_run=finished_run)
 
 
 def _with_answer(
@@ -313,13 +300,9 @@ def _decoder(options: ReadingOptions) -> str:
     return f"{VERSION} free={free[:16]}"
 
 
-def _failed(reading: Reading, error: PricingSyncError) -> Reading:
+def _ended_by(error: PricingSyncError, reading: Reading) -> Reading:
+    ended = replace(reading, finished_at=datetime.now(UTC), error=str(error))
+    if isinstance(error, MissingKey):
+        return replace(ended, status=Status.SKIPPED)
     kind = error.kind if isinstance(error, ReadingError) else "settings"
-    return replace(
-        reading,
-        finished_at=datetime.now(UTC),
-        status=Status.FAILED,
-        etag=None,
-        error_kind=kind,
-        error=str(error),
-    )
+    return replace(ended, status=Status.FAILED, etag=None, error_kind=kind)
