@@ -95,9 +95,10 @@ class Ledger(NamedQueries):
         """End the cards in force of models, and add those that begin in their place."""
         recorded = write_instant(recorded_at)
         ends = [*((card.provider, card.model, card.since) for card in begun), *ended]
-        replaced = [_key(model) | {"recorded_at": recorded} for model in ends]
-        self._execute_many("supersede_open_card", replaced)
-        self._execute_many("close_card", replaced)
+        self._execute("clear_touched")
+        self._execute_many("add_touched", [_key(model) for model in ends])
+        self._execute("supersede_open_cards", recorded_at=recorded)
+        self._execute("close_cards", recorded_at=recorded)
         self._execute_many("add_card", [rows.write_statement(card) for card in begun])
 
     def set_unreadable(self, models: Mapping[ModelAt, str | None]) -> None:

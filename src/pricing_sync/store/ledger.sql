@@ -47,18 +47,28 @@ WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
             AND h.state = 'accepted' AND h.decided_at > :at
     );
 
--- name: supersede_open_card
-UPDATE pricing_ledger SET superseded_at = :recorded_at
-WHERE provider = :provider AND model = :model AND superseded_at IS NULL AND until IS NULL;
+-- name: clear_touched
+DELETE FROM pricing_touched;
 
--- name: close_card
--- The card just superseded gets a closed row, which ends at :at.
+-- name: add_touched
+-- A model whose open card ends at :at. One statement then ends the cards of all of them.
+INSERT INTO pricing_touched (provider, model, at) VALUES (:provider, :model, :at);
+
+-- name: supersede_open_cards
+UPDATE pricing_ledger SET superseded_at = :recorded_at
+WHERE superseded_at IS NULL AND until IS NULL
+    AND (provider, model) IN (SELECT provider, model FROM pricing_touched);
+
+-- name: close_cards
+-- The cards just superseded get a closed row.
 INSERT INTO pricing_ledger (
     card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
 )
-SELECT card_id, provider, model, since, :at, :recorded_at, source, url, reading_id, digest, {values}
-FROM pricing_ledger
-WHERE provider = :provider AND model = :model AND superseded_at = :recorded_at AND since < :at;
+SELECT l.card_id, l.provider, l.model, l.since, t.at, :recorded_at, l.source, l.url, l.reading_id,
+    l.digest, {card}
+FROM pricing_touched t
+JOIN pricing_ledger l ON l.provider = t.provider AND l.model = t.model
+WHERE l.superseded_at = :recorded_at AND l.since < t.at;
 
 -- name: add_card
 INSERT INTO pricing_ledger ({columns}) VALUES ({places});

@@ -29,6 +29,7 @@ from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState
 T = TypeVar("T")
 
 _METERS = tuple(Meter)
+_PLAIN = (type(None), str, int)
 #: The columns of a listing: a rate card, or the reason why there is no price.
 CARD_COLUMNS = ("currency", "unpriced", "note", "overrides", *(meter.value for meter in _METERS))
 STATEMENT_COLUMNS = (
@@ -62,7 +63,7 @@ def write_instant(instant: datetime) -> str:
         ValueError: it has no time zone.
     """
     refuse_naive(instant)
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def write_optional_instant(instant: datetime | None) -> str | None:
@@ -106,6 +107,8 @@ def write_row(value: object, columns: Iterable[str]) -> dict[str, Any]:
 
 
 def _write(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         return write_instant(value)
     if isinstance(value, date):

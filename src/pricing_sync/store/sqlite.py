@@ -101,6 +101,10 @@ class SqliteConnection:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS pricing_touched"
+            " (provider TEXT, model TEXT, at TEXT, PRIMARY KEY (provider, model))"
+        )
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
         if self._writing_thread == threading.get_ident():
