@@ -46,8 +46,7 @@ class Ledger(NamedQueries):
         known = {}
         found = self._fetch("known_models", provider=provider)
         for model, missing, retired, why, state, since, *card in found:
-            whose = f"{provider} {model}"
-            listing = rows.read_card(card, whose) if card[0] or card[1] else None
+            listing = rows.read_card(card, provider, model) if card[0] or card[1] else None
             known[model] = Stored(
                 listing,
                 rows.read_optional_instant(missing),
@@ -93,13 +92,13 @@ class Ledger(NamedQueries):
         self, begun: Sequence[Statement], ended: Sequence[ModelAt], recorded_at: datetime
     ) -> None:
         """End the cards in force of models, and add those that begin in their place."""
-        recorded = write_instant(recorded_at)
-        ends = [*((card.provider, card.model, card.since) for card in begun), *ended]
+        recorded, added = write_instant(recorded_at), [rows.write_statement(card) for card in begun]
         self._execute("clear_touched")
-        self._execute_many("add_touched", [_key(model) for model in ends])
+        alone = [{"provider": p, "model": m, "since": write_instant(at)} for p, m, at in ended]
+        self._execute_many("add_touched", [*added, *alone])
         self._execute("supersede_open_cards", recorded_at=recorded)
         self._execute("close_cards", recorded_at=recorded)
-        self._execute_many("add_card", [rows.write_statement(card) for card in begun])
+        self._execute_many("add_card", added)
 
     def set_unreadable(self, models: Mapping[ModelAt, str | None]) -> None:
         """Store models that are new, or that became readable or unreadable: why, or None."""

@@ -51,8 +51,8 @@ WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
 DELETE FROM pricing_touched;
 
 -- name: add_touched
--- A model whose open card ends at :at. One statement then ends the cards of all of them.
-INSERT INTO pricing_touched (provider, model, at) VALUES (:provider, :model, :at);
+-- A model whose open card ends where a new one begins. One statement then ends all of them.
+INSERT INTO pricing_touched (provider, model, at) VALUES (:provider, :model, :since);
 
 -- name: supersede_open_cards
 UPDATE pricing_ledger SET superseded_at = :recorded_at
@@ -60,15 +60,16 @@ WHERE superseded_at IS NULL AND until IS NULL
     AND (provider, model) IN (SELECT provider, model FROM pricing_touched);
 
 -- name: close_cards
--- The cards just superseded get a closed row.
+-- The cards just superseded get a closed row. The cross join makes SQLite search card by card.
 INSERT INTO pricing_ledger (
     card_id, provider, model, since, until, recorded_at, source, url, reading_id, digest, {values}
 )
 SELECT l.card_id, l.provider, l.model, l.since, t.at, :recorded_at, l.source, l.url, l.reading_id,
     l.digest, {card}
 FROM pricing_touched t
-JOIN pricing_ledger l ON l.provider = t.provider AND l.model = t.model
-WHERE l.superseded_at = :recorded_at AND l.since < t.at;
+CROSS JOIN pricing_ledger l
+WHERE l.provider = t.provider AND l.model = t.model
+    AND l.superseded_at = :recorded_at AND l.since < t.at;
 
 -- name: add_card
 INSERT INTO pricing_ledger ({columns}) VALUES ({places});

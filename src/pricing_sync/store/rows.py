@@ -29,7 +29,7 @@ from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState
 T = TypeVar("T")
 
 _METERS = tuple(Meter)
-_PLAIN = (type(None), str, int)
+_PLAIN = frozenset({type(None), str, int})
 #: The columns of a listing: a rate card, or the reason why there is no price.
 CARD_COLUMNS = ("currency", "unpriced", "note", "overrides", *(meter.value for meter in _METERS))
 STATEMENT_COLUMNS = (
@@ -103,12 +103,13 @@ def read_row(
 
 def write_row(value: object, columns: Iterable[str]) -> dict[str, Any]:
     """The columns of a value: its fields of these names, as `read_row` reads them."""
-    return {name: _write(getattr(value, name)) for name in columns}
+    return {
+        name: one if type(one := getattr(value, name)) in _PLAIN else _write(one)
+        for name in columns
+    }
 
 
 def _write(value: Any) -> Any:
-    if type(value) in _PLAIN:
-        return value
     if isinstance(value, datetime):
         return write_instant(value)
     if isinstance(value, date):
@@ -133,8 +134,8 @@ def write_card(listing: Known) -> dict[str, Any]:
     return card
 
 
-def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
-    """The listing in the columns `CARD_COLUMNS`. *whose* names its model in an error.
+def read_card(columns: Sequence[Any], *whose: str) -> Known:
+    """The listing in the columns `CARD_COLUMNS`. *whose* are its provider and model, for an error.
 
     Raises:
         StoreError: the columns are not a valid listing, for example after a manual edit.
@@ -142,7 +143,8 @@ def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
     try:
         return _card(columns)
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise StoreError(f"database: {whose}: its card cannot be read: {error}") from error
+        model = " ".join(whose) or "a model"
+        raise StoreError(f"database: {model}: its card cannot be read: {error}") from error
 
 
 def _card(columns: Sequence[Any]) -> Known:
@@ -181,7 +183,7 @@ def read_statement(row: Sequence[Any]) -> Statement:
         url=url,
         reading_id=reading_id,
         digest=digest,
-        listing=read_card(row[split:], f"{provider} {model}"),
+        listing=read_card(row[split:], provider, model),
     )
 
 
