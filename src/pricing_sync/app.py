@@ -19,6 +19,8 @@ from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import OverrideState, Price, PriceBook
 from pricing_sync.prices.cost import Cost
+from pricing_sync.prices.exchange import ExchangeRate
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
@@ -363,6 +365,17 @@ class PricingSync:
             ValueError: the instant has no time zone.
         """
         return self._parts.book_cache.cost(_id(provider), model, usage, at)
+
+    def exchange_rate(self, source: str, target: str, at: datetime | None = None) -> ExchangeRate:
+        """The rate that converts an amount of an instant (now) from one currency to another.
+
+        Raises:
+            NoPrice: the rates of those days are not stored.
+            ValueError: the instant has no time zone.
+        """
+        at = at or datetime.now(UTC)
+        refuse_naive(at)
+        return self.store.exchange_rates.between((source, target), at, at).find(source, target, at)
 
     def prices(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from pricing_sync.changes.diff import Change
@@ -19,6 +20,7 @@ from pricing_sync.prices.card_json import (
     write_rates,
     write_when,
 )
+from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.store.announcements import Announcement
@@ -43,10 +45,10 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         record |= {
             "currency": listing.currency,
             "rates": write_rates(listing.rates),
-            "overrides": write_conditional_rates(listing.conditional_rates),
+            "conditional_rates": write_conditional_rates(listing.conditional_rates),
         }
     else:
-        record |= {"currency": None, "rates": None, "overrides": []}
+        record |= {"currency": None, "rates": None, "conditional_rates": []}
     if price.resolved_to is not None:
         record["resolved_to"] = price.resolved_to
     if price.notice is not None:
@@ -59,6 +61,17 @@ def price_json(price: Price, now: datetime) -> dict[str, Any]:
         "state": price.state.value if price.state else None,
         "confirmed_at": instant_json(price.confirmed_at),
         "age_seconds": age_seconds(price.confirmed_at, now),
+    }
+
+
+def converted_json(exchange: ExchangeRate, total: Decimal) -> dict[str, Any]:
+    """An amount in another currency, with the rate and the day of its publication."""
+    return {
+        "total": f"{exchange.convert(total):f}",
+        "currency": exchange.target,
+        "rate": f"{exchange.rounded():f}",
+        "day": exchange.day.isoformat() if exchange.day else None,
+        "source": "ECB",
     }
 
 
@@ -89,7 +102,7 @@ def cardless_json(state: ModelState, now: datetime) -> dict[str, Any]:
         "model": state.model,
         "currency": None,
         "rates": None,
-        "overrides": [],
+        "conditional_rates": [],
         "reason": state.reason,
         "since": instant_json(state.first_seen),
         "recorded_at": instant_json(state.first_seen),

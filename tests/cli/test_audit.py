@@ -70,7 +70,7 @@ def test_models_with_the_same_finding_share_a_line(run: Run) -> None:
 def test_a_broken_row_of_one_provider_does_not_hide_another_s(run: Run) -> None:
     """Each row is read for itself."""
     read_list(run, {"maker/a": priced(), "maker/b": priced()})
-    plant("UPDATE pricing_ledger SET overrides = '{' WHERE model = 'maker/a'")
+    plant("UPDATE pricing_ledger SET conditional_rates = '{' WHERE model = 'maker/a'")
     plant("UPDATE pricing_ledger SET output = 0 WHERE model = 'maker/b'")
     found = {(entry["model"], entry["rule"]) for entry in run("audit", "--json").json}
     assert {("maker/a", "unreadable"), ("maker/b", "zero")} <= found

@@ -51,7 +51,7 @@ def test_prices_as_json_have_the_published_shape(run: Run) -> None:
         "model": "maker/a",
         "currency": "USD",
         "rates": {"input": "2", "output": "10"},
-        "overrides": [],
+        "conditional_rates": [],
         "reason": None,
         "since": "2026-07-18T06:00:00Z",
         "source": "api",
@@ -175,7 +175,7 @@ def test_setting_an_override_prints_the_card_before_and_after(run: Run) -> None:
     (price,) = run("prices", "--json").json
     assert ("1", [{}, {"input": "0.5"}]) == (
         price["rates"]["input"],
-        [entry["rates"] for entry in price["overrides"]],
+        [entry["rates"] for entry in price["conditional_rates"]],
     )
     listed = run("override", "list", "--json").json
     assert [(None, False, "covered"), (None, True, "in_force"), ("batch", False, "in_force")] == [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,7 +189,16 @@ def test_a_withdrawn_rejection_confirms_nothing(app: PricingSync) -> None:
     assert ("held", DAY) == standing(app)["maker/rejected"]
 
 
-SHOWN = ("currency", "rates", "overrides", "state", "confirmed_at", "reason", "since", "source")
+SHOWN = (
+    "currency",
+    "rates",
+    "conditional_rates",
+    "state",
+    "confirmed_at",
+    "reason",
+    "since",
+    "source",
+)
 
 
 def by_model(records: list[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -373,27 +384,38 @@ def test_prices_of_another_instant_have_no_state(app: PricingSync) -> None:
     assert (None, None, None) == (price.state, price.confirmed_at, price.reason)
 
 
+def as_of_migration(version: int, path: Path) -> None:
+    """Replace a database by one of an older schema, with the rows that it could hold."""
+    renamed = {"overrides": "conditional_rates"}
+    with connect(f"sqlite:///{path.with_suffix('.old')}", create=True) as old:
+        old.migrate(upto=version)
+    with closing(sqlite3.connect(path.with_suffix(".old"), isolation_level=None)) as database:
+        database.execute("ATTACH ? AS new", (str(path),))
+        tables = "SELECT name FROM main.sqlite_master WHERE type = 'table'"
+        for (table,) in database.execute(tables).fetchall():
+            if table != "pricing_migrations":
+                of_table = "SELECT name FROM pragma_table_info(?, ?)"
+                new = {name for (name,) in database.execute(of_table, (table, "new"))}
+                kept = {
+                    name: found
+                    for (name,) in database.execute(of_table, (table, "main"))
+                    if (found := renamed.get(name, name)) in new
+                }
+                columns, values = (
+                    ", ".join(map('"{}"'.format, side)) for side in (kept, kept.values())
+                )
+                database.execute(f"DELETE FROM main.{table}")
+                database.execute(
+                    f"INSERT INTO main.{table} ({columns}) SELECT {values} FROM new.{table}"
+                )
+    path.with_suffix(".old").replace(path)
+
+
 def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> None:
     """From what was stored before. An unreadable price was last confirmed at an unknown time."""
     expected = standing(app)
-    connection = app.store._connection
-    connection.execute_script(
-        "DROP VIEW model_pricing;\n"
-        "DROP VIEW model_pricing_history;\n"
-        "DROP TABLE pricing_aliases;\n"
-        "DROP TABLE pricing_notices;\n"
-        "ALTER TABLE pricing_reference_reads DROP COLUMN prices;\n"
-        "ALTER TABLE pricing_reference_reads DROP COLUMN ignored;\n"
-        "ALTER TABLE pricing_overrides DROP COLUMN layer;\n"
-        "ALTER TABLE pricing_overrides DROP COLUMN condition;\n"
-        "ALTER TABLE pricing_overrides DROP COLUMN flat;\n"
-        "ALTER TABLE pricing_ledger DROP COLUMN input_video;\n"
-        "ALTER TABLE pricing_ledger DROP COLUMN output_video;\n"
-        "ALTER TABLE pricing_models DROP COLUMN state;\n"
-        "ALTER TABLE pricing_models DROP COLUMN confirmed_at;\n"
-        "DELETE FROM pricing_migrations WHERE version >= 7;\n"
-    )
     app.close()
+    as_of_migration(6, tmp_path / "prices.db")
     with connect(f"sqlite:///{tmp_path / 'prices.db'}") as store:
         assert 7 in store.migrate()
     with app:

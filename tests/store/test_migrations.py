@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from pricing_sync.errors import StoreError
+from pricing_sync.prices.card_json import write_listing
+from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, When
 from pricing_sync.store import connect, open_store
 from pricing_sync.store.connection import migrations
+from pricing_sync.store.rows import write_json
 
 
 def schema(path: Path) -> set[tuple[str, str]]:
@@ -115,6 +118,33 @@ def test_migration_10_keeps_what_older_overrides_did(tmp_path: Path) -> None:
         store.migrate()
         (override,) = store.overrides()
     assert (0, None, True) == (override.layer, override.when, override.is_flat)
+
+
+def test_migration_12_names_the_conditional_rates_of_stored_cards(tmp_path: Path) -> None:
+    """A held change that waits is as canonical as one that is stored later."""
+    path = tmp_path / "prices.db"
+    rates = RateCard(
+        {Meter.INPUT: Rate(3_000_000_000)},
+        (ConditionalRates(When(service_tier="batch"), {Meter.INPUT: Rate(1_500_000_000)}),),
+    )
+    written = write_json(write_listing(rates))
+    older = write_listing(rates)
+    older["overrides"] = older.pop("conditional_rates")
+    with connect(f"sqlite:///{path}", create=True) as store:
+        store.migrate(upto=11)
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "INSERT INTO pricing_held (id, reading_id, provider, model, kind, old, new, reasons,"
+            " since, state) VALUES ('h', 'r', 'acme', 'm', 'changed', ?, NULL, '[]',"
+            " '2026-01-02T00:00:00.000000Z', 'open')",
+            (write_json(older),),
+        )
+    database.close()
+    with connect(f"sqlite:///{path}") as store:
+        store.migrate()
+    with sqlite3.connect(path) as database:
+        assert [(written, None)] == database.execute("SELECT old, new FROM pricing_held").fetchall()
+    database.close()
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

@@ -53,13 +53,13 @@ def test_an_override_of_a_condition_shows_the_card_before_and_after(api: Api) ->
     body = {**MODEL, **SIGNATURE, "rates": {"input": "1"}, "when": {"service_tier": "batch"}}
     made = api.admin.post(OVERRIDES, json=body).json()
     assert {"service_tier": "batch"} == made["items"][0]["when"]
-    assert [] == made["before"]["overrides"]
+    assert [] == made["before"]["conditional_rates"]
     assert [{"when": {"service_tier": "batch"}, "rates": {"input": "1"}}] == made["after"][
-        "overrides"
+        "conditional_rates"
     ]
     assert before == made["before"]["rates"] == made["after"]["rates"] == rates(api)
     flat = api.admin.post(OVERRIDES, json=body | {"when": None, "flat": True}).json()
-    assert [] == flat["after"]["overrides"]
+    assert [] == flat["after"]["conditional_rates"]
     states = [entry["state"] for entry in api.get(OVERRIDES)["items"]]
     assert ["covered", "in_force"] == states
 

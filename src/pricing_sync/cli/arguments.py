@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -42,6 +43,13 @@ def author(name: str | None) -> str:
         return name or getpass.getuser()
     except (KeyError, OSError):
         raise SettingsError("--author: the user has no name, so say who decides") from None
+
+
+def currency(text: str) -> str:
+    """`EUR`: a currency by its code."""
+    if not re.fullmatch(r"[A-Za-z]{3}", text):
+        raise typer.BadParameter(f"{text!r} is no currency such as EUR (ISO 4217)")
+    return text.upper()
 
 
 def meter_rate(text: str) -> tuple[Meter, Rate]:
@@ -123,6 +131,12 @@ KnownAt = Annotated[
     datetime | None,
     typer.Option(
         "--known-at", parser=instant, metavar="TIME", help="By what was known at this instant."
+    ),
+]
+Currency = Annotated[
+    str | None,
+    typer.Option(
+        "--currency", parser=currency, metavar="CODE", help="Converted to this currency, too."
     ),
 ]
 ProviderName = Annotated[

@@ -23,6 +23,7 @@ from pricing_sync.settings import (
 )
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.catalogs import PREFIX as CATALOG
+from pricing_sync.sync.exchange import ID as EXCHANGE
 from pricing_sync.timetable import Plan, Window
 
 #: Every setting, in the order shown. The tables [provider.ID] follow.
@@ -49,6 +50,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "attempts",
         "evidence_days",
         "reference_hours",
+        "exchange_rates",
     ),
     "service": ("host", "port", "trigger_wait_seconds", "log_format", "log_level"),
     "secrets": ("admin_token", "read_token", "sentry_dsn"),
@@ -131,7 +133,7 @@ def _provider_lines(
     table = settings.provider.get(provider_id, ProviderSettings())
     base_url = None if table.base_url is None else masked(table.base_url)
     yield _line("base_url", base_url, (f"{own}.base_url",), written)
-    if provider_id.startswith(CATALOG):
+    if provider_id.startswith(CATALOG) or provider_id == EXCHANGE:
         return
     plan = settings.plan(provider_id)
     if plan.cron is None:

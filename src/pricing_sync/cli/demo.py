@@ -32,7 +32,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the server; 0 is any.")] = 0,
     database: typed.Database = None,
 ) -> None:
-    """Read simulated providers, offline, with changes and faults."""
+    """Read simulated providers, with changes and faults."""
     say = tables.print_line
     with running(database or context.obj, port) as running_demo:
         settings = running_demo.app.settings

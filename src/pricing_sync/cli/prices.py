@@ -20,6 +20,7 @@ from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import NoPrice, SettingsError, UnknownName
 from pricing_sync.json_views import (
     cardless_json,
+    converted_json,
     instant_json,
     ledger_change_json,
     price_json,
@@ -54,7 +55,7 @@ def prices(
     database: typed.Database = None,
     as_json: typed.AsJson = False,
 ) -> None:
-    """The prices in force, per million units, overrides included.
+    """The prices in force, overrides included.
 
     A unit is what the meter counts: a token, or an image, a request, a search, a character, a
     second, a page. With PROVIDER and MODEL, all of that model's rates and conditions.
@@ -384,6 +385,7 @@ def cost(
         str | None, typer.Option("--tier", help="The service tier, such as batch or flex.")
     ] = None,
     region: Annotated[str | None, typer.Option("--region", help="Where it was served.")] = None,
+    currency: typed.Currency = None,
     at: typed.At = None,
     known_at: typed.KnownAt = None,
     database: typed.Database = None,
@@ -400,13 +402,16 @@ def cost(
     with typed.open_app(context, database) as app:
         provider = app.provider_id(provider)
         price = app.price(provider, model, at=at, known_at=known_at)
-    if not isinstance(price.listing, RateCard):
-        raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
-    try:
-        result = cost_of(price.listing, usage, when)
-    except NoPrice as error:
-        raise NoPrice(f"{provider}: {model}: {error}") from None
+        if not isinstance(price.listing, RateCard):
+            raise NoPrice(f"{provider}: {model}: no price is known: {price.reason}")
+        try:
+            result = cost_of(price.listing, usage, when)
+            exchange = app.exchange_rate(result.currency, currency, when) if currency else None
+        except NoPrice as error:
+            raise NoPrice(f"{provider}: {model}: {error}") from None
     record = _cost_json(price, result, when)
+    if exchange is not None:
+        record["converted"] = converted_json(exchange, result.total)
     if as_json:
         tables.print_json(record)
         return
@@ -431,6 +436,9 @@ def cost(
     if price.resolved_to:
         tables.print_line(f"{price.model} is {price.resolved_to}")
     tables.print_line(f"{record['total']} {record['currency']}")
+    if exchange is not None:
+        converted = texts.plain_decimal(exchange.convert(result.total))
+        tables.print_line(f"{converted} {exchange.target}, at {exchange}")
     if price.doubt is not None:
         tables.err.print(f"{price.doubt}, {_last_confirmed(price.confirmed_at)}")
 

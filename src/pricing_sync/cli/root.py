@@ -16,6 +16,7 @@ from pricing_sync.cli import (
     database,
     demo,
     doctor,
+    exchange,
     overrides,
     peers,
     prices,
@@ -29,7 +30,14 @@ from pricing_sync.version import VERSION
 
 #: The commands by the group under which `--help` lists them, in its order.
 COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
-    "Read": (sync.sync, runs.runs, doctor.providers, peers.references, database.evidence),
+    "Read": (
+        sync.sync,
+        runs.runs,
+        doctor.providers,
+        peers.references,
+        exchange.exchange_rates,
+        database.evidence,
+    ),
     "Prices": (
         prices.prices,
         prices.history,

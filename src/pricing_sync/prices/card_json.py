@@ -95,7 +95,7 @@ def write_listing(listing: RateCard | Unpriced) -> dict[str, Any]:
     return {
         "currency": listing.currency,
         "rates": write_rates(listing.rates),
-        "overrides": write_conditional_rates(listing.conditional_rates),
+        "conditional_rates": write_conditional_rates(listing.conditional_rates),
     }
 
 
@@ -105,7 +105,7 @@ def read_listing(written: Mapping[str, Any]) -> RateCard | Unpriced:
         return Unpriced(Why(written["unpriced"]), written.get("note", ""))
     return RateCard(
         read_rates(written["rates"]),
-        read_conditional_rates(written["overrides"]),
+        read_conditional_rates(written["conditional_rates"]),
         written["currency"],
     )
 

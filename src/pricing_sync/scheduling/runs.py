@@ -11,16 +11,18 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from pricing_sync.changes.run import Outcome, Reading, Run
-from pricing_sync.errors import SettingsError
+from pricing_sync.errors import ReadingError, SettingsError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.claim_reader import ClaimReader
 from pricing_sync.scheduling.local_engine import LocalEngine, ReadClaim
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
+from pricing_sync.sources.http import http_client
 from pricing_sync.store import Store
 from pricing_sync.store.queue import Claim
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.catalogs import read_due_catalogs
+from pricing_sync.sync.exchange import is_due, read_exchange_rates
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.sync.worker_process import run_in_worker
@@ -83,7 +85,8 @@ class Runs:
                 self._reader.read,
                 self._listeners,
                 schedules=self._settings.enabled,
-                has_maintenance=bool(self._settings.reference_hours),
+                has_maintenance=bool(self._settings.reference_hours)
+                or self._settings.exchange_rates,
             )
             for listener in self._listeners:
                 listener.on_start(status)
@@ -280,9 +283,27 @@ class Runs:
             schedules=schedules,
             at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=self._read_catalogs if has_maintenance else None,
+            maintenance=self._read_published if has_maintenance else None,
             maintenance_delay_seconds=self._settings.first_delay_seconds,
         )
+
+    async def _read_published(self) -> None:
+        """Read the exchange rates and the catalogs that are due."""
+        if self._settings.exchange_rates:
+            await self._read_exchange_rates()
+        if self._settings.reference_hours:
+            await self._read_catalogs()
+
+    async def _read_exchange_rates(self) -> None:
+        table, now = self._store.exchange_rates, datetime.now(UTC)
+        if not await asyncio.to_thread(is_due, table, now):
+            return
+        try:
+            async with http_client() as client:
+                await read_exchange_rates(client, self._access, table, now)
+        except ReadingError as error:
+            for listener in self._listeners:
+                listener.on_error("exchange rates", error)
 
     async def _read_catalogs(self) -> None:
         """Read the catalogs that are due, in a worker process: they are large."""

@@ -175,6 +175,11 @@ class Settings(_Table, BaseSettings):
         description="hours between the service's reads of the reference catalogs; 0: never",
     )
 
+    exchange_rates: bool = Field(
+        default=False,
+        description="whether the service reads the European Central Bank's daily exchange rates",
+    )
+
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
     port: int = Field(default=8080, ge=0, le=65535, description="0: any free port")
     trigger_wait_seconds: float = Field(

@@ -133,7 +133,9 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
         (*(meter.value for meter in Meter), "rate", "upstream_rate"), partial(_read_error, Rate)
     ),
     **dict.fromkeys(_INSTANT_COLUMNS, _instant_error),
-    "overrides": partial(_read_error, lambda text: read_conditional_rates(json.loads(text))),
+    "conditional_rates": partial(
+        _read_error, lambda text: read_conditional_rates(json.loads(text))
+    ),
     "condition": partial(_read_error, lambda text: read_when(json.loads(text))),
     "meter": partial(_read_error, Meter),
     "unpriced": partial(_read_error, Why),

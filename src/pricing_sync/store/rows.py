@@ -31,7 +31,13 @@ T = TypeVar("T")
 _METERS = tuple(Meter)
 _PLAIN = frozenset({type(None), str, int})
 #: The columns of a listing: a rate card, or the reason why there is no price.
-CARD_COLUMNS = ("currency", "unpriced", "note", "overrides", *(meter.value for meter in _METERS))
+CARD_COLUMNS = (
+    "currency",
+    "unpriced",
+    "note",
+    "conditional_rates",
+    *(meter.value for meter in _METERS),
+)
 STATEMENT_COLUMNS = (
     *("card_id", "provider", "model", "since", "until", "recorded_at", "superseded_at"),
     *("source", "url", "reading_id", "digest"),
@@ -128,7 +134,7 @@ def write_card(listing: Known) -> dict[str, Any]:
         return card | {"unpriced": listing.why.value, "note": listing.note}
     card["currency"] = listing.currency
     if listing.conditional_rates:
-        card["overrides"] = write_json(write_conditional_rates(listing.conditional_rates))
+        card["conditional_rates"] = write_json(write_conditional_rates(listing.conditional_rates))
     for meter, rate in listing.rates.items():
         card[meter.value] = int(rate)
     return card
@@ -148,7 +154,7 @@ def read_card(columns: Sequence[Any], *whose: str) -> Known:
 
 
 def _card(columns: Sequence[Any]) -> Known:
-    currency, unpriced, note, overrides = columns[:4]
+    currency, unpriced, note, conditional_rates = columns[:4]
     if currency is None:
         return Unpriced(Why(unpriced), note or "")
     rates = {
@@ -157,7 +163,9 @@ def _card(columns: Sequence[Any]) -> Known:
         if value is not None
     }
     return RateCard(
-        rates, read_conditional_rates(json.loads(overrides)) if overrides else (), currency
+        rates,
+        read_conditional_rates(json.loads(conditional_rates)) if conditional_rates else (),
+        currency,
     )
 
 

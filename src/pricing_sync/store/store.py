@@ -40,6 +40,7 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.names import SOON, Names, days_from_today
@@ -145,6 +146,7 @@ class Store(NamedQueries):
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
+        self.exchange_rates = ExchangeRateTable(connection)
 
     def close(self) -> None:
         """Close the database."""

@@ -45,7 +45,7 @@ WITH listed AS (
         e.value -> '$.when' AS condition, e.value -> '$.rates' AS rates
     FROM listed l
     JOIN overridden o ON o.provider = l.provider AND o.model = l.model
-    JOIN json_each(l.overrides) e
+    JOIN json_each(l.conditional_rates) e
 ), entries AS (
     SELECT provider, model, place, condition FROM conditions
     UNION ALL
@@ -100,7 +100,7 @@ WITH listed AS (
 ), conditional AS (
     SELECT provider, model, json_group_array(
         json_object('rates', json(rates), 'when', json(condition))
-    ) AS overrides
+    ) AS conditional_rates
     FROM (
         SELECT e.provider, e.model, e.condition,
             json_group_object(r.meter, r.rate) FILTER (WHERE r.meter IS NOT NULL) AS rates
@@ -120,7 +120,7 @@ WITH listed AS (
         CASE WHEN l.since IS NULL OR o.since > l.since THEN o.since ELSE l.since END AS since,
         CASE WHEN l.recorded_at IS NULL OR o.recorded_at > l.recorded_at
             THEN o.recorded_at ELSE l.recorded_at END AS recorded_at,
-        COALESCE(c.overrides, l.overrides) AS overrides,
+        COALESCE(c.conditional_rates, l.conditional_rates) AS conditional_rates,
         {effective}
     FROM names n
     LEFT JOIN listed l ON l.provider = n.provider AND l.model = n.model
@@ -129,7 +129,7 @@ WITH listed AS (
 )
 SELECT provider, model, currency,
     {prices},
-    overrides AS conditional_prices, unpriced, source, since, recorded_at
+    conditional_rates AS conditional_prices, unpriced, source, since, recorded_at
 FROM effective;
 
 DROP VIEW IF EXISTS model_pricing_history;
@@ -137,7 +137,7 @@ DROP VIEW IF EXISTS model_pricing_history;
 CREATE VIEW model_pricing_history AS
 SELECT provider, model, currency, since, until, recorded_at, superseded_at,
     {prices},
-    overrides AS conditional_prices, unpriced, source, url, reading_id, digest
+    conditional_rates AS conditional_prices, unpriced, source, url, reading_id, digest
 FROM pricing_ledger;
 
 DROP VIEW IF EXISTS pricing_sync_log;

@@ -71,7 +71,7 @@ class ModelEntry:
 _NO_PRICE: dict[str, Any] = {
     "currency": None,
     "rates": None,
-    "overrides": [],
+    "conditional_rates": [],
     "since": None,
     "recorded_at": None,
     "source": None,

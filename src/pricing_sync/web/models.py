@@ -19,7 +19,7 @@ routes = Routes("prices")
 
 
 @routes.get("/v1/models", Scope.READ, response_model=Models)
-def list_dialect_models(pricing: Pricing, provider: ProviderFilter = None) -> JSONResponse:
+def list_openrouter_models(pricing: Pricing, provider: ProviderFilter = None) -> JSONResponse:
     """The models whose price fits OpenRouter's format, in US dollars per single unit.
 
     With `provider` the ids are that provider's; without, they are `provider/model`.

@@ -237,7 +237,7 @@ class CardShape(Schema):
 
     currency: str | None
     rates: Rates | None = Field(description="Null if no price is known. Null does not mean zero.")
-    overrides: list[Conditional] = Field(
+    conditional_rates: list[Conditional] = Field(
         description="Conditional rates. If several match, the last one applies."
     )
     reason: str | None = Field(
@@ -304,7 +304,7 @@ class Listing(Schema):
 
     rates: Rates | None
     currency: str | None = None
-    overrides: list[Conditional] = []
+    conditional_rates: list[Conditional] = []
     unpriced: str | None = None
     note: str | None = None
 
