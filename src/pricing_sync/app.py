@@ -445,6 +445,10 @@ class PricingSync:
 
     # Held changes
 
+    def held(self, provider: str | None = None) -> list[HeldChange]:
+        """The changes that wait for a person's decision, by provider, the oldest first."""
+        return self.store.review.held(_id(provider))
+
     def accept(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
         """Apply held changes as they were shown, all of them or none.
 

@@ -284,7 +284,7 @@ def test_what_an_app_does_is_in_its_book_at_once(app: PricingSync) -> None:
     read_once(app, catalogue(3, "0.000003"))
     assert Decimal(3) == total(app.book())
     read_once(app, catalogue(3, "0.00003"))
-    first, second, third = app.store.review.held("openrouter")
+    first, second, third = app.held("openrouter")
     assert {"held"} == {doubt(item.change.model)[0] for item in (first, second, third)}
     app.accept([first], author="ann", reason="their blog")
     assert "confirmed" == doubt(first.change.model)[0]

@@ -18,7 +18,6 @@ from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
 from pricing_sync.json_views import RULE_CARDS, audit_json, by_rule, decided_json, held_json
 from pricing_sync.store.audit_log import AuditEntry
-from pricing_sync.store.review import Review
 
 _Models = Annotated[
     list[str] | None,
@@ -56,10 +55,9 @@ def held(
 ) -> None:
     """The changes that wait for a decision, and why."""
     with typed.open_app(context, database) as app:
-        review = app.store.review
         if provider is not None:
             provider = app.provider_id(provider)
-        items = review.held(provider)
+        items = app.held(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
         peers = {
             owner: app.store.peers.peers(
@@ -180,8 +178,8 @@ def _decision(method: Callable[..., list[HeldChange]], summary: str) -> Callable
         as_json: typed.AsJson = False,
     ) -> None:
         with typed.open_app(context, database) as app:
-            provider, review = app.provider_id(provider), app.store.review
-            chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
+            provider = app.provider_id(provider)
+            chosen = _chosen(app, verb, provider, models or [], reading, everything=everything)
             decided = method(app, chosen, author=typed.author(author), reason=reason)
         _show_decided(decided, as_json=as_json)
 
@@ -206,7 +204,7 @@ reject = _decision(
 
 
 def _chosen(
-    review: Review,
+    app: PricingSync,
     verb: str,
     provider: str,
     models: Sequence[str],
@@ -219,7 +217,7 @@ def _chosen(
         raise SettingsError(f"{verb}: name models or say --all, not both")
     if not (models or everything or reading):
         raise SettingsError(f"{verb}: name the models, or say --all or --reading")
-    items = review.held(provider)
+    items = app.held(provider)
     if reading is not None:
         items = [item for item in items if item.reading_id == reading]
         if not items:

@@ -46,7 +46,7 @@ def list_held(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The held changes, oldest first, with the facts for a decision."""
-    items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
+    items = sorted(pricing.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
     return page(found, limit, lambda item: item.id, lambda item: _held_json(item, peers))

@@ -82,7 +82,7 @@ def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by id."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
-    held = {item.change.model: item for item in pricing.store.review.held(provider)}
+    held = {item.change.model: item for item in pricing.held(provider)}
     return [
         ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
         for model in sorted(known.keys() | prices.keys())
