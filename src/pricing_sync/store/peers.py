@@ -15,7 +15,7 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
-from pricing_sync.store.rows import read_row, write_instant, write_row
+from pricing_sync.store.rows import read_row, write_card, write_instant, write_row
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -224,16 +224,5 @@ def _read_card(currency: str, rates: Sequence[int | None]) -> RateCard:
 
 
 def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:
-    rates: dict[str, Any] = {
-        meter.value: int(row.card.rates[meter]) if meter in row.card.rates else None
-        for meter in METERS
-    }
-    return rates | {
-        "catalog": read.catalog,
-        "provider": row.provider,
-        "model": row.model,
-        "peer_key": row.peer_key,
-        "lineage": row.lineage,
-        "currency": row.card.currency,
-        "read_at": write_instant(read.at),
-    }
+    own = write_row(row, ("provider", "model", "peer_key", "lineage")) | write_card(row.card)
+    return own | {"catalog": read.catalog, "read_at": write_instant(read.at)}

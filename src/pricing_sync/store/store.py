@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -186,17 +186,13 @@ class Store(NamedQueries):
 
     # Readings
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing."""
-        with self._connection.transaction():
-            yield
+        return self._connection.transaction()
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """A snapshot: this thread reads one state inside. Keep it short, without writes."""
-        with self._connection.snapshot():
-            yield
+        return self._connection.snapshot()
 
     def last_reading(self, provider: str) -> Reading | None:
         """The newest successful reading of a provider, or None before the first."""
