@@ -6,16 +6,15 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from pricing_sync.changes.diff import Kind, Known
+from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.errors import SettingsError, StoreError
+from pricing_sync.errors import StoreError
 from pricing_sync.prices.age import LATELY
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import (
     Confirmations,
     MeterOverride,
@@ -29,7 +28,6 @@ from pricing_sync.store.audit_log import AuditLog
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
-    NamedQueries,
     Row,
     load_queries,
     migrate,
@@ -41,10 +39,10 @@ from pricing_sync.store.connection import (
     schema_version,
 )
 from pricing_sync.store.exchange_rates import ExchangeRateTable
-from pricing_sync.store.ids import new_id
 from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.outbox import Outbox
+from pricing_sync.store.overrides import OverrideLayers
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
@@ -57,9 +55,6 @@ from pricing_sync.store.rows import (
     STATEMENT_COLUMNS,
     write_instant,
 )
-
-#: How long before its end an override is listed as ending.
-ENDING = timedelta(days=30)
 
 
 def _quoted(columns: Iterable[str], prefix: str = "") -> str:
@@ -132,7 +127,7 @@ class ModelCounts:
     states: Mapping[PriceState, int]
 
 
-class Store(NamedQueries):
+class Store(OverrideLayers):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
@@ -465,140 +460,6 @@ class Store(NamedQueries):
         """The overrides in force at an instant (now), as known at another (now)."""
         found = self._fetch("overrides_at", provider=provider, model=model, **_clocks(at, known_at))
         return [rows.read_override(row) for row in found]
-
-    def overrides_not_ended(
-        self, provider: str | None = None, model: str | None = None, *, at: datetime
-    ) -> list[MeterOverride]:
-        """The overrides that are in force at an instant or begin later."""
-        found = self._fetch(
-            "overrides_not_ended", provider=provider, model=model, at=write_instant(at)
-        )
-        return [rows.read_override(row) for row in found]
-
-    def overrides_ending(
-        self, provider: str | None = None, model: str | None = None, *, at: datetime
-    ) -> list[MeterOverride]:
-        """The overrides that end within `ENDING` of an instant, the next one first."""
-        found = self._fetch(
-            "overrides_ending",
-            provider=provider,
-            model=model,
-            at=write_instant(at),
-            before=write_instant(at + ENDING),
-        )
-        return [rows.read_override(row) for row in found]
-
-    def set_overrides(
-        self,
-        provider: str,
-        model: str,
-        rates: Mapping[Meter, Rate],
-        *,
-        currency: str | None,
-        author: str,
-        reason: str,
-        since: datetime,
-        until: datetime | None,
-        now: datetime,
-        when: When | None = None,
-        flat: bool = False,
-    ) -> list[MeterOverride]:
-        """Set a person's rates from *since* on, as a new layer above the overrides before.
-
-        Without *currency* it is that of the card, otherwise of the other overrides, otherwise USD.
-
-        Raises:
-            SettingsError: the card, or another override of the model, is in another currency.
-        """
-        with self.transaction():
-            upstream = self.statements(provider, model)
-            card = upstream[0].listing if upstream else None
-            others = self.overrides_not_ended(provider, model, at=since)
-            currency = _one_currency(model, card, others, currency)
-            (last,) = self._fetch("last_override_layer", provider=provider, model=model)[0]
-            added = [
-                MeterOverride(
-                    id=new_id(now),
-                    provider=provider,
-                    model=model,
-                    meter=meter,
-                    rate=rate,
-                    currency=currency,
-                    since=since,
-                    until=until,
-                    recorded_at=now,
-                    superseded_at=None,
-                    author=author,
-                    reason=reason,
-                    upstream_rate=None,
-                    layer=last + 1,
-                    when=when,
-                    is_flat=flat,
-                )
-                for meter, rate in rates.items()
-            ]
-            added = [replace(one, upstream_rate=one.listed_rate(card)) for one in added]
-            self._execute_many(
-                "add_override", [rows.write_override(override) for override in added]
-            )
-            new_revision(self._connection)
-        return added
-
-    def end_overrides(
-        self,
-        provider: str,
-        model: str,
-        meters: Iterable[Meter],
-        at: datetime,
-        now: datetime,
-        *,
-        newest_only: bool = False,
-    ) -> list[MeterOverride]:
-        """End the overrides of these meters at an instant; return them as they were before.
-
-        With *newest_only*, only those of the newest layer that has any.
-        """
-        meters = set(meters)
-        with self.transaction():
-            ending = [
-                override
-                for override in self.overrides_not_ended(provider, model, at=at)
-                if override.meter in meters
-            ]
-            if newest_only and ending:
-                newest = max(override.layer for override in ending)
-                ending = [override for override in ending if override.layer == newest]
-            if ending:
-                self._close_overrides(ending, at, now)
-                new_revision(self._connection)
-        return ending
-
-    def _close_overrides(
-        self, ending: Sequence[MeterOverride], at: datetime, now: datetime
-    ) -> None:
-        recorded = write_instant(now)
-        self._execute_many(
-            "supersede_override", [{"id": o.id, "recorded_at": recorded} for o in ending]
-        )
-        closed = [
-            replace(override, until=at, recorded_at=now)
-            for override in ending
-            if override.since < at
-        ]
-        self._execute_many("add_override", [rows.write_override(override) for override in closed])
-
-
-def _one_currency(
-    model: str, card: Known | None, others: Iterable[MeterOverride], wanted: str | None
-) -> str:
-    """The currency of a new override, which its card and the *others* of the model must share."""
-    known = [("card of", "is", card.currency)] if isinstance(card, RateCard) else []
-    known += [("overrides of", "are", other.currency) for other in others]
-    currency = wanted or (known[0][2] if known else "USD")
-    for whose, verb, theirs in known:
-        if theirs != currency:
-            raise SettingsError(f"override: the {whose} {model} {verb} in {theirs}, not {currency}")
-    return currency
 
 
 _END_OF_TIME = write_instant(datetime.max.replace(tzinfo=UTC))
