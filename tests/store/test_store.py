@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -245,6 +247,14 @@ def test_a_changed_price_adds_an_event_in_the_same_transaction(store: Store) -> 
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
     ((_, kind, payload),) = store.outbox.pending()
     assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
+
+
+def test_the_rows_of_the_ledger_are_written_in_one_file() -> None:
+    """For readings and for people's decisions alike."""
+    writes = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) pricing_(ledger|models)\b")
+    folder = resources.files("pricing_sync.store")
+    files = [entry for entry in folder.iterdir() if entry.name.endswith((".sql", ".py"))]
+    assert ["ledger.sql"] == [f.name for f in files if writes.search(f.read_text("utf-8"))]
 
 
 def test_the_statements_of_every_part_of_a_store_are_counted(store: Store) -> None:
