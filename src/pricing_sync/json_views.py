@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pricing_sync.changes.diff import Change
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.changes.scheduled import known_listing
 from pricing_sync.gate import RULES, Peers, moves
@@ -23,9 +24,10 @@ from pricing_sync.prices.card_json import (
 from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Scheduled, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
+from pricing_sync.store.announcements import Announcement
+from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import Ending
-from pricing_sync.store.review import Announcement, AuditEntry, HeldChange
 
 #: The rules of the gate by name. A reason begins with the name of its rule.
 RULE_CARDS = {rule.value: card for rule, card in RULES.items()}

@@ -16,7 +16,7 @@ from pricing_sync.gate import Announced
 from pricing_sync.json_views import announcement_json
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.strict_json import is_model_id, is_tier
-from pricing_sync.store.review import Announcement
+from pricing_sync.store.announcements import Announcement
 
 
 def announce(
@@ -60,7 +60,7 @@ def announce(
     )
     with typed.open_app(context, database, create=True) as app:
         provider = app.access.provider(provider).id
-        made = app.store.review.announce(
+        made = app.store.announcements.add(
             provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
         )
     _show([made], as_json=as_json)
@@ -80,7 +80,7 @@ def announcements(
     with typed.open_app(context, database) as app:
         if provider is not None:
             provider = app.provider_id(provider)
-        found = app.store.review.announcements(provider, include_used=everything)
+        found = app.store.announcements.find(provider, include_used=everything)
     _show(found, as_json=as_json)
 
 
@@ -95,7 +95,7 @@ def unannounce(
 ) -> None:
     """Take an announcement back."""
     with typed.open_app(context, database) as app:
-        ended = app.store.review.end_announcement(
+        ended = app.store.announcements.end(
             announcement,
             author=typed.author(author),
             reason=reason,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.excerpt import excerpt
@@ -16,7 +17,7 @@ from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
 from pricing_sync.json_views import RULE_CARDS, audit_json, by_rule, decided_json, held_json
-from pricing_sync.store.review import AuditEntry, HeldChange, PinnedChange, Review, State
+from pricing_sync.store.audit_log import AuditEntry
 
 _Models = Annotated[
     list[str] | None,
@@ -54,10 +55,9 @@ def held(
 ) -> None:
     """The changes that wait for a decision, and why."""
     with typed.open_app(context, database) as app:
-        review = app.store.review
         if provider is not None:
             provider = app.provider_id(provider)
-        items = review.held(provider)
+        items = app.held(provider)
         bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
         peers = {
             owner: app.store.peers.peers(
@@ -162,8 +162,9 @@ def _reason_lines(reasons: Iterable[str], skipped: frozenset[Rule] = frozenset()
             yield rule
 
 
-def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
-    """The command that decides about held changes in this way."""
+def _decision(method: Callable[..., list[HeldChange]], summary: str) -> Callable[..., None]:
+    """The command that decides about held changes by that method of the app."""
+    verb = method.__name__
 
     def decide(
         context: typer.Context,
@@ -178,17 +179,9 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
         as_json: typed.AsJson = False,
     ) -> None:
         with typed.open_app(context, database) as app:
-            review = app.store.review
             provider = app.provider_id(provider)
-            chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
-            decided = review.decide(
-                state,
-                [PinnedChange.of(item) for item in chosen],
-                provider=provider,
-                author=typed.author(author),
-                reason=reason,
-                now=datetime.now(UTC),
-            )
+            chosen = _chosen(app, verb, provider, models or [], reading, everything=everything)
+            decided = method(app, chosen, author=typed.author(author), reason=reason)
         _show_decided(decided, as_json=as_json)
 
     decide.__name__, decide.__doc__ = verb, summary
@@ -196,16 +189,14 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
 
 
 accept = _decision(
-    State.ACCEPTED,
-    "accept",
+    PricingSync.accept,
     """Apply held changes, from when the provider first said so.
 
     Name the models, or give --all or --reading. What was known before stays in the history.
     """,
 )
 reject = _decision(
-    State.REJECTED,
-    "reject",
+    PricingSync.reject,
     """Refuse held changes: exactly these are never applied.
 
     Name the models, or give --all or --reading. `reconsider` takes it back.
@@ -214,7 +205,7 @@ reject = _decision(
 
 
 def _chosen(
-    review: Review,
+    app: PricingSync,
     verb: str,
     provider: str,
     models: Sequence[str],
@@ -227,7 +218,7 @@ def _chosen(
         raise SettingsError(f"{verb}: name models or say --all, not both")
     if not (models or everything or reading):
         raise SettingsError(f"{verb}: name the models, or say --all or --reading")
-    items = review.held(provider)
+    items = app.held(provider)
     if reading is not None:
         items = [item for item in items if item.reading_id == reading]
         if not items:
@@ -253,15 +244,7 @@ def reconsider(
 ) -> None:
     """Take a rejection back: the next reading judges it afresh."""
     with typed.open_app(context, database) as app:
-        review = app.store.review
-        provider = app.provider_id(provider)
-        items = review.reconsider(
-            provider,
-            model,
-            author=typed.author(author),
-            reason=reason,
-            now=datetime.now(UTC),
-        )
+        items = app.reconsider(provider, model, author=typed.author(author), reason=reason)
     _show_decided(items, as_json=as_json)
 
 
@@ -290,7 +273,7 @@ def audit_log(
 ) -> None:
     """Who decided what, when and why, and what was refused."""
     with typed.open_app(context, database) as app:
-        found = app.store.review.audit_log(limit, before)
+        found = app.store.audit_log.entries(limit, before)
     if as_json:
         tables.print_json([audit_json(entry) for entry in found])
         return

@@ -13,9 +13,8 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
-from pricing_sync.changes.plan import Held
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading
-from pricing_sync.changes.scheduled import HeldLater
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.runs import catalog_lines
@@ -193,8 +192,7 @@ def change_lines(result: ReadingResult) -> list[str]:
         f"  withdrawn {provider} {model}: what was scheduled from {texts.minute(starts_at)}"
         for model, starts_at in plan.scheduled.withdrawn
     ]
-    held: list[Held | HeldLater] = [*plan.hold, *plan.scheduled.hold]
-    return lines + _held_lines(provider, held)
+    return lines + _held_lines(provider, [*plan.hold, *plan.scheduled.hold])
 
 
 def unread_lines(reading: Reading) -> list[str]:
@@ -206,7 +204,7 @@ def unread_lines(reading: Reading) -> list[str]:
     return [f"  not read  {reading.provider}: {texts.keys(reading.ignored)}{flag}"]
 
 
-def _held_lines(provider: str, held: Sequence[Held | HeldLater]) -> list[str]:
+def _held_lines(provider: str, held: Sequence[HeldChange]) -> list[str]:
     """The first few held changes, and how many more there are."""
     lines = [
         f"  held      {provider} {item.change.model}: "
@@ -229,7 +227,7 @@ def _run_json(run: RunResult) -> dict[str, Any]:
 
 def _result_json(result: ReadingResult) -> dict[str, Any]:
     plan = result.plan
-    held: list[Held | HeldLater] = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
+    held = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
     return reading_json(result.reading) | {
         "applied": [change_json(change) for change in plan.apply],
         "held": [change_json(item.change) | {"reasons": list(item.reasons)} for item in held],

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Header, Query, Response
 from pydantic import Field
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.gate import Peers
 from pricing_sync.json_views import decided_json, held_json
-from pricing_sync.store.review import HeldChange, PinnedChange, State
 from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
@@ -47,7 +46,7 @@ def list_held(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The held changes, oldest first, with the facts for a decision."""
-    items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
+    items = sorted(pricing.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
     return page(found, limit, lambda item: item.id, lambda item: _held_json(item, peers))
@@ -68,7 +67,7 @@ def accept_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
     """Accept a held change, if it is still exactly the one that was shown."""
-    return _decide(pricing, State.ACCEPTED, held_id, decision, if_match)
+    return _decide(pricing, pricing.accept, held_id, decision, if_match)
 
 
 @routes.post(
@@ -78,7 +77,7 @@ def reject_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> dict[str, Any]:
     """Reject a held change: exactly this change does not take effect and is not held again."""
-    return _decide(pricing, State.REJECTED, held_id, decision, if_match)
+    return _decide(pricing, pricing.reject, held_id, decision, if_match)
 
 
 def version(item: HeldChange) -> str:
@@ -91,7 +90,7 @@ def version(item: HeldChange) -> str:
 
 def _decide(
     pricing: PricingSync,
-    state: State,
+    decide: Callable[..., list[HeldChange]],
     held_id: str,
     decision: Decision,
     if_match: str | None,
@@ -102,14 +101,7 @@ def _decide(
     item = pricing.store.review.held_change(held_id)
     if shown != version(item):
         raise Problem(409, f"held change {held_id} is not the one that was shown")
-    (decided,) = pricing.store.review.decide(
-        state,
-        [PinnedChange.of(item)],
-        author=decision.author,
-        reason=decision.reason,
-        now=datetime.now(UTC),
-    )
-    pricing.refresh_book()
+    (decided,) = decide([item], author=decision.author, reason=decision.reason)
     return decided_json(decided)
 
 

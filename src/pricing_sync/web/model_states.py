@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.json_views import instant_json, price_json
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import ModelState, PriceState
-from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
 
 
@@ -82,7 +82,7 @@ def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by id."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
-    held = {item.change.model: item for item in pricing.store.review.held(provider)}
+    held = {item.change.model: item for item in pricing.held(provider)}
     return [
         ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
         for model in sorted(known.keys() | prices.keys())

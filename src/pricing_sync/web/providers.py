@@ -16,7 +16,8 @@ from pricing_sync.json_views import instant_json
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.settings import show_duration
 from pricing_sync.store import Store
-from pricing_sync.store.store import HeldCount, ModelCounts
+from pricing_sync.store.review import HeldCount
+from pricing_sync.store.store import ModelCounts
 from pricing_sync.timetable import Due, Plan
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.model_states import ModelEntry, State, model_entries
@@ -44,7 +45,7 @@ class _Facts:
     def of(cls, store: Store) -> _Facts:
         return cls(
             store.model_counts(),
-            store.held_counts(),
+            store.review.held_counts(),
             store.latest_successes(),
             store.failing(),
             store.skipped(),
