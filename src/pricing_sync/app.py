@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar, overload
 
 from pricing_sync.changes.held import HeldChange, State
+from pricing_sync.changes.rollback import ModelRollback
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views import ending_json, ledger_change_json
@@ -488,6 +489,43 @@ class PricingSync:
         decided = self.store.review.decide(state, shown, author=author, reason=reason, now=now)
         self._refresh_book()
         return decided
+
+    def rollback(
+        self,
+        provider: str,
+        to: datetime,
+        *,
+        model: str | None = None,
+        author: str,
+        reason: str,
+        dry_run: bool = False,
+    ) -> list[ModelRollback]:
+        """Put a provider's cards of an instant in force again, as they were known then.
+
+        They hold from that instant on, as if what came after had been held. That counts as rejected
+        (`reconsider` takes it back), and its rows stay in the ledger, as superseded.
+
+        Args:
+            provider: The provider.
+            to: The instant, which has passed.
+            model: Only this model.
+            author: Who decides.
+            reason: Why.
+            dry_run: Only return what would be done.
+
+        Raises:
+            SettingsError: the instant is not in the past, or the author or the reason is blank.
+            UnknownName: there is no such provider or model, or nothing changed since.
+            ValueError: the instant has no time zone.
+        """
+        provider, now = self.provider_id(provider), datetime.now(UTC)
+        model = model and self.model_id(provider, model)
+        rollbacks = self.store.rollbacks
+        if dry_run:
+            return rollbacks.find(provider, model, to, now)
+        done = rollbacks.apply(provider, model, to, author=author, reason=reason, now=now)
+        self._refresh_book()
+        return done
 
     def reconsider(
         self, provider: str, model: str, *, author: str, reason: str

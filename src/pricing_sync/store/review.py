@@ -193,6 +193,19 @@ class Review(NamedQueries):
             self._audit_log.add(action, [_audit_entry(item) for item in items])
         return [replace(item, state=State.LAPSED) for item in items]
 
+    def reject_undone(self, items: Sequence[HeldChange], action: Action) -> None:
+        """Store changes that were applied and are undone as rejected. Call it in a transaction.
+
+        What was held against the card that is undone lapses: the next reading judges it again.
+        """
+        models = {_model(item) for item in items}
+        for provider in {item.provider for item in items}:
+            waiting = [item for item in self.held(provider) if _model(item) in models]
+            self._close(waiting, State.LAPSED, action)
+        for item in items:
+            self._execute("hold", **_write_held(item))
+            self._close([item], State.REJECTED, action)
+
     def _unchanged(self, shown: HeldChange) -> HeldChange:
         """The held change as it is now, after a check that it is open and the one shown."""
         item = self.held_change(shown.id)

@@ -47,6 +47,7 @@ from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
+from pricing_sync.store.rollback import Rollbacks
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     MODEL_STATE_COLUMNS,
@@ -120,6 +121,9 @@ class Store(OverrideLayers):
         self.announcements = Announcements(connection, self.audit_log)
         self.scheduled = ScheduledCards(connection, self.ledger)
         self.review = Review(connection, self.ledger, self.scheduled, self.outbox, self.audit_log)
+        self.rollbacks = Rollbacks(
+            connection, self.ledger, self.review, self.outbox, self.audit_log, self.statements
+        )
         self.peers = PeerTable(connection)
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
