@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import State
 from pricing_sync.errors import UnknownName
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.settings import Settings
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -491,9 +491,8 @@ def test_rejected_changes_do_not_freeze_their_provider(app: PricingSync) -> None
     wrong = {m: p for m, p in scaled(models(), "1000").items() if m in chosen}
     read_once(app, openrouter(models() | wrong), NEXT)
     items = app.store.review.held("openrouter")
-    pins = [PinnedChange.of(item) for item in items]
     app.store.review.decide(
-        State.REJECTED, pins, author="a person", reason="wrong", now=datetime.now(UTC)
+        State.REJECTED, items, author="a person", reason="wrong", now=datetime.now(UTC)
     )
     moved = {"maker/model-9": scaled(models(), "1.01")["maker/model-9"]}
     result = read_once(app, openrouter(models() | wrong | moved), AFTER)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
+from pricing_sync.changes.held import HeldChange, State
+from pricing_sync.changes.rollback import ModelRollback
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
@@ -36,13 +38,15 @@ from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
+from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
-from pricing_sync.store.review import AuditEntry
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
 __all__ = ["PricingSync"]
+
+T = TypeVar("T")
 
 #: Between two tries to open the database of a host that runs without it.
 RETRY_SECONDS = 5.0
@@ -249,10 +253,12 @@ class PricingSync:
     async def wait(self, run_id: str, timeout_seconds: float) -> tuple[Run, list[Reading]]:
         """Wait until a run has ended or the time is up; returns it with its readings.
 
+        When it has ended, its prices are in `book`.
+
         Raises:
             UnknownName: there is no such run.
         """
-        return await self._parts.runs.wait(run_id, timeout_seconds)
+        return await self._then_refresh(self._parts.runs.wait(run_id, timeout_seconds))
 
     async def cancel(self, run_id: str) -> Run:
         """Cancel a run that is queued or in progress.
@@ -298,9 +304,10 @@ class PricingSync:
             UnknownName: there is no such provider.
             StoreError: the database cannot be written.
         """
-        return await self._parts.runs.sync(
+        started = self._parts.runs.sync(
             provider_ids, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+        return await self._then_refresh(started)
 
     async def replay(
         self,
@@ -318,9 +325,16 @@ class PricingSync:
             SettingsError: an answer is dated in the future; it would be newer than all others.
             StoreError: the database cannot be written.
         """
-        return await self._parts.runs.replay(
+        started = self._parts.runs.replay(
             provider_id, answers, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+        return await self._then_refresh(started)
+
+    async def _then_refresh(self, work: Awaitable[T]) -> T:
+        """The result of work that may change prices, once they are in the book."""
+        result = await work
+        await asyncio.to_thread(self._refresh_book)
+        return result
 
     # Prices
 
@@ -331,7 +345,7 @@ class PricingSync:
         instant of it. Such a book is read from the database at each call: keep it, and use it for
         as many usages as there are.
 
-        Changes of other processes appear within `REFRESH_SECONDS`, overrides that are set here at
+        Changes of other processes appear within `REFRESH_SECONDS`, what this object has changed at
         once. While the database cannot be read, the last book is returned: see `stale_since`.
 
         Raises:
@@ -353,8 +367,8 @@ class PricingSync:
         """What `book` returns if it need not query the database for it; else None."""
         return self._parts.book_cache.checked
 
-    def refresh_book(self) -> None:
-        """Refresh the price book of this process from the store at once."""
+    def _refresh_book(self) -> None:
+        """Put what this object has changed into the book at once."""
         self._parts.book_cache.refresh()
 
     @property
@@ -486,8 +500,92 @@ class PricingSync:
         runs that were not scheduled.
         """
         store = self.store
-        found = store.review.audit_log(limit, before) + store.decisions.entries(limit, before)
+        found = store.audit_log.entries(limit, before) + store.decisions.entries(limit, before)
         return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
+
+    # Held changes
+
+    def held(self, provider: str | None = None) -> list[HeldChange]:
+        """The changes that wait for a person's decision, by provider, the oldest first."""
+        return self.store.review.held(_id(provider))
+
+    def accept(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
+        """Apply held changes as they were shown, all of them or none.
+
+        Each counts from the reading that first contained it.
+
+        Raises:
+            StaleHeldChange: one is not open any more or differs from the one shown, or the card
+                that it would replace is not in force any more.
+            UnknownName: there is no such held change.
+            SettingsError: the author or the reason is blank.
+        """
+        return self._decide(State.ACCEPTED, shown, author, reason)
+
+    def reject(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
+        """Refuse held changes as they were shown: exactly these never count. Errors as `accept`."""
+        return self._decide(State.REJECTED, shown, author, reason)
+
+    def _decide(
+        self, state: State, shown: Sequence[HeldChange], author: str, reason: str
+    ) -> list[HeldChange]:
+        now = datetime.now(UTC)
+        decided = self.store.review.decide(state, shown, author=author, reason=reason, now=now)
+        self._refresh_book()
+        return decided
+
+    def rollback(
+        self,
+        provider: str,
+        to: datetime,
+        *,
+        model: str | None = None,
+        author: str,
+        reason: str,
+        dry_run: bool = False,
+    ) -> list[ModelRollback]:
+        """Put a provider's cards of an instant in force again, as they were known then.
+
+        They hold from that instant on, as if what came after had been held. That counts as rejected
+        (`reconsider` takes it back), and its rows stay in the ledger, as superseded.
+
+        Args:
+            provider: The provider.
+            to: The instant, which has passed.
+            model: Only this model.
+            author: Who decides.
+            reason: Why.
+            dry_run: Only return what would be done.
+
+        Raises:
+            SettingsError: the instant is not in the past, or the author or the reason is blank.
+            UnknownName: there is no such provider or model, or nothing changed since.
+            ValueError: the instant has no time zone.
+        """
+        provider, now = self.provider_id(provider), datetime.now(UTC)
+        model = model and self.model_id(provider, model)
+        rollbacks = self.store.rollbacks
+        if dry_run:
+            return rollbacks.find(provider, model, to, now)
+        done = rollbacks.apply(provider, model, to, author=author, reason=reason, now=now)
+        self._refresh_book()
+        return done
+
+    def reconsider(
+        self, provider: str, model: str, *, author: str, reason: str
+    ) -> list[HeldChange]:
+        """Withdraw the rejections of a model, so that the next reading judges its changes again.
+
+        Raises:
+            UnknownName: there is no such provider, or nothing of the model was rejected.
+            SettingsError: the author or the reason is blank.
+        """
+        provider, now = self.provider_id(provider), datetime.now(UTC)
+        withdrawn = self.store.review.reconsider(
+            provider, model, author=author, reason=reason, now=now
+        )
+        self._refresh_book()
+        return withdrawn
 
     # Overrides
 
@@ -535,7 +633,7 @@ class PricingSync:
             when=when,
             flat=flat,
         )
-        self.refresh_book()
+        self._refresh_book()
         return created
 
     def end_override(
@@ -568,7 +666,7 @@ class PricingSync:
             author=author,
             reason=reason,
         )
-        self.refresh_book()
+        self._refresh_book()
         return ended
 
     def override_report(

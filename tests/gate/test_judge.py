@@ -13,18 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.gate import (
     RULES,
     Anchors,
     Announced,
     Context,
-    Held,
     Peers,
     Quote,
     Reason,
     Rule,
     Verdict,
-    Waiting,
     judge,
     may_release,
     peers,
@@ -80,6 +79,25 @@ def added(new: RateCard, model: str = "m") -> Change:
 
 def verdict(change: Change, **known: Any) -> Verdict:
     return judge([change], context(**known))[change.model]
+
+
+def held(changes: Iterable[Change], verdicts: Mapping[str, Verdict]) -> dict[str, HeldChange]:
+    """The changes as they wait since `AT`, by model."""
+    return {
+        change.model: HeldChange(
+            id=change.model,
+            reading_id="first",
+            provider="acme",
+            change=change,
+            reasons=tuple(map(str, verdicts[change.model].reasons)),
+            since=AT,
+            source="api",
+            url="",
+            digest=None,
+            listed=100,
+        )
+        for change in changes
+    }
 
 
 def rules(found: Verdict) -> set[Rule]:
@@ -618,7 +636,7 @@ def test_a_waiting_queue_does_not_freeze_its_provider(queue: list[Change]) -> No
     known = {f"old{n}": quotes(("1", "4"), ("1", "4")) for n in range(6)}
     first = judge(queue, context(priced=40, peers=known))
     assert all(each.holds for each in first.values())
-    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
+    waiting = held(queue, first)
     moves = [changed(card(), card("1.01", "4.04"), "new"), added(card("1", "4"), "newer")]
     found = judge([*queue, *moves], context(priced=40, peers=known, waiting=waiting))
     assert [False, False] == [found["new"].holds, found["newer"].holds]
@@ -630,7 +648,7 @@ def test_a_change_that_waits_keeps_the_reasons_of_its_reading() -> None:
     queue = fleet(2, 6, "old")
     first = judge(queue, context(priced=10))
     left = queue[0]
-    waiting = {left.model: Held(AT, first[left.model].reasons)}
+    waiting = held([left], first)
     found = judge([left], context(priced=10, waiting=waiting))
     assert {Rule.MASS} == rules(found[left.model])
 
@@ -640,11 +658,11 @@ def test_a_change_that_only_its_neighbours_hold_is_free_without_them() -> None:
     good = [changed(card(), card("1.1"), "good")]
     first = judge([*BROKEN, *good], context(priced=345))
     assert {Rule.NEIGHBOURS} == rules(first["good"])
-    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
+    waiting = held([*BROKEN, *good], first)
     assert judge([*BROKEN, *good], context(priced=345, waiting=waiting))["good"].holds
     assert judge([*BROKEN[:3], *good], context(priced=345, waiting=waiting))["good"].holds
     assert not judge([*BROKEN[:2], *good], context(priced=345, waiting=waiting))["good"].holds
-    later = waiting | {"good": Held(AT + timedelta(days=1), waiting["good"].reasons)}
+    later = waiting | {"good": replace(waiting["good"], since=AT + timedelta(days=1))}
     assert not judge([*BROKEN, *good], context(priced=345, waiting=later))["good"].holds
 
 
@@ -654,7 +672,7 @@ def test_a_first_reading_off_its_peers_stays_held(*, first_reading: bool) -> Non
     new = [added(card("7", "28"), "m0"), added(card("7", "28"), "m1"), added(card(), "only here")]
     known = {f"m{n}": quotes(("1", "4")) for n in range(2)}
     first = judge(new, context(first_reading=True, peers=known))
-    waiting = {model: Held(AT, each.reasons) for model, each in first.items()}
+    waiting = held(new, first)
     again = judge(new, context(first_reading=first_reading, peers=known, waiting=waiting))
     assert all(Rule.NEIGHBOURS in rules(each) for each in again.values())
 
@@ -793,8 +811,8 @@ BAND = (Reason(Rule.BAND, Meter.INPUT),)
 
 def released(change: Change = FAR, reasons: tuple[Reason, ...] = BAND, **known: Any) -> bool:
     known = {"held_models": 1, "priced": 100, "peers": quotes(("5", "20")), **known}
-    now = AT + timedelta(hours=known.pop("hours", 24))
-    return may_release(Waiting(change, reasons, AT), now, **known)
+    waited = timedelta(hours=known.pop("hours", 24))
+    return may_release(change, reasons, waited, **known)
 
 
 def test_a_soft_hold_near_its_peers_releases_itself_after_a_day() -> None:

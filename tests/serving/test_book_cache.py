@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import diff
+from pricing_sync.changes.held import State
 from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import NoPrice, StoreError
@@ -36,7 +37,6 @@ from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.connection import new_revision
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
 
@@ -109,8 +109,7 @@ def save_reading(
     """
     answer = Answer({} if listing is None else {"m": listing})
     with store.transaction():
-        stored = store.known_models("acme")
-        decision = plan_changes(diff(stored, answer), {"m": reasons}, stored, answer)
+        stored = store.ledger.known_models("acme")
         reading = Reading(
             id=f"reading-{number}-{at.isoformat()}",
             run_id="run",
@@ -122,7 +121,8 @@ def save_reading(
             digest="d" * 64,
             decoder="1",
         )
-        store.save_reading(reading, decision)
+        plan = plan_changes(reading, diff(stored, answer), {"m": reasons}, stored, answer)
+        store.save_reading(reading, plan)
 
 
 def set_override(store: Store, rate: int, since: datetime, until: datetime | None = None) -> None:
@@ -179,9 +179,8 @@ def test_an_accepted_change_is_a_new_revision(store: Store) -> None:
     (item,) = store.review.held("acme")
     held = store.book().price("acme", "m")
     assert (CHEAP, PriceState.HELD, DAY) == (held.listing, held.state, held.confirmed_at)
-    pin = PinnedChange(item.id, CHEAP, DEAR)
     now = DAY + 2 * HOUR
-    store.review.decide(State.ACCEPTED, [pin], author="me", reason="test", now=now)
+    store.review.decide(State.ACCEPTED, [item], author="me", reason="test", now=now)
     assert before != store.revision()
     assert DEAR == store.book().price("acme", "m").listing
 
@@ -311,14 +310,28 @@ def test_an_override_set_by_this_process_is_in_force_at_once(app: PricingSync) -
     assert Decimal("2.5") == total(app.book())
 
 
-def test_a_change_in_the_store_is_in_the_book_after_a_refresh(app: PricingSync) -> None:
-    """For example after a held change was accepted."""
+def test_what_an_app_does_is_in_its_book_at_once(app: PricingSync) -> None:
+    """A reading, and each decision about a held change. Nobody has to refresh the book."""
+
+    def doubt(model: str) -> tuple[str, str | None]:
+        price = app.book().price("openrouter", model)
+        return str(price.state), price.doubt
+
     read_once(app, catalogue(3))
-    before = app.book()
+    assert Decimal("2.5") == total(app.book())
     read_once(app, catalogue(3, "0.000003"))
-    assert before is app.book()
-    app.refresh_book()
     assert Decimal(3) == total(app.book())
+    read_once(app, catalogue(3, "0.00003"))
+    first, second, third = app.held("openrouter")
+    assert {"held"} == {doubt(item.change.model)[0] for item in (first, second, third)}
+    app.accept([first], author="ann", reason="their blog")
+    assert "confirmed" == doubt(first.change.model)[0]
+    assert Decimal(30) == total(app.book())
+    app.reject([second, third], author="ann", reason="a slip")
+    assert ("rejected", "rejected: by ann: a slip") == doubt(second.change.model)
+    app.reconsider("openrouter", second.change.model, author="ann", reason="no slip")
+    assert ("rejected", "rejected: the next reading judges it again") == doubt(second.change.model)
+    assert ("rejected", "rejected: by ann: a slip") == doubt(third.change.model)
 
 
 def test_a_refresh_without_a_reading_keeps_the_book(app: PricingSync) -> None:
@@ -328,10 +341,10 @@ def test_a_refresh_without_a_reading_keeps_the_book(app: PricingSync) -> None:
     again = [RecordedAnswer(catalogue(3) + b" ", None)]
     asyncio.run(app.replay("openrouter", again, dry_run=True))
     read_once(app, b"not a list")
-    app.refresh_book()
+    app._refresh_book()
     assert before is app.book()
     read_once(app, catalogue(3) + b" ")
-    app.refresh_book()
+    app._refresh_book()
     old, new = before.price("openrouter", MODEL), app.book().price("openrouter", MODEL)
     assert old.confirmed_at is not None
     assert new.confirmed_at is not None
@@ -446,7 +459,7 @@ def test_eight_threads_see_one_committed_revision_during_a_thousand_updates(
         thread.join()
     assert [] == mixed
     assert all(newest)
-    app.refresh_book()
+    app._refresh_book()
     assert [UPDATES] * MODELS == list_numbers(app.book())
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import State
 from pricing_sync.errors import NoPrice
 from pricing_sync.json_views.prices import PriceShape
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
@@ -62,7 +62,7 @@ def set_back(folder: Path, tables: Sequence[str] = tuple(INSTANTS), where: str =
 def totals(app: PricingSync, at: datetime | None = None) -> set[Decimal]:
     """The cost of a million input tokens now, by the ledger and by the book."""
     now = at or datetime.now(UTC)
-    app.refresh_book()
+    app._refresh_book()
     return {
         app.cost("openrouter", MODEL, MILLION, at).total,
         app.cost("openrouter", MODEL, MILLION, now).total,
@@ -120,9 +120,7 @@ def test_an_accepted_change_in_the_future_counts_now(app: PricingSync, tmp_path:
     read(app, openrouter(others | {MODEL: priced("0.00005")}))
     set_back(tmp_path, ["pricing_readings", "pricing_held"], "TRUE")
     (item,) = app.store.review.held()
-    app.store.review.decide(
-        State.ACCEPTED, [PinnedChange.of(item)], author="a", reason="b", now=datetime.now(UTC)
-    )
+    app.store.review.decide(State.ACCEPTED, [item], author="a", reason="b", now=datetime.now(UTC))
     assert {Decimal(50)} == totals(app)
 
 

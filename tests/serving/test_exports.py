@@ -40,7 +40,7 @@ def replay(app: PricingSync, pricing: dict[str, object], days: int = 1) -> None:
 
 def look_again(app: PricingSync) -> None:
     """As if a second had passed."""
-    app.refresh_book()
+    app._refresh_book()
     app.exports._fresh_until = 0.0
 
 

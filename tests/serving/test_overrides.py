@@ -169,7 +169,7 @@ def list_card(app: PricingSync, listing: Listing, at: datetime) -> None:
     """Store that openrouter lists only the model, as *listing*."""
     answer, run = Answer({MODEL: listing}), new_id()
     with app.store.transaction():
-        stored = app.store.known_models("openrouter")
+        stored = app.store.ledger.known_models("openrouter")
         app.store.queue.insert_run(Run(run, "test", at, None, None, False, ("openrouter",)))
         reading = Reading(
             id=new_id(),
@@ -181,8 +181,10 @@ def list_card(app: PricingSync, listing: Listing, at: datetime) -> None:
             status=Status.READ,
             decoder="1",
         )
-        app.store.save_reading(reading, plan_changes(diff(stored, answer), {}, stored, answer))
-    app.refresh_book()
+        app.store.save_reading(
+            reading, plan_changes(reading, diff(stored, answer), {}, stored, answer)
+        )
+    app._refresh_book()
 
 
 def view_row(app: PricingSync) -> dict[str, object]:
@@ -294,7 +296,7 @@ def test_stored_overrides_in_two_currencies_do_not_mix(app: PricingSync) -> None
         "UPDATE pricing_overrides SET currency = 'EUR' WHERE layer = 2", {}
     )
     new_revision(app.store._connection)
-    app.refresh_book()
+    app._refresh_book()
     assert RateCard({Meter.INPUT: Rate.of(3, Per.MILLION)}, currency="EUR") == card(
         agreed_price(app)
     )

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import State
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.json_views.prices import PriceShape
 from pricing_sync.prices.age import age_seconds
@@ -24,7 +25,6 @@ from pricing_sync.prices.statements import PriceState
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
 from pricing_sync.store import connect
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web import standalone
 from pricing_sync.web.probes import collector
@@ -94,9 +94,7 @@ def read(app: PricingSync, body: bytes, at: datetime | None) -> None:
 
 def decide(app: PricingSync, model: str, state: State) -> None:
     (item,) = [item for item in app.store.review.held() if item.change.model == model]
-    app.store.review.decide(
-        state, [PinnedChange.of(item)], author="ann", reason="asked them", now=datetime.now(UTC)
-    )
+    app.store.review.decide(state, [item], author="ann", reason="asked them", now=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -351,14 +349,14 @@ def test_the_book_knows_of_a_new_reading(app: PricingSync) -> None:
     """A reading that changes no price changes the age of prices."""
     assert DAYS[2] == app.book().price("openrouter", "maker/confirmed").confirmed_at
     read(app, answer(2), DAYS[3])
-    app.refresh_book()
+    app._refresh_book()
     price = app.book().price("openrouter", "maker/confirmed")
     assert DAYS[3] == price.confirmed_at
     assert timedelta(hours=1) == price.age(DAYS[3] + timedelta(hours=1))
 
 
 @pytest.mark.parametrize("models", [1, 300])
-def test_a_book_takes_five_statements(app: PricingSync, models: int) -> None:
+def test_a_book_takes_seven_statements(app: PricingSync, models: int) -> None:
     """The number of models does not matter, nor that of prices in doubt."""
     unreadable = {f"maker/steady-{n}": UNREADABLE for n in range(5)}
     read(
@@ -366,7 +364,7 @@ def test_a_book_takes_five_statements(app: PricingSync, models: int) -> None:
     )
     with counted(app.store) as counter:
         assert len(app.store.book()) > len(STEADY) + models
-    assert 5 == counter.statements
+    assert 7 == counter.statements
 
 
 def test_prices_in_doubt_are_below_the_table(

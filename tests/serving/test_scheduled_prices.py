@@ -13,6 +13,7 @@ import pytest
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.held import State
 from pricing_sync.errors import StaleHeldChange
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.prices.statements import Statement
@@ -20,7 +21,6 @@ from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
 from pricing_sync.sources.providers.catalog import genai_prices_provider
 from pricing_sync.store.raw_ledger import raw_cards, raw_history
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import get_price, list_scheduled
 
@@ -202,9 +202,7 @@ def test_a_person_decides_about_a_held_later_price(app: PricingSync, decision: S
     """Accepted, it holds from its day on; rejected, it is not asked about again."""
     read(app, NOW - timedelta(days=3), m=TOO_HIGH)
     (item,) = app.store.review.held("google")
-    app.store.review.decide(
-        decision, [PinnedChange.of(item)], author="ann", reason="asked", now=datetime.now(UTC)
-    )
+    app.store.review.decide(decision, [item], author="ann", reason="asked", now=datetime.now(UTC))
     expected = "375" if decision is State.ACCEPTED else "0.375"
     assert ("0.375", expected) == (price(app), price(app, AFTER))
     assert {} == read(app, datetime.now(UTC), m=TOO_HIGH)
@@ -218,7 +216,7 @@ def test_a_change_now_is_accepted_beside_a_later_price(app: PricingSync) -> None
     read(app, NOW - timedelta(days=2), m=[entry(37.5), entry(0.75, DAY)])
     (item,) = app.store.review.held("google")
     app.store.review.decide(
-        State.ACCEPTED, [PinnedChange.of(item)], author="ann", reason="so", now=datetime.now(UTC)
+        State.ACCEPTED, [item], author="ann", reason="so", now=datetime.now(UTC)
     )
     assert ("37.5", "0.75") == (price(app), price(app, AFTER))
     assert "0.375" == price(app, NOW - timedelta(days=2, seconds=1))
@@ -231,9 +229,7 @@ def test_a_held_later_price_whose_day_has_come_is_judged_as_the_price(app: Prici
     read(app, day - timedelta(days=3), m=held)
     (item,) = app.store.review.held("google")
     with pytest.raises(StaleHeldChange, match="its day has come"):
-        app.store.review.decide(
-            State.ACCEPTED, [PinnedChange.of(item)], author="a", reason="b", now=NOW
-        )
+        app.store.review.decide(State.ACCEPTED, [item], author="a", reason="b", now=NOW)
     assert {"held": 1} == read(app, day + timedelta(days=1), m=held)
     (item,) = app.store.review.held("google")
     assert (Kind.CHANGED, None) == (item.change.kind, item.change.starts_at)
@@ -260,7 +256,7 @@ def test_an_event_tells_of_it_before_it_happens(app: PricingSync) -> None:
     read(app, NOW - timedelta(days=2), m=PROMOTED)
     read(app, NOW - timedelta(days=1), m=[entry(0.375)])
     key = {"model": "m", "starts_at": f"{DAY:%Y-%m-%d}T00:00:00.000000Z"}
-    found = [event for _, kind, event in app.store.pending_events() if kind == "prices.scheduled"]
+    found = [event for _, kind, event in app.store.outbox.pending() if kind == "prices.scheduled"]
     assert [([key], []), ([], [key])] == [
         (event["scheduled"], event["withdrawn"]) for event in found
     ]

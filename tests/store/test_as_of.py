@@ -174,7 +174,7 @@ def test_what_is_asked_of_one_model_is_sought(
     store: Store, query: str, values: dict[str, Any]
 ) -> None:
     """Every table is entered by an index of provider and model."""
-    steps = plan(store, query, **values)
+    steps = plan(store.ledger if query in store.ledger._queries else store, query, **values)
     assert not [step for step in steps if step.startswith("SCAN")], steps
     by = "provider=? AND model=?" if "model" in values else "provider=?"
     assert any(by in step for step in steps), steps
@@ -196,7 +196,7 @@ def test_held_changes_are_sought(store: Store, values: dict[str, Any]) -> None:
 
 def test_accepted_changes_of_a_model_are_sought(store: Store) -> None:
     """The anchors leave out what a person has accepted since: a seek for each model."""
-    steps = plan(store, "anchors", provider="acme")
+    steps = plan(store.ledger, "anchors", provider="acme")
     [held] = [step for step in steps if step.startswith("SEARCH h")]
     assert "provider=? AND model=? AND state=? AND decided_at>?" in held, held
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pricing_sync.changes.diff import Kind, diff
+from pricing_sync.changes.held import State
 from pricing_sync.changes.plan import plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import _QUERIES, LedgerChange
 from pricing_sync.store.connection import applicable
-from pricing_sync.store.review import PinnedChange, State
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 
@@ -41,10 +41,10 @@ def read(
 ) -> None:
     """Store a complete reading of these models; changes of the model *hold* are held."""
     listings: dict[str, Listing] = {model: card(amount) for model, amount in prices.items()}
-    answer, stored = Answer(listings), store.known_models(provider)
+    answer, stored = Answer(listings), store.ledger.known_models(provider)
     changes = diff(stored, answer)
     verdicts = {change.model: ("doubt",) for change in changes if change.model == hold}
-    held = {item.change.model: item.change for item in store.review.held(provider)}
+    held = {item.change.model: item for item in store.review.held(provider)}
     reading = Reading(
         id=f"{provider}-{day}",
         run_id="run",
@@ -55,7 +55,7 @@ def read(
         status=Status.READ,
     )
     with store.transaction():
-        plan = plan_changes(changes, verdicts, stored, answer, open_held=held)
+        plan = plan_changes(reading, changes, verdicts, stored, answer, open_held=held)
         store.save_reading(reading, plan)
 
 
@@ -112,8 +112,7 @@ def test_a_held_change_is_listed_when_it_is_accepted_from_when_it_was_first_seen
     read(store, 1, {"a": "2"}, hold="a")
     assert [] == found(store)
     (item,) = store.review.held("acme")
-    pins = [PinnedChange.of(item)]
-    store.review.decide(State.ACCEPTED, pins, author="ann", reason="checked", now=at(5))
+    store.review.decide(State.ACCEPTED, [item], author="ann", reason="checked", now=at(5))
     (entry,) = found(store)
     assert (at(1), card("1"), card("2")) == (entry.at, entry.change.old, entry.change.new)
 

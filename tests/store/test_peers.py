@@ -18,7 +18,7 @@ from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCa
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
 
-from counting import Counting
+from counting import counted
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 
@@ -248,10 +248,10 @@ def test_a_failed_read_is_the_last_but_not_the_last_good_one(table: PeerTable) -
 def test_the_number_of_statements_does_not_depend_on_the_models(store: Store) -> None:
     """Four to replace a catalog and two to find quotes, for 10 models and for 2,000."""
     for days, count in enumerate((10, 2000)):
-        counter = Counting(store._connection)
-        table = PeerTable(counter)
         cards = {("a", f"m{n}"): card("1", "2") for n in range(count)}
-        table.replace(read("models.dev", DAY + timedelta(days=days)), rows("models.dev", cards))
-        assert 4 == counter.statements
-        assert count == len(table.quotes("b", [f"m{n}" for n in range(count)]))
-        assert 6 == counter.statements
+        catalog = rows("models.dev", cards)
+        with counted(store) as counter:
+            store.peers.replace(read("models.dev", DAY + timedelta(days=days)), catalog)
+            assert 4 == counter.statements
+            assert count == len(store.peers.quotes("b", [f"m{n}" for n in range(count)]))
+            assert 6 == counter.statements

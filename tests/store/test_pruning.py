@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import State
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import StoreBusy
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.ids import new_id
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
@@ -145,7 +145,7 @@ def test_events_stay_until_they_are_sent(store: Store) -> None:
         {"id": name, "kind": "prices.changed", "created_at": "2020-01-01", "payload": "{}"}
         for name in ("sent", "sent lately", "waiting")
     ]
-    store._execute_many("add_event", events)
+    store.outbox._execute_many("add_event", events)
     for name, at in (("sent", "2020-01-02"), ("sent lately", "2026-07-01")):
         sql = "UPDATE pricing_outbox SET delivered_at = :at WHERE id = :id"
         store._connection.execute(sql, {"id": name, "at": at})
@@ -164,7 +164,7 @@ def test_decided_changes_go_and_rejected_ones_stay(tmp_path: Path) -> None:
         review, decided = app.store.review, day + timedelta(days=2)
         accepted, rejected, waiting = review.held("openrouter")
         for state, item in ((State.ACCEPTED, accepted), (State.REJECTED, rejected)):
-            pins = [PinnedChange.of(item)]
+            pins = [item]
             review.decide(state, pins, author="ann", reason="test", now=decided)
         ledger = app.history("openrouter", accepted.change.model, everything=True)
         prune(app.store)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, combinations
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.changes.diff import Change, Kind, Known, diff
+from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.plan import ChangePlan, plan_changes
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import PricingSyncError, SettingsError, StaleHeldChange, UnknownName
@@ -32,7 +33,7 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.review import HeldChange, PinnedChange, Review, State
+from pricing_sync.store.review import Review
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -61,30 +62,39 @@ def _open(folder: Path) -> Store:
 
 
 def read_once(
-    store: Store, listings: dict[str, Listing], at: datetime, hold: Collection[str] = ()
+    store: Store,
+    listings: dict[str, Listing],
+    at: datetime,
+    hold: Collection[str] = (),
+    provider: str = "acme",
 ) -> ChangePlan:
-    """One reading of acme, with the steps of a real one and a gate that holds the models *hold*."""
+    """One reading, with the steps of a real one and a gate that holds the models *hold*."""
     answer = Answer(listings)
     with store.transaction():
-        stored = store.known_models("acme")
+        stored = store.ledger.known_models(provider)
         changes = diff(stored, answer)
         plan = plan_changes(
+            reading(at, provider),
             changes,
             {change.model: ("band: input: far",) for change in changes if change.model in hold},
             stored,
             answer,
-            open_held={item.change.model: item.change for item in store.review.held("acme")},
-            rejected=list(chain.from_iterable(store.review.rejected("acme").values())),
+            open_held={item.change.model: item for item in store.review.held(provider)},
+            rejected=rejected(store.review, provider),
         )
-        store.save_reading(reading(at), plan)
+        store.save_reading(reading(at, provider), plan)
     return plan
 
 
-def reading(at: datetime) -> Reading:
+def rejected(review: Review, provider: str = "acme") -> list[Change]:
+    return [item.change for item in review.held(provider, state=State.REJECTED)]
+
+
+def reading(at: datetime, provider: str = "acme") -> Reading:
     return Reading(
-        id=f"reading-{at.isoformat()}",
+        id=f"reading-{'' if provider == 'acme' else provider}{at.isoformat()}",
         run_id="run",
-        provider="acme",
+        provider=provider,
         at=at,
         started_at=at,
         finished_at=at,
@@ -99,19 +109,19 @@ def reading(at: datetime) -> Reading:
 def accept(
     review: Review, item: HeldChange, *, now: datetime = NOW, author: str = "ann"
 ) -> HeldChange:
-    pinned, reason = [PinnedChange.of(item)], "the page says so"
-    (decided,) = review.decide(State.ACCEPTED, pinned, author=author, reason=reason, now=now)
+    reason = "the page says so"
+    (decided,) = review.decide(State.ACCEPTED, [item], author=author, reason=reason, now=now)
     return decided
 
 
 def reject(review: Review, item: HeldChange, *, now: datetime = NOW) -> HeldChange:
-    pinned = [PinnedChange.of(item)]
-    (decided,) = review.decide(State.REJECTED, pinned, author="ann", reason="a slip", now=now)
+    (decided,) = review.decide(State.REJECTED, [item], author="ann", reason="a slip", now=now)
     return decided
 
 
-def pins(items: list[HeldChange]) -> list[PinnedChange]:
-    return [PinnedChange.of(item) for item in items]
+def shown_as(item: HeldChange, old: Known | None, new: Known | None) -> HeldChange:
+    """The held change with other listings than it has."""
+    return replace(item, change=replace(item.change, old=old, new=new))
 
 
 def held_change(store: Store, review: Review) -> HeldChange:
@@ -127,8 +137,8 @@ def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> di
     return {s.model: s.listing for s in store.statements("acme", at=at, known_at=known_at)}
 
 
-def actions(review: Review) -> list[str]:
-    return [entry.action for entry in review.audit_log(100)]
+def actions(store: Store) -> list[str]:
+    return [entry.action for entry in store.audit_log.entries(100)]
 
 
 def test_a_held_change_names_the_reading_that_first_contained_it(
@@ -194,14 +204,14 @@ def test_an_accepted_change_gets_a_decision_an_event_and_an_audit_entry(
         decided.decided_by,
         decided.decision,
     )
-    _, kind, payload = store.pending_events()[-1]
+    _, kind, payload = store.outbox.pending()[-1]
     assert ("prices.changed", 1, "ann", reading(NEXT).id) == (
         kind,
         payload["changes"]["changed"],
         payload["accepted_by"],
         payload["reading"],
     )
-    (entry,) = review.audit_log(10)
+    (entry,) = store.audit_log.entries(10)
     assert (NOW, "ann", "accept", "acme", "m", item.id, "the page says so") == (
         entry.at,
         entry.who,
@@ -247,9 +257,9 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missing(
     accept(review, item)
     assert {"n": CHEAP} == in_force(store, NEXT)
     assert {"m": CHEAP, "n": CHEAP} == in_force(store, NEXT, known_at=BEFORE)
-    assert NEXT == store.known_models("acme")["m"].retired_at
-    assert CHEAP == store.known_models("acme")["m"].listing
-    assert 1 == store.pending_events()[-1][2]["changes"]["retired"]
+    assert NEXT == store.ledger.known_models("acme")["m"].retired_at
+    assert CHEAP == store.ledger.known_models("acme")["m"].listing
+    assert 1 == store.outbox.pending()[-1][2]["changes"]["retired"]
 
 
 def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> None:
@@ -265,7 +275,7 @@ def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> N
     assert [(CHEAP, DAY, AFTER), (DEAR, back, None)] == [
         (s.listing, s.since, s.until) for s in store.history("acme", "m")
     ]
-    assert None is store.known_models("acme")["m"].retired_at
+    assert None is store.ledger.known_models("acme")["m"].retired_at
 
 
 def test_a_model_that_came_back_at_its_old_price_keeps_its_card(
@@ -289,7 +299,7 @@ def test_an_accepted_withdrawal_stores_that_there_is_no_price(store: Store, revi
     read_once(store, {"m": NO_PRICE}, NEXT, hold="m")
     accept(review, review.held()[0])
     assert {"m": NO_PRICE} == in_force(store, NEXT)
-    assert NO_PRICE == store.known_models("acme")["m"].listing
+    assert NO_PRICE == store.ledger.known_models("acme")["m"].listing
 
 
 def test_recorded_at_never_decreases_when_a_change_is_accepted(
@@ -317,7 +327,7 @@ def test_accepting_is_pinned_to_the_exact_values(
     item = held_change(store, review)
     with pytest.raises(StaleHeldChange, match="not the change that was expected"):
         review.decide(
-            State.ACCEPTED, [PinnedChange(item.id, old, new)], author="ann", reason="yes", now=NOW
+            State.ACCEPTED, [shown_as(item, old, new)], author="ann", reason="yes", now=NOW
         )
     assert {"m": CHEAP} == in_force(store, NOW)
     assert [item] == review.held()
@@ -332,7 +342,7 @@ def test_a_pin_with_the_smallest_difference_of_a_rate_is_refused(
     with pytest.raises(StaleHeldChange):
         review.decide(
             State.ACCEPTED,
-            [PinnedChange(item.id, CHEAP, nearly)],
+            [shown_as(item, CHEAP, nearly)],
             author="ann",
             reason="yes",
             now=NOW,
@@ -412,7 +422,7 @@ def test_one_of_two_simultaneous_acceptances_is_refused(
         thread.join()
     assert ["accepted", "refused"] == sorted(outcomes)
     assert [CHEAP, DEAR] == [s.listing for s in store.history("acme", "m")]
-    assert ["accept", "accept_refused"] == sorted(actions(review))
+    assert ["accept", "accept_refused"] == sorted(actions(store))
 
 
 def test_a_refusal_is_audited(store: Store, review: Review) -> None:
@@ -421,12 +431,12 @@ def test_a_refusal_is_audited(store: Store, review: Review) -> None:
     with pytest.raises(StaleHeldChange):
         review.decide(
             State.ACCEPTED,
-            [PinnedChange(item.id, CHEAP, CHEAP)],
+            [shown_as(item, CHEAP, CHEAP)],
             author="bob",
             reason="hm",
             now=NOW,
         )
-    (entry,) = review.audit_log(10)
+    (entry,) = store.audit_log.entries(10)
     assert ("bob", "accept_refused", "acme", "m", item.id, "hm") == (
         entry.who,
         entry.action,
@@ -448,22 +458,21 @@ def test_a_decision_without_an_author_or_a_reason_is_refused(
     with pytest.raises(SettingsError, match="an author and a reason"):
         review.decide(
             State.ACCEPTED,
-            [PinnedChange(item.id, CHEAP, DEAR)],
+            [shown_as(item, CHEAP, DEAR)],
             author=author,
             reason=reason,
             now=NOW,
         )
-    assert ["accept_refused"] == actions(review)
+    assert ["accept_refused"] == actions(store)
     assert [item] == review.held()
 
 
-def test_an_unknown_id_is_refused(review: Review) -> None:
-    """The refusal is audited, without a model."""
+def test_an_unknown_id_is_refused(store: Store, review: Review) -> None:
+    """The refusal is audited."""
+    item = replace(held_change(store, review), id="nope")
     with pytest.raises(UnknownName, match="no such held change"):
-        review.decide(
-            State.ACCEPTED, [PinnedChange("nope", None, None)], author="ann", reason="x", now=NOW
-        )
-    assert ["accept_refused"] == actions(review)
+        review.decide(State.ACCEPTED, [item], author="ann", reason="x", now=NOW)
+    assert ["accept_refused"] == actions(store)
 
 
 # Batches
@@ -473,49 +482,52 @@ def test_a_batch_is_accepted_in_one_transaction(store: Store, review: Review) ->
     """It adds one event, and an audit entry for each change."""
     read_once(store, {"a": CHEAP, "b": CHEAP, "c": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": NO_PRICE}, NEXT, hold="abc")
-    events = len(store.pending_events())
+    events = len(store.outbox.pending())
     review.decide(
         State.ACCEPTED,
-        provider="acme",
-        pinned=pins(review.held()),
+        review.held(),
         author="ann",
         reason="all well",
         now=NOW,
     )
     assert {"a": DEAR, "b": NO_PRICE} == in_force(store, NEXT)
-    (event,) = store.pending_events()[events:]
+    (event,) = store.outbox.pending()[events:]
     assert (2, 1) == (event[2]["changes"]["changed"], event[2]["changes"]["retired"])
-    assert {"a", "b", "c"} == {entry.model for entry in review.audit_log(10)}
+    assert {"a", "b", "c"} == {entry.model for entry in store.audit_log.entries(10)}
 
 
 def test_one_stale_item_refuses_the_whole_batch(store: Store, review: Review) -> None:
     """All changes of a batch are accepted, or none."""
     read_once(store, {"a": CHEAP, "b": CHEAP}, DAY)
     read_once(store, {"a": DEAR, "b": DEAR}, NEXT, hold="ab")
-    pinned = pins(review.held())
+    shown = review.held()
     read_once(store, {"a": DEAR, "b": CHEAP}, AFTER, hold="ab")
     with pytest.raises(StaleHeldChange, match="acme: b: "):
-        review.decide(
-            State.ACCEPTED, provider="acme", pinned=pinned, author="ann", reason="all well", now=NOW
-        )
+        review.decide(State.ACCEPTED, shown, author="ann", reason="all well", now=NOW)
     assert {"a": CHEAP, "b": CHEAP} == in_force(store, NOW)
     assert ["a"] == [item.change.model for item in review.held()]
-    assert ["accept_refused"] == actions(review)
+    assert ["accept_refused"] == actions(store)
 
 
-def test_a_batch_with_a_change_of_another_provider_is_refused(store: Store, review: Review) -> None:
+def test_a_change_shown_of_another_provider_is_refused(store: Store, review: Review) -> None:
     """Such an id is a mistake."""
     item = held_change(store, review)
-    with pytest.raises(UnknownName, match="other: "):
-        review.decide(
-            State.ACCEPTED,
-            provider="other",
-            pinned=pins([item]),
-            author="ann",
-            reason="x",
-            now=NOW,
-        )
+    other = replace(item, provider="other")
+    with pytest.raises(StaleHeldChange, match="not the change that was expected"):
+        review.decide(State.ACCEPTED, [other], author="ann", reason="x", now=NOW)
     assert [item] == review.held()
+
+
+def test_a_batch_may_hold_changes_of_several_providers(store: Store, review: Review) -> None:
+    """Each one replaces the card of its own provider."""
+    read_once(store, {"m": CHEAP}, DAY)
+    read_once(store, {"m": DEAR}, NEXT, hold="m")
+    read_once(store, {"m": DEAR}, DAY, provider="other")
+    read_once(store, {"m": NO_PRICE}, NEXT, hold="m", provider="other")
+    review.decide(State.ACCEPTED, review.held(), author="ann", reason="all well", now=NOW)
+    assert [("acme", DEAR), ("other", NO_PRICE)] == [
+        (statement.provider, statement.listing) for statement in store.statements(at=NOW)
+    ]
 
 
 def test_a_change_pinned_twice_is_decided_once(store: Store, review: Review) -> None:
@@ -523,8 +535,7 @@ def test_a_change_pinned_twice_is_decided_once(store: Store, review: Review) -> 
     item = held_change(store, review)
     review.decide(
         State.ACCEPTED,
-        provider="acme",
-        pinned=pins([item, item]),
+        [item, item],
         author="ann",
         reason="x",
         now=NOW,
@@ -539,14 +550,14 @@ def test_a_rejected_change_is_neither_applied_nor_held_again(store: Store, revie
     """A different change of the model is held as usual."""
     item = held_change(store, review)
     reject(review, item)
-    assert {"m": [Change("m", Kind.CHANGED, CHEAP, DEAR)]} == review.rejected("acme")
-    assert {} == review.rejected("other")
+    assert [Change("m", Kind.CHANGED, CHEAP, DEAR)] == rejected(review)
+    assert [] == rejected(review, "other")
     read_once(store, {"m": DEAR}, NOW + timedelta(days=1), hold="m")
     assert [] == review.held()
     assert {"m": CHEAP} == in_force(store, NOW + timedelta(days=1))
     read_once(store, {"m": NO_PRICE}, NOW + timedelta(days=2), hold="m")
     assert [NO_PRICE] == [other.change.new for other in review.held()]
-    assert ["reject"] == actions(review)
+    assert ["reject"] == actions(store)
 
 
 # The ledger after any sequence of readings and decisions
@@ -589,9 +600,7 @@ def test_no_two_cards_are_ever_true_and_known_at_once(
 def _decide(review: Review, step: str, number: int, now: datetime) -> None:
     items = review.held("acme")
     if step == "accept all":
-        review.decide(
-            State.ACCEPTED, provider="acme", pinned=pins(items), author="ann", reason="x", now=now
-        )
+        review.decide(State.ACCEPTED, items, author="ann", reason="x", now=now)
         assert {} == {
             item.change.model: item
             for item in items
@@ -602,7 +611,7 @@ def _decide(review: Review, step: str, number: int, now: datetime) -> None:
 
 
 def _listing(review: Review, model: str) -> Known | None:
-    return review._current_cards("acme", datetime.now(UTC))[model].listing
+    return review._ledger.known_models("acme")[model].listing
 
 
 def _assert_one_card_at_a_time(statements: list[Statement]) -> None:
@@ -632,8 +641,8 @@ ANNOUNCED = Announced(
 )
 
 
-def announce(review: Review, move: Announced = ANNOUNCED) -> str:
-    added = review.announce("acme", move, author="ann", reason="their blog", now=DAY)
+def announce(store: Store, move: Announced = ANNOUNCED) -> str:
+    added = store.announcements.add("acme", move, author="ann", reason="their blog", now=DAY)
     return added.id
 
 
@@ -647,68 +656,68 @@ def announce(review: Review, move: Announced = ANNOUNCED) -> str:
         replace(ANNOUNCED, when=When(hours=(990, 30), weekdays=frozenset({6, 7}))),
     ],
 )
-def test_an_announcement_is_stored_exactly(review: Review, move: Announced) -> None:
+def test_an_announcement_is_stored_exactly(store: Store, move: Announced) -> None:
     """With its exact rates and its condition. No old rate is not a zero."""
-    announce(review, move)
-    assert (move,) == review.announced("acme", NEXT)
+    announce(store, move)
+    assert (move,) == store.announcements.due("acme", NEXT)
 
 
-def test_an_announcement_does_not_apply_before_its_time(review: Review) -> None:
+def test_an_announcement_does_not_apply_before_its_time(store: Store) -> None:
     """It does not apply to another provider either."""
-    announce(review)
-    assert () == review.announced("acme", NEXT - timedelta(microseconds=1))
-    assert (ANNOUNCED,) == review.announced("acme", NEXT)
-    assert () == review.announced("other", NEXT)
+    announce(store)
+    assert () == store.announcements.due("acme", NEXT - timedelta(microseconds=1))
+    assert (ANNOUNCED,) == store.announcements.due("acme", NEXT)
+    assert () == store.announcements.due("other", NEXT)
 
 
-def test_an_announcement_is_used_once(store: Store, review: Review) -> None:
+def test_an_announcement_is_used_once(store: Store) -> None:
     """It then names the reading that used it. The same move can be announced again."""
-    announcement_id = announce(review)
+    announcement_id = announce(store)
     with store.transaction():
-        review.consume("acme", [ANNOUNCED], "reading", AFTER)
-    assert () == review.announced("acme", AFTER)
-    assert [] == review.announcements("acme")
-    (entry,) = review.announcements("acme", include_used=True)
+        store.announcements.consume("acme", [ANNOUNCED], "reading", AFTER)
+    assert () == store.announcements.due("acme", AFTER)
+    assert [] == store.announcements.find("acme")
+    (entry,) = store.announcements.find("acme", include_used=True)
     assert (announcement_id, AFTER, "reading", False) == (
         entry.id,
         entry.used_at,
         entry.used_by,
         entry.is_open,
     )
-    assert {"announce", "announcement_used"} == set(actions(review))
-    announce(review)
-    assert (ANNOUNCED,) == review.announced("acme", AFTER)
+    assert {"announce", "announcement_used"} == set(actions(store))
+    announce(store)
+    assert (ANNOUNCED,) == store.announcements.due("acme", AFTER)
 
 
-def test_a_reading_that_fails_uses_no_announcement(store: Store, review: Review) -> None:
+def test_a_reading_that_fails_uses_no_announcement(store: Store) -> None:
     """An announcement is marked as used in the reading's transaction."""
-    announce(review)
+    announce(store)
     with pytest.raises(RuntimeError), store.transaction():
-        review.consume("acme", [ANNOUNCED], "reading", AFTER)
+        store.announcements.consume("acme", [ANNOUNCED], "reading", AFTER)
         raise RuntimeError
-    assert (ANNOUNCED,) == review.announced("acme", AFTER)
+    assert (ANNOUNCED,) == store.announcements.due("acme", AFTER)
 
 
-def test_only_the_exact_move_is_used(store: Store, review: Review) -> None:
+def test_only_the_exact_move_is_used(store: Store) -> None:
     """With its exact rates, and of its provider."""
     other = replace(ANNOUNCED, new=Rate.of(6, Per.MILLION))
-    announce(review)
-    announce(review, other)
+    announce(store)
+    announce(store, other)
     with store.transaction():
-        review.consume("other", [ANNOUNCED], "reading", AFTER)
-        review.consume("acme", [other], "reading", AFTER)
-    assert (ANNOUNCED,) == review.announced("acme", AFTER)
+        store.announcements.consume("other", [ANNOUNCED], "reading", AFTER)
+        store.announcements.consume("acme", [other], "reading", AFTER)
+    assert (ANNOUNCED,) == store.announcements.due("acme", AFTER)
 
 
-def test_an_announcement_can_be_ended_once(review: Review) -> None:
+def test_an_announcement_can_be_ended_once(store: Store) -> None:
     """It does not apply afterwards."""
-    announcement_id = announce(review)
-    ended = review.end_announcement(announcement_id, author="ann", reason="postponed", now=AFTER)
+    announcement_id = announce(store)
+    ended = store.announcements.end(announcement_id, author="ann", reason="postponed", now=AFTER)
     assert AFTER == ended.ended_at
-    assert () == review.announced("acme", AFTER)
+    assert () == store.announcements.due("acme", AFTER)
     with pytest.raises(UnknownName, match="no announcement yet to come"):
-        review.end_announcement(announcement_id, author="ann", reason="again", now=AFTER)
-    assert ["announce", "unannounce", "unannounce_refused"] == sorted(actions(review))
+        store.announcements.end(announcement_id, author="ann", reason="again", now=AFTER)
+    assert ["announce", "unannounce", "unannounce_refused"] == sorted(actions(store))
 
 
 @pytest.mark.parametrize(
@@ -719,14 +728,14 @@ def test_an_announcement_can_be_ended_once(review: Review) -> None:
     ],
 )
 def test_an_announcement_without_a_new_move_is_refused(
-    review: Review, move: Announced, message: str
+    store: Store, move: Announced, message: str
 ) -> None:
     """A move that is announced twice could be used twice."""
-    announce(review)
+    announce(store)
     with pytest.raises(SettingsError, match=message):
-        announce(review, move)
-    assert ["announce", "announce_refused"] == sorted(actions(review))
-    assert (ANNOUNCED,) == review.announced("acme", AFTER)
+        announce(store, move)
+    assert ["announce", "announce_refused"] == sorted(actions(store))
+    assert (ANNOUNCED,) == store.announcements.due("acme", AFTER)
 
 
 # The audit log
@@ -739,11 +748,11 @@ def test_the_audit_log_is_read_page_by_page_from_the_newest(store: Store, review
         with pytest.raises(PricingSyncError):
             review.decide(
                 State.ACCEPTED,
-                [PinnedChange(item.id, None, None)],
+                [shown_as(item, None, None)],
                 author=f"ann {day}",
                 reason="x",
                 now=NOW + timedelta(days=day),
             )
-    newest, middle = review.audit_log(2)
-    (oldest,) = review.audit_log(2, before=middle.id)
+    newest, middle = store.audit_log.entries(2)
+    (oldest,) = store.audit_log.entries(2, before=middle.id)
     assert ["ann 2", "ann 1", "ann 0"] == [newest.who, middle.who, oldest.who]

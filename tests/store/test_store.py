@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.changes.diff import Change, Kind, Known, diff
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.plan import ChangePlan, plan_changes
 from pricing_sync.changes.run import Outcome, Reading, Run, Status
 from pricing_sync.errors import SettingsError, StoreError
@@ -31,6 +34,8 @@ from pricing_sync.prices.rates import (
     Why,
 )
 from pricing_sync.store import Store, open_store
+
+from counting import counted
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
@@ -64,14 +69,16 @@ def read_once(
     """One reading of acme, with the steps of a real one, but without a gate."""
     answer = Answer(listings, ("row 0: no id",) * nameless)
     with store.transaction():
-        stored = store.known_models("acme")
-        plan = plan_changes(diff(stored, answer), {}, stored, answer, open_held=open_held(store))
+        stored = store.ledger.known_models("acme")
+        plan = plan_changes(
+            reading(at), diff(stored, answer), {}, stored, answer, open_held=open_held(store)
+        )
         store.save_reading(reading(at), plan)
     return plan
 
 
-def open_held(store: Store) -> dict[str, Change]:
-    return {item.change.model: item.change for item in store.review.held("acme")}
+def open_held(store: Store) -> dict[str, HeldChange]:
+    return {item.change.model: item for item in store.review.held("acme")}
 
 
 def reading(at: datetime, **different: object) -> Reading:
@@ -109,7 +116,7 @@ def test_a_listing_comes_back_as_it_was_stored(store: Store, listing: Known) -> 
     """Exactly, with its conditional rates, its currency and its zeros."""
     read_once(store, {"m": listing}, DAY)
     assert listing == store.statements("acme", "m")[0].listing
-    assert listing == store.known_models("acme")["m"].listing
+    assert listing == store.ledger.known_models("acme")["m"].listing
 
 
 def test_a_changed_price_is_dated_on_both_clocks(store: Store) -> None:
@@ -144,7 +151,7 @@ def test_a_model_is_retired_by_the_second_complete_reading_without_it(store: Sto
     days = [DAY + timedelta(days=n) for n in range(5)]
     read_once(store, {"m": CHEAP, "n": CHEAP}, days[0])
     assert ["m"] == read_once(store, {"n": CHEAP}, days[1]).missing
-    assert days[1] == store.known_models("acme")["m"].missing_since
+    assert days[1] == store.ledger.known_models("acme")["m"].missing_since
     assert {"m", "n"} == set(in_force(store, days[1]))
     assert ["m"] == read_once(store, {"n": CHEAP}, days[2]).retire
     assert {"n": CHEAP} == in_force(store, days[2])
@@ -159,7 +166,7 @@ def test_a_model_that_was_missing_once_keeps_its_card(store: Store) -> None:
     read_once(store, {"m": CHEAP, "n": CHEAP}, DAY)
     read_once(store, {"n": CHEAP}, DAY + timedelta(days=1))
     assert ["m"] == read_once(store, {"m": CHEAP, "n": CHEAP}, DAY + timedelta(days=2)).back
-    assert None is store.known_models("acme")["m"].missing_since
+    assert None is store.ledger.known_models("acme")["m"].missing_since
     read_once(store, {"n": CHEAP}, DAY + timedelta(days=3))
     assert {"m", "n"} == set(in_force(store, DAY + timedelta(days=3)))
     assert 1 == len(store.history("acme", "m", everything=True))
@@ -213,10 +220,10 @@ def hold_all(store: Store, listings: dict[str, Listing], at: datetime) -> Change
     """One reading of acme, with a gate that holds every change."""
     answer = Answer(listings)
     with store.transaction():
-        stored = store.known_models("acme")
+        stored = store.ledger.known_models("acme")
         verdicts = dict.fromkeys(listings, ("doubt",))
         plan = plan_changes(
-            diff(stored, answer), verdicts, stored, answer, open_held=open_held(store)
+            reading(at), diff(stored, answer), verdicts, stored, answer, open_held=open_held(store)
         )
         store.save_reading(reading(at), plan)
     return plan
@@ -225,22 +232,49 @@ def hold_all(store: Store, listings: dict[str, Listing], at: datetime) -> Change
 def test_a_failed_transaction_changes_nothing(store: Store) -> None:
     """It adds no card, no reading and no event."""
     read_once(store, {"m": CHEAP}, DAY)
-    events = store.pending_events()
+    events = store.outbox.pending()
     with pytest.raises(RuntimeError), store.transaction():
         plan = ChangePlan(apply=[Change("m", Kind.CHANGED, CHEAP, DEAR)])
         store.save_reading(reading(DAY + timedelta(days=1)), plan)
         raise RuntimeError
     assert {"m": CHEAP} == in_force(store, DAY + timedelta(days=1))
     assert DAY == store.last_reading("acme").at  # type: ignore[union-attr]
-    assert events == store.pending_events()
+    assert events == store.outbox.pending()
 
 
 def test_a_changed_price_adds_an_event_in_the_same_transaction(store: Store) -> None:
     """A reading with changes adds one event; a reading without changes adds none."""
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
-    ((_, kind, payload),) = store.pending_events()
+    ((_, kind, payload),) = store.outbox.pending()
     assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
+
+
+def test_the_rows_of_the_ledger_are_written_in_one_file() -> None:
+    """For readings and for people's decisions alike."""
+    writes = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) pricing_(ledger|models)\b")
+    folder = resources.files("pricing_sync.store")
+    files = [entry for entry in folder.iterdir() if entry.name.endswith((".sql", ".py"))]
+    assert ["ledger.sql"] == [f.name for f in files if writes.search(f.read_text("utf-8"))]
+
+
+def test_the_statements_of_every_part_of_a_store_are_counted(store: Store) -> None:
+    """The tests that limit their number would otherwise miss some."""
+    parts = (
+        store.revision,
+        store.names.aliases,
+        store.review.held,
+        store.announcements.find,
+        store.outbox.pending,
+        store.peers.last_reads,
+        store.queue.due_times,
+        lambda: store.ledger.timelines("acme", DAY),
+        lambda: store.audit_log.entries(1),
+    )
+    with counted(store) as counter:
+        for part in parts:
+            part()
+    assert len(parts) == counter.statements
 
 
 def test_recorded_at_never_decreases(store: Store) -> None:
@@ -435,10 +469,10 @@ def test_many_rows_are_stored_together_or_not_at_all(store: Store) -> None:
         for name in ("first", "second", "first")
     ]
     with pytest.raises(StoreError, match="UNIQUE"):
-        store._execute_many("add_event", events)
-    assert [] == store.pending_events()
-    store._execute_many("add_event", events[:2])
-    assert ["first", "second"] == [name for name, _, _ in store.pending_events()]
+        store.outbox._execute_many("add_event", events)
+    assert [] == store.outbox.pending()
+    store.outbox._execute_many("add_event", events[:2])
+    assert ["first", "second"] == [name for name, _, _ in store.outbox.pending()]
 
 
 @pytest.mark.parametrize("year", [1, 800, 9999])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import State
 from pricing_sync.changes.run import Outcome, Status
 from pricing_sync.errors import StoreError
 from pricing_sync.gate import Announced
@@ -24,7 +25,6 @@ from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import find
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.sync.access import Fetch
 from pricing_sync.sync.reading import ReadingResult, read_provider
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -480,9 +480,8 @@ def hold_tenfold(app: PricingSync) -> None:
 
 def reject_all(app: PricingSync) -> None:
     review = app.store.review
-    pins = [PinnedChange.of(item) for item in review.held("openrouter")]
-    if pins:
-        review.decide(State.REJECTED, pins, author="ann", reason="a slip", now=datetime.now(UTC))
+    if shown := review.held("openrouter"):
+        review.decide(State.REJECTED, shown, author="ann", reason="a slip", now=datetime.now(UTC))
 
 
 def test_a_rejected_change_is_neither_applied_nor_held_again(app: PricingSync) -> None:
@@ -501,7 +500,7 @@ def test_a_rejected_change_is_neither_applied_nor_held_again(app: PricingSync) -
 
 
 def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
-    app.store.review.announce(
+    app.store.announcements.add(
         "openrouter",
         Announced(
             model="maker/model",
@@ -519,13 +518,13 @@ def announce(app: PricingSync, meter: Meter, old: str, new: str) -> None:
 def test_a_decision_during_judging_counts(app: PricingSync) -> None:
     """A person rejects the change after judging and before storing: it is not held again."""
     hold_tenfold(app)
-    real = app.store.last_reported  # the last query before the transaction
+    real = app.store.outbox.last_reported  # one of the last queries before the transaction
 
     def rejected_meanwhile(provider: str) -> datetime | None:
         reject_all(app)
         return real(provider)
 
-    app.store.last_reported = rejected_meanwhile  # type: ignore[method-assign]
+    app.store.outbox.last_reported = rejected_meanwhile  # type: ignore[method-assign]
     result = read_once(app, TENFOLD + b"\n")
     assert ([], []) == (list(result.plan.hold), list(result.plan.still_held))
     assert [] == app.store.review.held("openrouter")
@@ -537,9 +536,9 @@ def test_an_announcement_releases_a_change_that_is_held_already(app: PricingSync
     announce(app, Meter.INPUT, "2.5", "25")
     announce(app, Meter.OUTPUT, "10", "100")
     result = read_once(app, TENFOLD)
-    assert ["maker/model"] == list(result.plan.released)
+    assert ["maker/model"] == [item.change.model for item in result.plan.released]
     assert "25" == rate(app, "maker/model")
-    assert [] == app.store.review.announcements("openrouter")
+    assert [] == app.store.announcements.find("openrouter")
 
 
 def test_an_announcement_of_a_change_that_stays_held_is_not_consumed(app: PricingSync) -> None:
@@ -548,7 +547,7 @@ def test_an_announcement_of_a_change_that_stays_held_is_not_consumed(app: Pricin
     announce(app, Meter.INPUT, "2.5", "25")
     result = read_once(app, TENFOLD)
     assert 1 == len(result.plan.still_held)
-    assert 1 == len(app.store.review.announcements("openrouter"))
+    assert 1 == len(app.store.announcements.find("openrouter"))
 
 
 def test_a_model_that_was_retired_without_a_card_returns_once(app: PricingSync) -> None:
@@ -572,6 +571,6 @@ def test_small_steps_are_recorded_and_notified_only_when_they_add_up(app: Pricin
     event_counts = []
     for number, price in enumerate(prices):
         read_once(app, openrouter({"maker/model": priced(price)}), DAY + timedelta(hours=number))
-        event_counts.append(len(app.store.pending_events()))
+        event_counts.append(len(app.store.outbox.pending()))
     assert [1, 1, 1, 2] == event_counts
     assert 4 == len(app.history("openrouter", "maker/model"))

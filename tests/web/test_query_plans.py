@@ -58,7 +58,10 @@ class Statements:
     def scans(self, path: Path) -> set[str]:
         """What reads a growing table from end to end, with its statement."""
         with closing(sqlite3.connect(path)) as database:
-            database.execute("CREATE TEMP TABLE pricing_touched (model TEXT PRIMARY KEY)")
+            database.execute(
+                "CREATE TEMP TABLE pricing_touched"
+                " (provider TEXT, model TEXT, at TEXT, PRIMARY KEY (provider, model))"
+            )
             return {
                 f"{step} in {sql}"
                 for sql, values in self.seen.items()

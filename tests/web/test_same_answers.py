@@ -36,7 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         service.pricing.set_override(
             "openrouter", "openai/gpt-4o", {Meter.INPUT: rate}, author="a", reason="r", when=when
         )
-        service.pricing.store.review.announce(
+        service.pricing.store.announcements.add(
             "openrouter",
             Announced(
                 model="openai/gpt-4o",

@@ -39,6 +39,8 @@ class Stored:
     unreadable: str | None = None
     #: What the last reading says about the listing in force.
     state: PriceState = PriceState.CONFIRMED
+    #: When the listing came into force; None when there is none.
+    since: datetime | None = None
     #: What is to replace the listing, the next one first.
     scheduled: tuple[Scheduled, ...] = ()
 

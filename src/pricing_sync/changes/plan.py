@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pricing_sync.changes.diff import Change, Kind, Stored
+from pricing_sync.changes.held import HeldChange
+from pricing_sync.changes.run import Reading
 from pricing_sync.changes.scheduled import ScheduledPlan
 from pricing_sync.prices.rates import Answer, Unreadable
 from pricing_sync.prices.statements import PriceState
 
-#: By model, the names of the rules that hold its change. A change that no rule holds counts.
+#: By model, the reasons to hold its change. A change without reasons counts.
 Verdicts = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A held change, and the names of the rules that hold it."""
-
-    change: Change
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +29,12 @@ class ChangePlan:
     #: Models listed again before they were retired, without a new listing that counts.
     back: Sequence[str] = ()
     #: Changes that are newly held, and changes that were already held and are the same.
-    hold: Sequence[Held] = ()
-    still_held: Sequence[Held] = ()
-    #: Models whose held change the provider no longer publishes.
-    lapsed: Sequence[str] = ()
-    #: Models whose change was held long enough and counts now.
-    released: Sequence[str] = ()
+    hold: Sequence[HeldChange] = ()
+    still_held: Sequence[HeldChange] = ()
+    #: Held changes that the provider no longer publishes.
+    lapsed: Sequence[HeldChange] = ()
+    #: Held changes that were held long enough and count now.
+    released: Sequence[HeldChange] = ()
     #: Models that are new, or became readable or unreadable: why they cannot be read, or None.
     seen: Mapping[str, str | None] = field(default_factory=dict)
     #: Models that are new, or whose price got another state with this reading.
@@ -66,12 +60,13 @@ class ChangePlan:
 
 
 def plan_changes(
+    reading: Reading,
     changes: Sequence[Change],
     verdicts: Verdicts,
     stored: Mapping[str, Stored],
     answer: Answer,
     *,
-    open_held: Mapping[str, Change] = MappingProxyType({}),
+    open_held: Mapping[str, HeldChange] = MappingProxyType({}),
     rejected: Collection[Change] = (),
 ) -> ChangePlan:
     """The plan for a complete answer.
@@ -82,29 +77,40 @@ def plan_changes(
     """
     judged = [change for change in changes if change not in rejected]
     not_counted = {change.model for change in changes if change in rejected}
-    held = {
-        change.model: Held(change, tuple(verdicts[change.model]))
+    #: The open held changes that the answer repeats.
+    repeated = {
+        change.model: item
         for change in judged
-        if verdicts.get(change.model)
+        if (item := open_held.get(change.model)) and item.change == change
     }
+    held = {change.model: change for change in judged if verdicts.get(change.model)}
+    new = [change for model, change in held.items() if model not in repeated]
     passed = [change for change in judged if change.model not in held]
     vanished = [change.model for change in passed if change.kind is Kind.VANISHED]
     apply = [change for change in passed if change.new is not None and change.new != change.old]
     apply += [change for change in passed if _is_revived(change, stored)]
-    already_held = {model for model, item in held.items() if open_held.get(model) == item.change}
-    released = [change.model for change in apply if open_held.get(change.model) == change]
+    applied = {change.model for change in apply}
     retire = [model for model in vanished if stored[model].missing_since is not None]
     return ChangePlan(
         apply=apply,
         missing=[model for model in vanished if stored[model].missing_since is None],
         retire=retire,
-        back=_back(stored, answer, {change.model for change in apply}),
-        hold=[item for model, item in held.items() if model not in already_held],
-        still_held=[item for model, item in held.items() if model in already_held],
-        lapsed=[
-            model for model in open_held if model not in already_held and model not in released
+        back=_back(stored, answer, applied),
+        hold=[
+            HeldChange.of(reading, number, change, tuple(verdicts[change.model]))
+            for number, change in enumerate(new)
         ],
-        released=released,
+        still_held=[
+            replace(item, reasons=tuple(verdicts[model]))
+            for model, item in repeated.items()
+            if model in held
+        ],
+        lapsed=[
+            item
+            for model, item in open_held.items()
+            if model not in repeated or model not in held.keys() | applied
+        ],
+        released=[item for model, item in repeated.items() if model in applied],
         seen=_seen(stored, answer),
         states=_new_states(stored, answer, held, not_counted, retire),
     )
@@ -173,18 +179,18 @@ def _new_states(
     }
 
 
-def plan_unchanged(missing: Sequence[str], released: Sequence[Change]) -> ChangePlan:
+def plan_unchanged(missing: Sequence[str], released: Sequence[HeldChange]) -> ChangePlan:
     """The plan for an answer with the same bytes as the last one.
 
     The *missing* models are absent for the second time; the *released* changes were held long
     enough.
     """
     return ChangePlan(
-        apply=released,
+        apply=[item.change for item in released],
         retire=missing,
-        released=[change.model for change in released],
+        released=released,
         states={
             **dict.fromkeys(missing, PriceState.RETIRED),
-            **{change.model: PriceState.CONFIRMED for change in released},
+            **{item.change.model: PriceState.CONFIRMED for item in released},
         },
     )

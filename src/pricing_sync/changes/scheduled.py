@@ -8,11 +8,13 @@ what was scheduled for its instant before stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from pricing_sync.changes.diff import Change, Kind, Known, Stored
+from pricing_sync.changes.held import HeldChange
+from pricing_sync.changes.run import Reading
 from pricing_sync.prices.rates import Answer, Scheduled, Unreadable
 
 Timeline: TypeAlias = tuple[Scheduled, ...]
@@ -20,14 +22,6 @@ Timeline: TypeAlias = tuple[Scheduled, ...]
 Key: TypeAlias = tuple[str, datetime]
 #: The names of the rules that hold each change, by model. All changes are of one instant.
 Judge: TypeAlias = Callable[[Sequence[Change]], Mapping[str, Sequence[str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldLater:
-    """A held change of a later day, and the names of the rules that hold it."""
-
-    change: Change
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +37,10 @@ class ScheduledPlan:
     withdrawn: Sequence[Key] = ()
     #: Changes that are newly held, and those that were held already and are the same; those that
     #: the source no longer publishes; those that were held long enough.
-    hold: Sequence[HeldLater] = ()
-    still_held: Sequence[Key] = ()
-    lapsed: Sequence[Key] = ()
-    released: Sequence[Key] = ()
+    hold: Sequence[HeldChange] = ()
+    still_held: Sequence[HeldChange] = ()
+    lapsed: Sequence[HeldChange] = ()
+    released: Sequence[HeldChange] = ()
 
     def counts(self) -> dict[str, int]:
         """The number of listings by what is done with them, without what there is none of."""
@@ -59,14 +53,16 @@ class ScheduledPlan:
 
 
 def plan_scheduled(
+    reading: Reading,
     stored: Mapping[str, Stored],
     answer: Answer,
     in_force: Mapping[str, Known | None],
     judge: Judge,
     *,
     replaced: Collection[str] = (),
-    open_held: Mapping[Key, Change],
+    open_held: Mapping[Key, HeldChange],
     rejected: Collection[Change] = (),
+    held_now: int = 0,
 ) -> ScheduledPlan:
     """The plan for a complete answer.
 
@@ -76,6 +72,7 @@ def plan_scheduled(
     Args:
         in_force: The listing of each model after the reading; None for one that it retires.
         replaced: The models whose listing in force the reading replaces.
+        held_now: The number of changes of the listing in force that the reading newly holds.
     """
     before = {model: known.scheduled for model, known in stored.items() if known.scheduled}
     stated = {
@@ -87,8 +84,8 @@ def plan_scheduled(
         model: _kept(before.get(model, ()), published) for model, published in stated.items()
     }
     added: list[Change] = []
-    hold: list[HeldLater] = []
-    still_held: list[Key] = []
+    hold: list[HeldChange] = []
+    still_held: list[HeldChange] = []
     for starts_at in _new_instants(before, stated):
         changes = [
             change
@@ -97,18 +94,23 @@ def plan_scheduled(
         ]
         reasons = judge(changes) if changes else {}
         for change in changes:
-            why = reasons.get(change.model, ())
+            why = tuple(reasons.get(change.model, ()))
             if not why:
                 _put(found[change.model], starts_at, change.new)
                 added.append(change)
-            elif open_held.get(key_of(change)) == change:
-                still_held.append(key_of(change))
+            elif (item := open_held.get(key_of(change))) and item.change == change:
+                still_held.append(replace(item, reasons=why))
             else:
-                hold.append(HeldLater(change, tuple(why)))
+                hold.append(HeldChange.of(reading, held_now + len(hold), change, why))
     after = {model: _timeline(found[model], in_force.get(model)) for model in stated}
     gone = [model for model in before if in_force.get(model) is None]
     after |= dict.fromkeys(gone, ())
-    released = [key for change in added if open_held.get(key := key_of(change)) == change]
+    released = [
+        item
+        for change in added
+        if (item := open_held.get(key_of(change))) and item.change == change
+    ]
+    kept = {item.id for item in (*released, *still_held)}
     return ScheduledPlan(
         timelines=_changed_timelines(before, after, replaced),
         added=added,
@@ -116,9 +118,9 @@ def plan_scheduled(
         hold=hold,
         still_held=still_held,
         lapsed=[
-            key
-            for key in open_held
-            if (key[0] in stated or key[0] in gone) and key not in {*released, *still_held}
+            item
+            for (model, _), item in open_held.items()
+            if (model in stated or model in gone) and item.id not in kept
         ],
         released=released,
     )
@@ -130,16 +132,17 @@ def carry_on(
     in_force: Mapping[str, Known | None],
     replaced: Collection[str] = (),
     retired: Collection[str] = (),
-    released: Sequence[Change] = (),
+    released: Sequence[HeldChange] = (),
 ) -> ScheduledPlan:
     """The plan for an answer that is not decoded, as its bytes are those of the last one."""
     after = dict(before) | dict.fromkeys((model for model in retired if model in before), ())
-    after |= timelines_with(before, in_force, released)
+    changes = [item.change for item in released]
+    after |= timelines_with(before, in_force, changes)
     return ScheduledPlan(
         timelines=_changed_timelines(before, after, replaced),
-        added=released,
+        added=changes,
         withdrawn=_withdrawn(before, after),
-        released=[key_of(change) for change in released],
+        released=released,
     )
 
 

@@ -18,7 +18,7 @@ from pricing_sync.gate import Announced
 from pricing_sync.json_views.changes import Announcement as AnnouncementView
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.strict_json import is_model_id, is_tier
-from pricing_sync.store.review import Announcement
+from pricing_sync.store.announcements import Announcement
 
 
 @creating_command
@@ -60,7 +60,7 @@ def announce(
         when=None if when == When() else when,
     )
     provider = app.access.provider(provider).id
-    made = app.store.review.announce(
+    made = app.store.announcements.add(
         provider, move, author=typed.author(author), reason=reason, now=datetime.now(UTC)
     )
     return _answer([made])
@@ -78,7 +78,7 @@ def announcements(
     """The moves that a person has approved beforehand."""
     if provider is not None:
         provider = app.provider_id(provider)
-    return _answer(app.store.review.announcements(provider, include_used=everything))
+    return _answer(app.store.announcements.find(provider, include_used=everything))
 
 
 @command
@@ -90,7 +90,7 @@ def unannounce(
     author: typed.Author = None,
 ) -> Output:
     """Take an announcement back."""
-    ended = app.store.review.end_announcement(
+    ended = app.store.announcements.end(
         announcement, author=typed.author(author), reason=reason, now=datetime.now(UTC)
     )
     return _answer([ended])

@@ -170,7 +170,7 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
             models = {statement.model for statement in statements}
             peers = app.store.peers.peers(owner, models, settings.thresholds(owner))
             by_model = {(owner, model): spread for model, spread in peers.items()}
-            held = [(item.since, item.change) for item in app.store.review.held(owner)]
+            held = [(item.since, item.change) for item in app.held(owner)]
             material.readings[owner] = from_ledger(statements, by_model, {owner: held})
             cards = {
                 statement.model: statement.listing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
@@ -21,7 +21,7 @@ from pricing_sync.json_views.changes import RULE_CARDS, DecidedChange, by_rule
 from pricing_sync.json_views.changes import AuditEntry as AuditEntryView
 from pricing_sync.json_views.changes import HeldChange as HeldChangeView
 from pricing_sync.prices.card_json import read_when
-from pricing_sync.store.review import AuditEntry, HeldChange, PinnedChange, Review, State
+from pricing_sync.store.audit_log import AuditEntry
 
 _Models = Annotated[
     list[str] | None,
@@ -57,7 +57,7 @@ def held(app: PricingSync, *, provider: typed.OneProvider = None) -> Output:
     """The changes that wait for a decision, and why."""
     if provider is not None:
         provider = app.provider_id(provider)
-    items = app.store.review.held(provider)
+    items = app.held(provider)
     bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
     peers = {
         owner: app.store.peers.peers(
@@ -161,8 +161,9 @@ def _reason_lines(reasons: Iterable[str], skipped: frozenset[Rule] = frozenset()
             yield rule
 
 
-def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
-    """The command that decides about held changes in this way."""
+def _decision(method: Callable[..., list[HeldChange]], summary: str) -> Callable[..., None]:
+    """The command that decides about held changes by that method of the app."""
+    verb = method.__name__
 
     def decide(
         app: PricingSync,
@@ -174,34 +175,23 @@ def _decision(state: State, verb: str, summary: str) -> Callable[..., None]:
         reason: typed.Reason,
         author: typed.Author = None,
     ) -> Output:
-        review = app.store.review
         provider = app.provider_id(provider)
-        chosen = _chosen(review, verb, provider, models or [], reading, everything=everything)
-        decided = review.decide(
-            state,
-            [PinnedChange.of(item) for item in chosen],
-            provider=provider,
-            author=typed.author(author),
-            reason=reason,
-            now=datetime.now(UTC),
-        )
-        return _decided(decided)
+        chosen = _chosen(app, verb, provider, models or [], reading, everything=everything)
+        return _decided(method(app, chosen, author=typed.author(author), reason=reason))
 
     decide.__name__, decide.__doc__ = verb, summary
     return command(decide)
 
 
 accept = _decision(
-    State.ACCEPTED,
-    "accept",
+    PricingSync.accept,
     """Apply held changes, from when the provider first said so.
 
     Name the models, or give --all or --reading. What was known before stays in the history.
     """,
 )
 reject = _decision(
-    State.REJECTED,
-    "reject",
+    PricingSync.reject,
     """Refuse held changes: exactly these are never applied.
 
     Name the models, or give --all or --reading. `reconsider` takes it back.
@@ -210,7 +200,7 @@ reject = _decision(
 
 
 def _chosen(
-    review: Review,
+    app: PricingSync,
     verb: str,
     provider: str,
     models: Sequence[str],
@@ -223,7 +213,7 @@ def _chosen(
         raise SettingsError(f"{verb}: name models or say --all, not both")
     if not (models or everything or reading):
         raise SettingsError(f"{verb}: name the models, or say --all or --reading")
-    items = review.held(provider)
+    items = app.held(provider)
     if reading is not None:
         items = [item for item in items if item.reading_id == reading]
         if not items:
@@ -247,14 +237,7 @@ def reconsider(
     author: typed.Author = None,
 ) -> Output:
     """Take a rejection back: the next reading judges it afresh."""
-    items = app.store.review.reconsider(
-        app.provider_id(provider),
-        model,
-        author=typed.author(author),
-        reason=reason,
-        now=datetime.now(UTC),
-    )
-    return _decided(items)
+    return _decided(app.reconsider(provider, model, author=typed.author(author), reason=reason))
 
 
 def _decided(items: Sequence[HeldChange]) -> Output:

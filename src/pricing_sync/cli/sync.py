@@ -14,9 +14,8 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
-from pricing_sync.changes.plan import Held
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading, run_summary
-from pricing_sync.changes.scheduled import HeldLater
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, creating_command
@@ -189,8 +188,7 @@ def change_lines(result: ReadingResult) -> list[str]:
         f"  withdrawn {provider} {model}: what was scheduled from {texts.minute(starts_at)}"
         for model, starts_at in plan.scheduled.withdrawn
     ]
-    held: list[Held | HeldLater] = [*plan.hold, *plan.scheduled.hold]
-    return lines + _held_lines(provider, held)
+    return lines + _held_lines(provider, [*plan.hold, *plan.scheduled.hold])
 
 
 def unread_lines(reading: Reading) -> list[str]:
@@ -202,7 +200,7 @@ def unread_lines(reading: Reading) -> list[str]:
     return [f"  not read  {reading.provider}: {texts.keys(reading.ignored)}{flag}"]
 
 
-def _held_lines(provider: str, held: Sequence[Held | HeldLater]) -> list[str]:
+def _held_lines(provider: str, held: Sequence[HeldChange]) -> list[str]:
     """The first few held changes, and how many more there are."""
     lines = [
         f"  held      {provider} {item.change.model}: "

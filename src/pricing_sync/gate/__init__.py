@@ -4,10 +4,10 @@ Pure: the changes of one reading and their context in, a verdict per model out. 
 leaves the stored price in force. `RULES` is the table of all rules.
 """
 
-from pricing_sync.gate.judge import Anchors, Announced, Context, Held, Reason, Verdict, judge
+from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge
 from pricing_sync.gate.moves import Move, Sweep, moves, survey
 from pricing_sync.gate.peers import Peers, Quote, Spread, peers
-from pricing_sync.gate.release import Waiting, may_release, worth_reporting
+from pricing_sync.gate.release import may_release, worth_reporting
 from pricing_sync.gate.rules import RULES, Rule, RuleCard
 from pricing_sync.gate.thresholds import Bounds, Thresholds
 
@@ -17,7 +17,6 @@ __all__ = [
     "Announced",
     "Bounds",
     "Context",
-    "Held",
     "Move",
     "Peers",
     "Quote",
@@ -28,7 +27,6 @@ __all__ = [
     "Sweep",
     "Thresholds",
     "Verdict",
-    "Waiting",
     "judge",
     "may_release",
     "moves",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from types import MappingProxyType
@@ -24,9 +24,11 @@ from pricing_sync.gate import (
     judge,
     survey,
 )
-from pricing_sync.gate.fates import LONG_AGO, Fate, Judged, Record, fate_of, standing
+from pricing_sync.gate.fates import Fate, Judged, Record, fate_of, standing
 from pricing_sync.gate.injected_faults import Caught
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Recorded updates.
 
@@ -150,7 +152,7 @@ class _Timeline:
             if not _is_readable(entry.record):
                 continue
             at = datetime.fromisoformat(entry.record["date"])
-            first = [(LONG_AGO, _card(entry.record["old"]))] if entry.record["old"] else []
+            first = [(_LONG_AGO, _card(entry.record["old"]))] if entry.record["old"] else []
             cards = self._cards.setdefault(entry.record["model"], first)
             if entry.record["new"] and entry.fate is not Fate.HELD:
                 waited = self._t.release_after if entry.fate is Fate.WITHIN_24_H else timedelta()

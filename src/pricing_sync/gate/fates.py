@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -13,15 +13,12 @@ from pricing_sync.gate import (
     Context,
     Thresholds,
     Verdict,
-    Waiting,
     may_release,
 )
 from pricing_sync.prices.rates import RateCard
 
 #: A recorded update: one line of a file, parsed by `json.loads(line, parse_float=Decimal)`.
 Record = Mapping[str, Any]
-
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Fate(StrEnum):
@@ -47,8 +44,9 @@ def fate_of(change: Change, verdict: Verdict, held: int, context: Context, t: Th
     if not verdict.holds:
         return Fate.AT_ONCE
     released = may_release(
-        Waiting(change, verdict.reasons, LONG_AGO),
-        LONG_AGO + t.release_after,
+        change,
+        verdict.reasons,
+        t.release_after,
         held_models=held,
         priced=context.priced,
         peers=context.peers.get(change.model, {}),

@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from pricing_sync.changes.diff import Change, Kind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.gate.families import families
 from pricing_sync.gate.lost_rates import (
     LostRate,
@@ -91,15 +92,7 @@ class Context:
     curated: Mapping[str, RateCard] = field(default_factory=dict)
     #: The models whose change waits already and is the same. They are no evidence about the changes
     #: that are new in this reading.
-    waiting: Mapping[str, Held] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """When a change was held first, and why."""
-
-    since: datetime
-    reasons: Sequence[Reason]
+    waiting: Mapping[str, HeldChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +106,13 @@ class Reason:
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.rule, self.meter, self.detail) if part)
+
+    @classmethod
+    def of(cls, text: str) -> Reason:
+        """The reason that `str` wrote."""
+        rule, *rest = text.split(": ", 2)
+        meter = Meter(rest[0]) if rest and rest[0] in set(Meter) else None
+        return cls(Rule(rule), meter, ": ".join(rest[1:] if meter else rest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -605,7 +605,7 @@ def _reading_reasons(
 
 
 def _kept_reasons(
-    waiting: Mapping[str, Held],
+    waiting: Mapping[str, HeldChange],
     cases: Mapping[str, _Case],
     own_reasons: Mapping[str, Sequence[Reason]],
     t: Thresholds,
@@ -624,7 +624,7 @@ def _kept_reasons(
     return {
         model: tuple(
             reason
-            for reason in held.reasons
+            for reason in map(Reason.of, held.reasons)
             if RULES[reason.rule].of_reading
             and (reason.rule is not Rule.NEIGHBOURS or held.since in wrong)
         )

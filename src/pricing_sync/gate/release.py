@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 from pricing_sync.changes.diff import Change, Known
 from pricing_sync.gate.judge import Reason
@@ -20,25 +19,17 @@ from pricing_sync.prices.usage import PARENTS
 _NO_PEERS = frozenset({Rule.RATE_GONE, Rule.ANCHOR_7_DAYS, Rule.OLD_CATALOGS})
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A held change that every reading since then has repeated exactly."""
-
-    change: Change
-    reasons: Sequence[Reason]
-    held_since: datetime
-
-
 def may_release(
-    waiting: Waiting,
-    now: datetime,
+    change: Change,
+    reasons: Sequence[Reason],
+    waited: timedelta,
     *,
     held_models: int,
     priced: int,
     peers: Peers,
     thresholds: Thresholds | None = None,
 ) -> bool:
-    """Whether a softly held change can be released.
+    """Whether a softly held change can be released: every reading has repeated it exactly.
 
     It must have waited long enough, few other models of the provider may wait, and peers must
     confirm the price. Time alone proves nothing: only 12 % of errors are undone within a day.
@@ -51,59 +42,63 @@ def may_release(
     one, itself included; *priced* is the number of its models with a price.
     """
     t = thresholds or Thresholds()
-    new = waiting.change.new
-    if not isinstance(new, RateCard) or any(RULES[r.rule].hard for r in waiting.reasons):
+    new = change.new
+    if not isinstance(new, RateCard) or any(RULES[r.rule].hard for r in reasons):
         return False
-    if now - waiting.held_since < t.release_after:
+    if waited < t.release_after:
         return False
     is_crowd = held_models >= t.release_crowd
     if is_crowd and held_models >= t.release_crowd_share * priced:
         return False
-    doubts = [reason for reason in waiting.reasons if reason.rule not in _NO_PEERS]
-    if is_crowd and len(doubts) < len(waiting.reasons):
+    doubts = [reason for reason in reasons if reason.rule not in _NO_PEERS]
+    if is_crowd and len(doubts) < len(reasons):
         return False
-    if not doubts or _peers_agree(waiting, new, peers, t):
+    if not doubts or _peers_agree(change, new, reasons, peers, t):
         return True
-    return not is_crowd and _moved_apart(waiting, new, peers, t)
+    return not is_crowd and _moved_apart(change, new, reasons, peers, t)
 
 
-def _peers_agree(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
+def _peers_agree(
+    change: Change, new: RateCard, reasons: Sequence[Reason], peers: Peers, t: Thresholds
+) -> bool:
     """Whether the new rates are near their peers, or moved moderately towards them."""
     units_per_dollar = t.units_per_dollar.get(new.currency)
     if units_per_dollar is None:
         return False
     medians = {meter: spread.median * units_per_dollar for meter, spread in peers.items()}
     compared = {meter for meter in CORE if meter in new.rates and meter in medians}
-    unpriced_before = {r.meter for r in waiting.reasons if r.rule is Rule.FROM_ZERO and r.meter}
+    unpriced_before = {r.meter for r in reasons if r.rule is Rule.FROM_ZERO and r.meter}
     if not compared or not unpriced_before <= medians.keys():
         return False
     required = compared | unpriced_before
     factor = t.release_factor
-    if _moved_far(waiting.change, new, t):
+    if _moved_far(change, new, t):
         required = {meter for meter in required if peers[meter].count >= t.release_far_peers}
         factor = t.release_far_factor
     near = bool(required) and all(
         _is_near(new.rates.get(meter), medians[meter], factor) for meter in required
     )
-    if not near and not _moves_towards(waiting.change, new, medians, t):
+    if not near and not _moves_towards(change, new, medians, t):
         return False
     return all(
-        _is_part_confirmed(move, waiting, medians, factor, t)
-        for move in moves(_card(waiting.change.old), new)
+        _is_part_confirmed(move, change, reasons, medians, factor, t)
+        for move in moves(_card(change.old), new)
         if move.when is not None or move.meter not in CORE
     )
 
 
-def _moved_apart(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -> bool:
+def _moved_apart(
+    change: Change, new: RateCard, reasons: Sequence[Reason], peers: Peers, t: Thresholds
+) -> bool:
     """Whether input and output moved the same way by different factors, and only a band held that.
 
     A wrong unit, currency or tier moves both by one factor. A wrong row can move them so, and then
     peers must not be far.
     """
     units_per_dollar = t.units_per_dollar.get(new.currency)
-    if units_per_dollar is None or any(r.rule is not Rule.BAND for r in waiting.reasons):
+    if units_per_dollar is None or any(r.rule is not Rule.BAND for r in reasons):
         return False
-    moved = moves(_card(waiting.change.old), new)
+    moved = moves(_card(change.old), new)
     core = {move.meter: move for move in moved if move.when is None and move.meter in CORE}
     logs = [move.log10 or 0.0 for move in core.values()]
     if len(logs) < len(CORE) or min(logs) * max(logs) <= 0:
@@ -118,14 +113,19 @@ def _moved_apart(waiting: Waiting, new: RateCard, peers: Peers, t: Thresholds) -
         for meter, rate in new.rates.items()
         if meter in CORE and meter in medians
     ) and all(
-        _is_part_confirmed(move, waiting, medians, t.release_factor, t)
+        _is_part_confirmed(move, change, reasons, medians, t.release_factor, t)
         for move in moved
         if move not in core.values()
     )
 
 
 def _is_part_confirmed(
-    move: Move, waiting: Waiting, medians: Mapping[Meter, int], factor: float, t: Thresholds
+    move: Move,
+    change: Change,
+    reasons: Sequence[Reason],
+    medians: Mapping[Meter, int],
+    factor: float,
+    t: Thresholds,
 ) -> bool:
     """Whether nothing speaks against a moved rate that is not a base rate of input or output.
 
@@ -133,11 +133,11 @@ def _is_part_confirmed(
     `peer_factor`: peers have no conditional rates, so theirs is the base rate. A named rate that no
     peer has must be in proportion to its parent.
     """
-    is_named = any(reason.meter is move.meter for reason in waiting.reasons)
+    is_named = any(reason.meter is move.meter for reason in reasons)
     if move.meter in medians:
         within = factor if is_named and move.when is None else t.peer_factor
         return _is_near(move.new, medians[move.meter], within)
-    return not is_named or _is_in_proportion(move, waiting.change, t)
+    return not is_named or _is_in_proportion(move, change, t)
 
 
 def _card(listing: Known | None) -> RateCard | None:

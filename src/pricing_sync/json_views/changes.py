@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from pydantic import AliasPath, Field
 
-from pricing_sync.changes import diff
+from pricing_sync.changes import diff, held
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.json_views.base import Instant, Listed, View
 from pricing_sync.prices.card_json import write_instant, write_listing, write_when
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
-from pricing_sync.store import review
+from pricing_sync.store import announcements
 from pricing_sync.store.changes import LedgerChange as StoredChange
 
 #: The rules of the gate by name. A reason begins with the name of its rule.
@@ -81,7 +81,7 @@ class HeldChange(DecidedChange):
     digest: str | None
 
     @classmethod
-    def of(cls, item: review.HeldChange, peers: Peers, **more: Any) -> Self:
+    def of(cls, item: held.HeldChange, peers: Peers, **more: Any) -> Self:
         """A held change; *more* are the fields of a subclass."""
         return cls(
             **dict(DecidedChange.model_validate(item)),
@@ -108,7 +108,7 @@ class HeldChange(DecidedChange):
         )
 
 
-def version(item: review.HeldChange) -> str:
+def version(item: held.HeldChange) -> str:
     """A digest that identifies the change: provider, model, kind, old and new listing, day."""
     change = item.change
     listings = [listing and write_listing(listing) for listing in (change.old, change.new)]
@@ -171,7 +171,7 @@ class Announcement(View):
     ended_at: Instant | None
 
     @classmethod
-    def of(cls, entry: review.Announcement) -> Self:
+    def of(cls, entry: announcements.Announcement) -> Self:
         move = entry.move
         return cls(
             **_move(move.when, move.meter, move.old, move.new),

@@ -8,8 +8,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from pricing_sync.changes import run
-from pricing_sync.changes.plan import ChangePlan, Held
-from pricing_sync.changes.scheduled import HeldLater
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.json_views.base import Instant, View
 from pricing_sync.json_views.changes import Change
 
@@ -97,7 +96,7 @@ class ReadingChanges(Reading):
 
     @classmethod
     def of(cls, reading: run.Reading, plan: ChangePlan) -> Self:
-        held: list[Held | HeldLater] = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
+        held = [*plan.hold, *plan.still_held, *plan.scheduled.hold]
         return cls(
             **dict(Reading.model_validate(reading)),
             applied=[Change.model_validate(change) for change in plan.apply],

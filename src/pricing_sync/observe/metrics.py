@@ -37,7 +37,8 @@ from pricing_sync.store.queue import (
     Labels,
     Leader,
 )
-from pricing_sync.store.store import HeldCount, ModelCounts
+from pricing_sync.store.review import HeldCount
+from pricing_sync.store.store import ModelCounts
 from pricing_sync.timetable import Due
 from pricing_sync.version import VERSION
 
@@ -73,7 +74,7 @@ class _Facts:
             store.latest_successes(),
             queue.due_times(),
             store.model_counts(),
-            store.held_counts(),
+            store.review.held_counts(),
             store.unread_keys(),
             queue.leader(),
             Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),

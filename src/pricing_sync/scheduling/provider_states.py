@@ -15,6 +15,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.settings.values import show_duration
 from pricing_sync.store import Store
 from pricing_sync.store import store as stored
+from pricing_sync.store.review import HeldCount
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.timetable import Due
 from pricing_sync.timetable import Plan as Timetable
@@ -25,7 +26,7 @@ class ProviderFacts:
     """What the database has about all providers; without one, nothing."""
 
     counts: Mapping[str, stored.ModelCounts] = field(default_factory=dict)
-    held: Mapping[str, stored.HeldCount] = field(default_factory=dict)
+    held: Mapping[str, HeldCount] = field(default_factory=dict)
     successes: Mapping[str, datetime] = field(default_factory=dict)
     failing: Mapping[str, Reading] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class ProviderFacts:
     def of(cls, store: Store) -> ProviderFacts:
         return cls(
             store.model_counts(),
-            store.held_counts(),
+            store.review.held_counts(),
             store.latest_successes(),
             store.failing(),
             store.skipped(),

@@ -48,7 +48,7 @@ def with_scheduled(found: list[Price], store: Store) -> list[Price]:
     later = {
         (name, model): timeline
         for name in {price.provider for price in found}
-        for model, timeline in store.scheduled.timelines(name, now).items()
+        for model, timeline in store.ledger.timelines(name, now).items()
     }
     return [
         replace(price, scheduled=later[key])

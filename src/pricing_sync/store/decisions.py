@@ -10,8 +10,8 @@ from pricing_sync.changes.run import SCHEDULE
 from pricing_sync.prices.card_json import write_instant, write_when
 from pricing_sync.prices.rates import Rate
 from pricing_sync.prices.statements import MeterOverride
+from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
-from pricing_sync.store.review import AuditEntry
 from pricing_sync.store.rows import read_instant
 
 _QUERIES = load_queries({}, "decisions.sql")

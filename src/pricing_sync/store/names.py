@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from pricing_sync.prices.rates import Answer, Notice
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
-from pricing_sync.store.rows import write_instant
+from pricing_sync.store.rows import read_row, write_instant, write_row
 
 #: How long before its end a model is told of.
 SOON = timedelta(days=30)
+_NOTICE = ("ends_on", "deprecated", "replaced_by")
 _QUERIES = load_queries({}, "names.sql")
 
 
@@ -75,7 +74,11 @@ class Names(NamedQueries):
         )
         self._execute_many(
             "add_notice",
-            [_write(provider, model, wanted[model]) for model in changed if model in wanted],
+            [
+                {"provider": provider, "model": model} | write_row(wanted[model], _NOTICE)
+                for model in changed
+                if model in wanted
+            ],
         )
         return bool(changed)
 
@@ -98,35 +101,16 @@ class Names(NamedQueries):
     ) -> dict[tuple[str, str], Notice]:
         """What is said about the end of models, by provider and model."""
         found = self._fetch("notices", provider=provider, model=model)
-        return {(row[0], row[1]): _notice(row[2:]) for row in found}
+        return {(row[0], row[1]): read_row(Notice, _NOTICE, row[2:]) for row in found}
 
     def ending_soon(self, within: timedelta = SOON) -> list[Ending]:
         """The models that end within that time from today on, the first first."""
         first, last = days_from_today(within)
         found = self._fetch("ending", first=first, last=last)
-        return [Ending(row[0], row[1], _notice(row[2:])) for row in found]
+        return [Ending(row[0], row[1], read_row(Notice, _NOTICE, row[2:])) for row in found]
 
 
 def days_from_today(within: timedelta) -> tuple[str, str]:
     """Today and the last day of that time, as they are stored."""
     today = datetime.now(UTC).date()
     return today.isoformat(), (today + within).isoformat()
-
-
-def _notice(row: Sequence[Any]) -> Notice:
-    ends_on, deprecated, replaced_by = row
-    return Notice(
-        ends_on=date.fromisoformat(ends_on) if ends_on else None,
-        deprecated=bool(deprecated),
-        replaced_by=replaced_by,
-    )
-
-
-def _write(provider: str, model: str, notice: Notice) -> dict[str, Any]:
-    return {
-        "provider": provider,
-        "model": model,
-        "ends_on": notice.ends_on.isoformat() if notice.ends_on else None,
-        "deprecated": int(notice.deprecated),
-        "replaced_by": notice.replaced_by,
-    }

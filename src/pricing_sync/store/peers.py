@@ -16,7 +16,7 @@ from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
 from pricing_sync.store.in_force import FRAGMENTS, now
-from pricing_sync.store.rows import read_instant, write_instant, write_json
+from pricing_sync.store.rows import read_row, write_card, write_instant, write_row
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -30,8 +30,19 @@ METERS = (
 #: A catalog with less than this share of its last rows is refused as broken.
 _SHRUNKEN_SHARE = 0.5
 
+_READ_COLUMNS = (
+    *("catalog", "at", "status", "etag", "digest", "decoder", "models", "unreadable", "prices"),
+    *("ignored", "error"),
+)
 _QUERIES = load_queries(
-    {"rates": ", ".join(METERS), "places": placeholders(METERS), **FRAGMENTS}, file="peers.sql"
+    {
+        "rates": ", ".join(METERS),
+        "places": placeholders(METERS),
+        "read": ", ".join(_READ_COLUMNS),
+        "read_places": placeholders(_READ_COLUMNS),
+        **FRAGMENTS,
+    },
+    file="peers.sql",
 )
 
 
@@ -108,7 +119,7 @@ class PeerTable(NamedQueries):
 
     def add_read(self, read: CatalogRead) -> None:
         """Store a read that does not change the rows of the catalog."""
-        self._execute("add_read", **_write_read(read))
+        self._execute("add_read", **write_row(read, _READ_COLUMNS))
 
     def replace(
         self, read: CatalogRead, rows: Sequence[CatalogPrice], *, accept_fewer: bool = False
@@ -128,7 +139,7 @@ class PeerTable(NamedQueries):
                 raise IncompleteAnswer(read.catalog, "body", f"{len(rows)} models{last_time}")
             self._execute("delete_references", catalog=read.catalog)
             self._execute_many("add_reference", [_write_reference(row, read) for row in rows])
-            self._execute("add_read", **_write_read(stored))
+            self._execute("add_read", **write_row(stored, _READ_COLUMNS))
         return stored
 
     # The peers
@@ -200,7 +211,10 @@ class PeerTable(NamedQueries):
                 yield key, Quote(seller, catalog, _read_card(currency, rates))
 
     def _last_reads(self) -> list[CatalogRead]:
-        return [_read_row(row) for row in self._fetch("last_reads")]
+        return [
+            read_row(CatalogRead, _READ_COLUMNS, row, ignored=json.loads)
+            for row in self._fetch("last_reads")
+        ]
 
 
 def _is_repeated(quote: Quote, quotes: Iterable[Quote]) -> bool:
@@ -214,49 +228,5 @@ def _read_card(currency: str, rates: Sequence[int | None]) -> RateCard:
 
 
 def _write_reference(row: CatalogPrice, read: CatalogRead) -> dict[str, Any]:
-    rates: dict[str, Any] = {
-        meter.value: int(row.card.rates[meter]) if meter in row.card.rates else None
-        for meter in METERS
-    }
-    return rates | {
-        "catalog": read.catalog,
-        "provider": row.provider,
-        "model": row.model,
-        "peer_key": row.peer_key,
-        "lineage": row.lineage,
-        "currency": row.card.currency,
-        "read_at": write_instant(read.at),
-    }
-
-
-def _write_read(read: CatalogRead) -> dict[str, Any]:
-    return {
-        "catalog": read.catalog,
-        "at": write_instant(read.at),
-        "status": read.status.value,
-        "etag": read.etag,
-        "digest": read.digest,
-        "decoder": read.decoder,
-        "models": read.models,
-        "unreadable": read.unreadable,
-        "prices": read.prices,
-        "ignored": write_json(read.ignored),
-        "error": read.error,
-    }
-
-
-def _read_row(row: Sequence[Any]) -> CatalogRead:
-    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error = row
-    return CatalogRead(
-        catalog=catalog,
-        at=read_instant(at),
-        status=ReadStatus(status),
-        etag=etag,
-        digest=digest,
-        decoder=decoder,
-        models=models,
-        unreadable=unreadable,
-        prices=prices,
-        ignored=json.loads(ignored),
-        error=error,
-    )
+    own = write_row(row, ("provider", "model", "peer_key", "lineage")) | write_card(row.card)
+    return own | {"catalog": read.catalog, "read_at": write_instant(read.at)}

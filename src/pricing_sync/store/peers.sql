@@ -10,38 +10,32 @@ INSERT INTO pricing_references (
 VALUES (:catalog, :provider, :model, :peer_key, :lineage, :currency, {places}, :read_at);
 
 -- name: add_read
-INSERT INTO pricing_reference_reads (
-    catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
-)
-VALUES (
-    :catalog, :at, :status, :etag, :digest, :decoder, :models, :unreadable, :prices, :ignored,
-    :error
-);
+INSERT INTO pricing_reference_reads ({read}) VALUES ({read_places});
 
 -- name: last_reads
 -- The newest read of each catalog, and before it the newest that did not fail: a seek for each.
-WITH RECURSIVE names (catalog) AS (
+WITH RECURSIVE catalogs (name) AS (
     SELECT MIN(catalog) FROM pricing_reference_reads
     UNION ALL
-    SELECT (SELECT MIN(catalog) FROM pricing_reference_reads r WHERE r.catalog > names.catalog)
-    FROM names
-    WHERE names.catalog IS NOT NULL
+    SELECT (SELECT MIN(r.catalog) FROM pricing_reference_reads r WHERE r.catalog > catalogs.name)
+    FROM catalogs
+    WHERE catalogs.name IS NOT NULL
 )
-SELECT r.catalog, at, status, etag, digest, decoder, models, unreadable, prices, ignored, error
-FROM names
-JOIN pricing_reference_reads r ON r.catalog = names.catalog AND r.at IN (
+SELECT {read}
+FROM catalogs
+JOIN pricing_reference_reads r ON r.catalog = catalogs.name AND r.at IN (
     (
         SELECT n.at FROM pricing_reference_reads n
-        WHERE n.catalog = names.catalog
+        WHERE n.catalog = catalogs.name
         ORDER BY n.at DESC LIMIT 1
     ),
     (
         SELECT n.at FROM pricing_reference_reads n
-        WHERE n.catalog = names.catalog AND n.status <> 'failed'
+        WHERE n.catalog = catalogs.name AND n.status <> 'failed'
         ORDER BY n.at DESC LIMIT 1
     )
 )
-ORDER BY r.catalog, at;
+ORDER BY catalog, at;
 
 -- name: references
 SELECT peer_key, lineage, catalog, currency, {rates}

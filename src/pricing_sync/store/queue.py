@@ -23,13 +23,15 @@ from pricing_sync.store.rows import (
     RUN_COLUMNS,
     read_instant,
     read_optional_instant,
+    read_row,
     read_run,
     write_instant,
     write_json,
-    write_optional_instant,
+    write_row,
 )
 from pricing_sync.timetable import Due
 
+_DUE_COLUMNS = ("provider", "plan", "anchor_at", "due_at", "retry_at", "failures")
 _QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
 #: A lease that ends later than this from now was written before the clock was set back.
 _LATEST_LEASE = timedelta(hours=1)
@@ -114,14 +116,7 @@ class Queue(NamedQueries):
 
     def insert_run(self, run: Run) -> None:
         """Add a run without queueing any reading of it."""
-        self._execute(
-            "insert_run",
-            id=run.id,
-            started_by=run.started_by,
-            started_at=write_instant(run.started_at),
-            dry_run=int(run.dry_run),
-            providers=write_json(run.providers),
-        )
+        self._execute("insert_run", **write_row(run, RUN_COLUMNS))
 
     def enqueue(
         self, priorities: Mapping[str, int], *, started_by: str, dry_run: bool, now: datetime
@@ -315,33 +310,14 @@ class Queue(NamedQueries):
 
     def due_times(self) -> dict[str, Due]:
         """When each scheduled provider is due, by provider."""
-        return {
-            row[0]: Due(
-                provider=row[0],
-                plan=row[1],
-                anchor_at=read_instant(row[2]),
-                due_at=read_instant(row[3]),
-                retry_at=read_optional_instant(row[4]),
-                failures=row[5],
-            )
-            for row in self._fetch("due_times")
-        }
+        found = [read_row(Due, _DUE_COLUMNS, row) for row in self._fetch("due_times")]
+        return {due.provider: due for due in found}
 
     def save_due_times(self, dues: Iterable[Due]) -> None:
         """Store when providers are due, in place of their earlier due times."""
         self._execute_many(
             "save_due_time",
-            [
-                {
-                    "provider": due.provider,
-                    "plan": due.plan,
-                    "anchor_at": write_instant(due.anchor_at),
-                    "due_at": write_instant(due.due_at),
-                    "retry_at": write_optional_instant(due.retry_at),
-                    "failures": due.failures,
-                }
-                for due in dues
-            ],
+            [write_row(due, _DUE_COLUMNS) for due in dues],
         )
 
     def delete_due_times(self, providers: Iterable[str]) -> None:

@@ -6,12 +6,15 @@ Instants are stored as UTC text of fixed width, which sorts by time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
 
 from pricing_sync.changes.diff import Known
-from pricing_sync.changes.run import Outcome, Reading, Run, Status
+from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.card_json import (
     read_conditional_rates,
@@ -23,7 +26,10 @@ from pricing_sync.prices.instants import in_utc
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState, Statement
 
+T = TypeVar("T")
+
 _METERS = tuple(Meter)
+_PLAIN = frozenset({type(None), str, int})
 #: The columns of a listing: a rate card, or the reason why there is no price.
 CARD_COLUMNS = (
     "currency",
@@ -84,6 +90,43 @@ def write_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def convert(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A value of that type from values by the names of its fields: instants as text, enums, rates.
+
+    Raises:
+        ValueError: a value does not fit its field.
+    """
+    return msgspec.convert(values, kind, strict=False, dec_hook=lambda kind, value: kind(value))
+
+
+def read_row(
+    kind: type[T], columns: Sequence[str], row: Sequence[Any], **read: Callable[[Any], Any]
+) -> T:
+    """A value of that type from the columns of its fields. *read* reads a column first."""
+    values = dict(zip(columns, row, strict=True))
+    return convert(kind, values | {name: read[name](values[name]) for name in read})
+
+
+def write_row(value: object, columns: Iterable[str]) -> dict[str, Any]:
+    """The columns of a value: its fields of these names, as `read_row` reads them."""
+    return {
+        name: one if type(one := getattr(value, name)) in _PLAIN else _write(one)
+        for name in columns
+    }
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return write_instant(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping | tuple):
+        return write_json(value)
+    return int(value) if isinstance(value, int) else value  # a flag or a rate
+
+
 def write_card(listing: Known) -> dict[str, Any]:
     """The columns `CARD_COLUMNS` of a listing."""
     card: dict[str, Any] = dict.fromkeys(CARD_COLUMNS)
@@ -97,8 +140,8 @@ def write_card(listing: Known) -> dict[str, Any]:
     return card
 
 
-def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
-    """The listing in the columns `CARD_COLUMNS`. *whose* names its model in an error.
+def read_card(columns: Sequence[Any], *whose: str) -> Known:
+    """The listing in the columns `CARD_COLUMNS`. *whose* are its provider and model, for an error.
 
     Raises:
         StoreError: the columns are not a valid listing, for example after a manual edit.
@@ -106,7 +149,8 @@ def read_card(columns: Sequence[Any], whose: str = "a model") -> Known:
     try:
         return _card(columns)
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise StoreError(f"database: {whose}: its card cannot be read: {error}") from error
+        model = " ".join(whose) or "a model"
+        raise StoreError(f"database: {model}: its card cannot be read: {error}") from error
 
 
 def _card(columns: Sequence[Any]) -> Known:
@@ -123,6 +167,11 @@ def _card(columns: Sequence[Any]) -> Known:
         read_conditional_rates(json.loads(conditional_rates)) if conditional_rates else (),
         currency,
     )
+
+
+def write_statement(statement: Statement) -> dict[str, Any]:
+    """The columns `STATEMENT_COLUMNS` and `CARD_COLUMNS` of a ledger row."""
+    return write_row(statement, STATEMENT_COLUMNS) | write_card(statement.listing)
 
 
 def read_statement(row: Sequence[Any]) -> Statement:
@@ -142,7 +191,7 @@ def read_statement(row: Sequence[Any]) -> Statement:
         url=url,
         reading_id=reading_id,
         digest=digest,
-        listing=read_card(row[split:], f"{provider} {model}"),
+        listing=read_card(row[split:], provider, model),
     )
 
 
@@ -179,73 +228,28 @@ def _read_doubt(
     return None
 
 
-_INSTANT_COLUMNS = ("at", "started_at", "finished_at")
 _JSON_COLUMNS = ("listings", "changes", "ignored")
 
 
-def write_reading(reading: Reading) -> dict[str, Any]:
-    """The columns `READING_COLUMNS` of a reading."""
-    row: dict[str, Any] = {name: getattr(reading, name) for name in READING_COLUMNS}
-    row.update({name: write_instant(row[name]) for name in _INSTANT_COLUMNS})
-    row.update({name: write_json(row[name]) for name in _JSON_COLUMNS})
-    return row | {"status": reading.status.value, "dry_run": int(reading.dry_run)}
-
-
-def read_reading(columns: Sequence[Any]) -> Reading:
+def read_reading(row: Sequence[Any]) -> Reading:
     """The reading in the columns `READING_COLUMNS`."""
-    row = dict(zip(READING_COLUMNS, columns, strict=True))
-    row.update({name: read_instant(row[name]) for name in _INSTANT_COLUMNS})
-    row.update({name: json.loads(row[name]) for name in _JSON_COLUMNS})
-    return Reading(**row | {"status": Status(row["status"]), "dry_run": bool(row["dry_run"])})
+    return read_row(Reading, READING_COLUMNS, row, **dict.fromkeys(_JSON_COLUMNS, json.loads))
 
 
-def read_run(columns: Sequence[Any]) -> Run:
+def read_run(row: Sequence[Any]) -> Run:
     """The run in the columns `RUN_COLUMNS`."""
-    run_id, started_by, started_at, finished_at, outcome, dry_run, providers = columns
-    return Run(
-        run_id,
-        started_by,
-        read_instant(started_at),
-        read_optional_instant(finished_at),
-        None if outcome is None else Outcome(outcome),
-        bool(dry_run),
-        tuple(json.loads(providers)),
-    )
+    return read_row(Run, RUN_COLUMNS, row, providers=json.loads)
 
 
 def write_override(override: MeterOverride) -> dict[str, Any]:
     """The columns `OVERRIDE_COLUMNS` of an override."""
-    own = {"condition", "flat"}
-    row = {name: getattr(override, name) for name in OVERRIDE_COLUMNS if name not in own}
-    upstream, when = override.upstream_rate, override.when
-    return row | {
-        "condition": None if when is None else write_json(write_when(when)),
-        "flat": int(override.is_flat),
-        "meter": override.meter.value,
-        "rate": int(override.rate),
-        "since": write_instant(override.since),
-        "until": write_optional_instant(override.until),
-        "recorded_at": write_instant(override.recorded_at),
-        "superseded_at": write_optional_instant(override.superseded_at),
-        "upstream_rate": None if upstream is None else int(upstream),
-    }
+    row = write_row(override, (name for name in OVERRIDE_COLUMNS if hasattr(override, name)))
+    when = override.when and write_json(write_when(override.when))
+    return row | {"condition": when, "flat": int(override.is_flat)}
 
 
 def read_override(columns: Sequence[Any]) -> MeterOverride:
     """The override in the columns `OVERRIDE_COLUMNS`."""
     row: dict[str, Any] = dict(zip(OVERRIDE_COLUMNS, columns, strict=True))
-    upstream, condition = row["upstream_rate"], row.pop("condition")
-    return MeterOverride(
-        is_flat=bool(row.pop("flat")),
-        when=None if condition is None else read_when(json.loads(condition)),
-        **row
-        | {
-            "meter": Meter(row["meter"]),
-            "rate": Rate(row["rate"]),
-            "since": read_instant(row["since"]),
-            "until": read_optional_instant(row["until"]),
-            "recorded_at": read_instant(row["recorded_at"]),
-            "superseded_at": read_optional_instant(row["superseded_at"]),
-            "upstream_rate": None if upstream is None else Rate(upstream),
-        },
-    )
+    when = row["condition"] and read_when(json.loads(row["condition"]))
+    return convert(MeterOverride, row | {"when": when, "is_flat": row["flat"]})

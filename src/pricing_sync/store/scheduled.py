@@ -6,37 +6,30 @@ is needed on the day. What changes is superseded, and stays known to have been b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
-from pricing_sync.changes.scheduled import Key, Timeline, known_listing
+from pricing_sync.changes.scheduled import Timeline, known_listing
 from pricing_sync.prices.rates import Scheduled
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store.changes import LedgerChange
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
-from pricing_sync.store.in_force import now
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.ledger import Ledger
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
-    STATEMENT_COLUMNS,
     read_card,
     read_instant,
-    read_statement,
-    write_card,
     write_instant,
     write_optional_instant,
 )
 
-_COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
 _QUERIES = load_queries(
     {
         "card": ", ".join(f'l."{column}"' for column in CARD_COLUMNS),
         "before": ", ".join(f'p."{column}"' for column in CARD_COLUMNS),
-        "statement": ", ".join(f'l."{column}"' for column in _COLUMNS),
-        "columns": ", ".join(f'"{column}"' for column in _COLUMNS),
-        "places": placeholders(_COLUMNS),
     },
     "scheduled.sql",
 )
@@ -69,17 +62,9 @@ class Origin:
 class ScheduledCards(NamedQueries):
     """The cards of later in the ledger of a `Store`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ledger: Ledger) -> None:
         super().__init__(connection, _QUERIES)
-
-    def timelines(self, provider: str, at: datetime) -> dict[str, Timeline]:
-        """What begins after an instant, by model."""
-        found: dict[str, Timeline] = {}
-        rows = self._fetch("later", provider=provider, at=write_instant(at), now=now())
-        for model, since, *card in rows:
-            entry = Scheduled(read_instant(since), read_card(card, f"{provider} {model}"))
-            found[model] = (*found.get(model, ()), entry)
-        return found
+        self._ledger = ledger
 
     def changes(
         self,
@@ -101,14 +86,6 @@ class ScheduledCards(NamedQueries):
         )
         return [_change(row) for row in found]
 
-    def has_begun_unseen(self, provider: str, since: datetime, at: datetime) -> bool:
-        """Whether a change that is not scheduled, as it was doubtful, was for a day that has come.
-
-        The answer with the same bytes then lists it as the price.
-        """
-        values = {"provider": provider, "since": write_instant(since), "at": write_instant(at)}
-        return bool(self._fetch("begun_unseen", **values))
-
     def rewrite(
         self, rewrites: Sequence[Rewrite], origin: Origin, at: datetime, recorded_at: datetime
     ) -> None:
@@ -118,16 +95,11 @@ class ScheduledCards(NamedQueries):
         """
         if not rewrites:
             return
-        self._execute("clear_touched")
-        self._execute_many("add_touched", [{"model": one.model} for one in rewrites])
-        cards: dict[str, list[Statement]] = {}
-        for row in self._fetch("not_ended_at", provider=origin.provider, at=write_instant(at)):
-            statement = read_statement(row)
-            cards.setdefault(statement.model, []).append(statement)
+        cards = self._ledger.cards_from((origin.provider, one.model, at) for one in rewrites)
         superseded: list[Statement] = []
         added: list[Statement] = []
         for index, one in enumerate(rewrites):
-            stored = cards.get(one.model, [])
+            stored = cards.get((origin.provider, one.model), [])
             wanted = [
                 replace(card, card_id=card.card_id or f"{origin.card_prefix}-{index}-{place}")
                 for place, card in enumerate(_wanted(one, stored, origin, at))
@@ -135,23 +107,7 @@ class ScheduledCards(NamedQueries):
             kept = {(c.card_id, c.until) for c in wanted} & {(c.card_id, c.until) for c in stored}
             superseded += [card for card in stored if (card.card_id, card.until) not in kept]
             added += [card for card in wanted if (card.card_id, card.until) not in kept]
-        recorded = write_instant(recorded_at)
-        self._execute_many(
-            "supersede", [{"card_id": card.card_id, "recorded_at": recorded} for card in superseded]
-        )
-        self._execute_many(
-            "add_card", [_write(replace(card, recorded_at=recorded_at)) for card in added]
-        )
-
-    def lapse(self, provider: str, keys: Iterable[Key], at: datetime) -> None:
-        """End the holds of changes that the source no longer publishes."""
-        values = {"at": write_instant(at), "why": "listed otherwise"}
-        self._execute_many("lapse_later", [_key(provider, key) | values for key in keys])
-
-    def release(self, provider: str, keys: Iterable[Key], at: datetime) -> None:
-        """End the holds of changes that the gate lets through now."""
-        values = {"at": write_instant(at)}
-        self._execute_many("release_later", [_key(provider, key) | values for key in keys])
+        self._ledger.rewrite(superseded, added, recorded_at)
 
 
 def _wanted(
@@ -191,25 +147,6 @@ def _new_card(model: str, entry: Scheduled, origin: Origin) -> Statement:
         digest=origin.digest,
         listing=known_listing(entry),
     )
-
-
-def _write(card: Statement) -> dict[str, Any]:
-    row = {name: getattr(card, name) for name in STATEMENT_COLUMNS}
-    return (
-        row
-        | write_card(card.listing)
-        | {
-            "since": write_instant(card.since),
-            "until": write_optional_instant(card.until),
-            "recorded_at": write_instant(card.recorded_at),
-            "superseded_at": write_optional_instant(card.superseded_at),
-        }
-    )
-
-
-def _key(provider: str, key: Key) -> dict[str, Any]:
-    model, starts_at = key
-    return {"provider": provider, "model": model, "starts_at": write_instant(starts_at)}
 
 
 def _change(row: Sequence[Any]) -> LedgerChange:

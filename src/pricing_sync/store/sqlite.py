@@ -104,7 +104,8 @@ class SqliteConnection:
         self._connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS pricing_touched (model TEXT PRIMARY KEY)"
+            "CREATE TEMP TABLE IF NOT EXISTS pricing_touched"
+            " (provider TEXT, model TEXT, at TEXT, PRIMARY KEY (provider, model))"
         )
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from pricing_sync.changes.diff import Kind, Known, Stored
-from pricing_sync.changes.plan import ChangePlan, Held
+from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.changes.scheduled import HeldLater, ScheduledPlan
-from pricing_sync.errors import SettingsError, StoreError
+from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.card_json import write_listing
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.snapshot import Snapshot
 from pricing_sync.prices.statements import (
     Confirmations,
@@ -27,10 +23,11 @@ from pricing_sync.prices.statements import (
     Statement,
 )
 from pricing_sync.store import as_of, rows
+from pricing_sync.store.announcements import Announcements
+from pricing_sync.store.audit_log import AuditLog
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.connection import (
     Connection,
-    NamedQueries,
     Row,
     load_queries,
     migrate,
@@ -41,15 +38,18 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
-from pricing_sync.store.decisions import Decisions, override_end
+from pricing_sync.store.decisions import Decisions
 from pricing_sync.store.exchange_rates import ExchangeRateTable
-from pricing_sync.store.ids import new_id
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
+from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.names import SOON, Names, days_from_today
+from pricing_sync.store.outbox import Outbox
+from pricing_sync.store.overrides import OverrideLayers
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
+from pricing_sync.store.rollback import Rollbacks
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     MODEL_STATE_COLUMNS,
@@ -58,13 +58,8 @@ from pricing_sync.store.rows import (
     RUN_COLUMNS,
     STATEMENT_COLUMNS,
     write_instant,
-    write_json,
-    write_optional_instant,
 )
 from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
-
-#: How long before its end an override is listed as ending.
-ENDING = timedelta(days=30)
 
 
 def _quoted(columns: Iterable[str], prefix: str = "") -> str:
@@ -92,33 +87,15 @@ _QUERIES = load_queries(
         "known_n": as_of.KNOWN.format("n"),
         "known_l": as_of.KNOWN.format("l"),
         **FRAGMENTS,
-        "card": _quoted(("currency", *CARD_COLUMNS[1:]), "l."),
-        "values": _quoted(CARD_COLUMNS),
-        "places": placeholders(CARD_COLUMNS),
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
         "reading": _quoted(READING_COLUMNS),
         "failing_reading": _quoted(READING_COLUMNS, "f."),
+        "reading_places": placeholders(READING_COLUMNS),
         "run": _quoted(RUN_COLUMNS, "r."),
         "override": _quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LastReading:
-    """The newest successful reading of a provider."""
-
-    id: str
-    at: datetime
-    etag: str | None
-    digest: str | None
-    decoder: str
-    url: str
-    finished_at: datetime
-    #: As `Reading.listings` and `Reading.ignored`.
-    listings: Mapping[str, int]
-    ignored: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +112,20 @@ class ModelCounts:
     states: Mapping[PriceState, int]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldCount:
-    """The number of held changes of a provider."""
-
-    count: int
-    #: When the oldest of them was first read.
-    oldest: datetime
-
-
-class Store(NamedQueries):
+class Store(OverrideLayers):
     """The ledger, the readings, the held changes, the overrides, the evidence, the outbox."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
-        self.review = Review(connection)
+        self.ledger = Ledger(connection)
+        self.outbox = Outbox(connection)
+        self.audit_log = AuditLog(connection)
+        self.announcements = Announcements(connection, self.audit_log)
+        self.scheduled = ScheduledCards(connection, self.ledger)
+        self.review = Review(connection, self.ledger, self.scheduled, self.outbox, self.audit_log)
+        self.rollbacks = Rollbacks(
+            connection, self.ledger, self.review, self.outbox, self.audit_log, self.statements
+        )
         self.peers = PeerTable(connection)
         self.queue = Queue(connection)
         self.changes = ChangeLog(connection)
@@ -157,7 +133,6 @@ class Store(NamedQueries):
         self.pruning = Pruning(connection)
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
-        self.scheduled = ScheduledCards(connection)
 
     def close(self) -> None:
         """Close the database."""
@@ -197,150 +172,76 @@ class Store(NamedQueries):
 
     # Readings
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing."""
-        with self._connection.transaction():
-            yield
+        return self._connection.transaction()
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """A snapshot: this thread reads one state inside. Keep it short, without writes."""
-        with self._connection.snapshot():
-            yield
+        return self._connection.snapshot()
 
-    def last_reading(self, provider: str) -> LastReading | None:
+    def last_reading(self, provider: str) -> Reading | None:
         """The newest successful reading of a provider, or None before the first."""
         found = self._fetch("last_reading", provider=provider)
-        if not found:
-            return None
-        reading_id, at, etag, digest, decoder, url, finished_at, listings, ignored = found[0]
-        return LastReading(
-            reading_id,
-            rows.read_instant(at),
-            etag,
-            digest,
-            decoder,
-            url,
-            rows.read_instant(finished_at),
-            json.loads(listings),
-            json.loads(ignored),
-        )
-
-    def known_models(self, provider: str, at: datetime | None = None) -> dict[str, Stored]:
-        """Every model of a provider with its listing in force, or its last one when retired.
-
-        In force at the instant of a reading, by default now.
-        """
-        known = {}
-        found = self._fetch("known_models", provider=provider, **clocks(at, None))
-        later = self.scheduled.timelines(provider, at or datetime.now(UTC))
-        for model, missing, retired, why, state, *card in found:
-            whose = f"{provider} {model}"
-            listing = rows.read_card(card, whose) if card[0] or card[1] else None
-            known[model] = Stored(
-                listing,
-                rows.read_optional_instant(missing),
-                rows.read_optional_instant(retired),
-                why,
-                PriceState(state),
-                later.get(model, ()),
-            )
-        return known
-
-    def missing_models(self, provider: str) -> list[str]:
-        """The models that are missing since the last complete reading, and not retired."""
-        return [row[0] for row in self._fetch("missing_models", provider=provider)]
-
-    def last_reported(self, provider: str) -> datetime | None:
-        """The time of the newest reading that has an event, or None when there is none."""
-        found = self._fetch("last_reported", provider=provider)
-        return rows.read_instant(found[0][0]) if found else None
-
-    def anchors(self, provider: str, at: datetime, models: Collection[str]) -> dict[str, RateCard]:
-        """The cards of *models* that were in force at an instant, to compare new prices with.
-
-        A younger model has its first card. Models without a change since then are left out, and so
-        are models of which a person has accepted a change since then.
-        """
-        found = self._fetch("anchors", provider=provider, at=write_instant(at))
-        cards = {row[0]: rows.read_card(row[1:]) for row in found if row[0] in models}
-        return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
-
-    def recent_cards(
-        self, provider: str, after: datetime, standing: timedelta, models: Collection[str]
-    ) -> dict[str, list[RateCard]]:
-        """The cards of *models* replaced after an instant that had been in force for *standing*."""
-        found: dict[str, list[RateCard]] = {}
-        for model, since, until, *columns in self._fetch(
-            "recent_cards", provider=provider, at=write_instant(after)
-        ):
-            if model not in models:
-                continue
-            began = rows.read_optional_instant(since)
-            # Most cards of a list that moves all the time stood for less. They are not decoded.
-            if began is None or rows.read_instant(until) - began >= standing:
-                card = rows.read_card(columns)
-                if isinstance(card, RateCard):
-                    found.setdefault(model, []).append(card)
-        return found
+        return rows.read_reading(found[0]) if found else None
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
-        # After the clock was set back, the answer may be dated later than its reading.
-        dated = max(reading.at, reading.finished_at)
-        recorded_at = next_recorded_at(self._connection, dated)
         new_revision(self._connection)
-        self._replace_cards(reading, plan, recorded_at)
-        self._rewrite_scheduled(reading, plan, recorded_at)
+        self._change_cards(reading, plan)
         self._mark_models(reading, plan)
-        self._hold(reading, plan)
+        self.review.save_reading(reading, plan)
         if plan.scheduled.added or plan.scheduled.withdrawn:
-            self._add_event_of_later(reading, plan.scheduled)
+            self.outbox.add_scheduled(reading, plan.scheduled)
         if (plan.apply or plan.retire) and not plan.is_minor:
-            self._add_event(reading, plan)
+            self.outbox.add(
+                f"{reading.id}-prices",
+                plan,
+                provider=reading.provider,
+                reading_id=reading.id,
+                at=reading.at,
+                created_at=reading.finished_at,
+            )
         self.add_reading(reading)
 
     def add_reading(self, reading: Reading) -> None:
         """Store a reading that changes nothing: a failed one, or a dry run."""
-        self._execute("add_reading", **rows.write_reading(reading))
+        self._execute("add_reading", **rows.write_row(reading, READING_COLUMNS))
+
+    def _change_cards(self, reading: Reading, plan: ChangePlan) -> None:
+        if not (plan.apply or plan.retire or plan.scheduled.timelines):
+            return
+        # After the clock was set back, the answer may be dated later than its reading.
+        dated = max(reading.at, reading.finished_at)
+        recorded_at = next_recorded_at(self._connection, dated)
+        self._replace_cards(reading, plan, recorded_at)
+        self._rewrite_scheduled(reading, plan, recorded_at)
 
     def _replace_cards(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
+        """Replace the cards of the models without a price of later."""
         apart = plan.scheduled.timelines
-        apply = [change for change in plan.apply if change.model not in apart]
-        replaced = [change.model for change in apply]
-        replaced += [model for model in plan.retire if model not in apart]
-        if not replaced:
-            return
-        recorded = write_instant(recorded_at)
-        self._execute("clear_touched")
-        self._execute_many("add_touched", [{"model": model} for model in replaced])
-        self._execute("supersede_open_cards", provider=reading.provider, recorded_at=recorded)
-        self._execute(
-            "close_cards",
-            provider=reading.provider,
-            recorded_at=recorded,
-            at=write_instant(reading.at),
-        )
-        evidence = {
-            "provider": reading.provider,
-            "since": write_instant(reading.at),
-            "recorded_at": recorded,
-            "source": reading.source,
-            "url": reading.url,
-            "reading_id": reading.id,
-            "digest": reading.digest,
-        }
-        self._execute_many(
-            "add_card",
-            [
-                evidence
-                | {"card_id": f"{reading.id}-{index}", "model": change.model}
-                | rows.write_card(change.new)
-                for index, change in enumerate(apply)
-                if change.new is not None
-            ],
-        )
+        begun = [
+            Statement(
+                card_id=f"{reading.id}-{number}",
+                provider=reading.provider,
+                model=change.model,
+                since=reading.at,
+                until=None,
+                recorded_at=recorded_at,
+                superseded_at=None,
+                source=reading.source,
+                url=reading.url,
+                reading_id=reading.id,
+                digest=reading.digest,
+                listing=change.new,
+            )
+            for number, change in enumerate(plan.apply)
+            if change.new is not None and change.model not in apart
+        ]
+        ended = [
+            (reading.provider, model, reading.at) for model in plan.retire if model not in apart
+        ]
+        self.ledger.replace_cards(begun, ended, recorded_at)
 
     def _rewrite_scheduled(self, reading: Reading, plan: ChangePlan, recorded_at: datetime) -> None:
         """Replace the cards of the models with a price of later, before or after the reading."""
@@ -365,104 +266,16 @@ class Store(NamedQueries):
         self.scheduled.rewrite(rewrites, origin, reading.at, recorded_at)
 
     def _mark_models(self, reading: Reading, plan: ChangePlan) -> None:
-        at = write_instant(reading.at)
+        def at(model: str) -> ModelAt:
+            return reading.provider, model, reading.at
 
-        def keys(models: Iterable[str]) -> list[dict[str, Any]]:
-            return [{"provider": reading.provider, "model": model, "at": at} for model in models]
-
-        seen = [
-            {"provider": reading.provider, "model": model, "at": at, "unreadable": why}
-            for model, why in plan.seen.items()
-        ]
         returned = [change.model for change in plan.apply if change.kind is Kind.RETURNED]
-        self._execute_many("upsert_models", seen)
-        self._execute_many("mark_listed", keys([*returned, *plan.back]))
-        self._execute_many("mark_missing", keys(plan.missing))
-        self._execute_many("mark_retired", keys(plan.retire))
-        self._set_states(reading, plan)
-
-    def _set_states(self, reading: Reading, plan: ChangePlan) -> None:
+        self.ledger.set_unreadable({at(model): why for model, why in plan.seen.items()})
+        self.ledger.mark("listed", map(at, (*returned, *plan.back)))
+        self.ledger.mark("missing", map(at, plan.missing))
+        self.ledger.mark("retired", map(at, plan.retire))
         last = self.last_confirmations().get(reading.provider) if plan.states else None
-        self._execute_many(
-            "set_state",
-            [
-                {
-                    "provider": reading.provider,
-                    "model": model,
-                    "state": state.value,
-                    "at": write_instant(reading.at),
-                    "confirmed_at": write_optional_instant(last),
-                }
-                for model, state in plan.states.items()
-            ],
-        )
-
-    def _hold(self, reading: Reading, plan: ChangePlan) -> None:
-        at = write_instant(reading.at)
-        self._execute_many(
-            "lapse_held",
-            [
-                {"provider": reading.provider, "model": model, "at": at, "why": "listed otherwise"}
-                for model in plan.lapsed
-            ],
-        )
-        self._execute_many(
-            "release_held",
-            [{"provider": reading.provider, "model": model, "at": at} for model in plan.released],
-        )
-        self.scheduled.lapse(reading.provider, plan.scheduled.lapsed, reading.at)
-        self.scheduled.release(reading.provider, plan.scheduled.released, reading.at)
-        items: list[Held | HeldLater] = [*plan.hold, *plan.scheduled.hold]
-        self._execute_many(
-            "add_held",
-            [
-                {
-                    "id": f"{reading.id}-{index}",
-                    "reading_id": reading.id,
-                    "provider": reading.provider,
-                    "model": item.change.model,
-                    "kind": item.change.kind.value,
-                    "old": _write_known(item.change.old),
-                    "new": _write_known(item.change.new),
-                    "reasons": write_json(item.reasons),
-                    "since": at,
-                    "starts_at": write_optional_instant(item.change.starts_at),
-                }
-                for index, item in enumerate(items)
-            ],
-        )
-
-    def _add_event(self, reading: Reading, plan: ChangePlan) -> None:
-        payload = {
-            "provider": reading.provider,
-            "reading": reading.id,
-            "at": write_instant(reading.at),
-            "changes": dict(plan.counts()),
-        }
-        self._execute(
-            "add_event",
-            id=f"{reading.id}-prices",
-            kind="prices.changed",
-            created_at=write_instant(reading.finished_at),
-            payload=write_json(payload),
-        )
-
-    def _add_event_of_later(self, reading: Reading, plan: ScheduledPlan) -> None:
-        """The event `prices.scheduled`, before anything of it is in force."""
-        payload = {
-            "provider": reading.provider,
-            "reading": reading.id,
-            "at": write_instant(reading.at),
-            "scheduled": [_key(change.model, change.starts_at) for change in plan.added],
-            "withdrawn": [_key(model, starts_at) for model, starts_at in plan.withdrawn],
-        }
-        self._execute(
-            "add_event",
-            id=f"{reading.id}-scheduled",
-            kind="prices.scheduled",
-            created_at=write_instant(reading.finished_at),
-            payload=write_json(payload),
-        )
+        self.ledger.set_states({at(model): state for model, state in plan.states.items()}, last)
 
     # Evidence
 
@@ -678,13 +491,6 @@ class Store(NamedQueries):
             found.setdefault(row[0], []).append(row)
         return {provider: _model_counts(of_state) for provider, of_state in found.items()}
 
-    def held_counts(self) -> dict[str, HeldCount]:
-        """The number of held changes, for each provider that has any."""
-        return {
-            row[0]: HeldCount(row[1], rows.read_instant(row[2]))
-            for row in self._fetch("held_counts")
-        }
-
     # Overrides
 
     def overrides(
@@ -699,153 +505,6 @@ class Store(NamedQueries):
         found = self._fetch("overrides_at", provider=provider, model=model, **clocks(at, known_at))
         return [rows.read_override(row) for row in found]
 
-    def overrides_not_ended(
-        self, provider: str | None = None, model: str | None = None, *, at: datetime
-    ) -> list[MeterOverride]:
-        """The overrides that are in force at an instant or begin later."""
-        found = self._fetch(
-            "overrides_not_ended", provider=provider, model=model, at=write_instant(at)
-        )
-        return [rows.read_override(row) for row in found]
-
-    def overrides_ending(
-        self, provider: str | None = None, model: str | None = None, *, at: datetime
-    ) -> list[MeterOverride]:
-        """The overrides that end within `ENDING` of an instant, the next one first."""
-        found = self._fetch(
-            "overrides_ending",
-            provider=provider,
-            model=model,
-            at=write_instant(at),
-            before=write_instant(at + ENDING),
-        )
-        return [rows.read_override(row) for row in found]
-
-    def set_overrides(
-        self,
-        provider: str,
-        model: str,
-        rates: Mapping[Meter, Rate],
-        *,
-        currency: str | None,
-        author: str,
-        reason: str,
-        since: datetime,
-        until: datetime | None,
-        now: datetime,
-        when: When | None = None,
-        flat: bool = False,
-    ) -> list[MeterOverride]:
-        """Set a person's rates from *since* on, as a new layer above the overrides before.
-
-        Without *currency* it is that of the card, otherwise of the other overrides, otherwise USD.
-
-        Raises:
-            SettingsError: the card, or another override of the model, is in another currency.
-        """
-        with self.transaction():
-            upstream = self.statements(provider, model)
-            card = upstream[0].listing if upstream else None
-            others = self.overrides_not_ended(provider, model, at=since)
-            currency = _one_currency(model, card, others, currency)
-            (last,) = self._fetch("last_override_layer", provider=provider, model=model)[0]
-            added = [
-                MeterOverride(
-                    id=new_id(now),
-                    provider=provider,
-                    model=model,
-                    meter=meter,
-                    rate=rate,
-                    currency=currency,
-                    since=since,
-                    until=until,
-                    recorded_at=now,
-                    superseded_at=None,
-                    author=author,
-                    reason=reason,
-                    upstream_rate=None,
-                    layer=last + 1,
-                    when=when,
-                    is_flat=flat,
-                )
-                for meter, rate in rates.items()
-            ]
-            added = [replace(one, upstream_rate=one.listed_rate(card)) for one in added]
-            self._execute_many(
-                "add_override", [rows.write_override(override) for override in added]
-            )
-            new_revision(self._connection)
-        return added
-
-    def end_overrides(
-        self,
-        provider: str,
-        model: str,
-        meters: Iterable[Meter],
-        at: datetime,
-        now: datetime,
-        *,
-        newest_only: bool = False,
-        author: str = "library",
-        reason: str = "",
-    ) -> list[MeterOverride]:
-        """End the overrides of these meters at an instant; return them as they were before.
-
-        With *newest_only*, only those of the newest layer that has any.
-        """
-        meters = set(meters)
-        with self.transaction():
-            ending = [
-                override
-                for override in self.overrides_not_ended(provider, model, at=at)
-                if override.meter in meters
-            ]
-            if newest_only and ending:
-                newest = max(override.layer for override in ending)
-                ending = [override for override in ending if override.layer == newest]
-            if ending:
-                self._close_overrides(ending, at, now)
-                entries = [override_end(override, at) for override in ending]
-                self.review.log(
-                    "override_end", author=author, reason=reason, now=now, entries=entries
-                )
-                new_revision(self._connection)
-        return ending
-
-    def _close_overrides(
-        self, ending: Sequence[MeterOverride], at: datetime, now: datetime
-    ) -> None:
-        recorded = write_instant(now)
-        self._execute_many(
-            "supersede_override", [{"id": o.id, "recorded_at": recorded} for o in ending]
-        )
-        closed = [
-            replace(override, until=at, recorded_at=now)
-            for override in ending
-            if override.since < at
-        ]
-        self._execute_many("add_override", [rows.write_override(override) for override in closed])
-
-    # Events
-
-    def pending_events(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
-        """The oldest events that are not delivered yet: id, kind, payload."""
-        found = self._fetch("pending_events", limit=limit)
-        return [(row[0], row[1], json.loads(row[3])) for row in found]
-
-
-def _one_currency(
-    model: str, card: Known | None, others: Iterable[MeterOverride], wanted: str | None
-) -> str:
-    """The currency of a new override, which its card and the *others* of the model must share."""
-    known = [("card of", "is", card.currency)] if isinstance(card, RateCard) else []
-    known += [("overrides of", "are", other.currency) for other in others]
-    currency = wanted or (known[0][2] if known else "USD")
-    for whose, verb, theirs in known:
-        if theirs != currency:
-            raise SettingsError(f"override: the {whose} {model} {verb} in {theirs}, not {currency}")
-    return currency
-
 
 def _place(card: Statement) -> tuple[str, str, datetime]:
     return card.provider, card.model, card.since
@@ -858,11 +517,3 @@ def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
         sum(row[column] for row in of_state) for column in range(3, 8)
     )
     return ModelCounts(priced, unpriced, unreadable, missing, ending, states)
-
-
-def _key(model: str, starts_at: datetime | None) -> dict[str, Any]:
-    return {"model": model, "starts_at": write_optional_instant(starts_at)}
-
-
-def _write_known(listing: Known | None) -> str | None:
-    return None if listing is None else write_json(write_listing(listing))

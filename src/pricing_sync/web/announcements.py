@@ -55,7 +55,7 @@ def list_announcements(
     pricing: Pricing, provider: ProviderFilter = None, *, include_used: bool = False
 ) -> dict[str, Any]:
     """The open announcements; with `include_used` also the used and the ended ones."""
-    found = pricing.store.review.announcements(provider, include_used=include_used)
+    found = pricing.store.announcements.find(provider, include_used=include_used)
     return {"items": [Announcement.of(entry) for entry in found]}
 
 
@@ -76,7 +76,7 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> Announcement:
         not_before=body.not_before,
         when=when,
     )
-    made = pricing.store.review.announce(
+    made = pricing.store.announcements.add(
         provider, move, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
     return Announcement.of(made)
@@ -87,7 +87,7 @@ def announce(pricing: Pricing, body: AnnouncementRequest) -> Announcement:
 )
 def end_announcement(pricing: Pricing, announcement_id: str, body: AnnouncementEnd) -> Announcement:
     """Withdraw an announcement."""
-    ended = pricing.store.review.end_announcement(
+    ended = pricing.store.announcements.end(
         announcement_id, author=body.author, reason=body.reason, now=datetime.now(UTC)
     )
     return Announcement.of(ended)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Header, Query, Response
 from pydantic import Field
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes import held
 from pricing_sync.gate import Peers
 from pricing_sync.json_views.changes import DecidedChange, HeldChange, version
-from pricing_sync.store import review
-from pricing_sync.store.review import PinnedChange, State
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
@@ -46,7 +44,7 @@ def list_held(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The held changes, oldest first, with the facts for a decision."""
-    items = sorted(pricing.store.review.held(provider), key=lambda item: item.id)
+    items = sorted(pricing.held(provider), key=lambda item: item.id)
     found = [item for item in items if item.id > (cursor or "")]
     peers = _peers(pricing, found[:limit])
     return page(found, limit, lambda item: item.id, lambda item: _view(item, peers))
@@ -65,7 +63,7 @@ def accept_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> DecidedChange:
     """Accept a held change, if it is still exactly the one that was shown."""
-    return _decide(pricing, State.ACCEPTED, held_id, decision, if_match)
+    return _decide(pricing, pricing.accept, held_id, decision, if_match)
 
 
 @routes.post("/admin/pricing/held/{held_id}/reject", Scope.ADMIN, response_model=DecidedChange)
@@ -73,12 +71,12 @@ def reject_held(
     pricing: Pricing, held_id: str, decision: Decision, if_match: _IfMatch = None
 ) -> DecidedChange:
     """Reject a held change: exactly this change does not take effect and is not held again."""
-    return _decide(pricing, State.REJECTED, held_id, decision, if_match)
+    return _decide(pricing, pricing.reject, held_id, decision, if_match)
 
 
 def _decide(
     pricing: PricingSync,
-    state: State,
+    decide: Callable[..., list[held.HeldChange]],
     held_id: str,
     decision: Decision,
     if_match: str | None,
@@ -89,20 +87,11 @@ def _decide(
     item = pricing.store.review.held_change(held_id)
     if shown != version(item):
         raise Problem(409, f"held change {held_id} is not the one that was shown")
-    (decided,) = pricing.store.review.decide(
-        state,
-        [PinnedChange.of(item)],
-        author=decision.author,
-        reason=decision.reason,
-        now=datetime.now(UTC),
-    )
-    pricing.refresh_book()
+    (decided,) = decide([item], author=decision.author, reason=decision.reason)
     return DecidedChange.model_validate(decided)
 
 
-def _peers(
-    pricing: PricingSync, items: Sequence[review.HeldChange]
-) -> dict[tuple[str, str], Peers]:
+def _peers(pricing: PricingSync, items: Sequence[held.HeldChange]) -> dict[tuple[str, str], Peers]:
     """The peer prices of the models, with one query per provider."""
     models: dict[str, list[str]] = {}
     for item in items:
@@ -114,5 +103,5 @@ def _peers(
     }
 
 
-def _view(item: review.HeldChange, peers: Mapping[tuple[str, str], Peers]) -> HeldChange:
+def _view(item: held.HeldChange, peers: Mapping[tuple[str, str], Peers]) -> HeldChange:
     return HeldChange.of(item, peers.get((item.provider, item.change.model), {}))

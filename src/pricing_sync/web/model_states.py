@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.json_views.prices import NO_CARD, price_fields
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.statements import ModelState as StoredState
 from pricing_sync.prices.statements import PriceState
-from pricing_sync.store.review import HeldChange
 from pricing_sync.web.current_prices import prices_now
 from pricing_sync.web.schemas import ModelState
 
@@ -72,7 +72,7 @@ def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by id."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
-    held = {item.change.model: item for item in pricing.store.review.held(provider)}
+    held = {item.change.model: item for item in pricing.held(provider)}
     return [
         ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
         for model in sorted(known.keys() | prices.keys())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
@@ -60,10 +59,7 @@ async def trigger_sync(
     run, readings = await pricing.wait(run.id, wait.wait_seconds)
     if wait.applied:
         response.headers["Preference-Applied"] = wait.applied
-    if run.finished_at is not None:
-        # The next request must see the new prices.
-        await asyncio.to_thread(pricing.refresh_book)
-    else:
+    if run.finished_at is None:
         response.status_code = 202
         response.headers["Location"] = urljoin(_path(request), f"../runs/{run.id}")
     return run_summary(run, readings) | {"merged": merged}
