@@ -14,6 +14,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pricing_sync.prices.age import LATELY
+from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.store.rows import write_instant, write_optional_instant
 
 #: SQL: whether the row `{0}` was known at `:known_at` or, without that value, is known now.
@@ -27,7 +28,12 @@ KNOWN = """[known_now: AND {0}.superseded_at IS NULL] [known_at: AND (
 
 
 def instants(at: datetime | None, known_at: datetime | None) -> dict[str, str | bool | None]:
-    """The values of `cards_at`; None is now."""
+    """The values of `cards_at`; None is now.
+
+    Raises:
+        ValueError: an instant has no time zone.
+    """
+    refuse_naive(at, known_at)
     now = datetime.now(UTC)
     at, lately = at or now, now - LATELY
     # What was recorded after `known_at` begins after that too, unless it is for an earlier instant.
