@@ -512,11 +512,11 @@ class PricingSync:
     def accept(self, shown: Sequence[HeldChange], *, author: str, reason: str) -> list[HeldChange]:
         """Apply held changes as they were shown, all of them or none.
 
-        Each counts from the reading that first contained it.
+        Each counts from the reading that first contained it, one of later from its day.
 
         Raises:
-            StaleHeldChange: one is not open any more or differs from the one shown, or the card
-                that it would replace is not in force any more.
+            StaleHeldChange: one is not open any more or differs from the one shown, the card that
+                it would replace is not in force any more, or its day has come.
             UnknownName: there is no such held change.
             SettingsError: the author or the reason is blank.
         """

@@ -22,6 +22,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sources.providers.catalog import genai_prices_provider
 from pricing_sync.store.raw_ledger import raw_cards, raw_history
 from pricing_sync.sync.recorded import RecordedAnswer
+from pricing_sync.web.model_states import model_entries
 from pricing_sync.web.prices import get_price, list_scheduled
 
 from command import runner
@@ -220,6 +221,44 @@ def test_a_change_now_is_accepted_beside_a_later_price(app: PricingSync) -> None
     )
     assert ("37.5", "0.75") == (price(app), price(app, AFTER))
     assert "0.375" == price(app, NOW - timedelta(days=2, seconds=1))
+
+
+def test_a_price_now_and_one_of_later_are_held_and_accepted_together(app: PricingSync) -> None:
+    """Each is a held change of its own, also of one model in one reading."""
+    read(app, NOW - timedelta(days=3), m=[entry(0.375)])
+    done = read(app, NOW - timedelta(days=2), m=[entry(37.5), entry(375, DAY)])
+    assert {"held": 1, "scheduled_held": 1} == done
+    shown = app.held("google")
+    assert {None, DAY} == {item.change.starts_at for item in shown}
+    (listed,) = model_entries(app, "google")
+    assert listed.held is not None
+    assert listed.held.change.starts_at is None
+    app.accept(shown, author="ann", reason="asked")
+    assert ("37.5", "375") == (price(app), price(app, AFTER))
+    assert "0.375" == price(app, NOW - timedelta(days=2, seconds=1))
+    assert [] == app.held("google")
+
+
+@pytest.mark.parametrize("same_bytes", [True, False])
+def test_a_later_price_that_was_held_long_enough_is_scheduled(
+    app: PricingSync, *, same_bytes: bool
+) -> None:
+    """By the same bytes and by the same prices in other bytes: a rate that is gone waits a day."""
+    cached = entry(0.375)
+    cached["prices"]["cache_read_mtok"] = 0.0375
+    models = {"m": [cached, entry(0.375, DAY)]}
+    read(app, NOW - timedelta(days=5), m=[cached])
+    assert {"scheduled_held": 1} == read(app, NOW - timedelta(days=4), **models)
+    (item,) = app.held("google")
+    more = {} if same_bytes else {"unpriced": []}
+    done = read(app, NOW - timedelta(days=2), **models, **more)
+    assert 1 == done.get("scheduled"), done
+    assert [] == app.held("google")
+    assert [item.id] == [x.id for x in app.store.review.held("google", state=State.RELEASED)]
+    now, then = (app.price("google", "m", at=at).listing for at in (None, AFTER))
+    assert isinstance(now, RateCard)
+    assert isinstance(then, RateCard)
+    assert {Meter.CACHE_READ} == now.rates.keys() - then.rates.keys()
 
 
 def test_a_held_later_price_whose_day_has_come_is_judged_as_the_price(app: PricingSync) -> None:

@@ -28,7 +28,11 @@ KNOWN = """[known_now: AND {0}.superseded_at IS NULL] [known_at: AND (
 
 
 def instants(at: datetime | None, known_at: datetime | None) -> dict[str, str | bool | None]:
-    """The values of `cards_at`; None is now."""
+    """The values of `cards_at`; None is now.
+
+    Raises:
+        ValueError: an instant has no time zone.
+    """
     refuse_naive(at, known_at)
     now = datetime.now(UTC)
     at, lately = at or now, now - LATELY

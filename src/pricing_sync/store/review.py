@@ -137,8 +137,9 @@ class Review(NamedQueries):
     ) -> list[HeldChange]:
         """Accept or reject held changes: all of them or none.
 
-        An accepted change is in force from the reading that first contained it. A rejected change
-        is never applied or held again; a different change of the same model is judged as usual.
+        An accepted change is in force from the reading that first contained it, one of later from
+        its day. A rejected change is never applied or held again; a different change of the same
+        model is judged as usual.
 
         Args:
             state: `ACCEPTED` or `REJECTED`.
@@ -146,7 +147,8 @@ class Review(NamedQueries):
 
         Raises:
             StaleHeldChange: a change is not open any more or differs from the one shown; or a
-                change to accept was held against another card than the one in force.
+                change to accept was held against another card than the one in force, or its day
+                has come.
             UnknownName: a held change does not exist.
             SettingsError: the author or the reason is blank.
         """
@@ -261,16 +263,18 @@ class Review(NamedQueries):
 
         The rows of such a model depend on each other, so they are written together.
         """
-        found: dict[tuple[str, str], list[HeldChange]] = {}
-        for item in items:
-            if item.change.starts_at is not None or stored[_model(item)].scheduled:
-                found.setdefault(_model(item), []).append(item)
-        for model, of_model in found.items():
+        apart = {
+            _model(item)
+            for item in items
+            if item.change.starts_at is not None or stored[_model(item)].scheduled
+        }
+        for model in apart:
+            of_model = [item for item in items if _model(item) == model]
             first = next(iter(_of_now(of_model)), of_model[0])
             at = recorded_at if first.change.starts_at else first.since
             rewrite = _rewritten(of_model, stored[model])
             self._scheduled.rewrite([rewrite], _origin(first), at, recorded_at)
-        return set(found)
+        return apart
 
     def _add_events(self, items: Sequence[HeldChange], action: Action) -> None:
         """One event for each reading whose changes were accepted, as the reading has it."""

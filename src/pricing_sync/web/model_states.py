@@ -39,6 +39,7 @@ class ModelEntry:
     #: None for a model that only a person has priced.
     known: StoredState | None
     price: Price | None
+    #: That of its price now, otherwise one of later.
     held: HeldChange | None
 
     @property
@@ -72,7 +73,9 @@ def model_entries(pricing: PricingSync, provider: str) -> list[ModelEntry]:
     """The models of a provider, sorted by id."""
     prices = {price.model: price for price in prices_now(pricing, provider, None)}
     known = {model: state for (_, model), state in pricing.store.model_states(provider).items()}
-    held = {item.change.model: item for item in pricing.held(provider)}
+    found = pricing.held(provider)
+    held = {item.change.model: item for item in found if item.change.starts_at}
+    held |= {item.change.model: item for item in found if not item.change.starts_at}
     return [
         ModelEntry(provider, model, known.get(model), prices.get(model), held.get(model))
         for model in sorted(known.keys() | prices.keys())
