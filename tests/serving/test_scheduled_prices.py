@@ -250,7 +250,7 @@ def test_a_later_price_that_was_held_long_enough_is_scheduled(
     read(app, NOW - timedelta(days=5), m=[cached])
     assert {"scheduled_held": 1} == read(app, NOW - timedelta(days=4), **models)
     (item,) = app.held("google")
-    more = {} if same_bytes else {"unpriced": []}
+    more: dict[str, Any] = {} if same_bytes else {"unpriced": []}
     done = read(app, NOW - timedelta(days=2), **models, **more)
     assert 1 == done.get("scheduled"), done
     assert [] == app.held("google")
