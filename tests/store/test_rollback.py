@@ -63,6 +63,7 @@ def test_the_cards_of_an_instant_are_in_force_again(app: PricingSync) -> None:
     assert "2.7" == input_of(app, "a", at=DAY + 3 * HOUR, known_at=known)
     assert "1" == input_of(app, "b")
     assert ("rejected", "confirmed") == (state_of(app, "a"), state_of(app, "b"))
+    assert DAY == app.price("openrouter", "maker/a").confirmed_at
 
 
 def test_what_was_undone_does_not_come_back(app: PricingSync) -> None:

@@ -168,6 +168,11 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/admin/pricing/overrides", "", override),
         ("/admin/pricing/overrides/end", "", MODEL),
         ("/admin/pricing/announcements", "", move),
+        (
+            "/admin/pricing/rollback",
+            "",
+            {**SIGNATURE, "provider": "openrouter", "to": at, "dry_run": True},
+        ),
     ]
     for name, one in zip(("accept", "reject"), held, strict=False):
         body = {**SIGNATURE, "version": service.get(f"/admin/pricing/held/{one}")["version"]}

@@ -152,6 +152,15 @@ def _move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -
     }
 
 
+class Rollback(View):
+    """What a rollback does to a model: its listing in force before it, and after it."""
+
+    provider: str
+    model: str
+    old: Listed | None
+    new: Listed | None = Field(description="Null if the model had no price then.")
+
+
 class Announcement(View):
     """An announced move. It passes the gate once."""
 

@@ -16,12 +16,20 @@ from pricing_sync.prices.card_json import write_listing
 from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.prices.statements import PriceState, Statement
 from pricing_sync.store.audit_log import Action, AuditLog
-from pricing_sync.store.connection import Connection, new_revision, next_recorded_at
+from pricing_sync.store.connection import (
+    Connection,
+    NamedQueries,
+    load_queries,
+    new_revision,
+    next_recorded_at,
+)
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.review import Review
-from pricing_sync.store.rows import write_instant
+from pricing_sync.store.rows import read_instant, write_instant
+
+_QUERIES = load_queries({}, "rollback.sql")
 
 
 class CardsAt(Protocol):
@@ -32,7 +40,7 @@ class CardsAt(Protocol):
     ) -> list[Statement]: ...
 
 
-class Rollbacks:
+class Rollbacks(NamedQueries):
     """The rollbacks of a `Store`."""
 
     def __init__(
@@ -44,7 +52,8 @@ class Rollbacks:
         audit_log: AuditLog,
         cards_at: CardsAt,
     ) -> None:
-        self._connection, self._ledger, self._review = connection, ledger, review
+        super().__init__(connection, _QUERIES)
+        self._ledger, self._review = ledger, review
         self._outbox, self._audit_log, self._cards_at = outbox, audit_log, cards_at
 
     def find(
@@ -141,7 +150,13 @@ class Rollbacks:
         self._ledger.mark("missing", missing)
         rejected = models(one for one in found if one.old is not None and one.old != one.new)
         states = dict.fromkeys(rejected, PriceState.REJECTED)
-        self._ledger.set_states(states | dict.fromkeys(missing, PriceState.MISSING))
+        states |= dict.fromkeys(missing, PriceState.MISSING)
+        self._ledger.set_states(states, self._read_before(found[0].provider, to))
+
+    def _read_before(self, provider: str, to: datetime) -> datetime | None:
+        """The last reading until an instant: until then the prices were confirmed."""
+        found = self._fetch("read_before", provider=provider, to=write_instant(to))
+        return read_instant(found[0][0]) if found else None
 
     def _add_event(
         self, found: Sequence[ModelRollback], to: datetime, action: Action, first: str

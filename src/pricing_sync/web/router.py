@@ -15,6 +15,7 @@ from pricing_sync.web import (
     prices,
     probes,
     providers,
+    rollback,
     runs,
     scheduler,
 )
@@ -35,6 +36,7 @@ SUBJECTS = tuple(
         held,
         overrides,
         announcements,
+        rollback,
     )
 )
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import Field, SerializeAsAny
 
 from pricing_sync.json_views.base import Instant, View
-from pricing_sync.json_views.changes import Announcement, AppliedChange
+from pricing_sync.json_views.changes import Announcement, AppliedChange, Rollback
 from pricing_sync.json_views.overrides import Override, ReportedOverride
 from pricing_sync.json_views.prices import (
     AGE_SECONDS,
@@ -44,6 +44,13 @@ class ProviderStates(View):
     """A list of providers."""
 
     items: list[ProviderState]
+
+
+class Rollbacks(View):
+    """The models that are as they were."""
+
+    dry_run: bool
+    items: list[Rollback]
 
 
 class ScheduledPrices(View):
