@@ -559,7 +559,8 @@ class PricingSync:
 
         Raises:
             SettingsError: the instant is not in the past, or the author or the reason is blank.
-            UnknownName: there is no such provider or model, or nothing changed since.
+            UnknownName: there is no such provider or model, it had no prices at the instant, or
+                nothing changed since.
             ValueError: the instant has no time zone.
         """
         provider, now = self.provider_id(provider), datetime.now(UTC)

@@ -153,6 +153,7 @@ def test_a_rollback_is_in_the_audit_log_and_told(app: PricingSync) -> None:
     [
         (DAY + 5 * HOUR, None, UnknownName, "nothing has changed since 2026-07-17T17"),
         (DAY, "maker/x", UnknownName, "no such model was ever listed"),
+        (DAY - HOUR, None, UnknownName, "it had no prices at 2026-07-17T11"),
         (datetime(2100, 1, 1, tzinfo=UTC), None, SettingsError, "is not in the past"),
         (datetime(2026, 7, 17), None, ValueError, "has no time zone"),  # noqa: DTZ001
     ],

@@ -168,15 +168,13 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/admin/pricing/overrides", "", override),
         ("/admin/pricing/overrides/end", "", MODEL),
         ("/admin/pricing/announcements", "", move),
-        (
-            "/admin/pricing/rollback",
-            "",
-            {**SIGNATURE, "provider": "openrouter", "to": at, "dry_run": True},
-        ),
     ]
     for name, one in zip(("accept", "reject"), held, strict=False):
         body = {**SIGNATURE, "version": service.get(f"/admin/pricing/held/{one}")["version"]}
         posts.append((f"/admin/pricing/held/{{held_id}}/{name}", one, body))
+    first = service.get("/v1/prices/openrouter/openai/gpt-4o/history")["items"][0]["recorded_at"]
+    undo = {**SIGNATURE, "provider": "openrouter", "to": first, "dry_run": True}
+    posts.append(("/admin/pricing/rollback", "", undo))
     for operation, filled, body in posts:
         path = re.sub(r"\{\w+\}", filled, operation)
         answer = service.admin.post(path, json=body, headers={"Prefer": "wait=120"})

@@ -63,7 +63,8 @@ class Rollbacks(NamedQueries):
 
         Raises:
             SettingsError: the instant is not in the past.
-            UnknownName: the model was never listed, or nothing has changed since.
+            UnknownName: the model was never listed, the provider had no prices at the instant, or
+                nothing has changed since.
             ValueError: the instant has no time zone.
         """
         with self._connection.transaction():
@@ -127,8 +128,10 @@ class Rollbacks(NamedQueries):
         If nothing of it was known then, its history was recorded later, from recorded answers. Then
         what is known now counts.
         """
-        known_then = self._cards_at(provider, at=to, known_at=to)
-        return known_then or self._cards_at(provider, at=to)
+        found = self._cards_at(provider, at=to, known_at=to) or self._cards_at(provider, at=to)
+        if not found:
+            raise UnknownName(f"{provider}: it had no prices at {write_instant(to)}")
+        return found
 
     def _rewrite(self, found: Sequence[ModelRollback], first: str, now: datetime) -> None:
         added = [
