@@ -62,6 +62,7 @@ from pricing_sync.store.rows import (
     write_optional_instant,
 )
 from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
+from pricing_sync.store.usage import UsageTable
 
 #: How long before its end an override is listed as ending.
 ENDING = timedelta(days=30)
@@ -158,6 +159,7 @@ class Store(NamedQueries):
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.scheduled = ScheduledCards(connection)
+        self.usage = UsageTable(connection)
 
     def close(self) -> None:
         """Close the database."""
