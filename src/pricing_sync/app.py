@@ -15,6 +15,7 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
+from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -32,6 +33,7 @@ from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
 from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
+from pricing_sync.serving.usage import RecordedUsage
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
@@ -280,6 +282,9 @@ class PricingSync:
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
             ],
+            "unpriced": [
+                UnpricedView.of(one).model_dump(mode="json") for one in self.usage.unpriced()
+            ],
         }
 
     async def sync(
@@ -377,6 +382,11 @@ class PricingSync:
     def exports(self) -> Exports:
         """The prices in other tools' formats."""
         return self._parts.exports
+
+    @property
+    def usage(self) -> RecordedUsage:
+        """The usage that was sent in, as sums, and what it says about our prices."""
+        return self._parts.usage
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
         """The cost of *usage* of a model: now by the book, or at an instant by the ledger.
@@ -622,6 +632,11 @@ class _Open:
     @cached_property
     def exports(self) -> Exports:
         return Exports(self.store, self.book_cache, self.settings.export_upstream)
+
+    @cached_property
+    def usage(self) -> RecordedUsage:
+        keep = timedelta(days=self.settings.keep_days)
+        return RecordedUsage(self.store, self.book_cache.book, keep)
 
     @cached_property
     def prices(self) -> Prices:

@@ -33,6 +33,8 @@ GROWING = {
     "pricing_readings",
     "pricing_reference_reads",
     "pricing_runs",
+    "pricing_usage",
+    "pricing_usage_batches",
 }
 #: Indexes of what is in force, open or waiting. Their size does not grow with time.
 BOUNDED = {

@@ -107,6 +107,14 @@ def _show_status(found: dict[str, Any]) -> None:
         tables.print_line(
             f"another price of {item['provider']} {item['model']} from {_short(item['at'])}", "    "
         )
+    if found["unpriced"]:
+        requests = sum(item["requests"] for item in found["unpriced"])
+        models = len({(item["provider"], item["model"]) for item in found["unpriced"]})
+        tables.print_line(
+            f"without a price in the last 7 days: {requests} request{'s' * (requests != 1)} of"
+            f" {models} model{'s' * (models != 1)}: see `pricing-sync unpriced`",
+            "    ",
+        )
 
 
 def catalog_lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -82,6 +82,9 @@ class Status(View):
     scheduled: list[dict[str, Any]] = Field(
         description="The prices that lists state for the next 30 days, as in `/v1/scheduled`."
     )
+    unpriced: list[dict[str, Any]] = Field(
+        description="Models with requests without a price in the last 7 days, as in `/v1/unpriced`."
+    )
 
 
 class ModelCounts(View):

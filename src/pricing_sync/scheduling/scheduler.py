@@ -411,6 +411,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "overrides_ending": [],
         "ending": [],
         "scheduled": [],
+        "unpriced": [],
     }
 
 

@@ -110,17 +110,6 @@ class RecordedUsage:
         return found
 
 
-def by_blast_radius(items: Iterable[HeldChange], found: dict[str, BlastRadius]) -> list[HeldChange]:
-    """Held changes, the largest difference first. Those without traffic come last, oldest first."""
-    return sorted(items, key=lambda item: rank(item, found))
-
-
-def rank(item: HeldChange, found: dict[str, BlastRadius]) -> tuple[Any, ...]:
-    """The place of a held change among others: the smallest comes first."""
-    radius = found.get(item.id)
-    return (1, 0, item.id) if radius is None else (0, -radius.at_stake, item.id)
-
-
 def _hour_ago(within: timedelta) -> datetime:
     """The beginning of the hour that began that long ago."""
     return (datetime.now(UTC) - within).replace(minute=0, second=0, microsecond=0)
@@ -188,7 +177,8 @@ class _PriceFinder:
         target = self._target(row)
         price = None if target is None else self._find(row.provider, target, row.at)
         model = target or row.model
-        why = self._book.reason_without_price(row.provider, model) or "not in the ledger"
+        now = self._book.reason_without_price(row.provider, model)
+        why = f"not in the ledger at {row.at:%Y-%m-%d %H:%MZ}" + (f"; now {now}" if now else "")
         return model, price, f"{row.provider}: {model}: {why}"
 
     def _find(self, provider: str, model: str, at: datetime) -> Price | None:

@@ -17,6 +17,7 @@ from pricing_sync.web import (
     providers,
     runs,
     scheduler,
+    usage,
 )
 from pricing_sync.web.routes import add_routes
 
@@ -35,6 +36,7 @@ SUBJECTS = tuple(
         held,
         overrides,
         announcements,
+        usage,
     )
 )
 
