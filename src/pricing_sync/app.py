@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, Literal, overload
 
@@ -15,6 +16,7 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
+from pricing_sync.json_views.usage import Drift as DriftView
 from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
@@ -281,6 +283,10 @@ class PricingSync:
             "overrides_ending": self._parts.overrides.ending(),
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
+            ],
+            "drifting": [
+                DriftView.model_validate(one).model_dump(mode="json")
+                for one in self.usage.drifting()
             ],
             "unpriced": [
                 UnpricedView.of(one).model_dump(mode="json") for one in self.usage.unpriced()
@@ -636,7 +642,8 @@ class _Open:
     @cached_property
     def usage(self) -> RecordedUsage:
         keep = timedelta(days=self.settings.keep_days)
-        return RecordedUsage(self.store, self.book_cache.book, keep)
+        drift = Fraction(str(self.settings.usage_drift))
+        return RecordedUsage(self.store, self.book_cache.book, keep, drift)
 
     @cached_property
     def prices(self) -> Prices:

@@ -107,6 +107,13 @@ def _show_status(found: dict[str, Any]) -> None:
         tables.print_line(
             f"another price of {item['provider']} {item['model']} from {_short(item['at'])}", "    "
         )
+    for item in found["drifting"]:
+        tables.print_line(
+            f"{item['provider']} {item['model']} reports {item['reported_cost']} for"
+            f" {item['cost']} {item['currency']} of ours in the last day: see `pricing-sync"
+            " reconcile`",
+            "    ",
+        )
     if found["unpriced"]:
         requests = sum(item["requests"] for item in found["unpriced"])
         models = len({(item["provider"], item["model"]) for item in found["unpriced"]})

@@ -149,7 +149,7 @@ def reconcile(
     that its reported costs imply, where the hours determine them.
     """
     found = app.usage.reconcile(timedelta(days=days), provider, model)
-    most = Fraction(str(app.settings.usage_drift))
+    most = app.usage.most_drift
     shown = partial(_show_reconciliation, found, most, is_whole=model is not None)
     return Output(ReconciliationView.of(found, most), shown)
 

@@ -184,6 +184,17 @@ class ComparedModel(Compared):
         return found
 
 
+class Drift(View):
+    """A model whose reported costs of the last day differ too much from ours."""
+
+    provider: str
+    model: str
+    currency: str
+    cost: Amount
+    reported_cost: Amount
+    ratio: Rounded | None
+
+
 class NotCompared(View):
     """Requests with a reported cost that cannot be compared with ours."""
 

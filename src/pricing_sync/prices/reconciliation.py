@@ -69,8 +69,7 @@ class Compared:
 
     def drifts(self, most: Fraction) -> bool:
         """Whether the reported cost differs from ours by more than this share of ours."""
-        found = self.ratio
-        return bool(self.reported_cost) if found is None else abs(found - 1) > most
+        return drifts(self.reported_cost, self.cost, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,12 @@ def reconcile(sums: Iterable[Sum]) -> Reconciliation:
 def ratio(reported: Decimal, ours: Decimal) -> Fraction | None:
     """The reported cost for each unit of ours; None if ours is zero."""
     return Fraction(reported) / Fraction(ours) if ours else None
+
+
+def drifts(reported: Decimal, ours: Decimal, most: Fraction) -> bool:
+    """Whether the reported cost differs from ours by more than this share of ours."""
+    found = ratio(reported, ours)
+    return bool(reported) if found is None else abs(found - 1) > most
 
 
 def _grouped(sums: Iterable[Sum], *names: str) -> list[tuple[tuple[str, ...], list[Sum]]]:
@@ -231,6 +236,22 @@ def least_squares(
 
 def _dot(quantities: Sequence[int], amounts: Sequence[Fraction]) -> Fraction:
     return sum((a * b for a, b in zip(quantities, amounts, strict=True)), Fraction())
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A model whose reported cost differs too much from ours."""
+
+    provider: str
+    model: str
+    currency: str
+    cost: Decimal
+    reported_cost: Decimal
+
+    @property
+    def ratio(self) -> Fraction | None:
+        """The reported cost for each unit of ours; None if ours is zero."""
+        return ratio(self.reported_cost, self.cost)
 
 
 @dataclass(slots=True)

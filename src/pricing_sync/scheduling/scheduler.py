@@ -412,6 +412,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "ending": [],
         "scheduled": [],
         "unpriced": [],
+        "drifting": [],
     }
 
 

@@ -6,14 +6,17 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from pricing_sync.errors import BadUsage, NoPrice
 from pricing_sync.prices.blast_radius import BlastRadius, blast_radius
 from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.reconciliation import (
+    Drift,
     Reconciliation,
     UnpricedModel,
+    drifts,
     reconcile,
     unpriced_models,
 )
@@ -31,6 +34,7 @@ from pricing_sync.store.review import HeldChange
 
 #: The time whose traffic a held change is weighed by.
 LATELY = timedelta(days=7)
+DAY = timedelta(days=1)
 _MOST_BAD_ROWS = 10_000
 _LONGEST_KEY = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,10 +46,15 @@ class RecordedUsage:
     Args:
         book: Gives the price book of now.
         keep: The time for which sums are kept.
+        most_drift: See `RecordedUsage.most_drift`.
     """
 
-    def __init__(self, store: Store, book: Callable[[], PriceBook], keep: timedelta) -> None:
+    def __init__(
+        self, store: Store, book: Callable[[], PriceBook], keep: timedelta, most_drift: Fraction
+    ) -> None:
         self._store, self._book, self._keep = store, book, keep
+        #: The share of our cost by which a reported one may differ from it.
+        self.most_drift = most_drift
 
     def add(self, rows: Iterable[bytes], *, key: str | None = None) -> dict[str, Any]:
         """Price rows as of their own times and add them to the sums: all of them, or none.
@@ -93,6 +102,15 @@ class RecordedUsage:
             _hour_ago(within), provider=provider, model=model, reported_only=True
         )
         return reconcile(sums)
+
+    def drifting(self, within: timedelta = DAY) -> list[Drift]:
+        """The models whose reported costs of that time differ too much from ours."""
+        costs = self._store.usage.reported_costs(_hour_ago(within))
+        return [
+            Drift(*names, *both)
+            for names, both in sorted(costs.items())
+            if drifts(both[1], both[0], self.most_drift)
+        ]
 
     def blast_radius(
         self, items: Iterable[HeldChange], within: timedelta = LATELY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -66,7 +67,27 @@ class UsageTable(NamedQueries):
 
     def unpriced_models(self, since: datetime) -> dict[str, int]:
         """How many models have requests without a price from an instant on, by provider."""
-        return dict(self._fetch("unpriced_models", since=write_instant(since)))
+        models = set(self._fetch("unpriced_models", since=write_instant(since)))
+        return Counter(provider for provider, _ in models)
+
+    def reported_costs(
+        self, since: datetime
+    ) -> dict[tuple[str, str, str], tuple[Decimal, Decimal]]:
+        """Our cost and the reported one from an instant on, of the requests that have both.
+
+        By provider, model and currency.
+        """
+        found: dict[tuple[str, str, str], UsageSum] = {}
+        for provider, model, currency, cost, reported in self._fetch(
+            "reported_costs", since=write_instant(since)
+        ):
+            one = UsageSum(cost=Decimal(cost), reported_cost=Decimal(reported))
+            found.setdefault((provider, model, currency), UsageSum()).add(one)
+        return {
+            key: (of.cost, of.reported_cost)
+            for key, of in found.items()
+            if of.cost is not None and of.reported_cost is not None
+        }
 
     def receipt(self, key: str, digest: str) -> Receipt | None:
         """The receipt of the batch that was sent with this key; None if there is none.

@@ -9,9 +9,12 @@ WHERE hour >= :since
     [reported_only: AND reported_currency <> ''];
 
 -- name: unpriced_models
-SELECT provider, COUNT(DISTINCT model) FROM pricing_usage
-WHERE hour >= :since AND reason <> ''
-GROUP BY provider;
+-- In the order of the hours: sorted by provider, all hours would be read.
+SELECT provider, model FROM pricing_usage WHERE hour >= :since AND reason <> '';
+
+-- name: reported_costs
+SELECT provider, model, currency, cost, reported_cost FROM pricing_usage
+WHERE hour >= :since AND reported_currency <> '' AND currency = reported_currency;
 
 -- name: one
 SELECT {columns} FROM pricing_usage WHERE {is_key};

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from fractions import Fraction
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -141,4 +140,4 @@ def reconcile_costs(
 ) -> Reconciliation:
     """Our costs beside those that providers reported, and the rates that these imply."""
     found = pricing.usage.reconcile(timedelta(days=days), provider, model)
-    return Reconciliation.of(found, Fraction(str(pricing.settings.usage_drift)))
+    return Reconciliation.of(found, pricing.usage.most_drift)
