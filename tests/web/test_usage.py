@@ -37,7 +37,7 @@ def test_a_batch_is_priced_and_counted_once(api: Api) -> None:
         "rows": 3,
         "priced": 2,
         "unpriced": {"unknown_model": 1},
-        "cost": {"USD": "0.007000000000000"},
+        "cost": {"USD": "0.007"},
         "repeated": False,
     }
     assert expected == first.json()

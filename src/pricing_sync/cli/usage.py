@@ -85,13 +85,9 @@ def _show_receipt(receipt: dict[str, Any]) -> None:
     counts = f"{receipt['rows']} rows: {receipt['priced']} priced"
     tables.print_line(counts + (f"; without a price: {unpriced}" if unpriced else ""))
     for currency, amount in receipt["cost"].items():
-        tables.print_line(f"{_trimmed(amount)} {currency}")
+        tables.print_line(f"{amount} {currency}")
     if receipt["repeated"]:
         tables.print_line("the same rows were taken in before with this key, and counted then")
-
-
-def _trimmed(amount: str) -> str:
-    return amount.rstrip("0").rstrip(".") if "." in amount else amount
 
 
 @command

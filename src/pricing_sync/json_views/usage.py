@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from pricing_sync.json_views.base import Instant, View
 from pricing_sync.prices import blast_radius, reconciliation
+from pricing_sync.prices.usage_sums import plain
 
 _DIGITS = Context(prec=10)
 
@@ -20,10 +21,7 @@ def written(amount: Decimal) -> str: ...
 def written(amount: Decimal | None) -> str | None: ...
 def written(amount: Decimal | None) -> str | None:
     """An exact amount as a plain decimal without trailing zeros; None stays None."""
-    if amount is None:
-        return None
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return None if amount is None else plain(amount)
 
 
 def rounded(value: Fraction) -> str:

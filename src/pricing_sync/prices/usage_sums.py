@@ -85,6 +85,11 @@ def add_known(total: Decimal | None, amount: Decimal | None) -> Decimal | None:
     return _EXACT.add(total, amount)
 
 
+def plain(amount: Decimal) -> str:
+    """An exact amount without an exponent and without trailing zeros."""
+    return f"{amount.normalize(_EXACT):f}"
+
+
 def key_of(
     row: UsageRow,
     *,

@@ -26,6 +26,7 @@ from pricing_sync.prices.usage_sums import (
     UsageSum,
     costs_by_currency,
     key_of,
+    plain,
 )
 from pricing_sync.serving.book_cache import unpriced_reason
 from pricing_sync.serving.usage_rows import read_usage_row
@@ -171,7 +172,7 @@ class _Batch:
             "rows": self._rows,
             "priced": self._rows - self._unpriced.total(),
             "unpriced": dict(sorted(self._unpriced.items())),
-            "cost": {currency: f"{costs[currency]:f}" for currency in sorted(costs)},
+            "cost": {currency: plain(costs[currency]) for currency in sorted(costs)},
         }
 
 
