@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
+from functools import reduce
 from typing import NamedTuple
 
 from pricing_sync.prices.rates import STANDARD_TIERS, Meter, RateCard
@@ -85,6 +86,11 @@ def add_known(total: Decimal | None, amount: Decimal | None) -> Decimal | None:
     return _EXACT.add(total, amount)
 
 
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum of amounts, none of which is unknown; zero if there are none."""
+    return reduce(_EXACT.add, amounts, Decimal(0))
+
+
 def plain(amount: Decimal) -> str:
     """An exact amount without an exponent and without trailing zeros."""
     return f"{amount.normalize(_EXACT):f}"
@@ -143,8 +149,8 @@ def total_usage(key: SumKey, of: UsageSum) -> Usage:
 
 def costs_by_currency(sums: Iterable[tuple[SumKey, UsageSum]]) -> Mapping[str, Decimal]:
     """Our cost of the requests that have a price, by currency."""
-    found: dict[str, Decimal] = {}
+    found: dict[str, list[Decimal]] = {}
     for key, of in sums:
         if key.currency is not None and of.cost is not None:
-            found[key.currency] = _EXACT.add(found.get(key.currency, Decimal(0)), of.cost)
-    return found
+            found.setdefault(key.currency, []).append(of.cost)
+    return {currency: exact_sum(costs) for currency, costs in found.items()}

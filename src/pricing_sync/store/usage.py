@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pricing_sync.errors import BadUsage
 from pricing_sync.prices.rates import Meter
-from pricing_sync.prices.usage_sums import SumKey, UsageSum
+from pricing_sync.prices.usage_sums import SumKey, UsageSum, exact_sum
 from pricing_sync.store.connection import (
     Connection,
     NamedQueries,
@@ -77,16 +77,14 @@ class UsageTable(NamedQueries):
 
         By provider, model and currency.
         """
-        found: dict[tuple[str, str, str], UsageSum] = {}
-        for provider, model, currency, cost, reported in self._fetch(
-            "reported_costs", since=write_instant(since)
-        ):
-            one = UsageSum(cost=Decimal(cost), reported_cost=Decimal(reported))
-            found.setdefault((provider, model, currency), UsageSum()).add(one)
+        found: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
+        for *names, cost, reported in self._fetch("reported_costs", since=write_instant(since)):
+            ours, theirs = found.setdefault((names[0], names[1], names[2]), ([], []))
+            ours.append(cost)
+            theirs.append(reported)
         return {
-            key: (of.cost, of.reported_cost)
-            for key, of in found.items()
-            if of.cost is not None and of.reported_cost is not None
+            key: (exact_sum(map(Decimal, ours)), exact_sum(map(Decimal, theirs)))
+            for key, (ours, theirs) in found.items()
         }
 
     def receipt(self, key: str, digest: str) -> Receipt | None:
