@@ -62,7 +62,7 @@ def test_a_file_counts_once_by_its_key(run: Run, database: Path) -> None:
 
 def test_standard_input(run: Run, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the mark that some editors put before the first line."""
-    assert database
+    assert database.is_dir()
     text = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf" + lines(row())[0]))
     monkeypatch.setattr(sys, "stdin", text)
     assert (0, "1 rows: 1 priced\n0.003 USD\n") == run("usage", "-")[:2]

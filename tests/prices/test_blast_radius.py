@@ -30,7 +30,12 @@ def test_the_cost_before_and_after() -> None:
     """A factor of a thousand costs a thousand times as much."""
     found = blast_radius(card(2), card(2000), [traffic(10**6), traffic(2 * 10**6)])
     amounts = found.amounts["USD"]
-    assert (20, 6, 6000, 5994) == (found.requests, amounts.old, amounts.new, found.at_stake)
+    assert (20, Decimal(6), Decimal(6000), Decimal(5994)) == (
+        found.requests,
+        amounts.old,
+        amounts.new,
+        found.at_stake,
+    )
     assert (0, 0) == (found.without_old_price, found.without_new_price)
 
 
@@ -39,10 +44,10 @@ def test_a_listing_without_a_price_leaves_the_cost_unknown() -> None:
     for old, new in ((card(2), None), (card(2), Unpriced(Why.VARIES))):
         found = blast_radius(old, new, [traffic(10**6)])
         amounts = found.amounts["USD"]
-        assert (2, None, 2) == (amounts.old, amounts.new, found.at_stake)
+        assert (Decimal(2), None, Decimal(2)) == (amounts.old, amounts.new, found.at_stake)
         assert (0, 10) == (found.without_old_price, found.without_new_price)
     found = blast_radius(None, card(3), [traffic(10**6)])
-    assert (None, 3, 10) == (
+    assert (None, Decimal(3), 10) == (
         *(found.amounts["USD"].old, found.amounts["USD"].new, found.without_old_price),
     )
     assert (Decimal(0), {}) == (blast_radius(None, None, [traffic(1)]).at_stake, {})
@@ -60,7 +65,7 @@ def test_a_tier_that_the_new_card_does_not_name_has_no_price() -> None:
 def test_a_change_of_the_currency_shows_both() -> None:
     """Nothing is converted."""
     found = blast_radius(card(2), card(14, currency="CNY"), [traffic(10**6)])
-    assert {"USD": (2, None), "CNY": (None, 14)} == {
+    assert {"USD": (Decimal(2), None), "CNY": (None, Decimal(14))} == {
         currency: (amounts.old, amounts.new) for currency, amounts in found.amounts.items()
     }
 
@@ -70,4 +75,4 @@ def test_requests_keep_the_threshold_that_they_reached() -> None:
     dearer = ConditionalRates(LONG, {Meter.INPUT: Rate(4 * DOLLAR)})
     short, long = traffic(10**6, requests=10**4), traffic(10**6, requests=5000, least=200)
     found = blast_radius(card(2, dearer), card(3, dearer), [short, long])
-    assert (6, 7) == (found.amounts["USD"].old, found.amounts["USD"].new)
+    assert (Decimal(6), Decimal(7)) == (found.amounts["USD"].old, found.amounts["USD"].new)

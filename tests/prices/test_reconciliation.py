@@ -72,7 +72,9 @@ def test_a_wrong_rate_is_named_with_what_it_should_be() -> None:
         one(1, (10**6, 2 * 10**6), "22", "26"),
         one(2, (3 * 10**6, 10**6), "16", "18"),
     ]
-    assert [(Meter.INPUT, 2, 2, True), (Meter.OUTPUT, 10, 12, True)] == rates(sums)
+    two, ten = Fraction(2), Fraction(10)
+    expected = [(Meter.INPUT, two, two, True), (Meter.OUTPUT, ten, Fraction(12), True)]
+    assert expected == rates(sums)
     found = only(sums)
     assert (30, 3, Decimal(50), Decimal(58)) == (
         *(found.requests, found.hours, found.cost, found.reported_cost),

@@ -39,10 +39,11 @@ def days_ago(days: float) -> datetime:
 
 def test_rows_are_priced_as_of_their_own_time(app: PricingSync) -> None:
     """As the ledger prices them: before, between and after two prices."""
-    usage = {"input": 1000, "output": 100, "cache_read": 400}
+    usage: dict[str, Any] = {"input": 1000, "output": 100, "cache_read": 400}
     times = [days_ago(days) for days in (30, 19, 3, 1.9, 0.1)]
     receipt = app.usage.add(lines(*(row(at=at, usage=usage) for at in times)))
-    expected = sum(app.cost("openrouter", "maker/a", Usage(**usage), at).total for at in times[1:])
+    costs = [app.cost("openrouter", "maker/a", Usage(**usage), at).total for at in times[1:]]
+    expected = sum(costs, Decimal(0))
     assert {"USD": expected} == amounts(receipt)
     assert (5, 4, {"unknown_model": 1}) == (
         *(receipt["rows"], receipt["priced"], receipt["unpriced"]),
@@ -103,7 +104,7 @@ def test_a_model_that_has_no_price_says_so(app: PricingSync) -> None:
 def test_reported_usage_is_translated(app: PricingSync) -> None:
     """By the convention of who reports it: Anthropic counts cached tokens apart."""
     reported = {"input_tokens": 100, "output_tokens": 50, "cache_read_input_tokens": 900}
-    app.usage.add(lines(row(reported=reported, **{"as": "anthropic"})))
+    app.usage.add(lines(row(reported=reported) | {"as": "anthropic"}))
     ((key, of),) = app.store.usage.since(days_ago(1))
     assert {Meter.INPUT: 100, Meter.OUTPUT: 50, Meter.CACHE_READ: 900} == of.quantities
     assert key.service_tier is None
@@ -226,7 +227,11 @@ def test_drift_and_reconciliation(app: PricingSync) -> None:
     assert {"maker/a": Fraction("1.1"), "maker/b": Fraction(1)} == {
         model: entry.ratio for model, entry in by_model.items()
     }
-    assert [(Meter.INPUT, 2, Fraction("2.2")), (Meter.OUTPUT, 10, 11)] == [
+    stored_and_implied = [
+        (Meter.INPUT, Fraction(2), Fraction("2.2")),
+        (Meter.OUTPUT, Fraction(10), Fraction(11)),
+    ]
+    assert stored_and_implied == [
         (rate.meter, rate.stored, rate.implied) for rate in by_model["maker/a"].rates
     ]
     (drift,) = app.usage.drifting()

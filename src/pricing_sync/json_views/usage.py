@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Annotated, Self, TypeAlias, overload
+from typing import Annotated, Any, Self, TypeAlias, overload
 
 from pydantic import BeforeValidator, Field
 
@@ -164,22 +164,36 @@ class Compared(View):
 
     @classmethod
     def of(cls, entry: reconciliation.Compared, most: Fraction) -> Self:
-        names = cls.model_fields.keys() & {*entry.__dataclass_fields__, "ratio"} - {"rates"}
-        fields = {name: getattr(entry, name) for name in names}
-        return cls(**fields, drifts=entry.drifts(most))
+        return cls(**_compared(entry, most))
+
+
+def _compared(entry: reconciliation.Compared, most: Fraction) -> dict[str, Any]:
+    """The fields of a `Compared`."""
+    return {
+        "provider": entry.provider,
+        "currency": entry.currency,
+        "requests": entry.requests,
+        "cost": entry.cost,
+        "reported_cost": entry.reported_cost,
+        "ratio": entry.ratio,
+        "low": entry.low,
+        "median": entry.median,
+        "high": entry.high,
+        "hours": entry.hours,
+        "drifts": entry.drifts(most),
+    }
 
 
 class ComparedModel(Compared):
     """The requests of one model, and the rates behind them where the hours determine them."""
 
     model: str
-    rates: list[ImpliedRate] = Field(default=[])
+    rates: list[ImpliedRate]
 
     @classmethod
     def of(cls, entry: reconciliation.Compared, most: Fraction) -> Self:
-        found = super().of(entry, most)
-        found.rates = [ImpliedRate.of(rate) for rate in entry.rates]
-        return found
+        rates = [ImpliedRate.of(rate) for rate in entry.rates]
+        return cls(**_compared(entry, most), model=entry.model or "", rates=rates)
 
 
 class Drift(View):
