@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar, overload
 
@@ -17,6 +18,8 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
+from pricing_sync.json_views.usage import Drift as DriftView
+from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -34,6 +37,7 @@ from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
 from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
+from pricing_sync.serving.usage import RecordedUsage
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
@@ -286,6 +290,13 @@ class PricingSync:
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
             ],
+            "drifting": [
+                DriftView.model_validate(one).model_dump(mode="json")
+                for one in self.usage.drifting()
+            ],
+            "unpriced": [
+                UnpricedView.of(one).model_dump(mode="json") for one in self.usage.unpriced()
+            ],
         }
 
     async def sync(
@@ -391,6 +402,11 @@ class PricingSync:
     def exports(self) -> Exports:
         """The prices in other tools' formats."""
         return self._parts.exports
+
+    @property
+    def usage(self) -> RecordedUsage:
+        """The usage that was sent in, as sums, and what it says about our prices."""
+        return self._parts.usage
 
     def cost(self, provider: str, model: str, usage: Usage, at: datetime | None = None) -> Cost:
         """The cost of *usage* of a model: now by the book, or at an instant by the ledger.
@@ -721,6 +737,12 @@ class _Open:
     @cached_property
     def exports(self) -> Exports:
         return Exports(self.store, self.book_cache, self.settings.export_upstream)
+
+    @cached_property
+    def usage(self) -> RecordedUsage:
+        keep = timedelta(days=self.settings.keep_days)
+        drift = Fraction(str(self.settings.usage_drift))
+        return RecordedUsage(self.store, self.book_cache.book, keep, drift)
 
     @cached_property
     def prices(self) -> Prices:

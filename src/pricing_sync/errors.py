@@ -2,7 +2,8 @@
 
 PricingSyncError
 ├── SettingsError            fix the environment or pricing-sync.toml
-│   └── MissingKey           set the provider's key
+│   ├── MissingKey           set the provider's key
+│   └── BadUsage             mend the rows of usage that it names, and send the batch again
 ├── UnknownName              ask for a provider or model that exists
 ├── NoPrice                  do not bill: the price of what was used is not known
 ├── ReadingError             one reading of one provider failed; its stored prices stay in force
@@ -25,6 +26,7 @@ import re
 from typing import Any
 
 __all__ = [
+    "BadUsage",
     "DecodeError",
     "IncompleteAnswer",
     "MissingKey",
@@ -78,6 +80,18 @@ class MissingKey(SettingsError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.provider, self.variables)
+
+
+class BadUsage(SettingsError):
+    """A batch of usage that cannot be read. Nothing of it is stored."""
+
+    def __init__(self, why: str, rows: tuple[tuple[int, str], ...] = ()) -> None:
+        super().__init__(why)
+        #: The number of each bad row, from 1 on, and what is wrong with it.
+        self.rows = rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.rows)
 
 
 class UnknownName(PricingSyncError):

@@ -353,6 +353,8 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_oldest_held_change_timestamp_seconds": "gauge",
         "pricing_overrides_ending": "gauge",
         "pricing_scheduled_prices": "gauge",
+        "pricing_unpriced_models": "gauge",
+        "pricing_drifting_models": "gauge",
     } == {family.name: family.type for family in families}
 
 

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ GROWING = {
     "pricing_readings",
     "pricing_reference_reads",
     "pricing_runs",
+    "pricing_usage",
+    "pricing_usage_batches",
 }
 #: Indexes of what is in force, open or waiting. Their size does not grow with time.
 BOUNDED = {
@@ -134,6 +137,8 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/metrics", "/metrics"),
         ("/v1/models", "/v1/models"),
         ("/v1/book", "/v1/book"),
+        *(("/v1/unpriced", f"/v1/unpriced{query}") for query in ("", "?days=30")),
+        *(("/v1/reconcile", f"/v1/reconcile{q}") for q in ("", "?provider=novita", USED)),
         *(("/v1/scheduled", f"/v1/scheduled{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices{query}") for query in ("", "?provider=openrouter")),
         *(("/v1/prices", f"/v1/prices?{q}at={at}") for q in ("", "provider=openrouter&")),
@@ -162,7 +167,10 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
     for operation, path in [*gets, *exports, *secret]:
         assert service.admin.get(path).status_code in (200, 404), path
         yield "get", operation, path
+    used = {**MODEL, "at": f"{datetime.now(UTC)}", "usage": {"input": 1000}}
+    batch = {"rows": [used, {**used, "model": "unknown", "cost": "1", "currency": "USD"}]}
     posts: list[tuple[str, str, Any]] = [
+        ("/v1/usage", "", batch),
         ("/admin/pricing/sync/trigger", "", {}),
         ("/admin/pricing/runs/{run_id}/cancel", run, {}),
         ("/admin/pricing/overrides", "", override),
@@ -177,7 +185,7 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
     posts.append(("/admin/pricing/rollback", "", undo))
     for operation, filled, body in posts:
         path = re.sub(r"\{\w+\}", filled, operation)
-        answer = service.admin.post(path, json=body, headers={"Prefer": "wait=120"})
+        answer = service.admin.post(path, json=body, headers=HEADERS)
         assert answer.status_code in (200, 201, 409), f"{path}: {answer.text}"
         yield "post", operation, path
     (announced,) = service.get("/admin/pricing/announcements")["items"]
@@ -186,6 +194,8 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
     yield "post", "/admin/pricing/announcements/{announcement_id}/end", path
 
 
+HEADERS = {"Prefer": "wait=120", "Idempotency-Key": "one"}
+USED = "?provider=openrouter&model=openai/gpt-4o"
 LISTS = ("announcements", "overrides", "providers", "scheduler/status")
 RUN_FILTERS = (
     *("", "?status=failed", "?status=running", "?provider=novita"),

@@ -49,6 +49,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "reference_hours",
         "reference_wait_seconds",
         "exchange_rates",
+        "usage_drift",
         "book_file",
         "book_days",
     ),

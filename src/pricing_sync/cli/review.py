@@ -15,12 +15,15 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.excerpt import excerpt
+from pricing_sync.cli.usage import traffic_text
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
 from pricing_sync.json_views.changes import RULE_CARDS, DecidedChange, by_rule
 from pricing_sync.json_views.changes import AuditEntry as AuditEntryView
 from pricing_sync.json_views.changes import HeldChange as HeldChangeView
+from pricing_sync.prices.blast_radius import BlastRadius
 from pricing_sync.prices.card_json import read_when
+from pricing_sync.serving.held_order import by_blast_radius
 from pricing_sync.store.audit_log import AuditEntry
 
 _Models = Annotated[
@@ -54,10 +57,16 @@ _LEAST_ID = 16
 
 @command
 def held(app: PricingSync, *, provider: typed.OneProvider = None) -> Output:
-    """The changes that wait for a decision, and why."""
+    """The changes that wait for a decision, and why.
+
+    The one that makes the largest difference to the cost of the traffic of the last 7 days, as
+    `usage` has recorded it, comes first. Models without traffic come last.
+    """
     if provider is not None:
         provider = app.provider_id(provider)
-    items = app.held(provider)
+    waiting = app.held(provider)
+    weights = app.usage.blast_radius(waiting)
+    items = by_blast_radius(waiting, weights)
     bodies = {item.digest: app.store.evidence(item.digest) for item in items if item.digest}
     peers = {
         owner: app.store.peers.peers(
@@ -66,31 +75,39 @@ def held(app: PricingSync, *, provider: typed.OneProvider = None) -> Output:
         for owner in {item.provider for item in items}
     }
     shown = [
-        (item, bodies.get(item.digest or ""), peers[item.provider].get(item.change.model, {}))
+        (
+            item,
+            bodies.get(item.digest or ""),
+            peers[item.provider].get(item.change.model, {}),
+            weights.get(item.id),
+        )
         for item in items
     ]
     return Output((_view(*entry) for entry in shown), partial(_show_held, shown))
 
 
-def _view(item: HeldChange, body: bytes | None, peers: Peers) -> HeldChangeView:
+def _view(
+    item: HeldChange, body: bytes | None, peers: Peers, radius: BlastRadius | None
+) -> HeldChangeView:
     """The answer of the API, with the change in words and what the provider's answer says."""
     return HeldChangeView.of(
         item,
         peers,
+        radius,
         change=texts.change(item.change.old, item.change.new),
         excerpt=None if body is None else excerpt(body, item.change.model),
         evidence_kept=body is not None,
     )
 
 
-_Shown = tuple[HeldChange, bytes | None, Peers]
+_Shown = tuple[HeldChange, bytes | None, Peers, BlastRadius | None]
 
 
 def _show_held(shown: Sequence[_Shown]) -> None:
     """The held changes by reading, then what their rules mean."""
     if not shown:
         tables.err.print("nothing is held")
-    groups: dict[tuple[str, str], list[_Shown]] = {}
+    groups: dict[tuple[str, str], list[_Shown]] = {}  # that of the first change comes first
     for entry in shown:
         groups.setdefault((entry[0].provider, entry[0].reading_id), []).append(entry)
     for (provider, reading), group in groups.items():
@@ -100,13 +117,13 @@ def _show_held(shown: Sequence[_Shown]) -> None:
             f" reading {reading}",
             "  ",
         )
-        shared = _shared([item.reasons for item, _, _ in group])
+        shared = _shared([entry[0].reasons for entry in group])
         for line in _reason_lines(shared):
             tables.print_line(f"  all: {line}", "    ")
         for entry in group:
             _show_one(*entry, shared)
         tables.print_line("")
-    for rule in by_rule(reason for item, _, _ in shown for reason in item.reasons):
+    for rule in by_rule(reason for entry in shown for reason in entry[0].reasons):
         if card := RULE_CARDS.get(rule):
             tables.print_line(f"{rule}: {card.why}", "  ")
 
@@ -118,7 +135,13 @@ def _shared(reasons: Sequence[Sequence[str]]) -> list[str]:
     return [reason for reason in reasons[0] if all(reason in other for other in reasons)]
 
 
-def _show_one(item: HeldChange, body: bytes | None, peers: Peers, shared: Sequence[str]) -> None:
+def _show_one(
+    item: HeldChange,
+    body: bytes | None,
+    peers: Peers,
+    radius: BlastRadius | None,
+    shared: Sequence[str],
+) -> None:
     """The move and the rules on one line, then what helps to judge them."""
     first, *moves = texts.moved(item.change.old, item.change.new)
     own = [reason for reason in item.reasons if reason not in shared]
@@ -131,6 +154,8 @@ def _show_one(item: HeldChange, body: bytes | None, peers: Peers, shared: Sequen
         tables.print_line(f"    {move}", "      ")
     for line in _reason_lines(own, skipped=_ABOUT_THE_MOVE):
         tables.print_line(f"    {line}", "      ")
+    if radius is not None:
+        tables.print_line(f"    traffic: {traffic_text(radius)}", "      ")
     if peers:
         tables.print_line(f"    peers: {_peers_text(peers)}", "      ")
     tables.print_line(f"    answer: {_answer(item.change.model, body)}", "      ")

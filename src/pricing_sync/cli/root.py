@@ -26,6 +26,7 @@ from pricing_sync.cli import (
     runs,
     serve,
     sync,
+    usage,
 )
 from pricing_sync.cli import arguments as typed
 from pricing_sync.version import VERSION
@@ -48,6 +49,11 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         peers.peers,
         overrides.override,
         export.export,
+    ),
+    "Traffic": (
+        usage.usage,
+        usage.unpriced,
+        usage.reconcile,
     ),
     "Review": (
         review.held,

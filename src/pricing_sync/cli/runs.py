@@ -20,6 +20,9 @@ from pricing_sync.json_views.providers import Status
 from pricing_sync.json_views.runs import RunRecord
 from pricing_sync.scheduling.run_steps import step_states
 
+#: So many models that drift are named in the status.
+_FEW_DRIFTING = 3
+
 
 @command
 def runs(
@@ -106,6 +109,24 @@ def _show_status(found: dict[str, Any]) -> None:
     for item in found["scheduled"]:
         tables.print_line(
             f"another price of {item['provider']} {item['model']} from {_short(item['at'])}", "    "
+        )
+    drifting = found["drifting"]
+    for item in drifting[:_FEW_DRIFTING]:
+        tables.print_line(
+            f"{item['provider']} {item['model']} reports {item['reported_cost']} for"
+            f" {item['cost']} {item['currency']} of ours in the last day: see `pricing-sync"
+            " reconcile`",
+            "    ",
+        )
+    if len(drifting) > _FEW_DRIFTING:
+        tables.print_line(f"and {len(drifting) - _FEW_DRIFTING} more models that drift", "    ")
+    if found["unpriced"]:
+        requests = sum(item["requests"] for item in found["unpriced"])
+        models = len({(item["provider"], item["model"]) for item in found["unpriced"]})
+        tables.print_line(
+            f"without a price in the last 7 days: {requests} request{'s' * (requests != 1)} of"
+            f" {models} model{'s' * (models != 1)}: see `pricing-sync unpriced`",
+            "    ",
         )
 
 

@@ -12,6 +12,8 @@ from pydantic import AliasPath, Field
 from pricing_sync.changes import diff, held
 from pricing_sync.gate import RULES, Peers, moves
 from pricing_sync.json_views.base import Instant, Listed, View
+from pricing_sync.json_views.usage import BlastRadius
+from pricing_sync.prices import blast_radius as weighed
 from pricing_sync.prices.card_json import write_instant, write_listing, write_when
 from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.store import announcements
@@ -79,9 +81,20 @@ class HeldChange(DecidedChange):
     listed: int
     url: str
     digest: str | None
+    blast_radius: BlastRadius | None = Field(
+        default=None,
+        description="What the model's traffic of the last 7 days costs before and after the change;"
+        " null without traffic.",
+    )
 
     @classmethod
-    def of(cls, item: held.HeldChange, peers: Peers, **more: Any) -> Self:
+    def of(
+        cls,
+        item: held.HeldChange,
+        peers: Peers,
+        radius: weighed.BlastRadius | None = None,
+        **more: Any,
+    ) -> Self:
         """A held change; *more* are the fields of a subclass."""
         return cls(
             **dict(DecidedChange.model_validate(item)),
@@ -103,6 +116,7 @@ class HeldChange(DecidedChange):
                 for meter, spread in peers.items()
             },
             listed=item.listed,
+            blast_radius=None if radius is None else BlastRadius.of(radius),
             url=item.url,
             digest=item.digest,
         )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pricing_sync.json_views.base import Instant, View
 from pricing_sync.json_views.prices import Ending
+from pricing_sync.json_views.usage import Drift
 
 
 class LastSync(View):
@@ -81,6 +82,12 @@ class Status(View):
     ending: list[Ending] = Field(description="The models that end within 30 days.")
     scheduled: list[dict[str, Any]] = Field(
         description="The prices that lists state for the next 30 days, as in `/v1/scheduled`."
+    )
+    unpriced: list[dict[str, Any]] = Field(
+        description="Models with requests without a price in the last 7 days, as in `/v1/unpriced`."
+    )
+    drifting: list[Drift] = Field(
+        description="Models whose reported costs of the last day differ too much from ours."
     )
 
 

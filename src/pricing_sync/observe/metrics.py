@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,6 +26,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from pricing_sync.changes.run import Outcome
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.age import age, age_seconds
+from pricing_sync.prices.reconciliation import drifts
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
 from pricing_sync.store.peers import CatalogRead
@@ -65,10 +68,14 @@ class _Facts:
     catalogs: Mapping[str, CatalogRead] = field(default_factory=dict)
     #: How many prices are scheduled, by provider.
     scheduled: Mapping[str, int] = field(default_factory=dict)
+    #: How many models have requests without a price in the last 7 days, by provider.
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+    #: By provider, model and currency: our cost of the last day and the reported one.
+    reported: Mapping[tuple[str, str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
-        queue = store.queue
+        queue, now = store.queue, datetime.now(UTC)
         return cls(
             queue.counters(),
             store.latest_successes(),
@@ -77,9 +84,11 @@ class _Facts:
             store.review.held_counts(),
             store.unread_keys(),
             queue.leader(),
-            Counter(override.provider for override in store.overrides_ending(at=datetime.now(UTC))),
+            Counter(override.provider for override in store.overrides_ending(at=now)),
             store.peers.last_good_reads(),
-            Counter(entry.provider for entry in store.scheduled.changes(datetime.now(UTC))),
+            Counter(entry.provider for entry in store.scheduled.changes(now)),
+            store.usage.unpriced_models(now - timedelta(days=7)),
+            store.usage.reported_costs(now - timedelta(days=1)),
         )
 
     def providers(self) -> set[str]:
@@ -89,7 +98,8 @@ class _Facts:
             for labels in self.counters.get(name, ())
         }
         return counted.union(
-            self.successes, self.dues, self.models, self.held, self.overrides_ending
+            *(self.successes, self.dues, self.models, self.held, self.overrides_ending),
+            *(self.unpriced, {provider for provider, _, _ in self.reported}),
         )
 
 
@@ -104,6 +114,7 @@ class PricingMetrics(Collector):
         unpriced: The look-ups in this process that found no price, by reason.
         book_revision: The ledger revision of this process's price book; None before the first.
         left_out: How much the exports of this process leave out, by format and part.
+        most_drift: The share of our cost by which a reported one may differ from it.
     """
 
     def __init__(
@@ -115,7 +126,9 @@ class PricingMetrics(Collector):
         unpriced: Callable[[], Mapping[str, int]] = dict,
         book_revision: Callable[[], int | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        most_drift: Fraction = Fraction(0),
     ) -> None:
+        self._most_drift = most_drift
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
@@ -212,7 +225,29 @@ class PricingMetrics(Collector):
             dict.fromkeys(shown, 0) | dict(facts.scheduled),
             shown,
         )
+        yield from _usage(facts, shown, self._most_drift)
         yield from _catalogs(facts, now)
+
+
+def _usage(facts: _Facts, shown: Sequence[str], most_drift: Fraction) -> Iterator[Metric]:
+    yield _by_provider(
+        "pricing_unpriced_models",
+        "Models with recorded requests without a price in the last 7 days.",
+        dict.fromkeys(shown, 0) | dict(facts.unpriced),
+        shown,
+    )
+    reported = Counter(provider for provider, _, _ in facts.reported)
+    drifting = Counter(
+        provider
+        for (provider, _, _), (ours, theirs) in facts.reported.items()
+        if drifts(theirs, ours, most_drift)
+    )
+    yield _by_provider(
+        "pricing_drifting_models",
+        "Models whose reported costs of the last day differ too much from ours.",
+        {provider: drifting[provider] for provider in reported},
+        shown,
+    )
 
 
 def _catalogs(facts: _Facts, now: datetime) -> Iterator[Metric]:

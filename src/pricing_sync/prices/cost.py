@@ -99,6 +99,22 @@ def cost(card: RateCard, usage: Usage, at: datetime | None = None) -> Cost:
         charges = _charges(card, usage.input, now, usage.service_tier, usage.region)
     else:
         charges = _kept_charges(card, _NO_CONDITION)
+    return _bill(card, usage, charges)
+
+
+def cost_of_requests(card: RateCard, usage: Usage, requests: int, at: datetime) -> Cost:
+    """The cost of that many requests, whose usage is added up, as if each had the same input.
+
+    Raises:
+        NoPrice, ValueError: as in `cost`.
+    """
+    refuse_naive(at)
+    each = usage.input // requests
+    charges = _charges(card, each, at, usage.service_tier, usage.region)
+    return _bill(card, usage, charges)
+
+
+def _bill(card: RateCard, usage: Usage, charges: Charges) -> Cost:
     femtos = 0
     for meter, quantity in usage.parts:
         charge = charges[meter]

@@ -411,6 +411,8 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "overrides_ending": [],
         "ending": [],
         "scheduled": [],
+        "unpriced": [],
+        "drifting": [],
     }
 
 

@@ -86,7 +86,7 @@ class BookCache:
             return found.cost(usage, at or datetime.now(UTC))
         except NoPrice:
             with self._count_lock:
-                self.unpriced[_unpriced_reason(found)] += 1
+                self.unpriced[unpriced_reason(found)] += 1
             raise
 
     def _no_price(
@@ -114,7 +114,8 @@ class BookCache:
         return book
 
 
-def _unpriced_reason(found: Price | None) -> str:
+def unpriced_reason(found: Price | None) -> str:
+    """Why a request has no price: `unknown_model`, `unpriced` or `no_rate`."""
     if found is None:
         return "unknown_model"
     return "no_rate" if isinstance(found.listing, RateCard) else "unpriced"

@@ -175,7 +175,8 @@ class Settings(_Table, BaseSettings):
         default=400,
         ge=31,  # the gate looks at what a person has accepted in the last 30 days
         le=36_500,
-        description="days for which readings, runs, sent events and decided changes are kept",
+        description="days for which readings, runs, sent events, decided changes and the sums of"
+        " usage are kept",
     )
 
     reference_hours: float = Field(
@@ -205,6 +206,14 @@ class Settings(_Table, BaseSettings):
     exchange_rates: bool = Field(
         default=False,
         description="whether the service reads the European Central Bank's daily exchange rates",
+    )
+
+    usage_drift: float = Field(
+        default=0.02,
+        ge=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="share by which a cost that a provider reports may differ from ours",
     )
 
     export_upstream: Path | None = Field(

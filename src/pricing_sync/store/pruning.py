@@ -20,7 +20,7 @@ _ANSWERS = 4
 
 
 class Pruning(NamedQueries):
-    """Deletes old readings, runs, sent events, decided changes and evidence of a `Store`.
+    """Deletes old readings, runs, events, decided changes, evidence and usage of a `Store`.
 
     What a later reading, a route or a person can still need stays: the newest success and the
     newest reading of each provider, what is held, what was rejected, and events not yet sent.
@@ -49,6 +49,9 @@ class Pruning(NamedQueries):
         yield from self._by_rows("delete_events", before, _ROWS)
         yield from self._by_rows("delete_held", before, _ROWS)
         yield self._execute("delete_reference_reads", before=write_instant(before))
+        yield from self._by_rows("delete_usage_batches", before, _ROWS)
+        while deleted := self._execute("delete_usage", before=write_instant(before)):
+            yield deleted
         yield from self._by_runs(before)
 
     def _by_rows(self, query: str, before: datetime, limit: int) -> Iterator[int]:

@@ -81,3 +81,14 @@ WHERE run_id > :after AND run_id <= :last AND run_id IN (
 DELETE FROM pricing_runs
 WHERE id > :after AND id <= :last AND finished_at IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM pricing_readings d WHERE d.run_id = pricing_runs.id);
+
+-- name: delete_usage
+-- The sums of the oldest hour.
+DELETE FROM pricing_usage WHERE hour = (
+    SELECT MIN(hour) FROM pricing_usage WHERE hour < :before
+);
+
+-- name: delete_usage_batches
+DELETE FROM pricing_usage_batches WHERE key IN (
+    SELECT key FROM pricing_usage_batches WHERE received_at < :before LIMIT :limit
+);

@@ -60,6 +60,7 @@ from pricing_sync.store.rows import (
     write_instant,
 )
 from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
+from pricing_sync.store.usage import UsageTable
 
 
 def _quoted(columns: Iterable[str], prefix: str = "") -> str:
@@ -133,6 +134,7 @@ class Store(OverrideLayers):
         self.pruning = Pruning(connection)
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
+        self.usage = UsageTable(connection)
 
     def close(self) -> None:
         """Close the database."""

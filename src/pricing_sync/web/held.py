@@ -12,6 +12,8 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes import held
 from pricing_sync.gate import Peers
 from pricing_sync.json_views.changes import DecidedChange, HeldChange, version
+from pricing_sync.prices.blast_radius import BlastRadius
+from pricing_sync.serving.held_order import by_blast_radius, rank, read_cursor, write_cursor
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pagination import page
 from pricing_sync.web.problems import Problem
@@ -43,11 +45,23 @@ def list_held(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """The held changes, oldest first, with the facts for a decision."""
-    items = sorted(pricing.held(provider), key=lambda item: item.id)
-    found = [item for item in items if item.id > (cursor or "")]
+    """The held changes with the facts for a decision, sorted by what is at stake.
+
+    The one that changes the cost of the last 7 days' traffic most comes first. Those of models
+    without traffic come last, the oldest first.
+    """
+    waiting = pricing.held(provider)
+    weights = pricing.usage.blast_radius(waiting)
+    after = read_cursor(cursor)
+    items = by_blast_radius(waiting, weights)
+    found = [item for item in items if after is None or rank(item, weights) > after]
     peers = _peers(pricing, found[:limit])
-    return page(found, limit, lambda item: item.id, lambda item: _view(item, peers))
+    return page(
+        found,
+        limit,
+        lambda item: write_cursor(rank(item, weights)),
+        lambda item: _view(item, peers, weights),
+    )
 
 
 @routes.get("/admin/pricing/held/{held_id}", Scope.READ, response_model=HeldChange)
@@ -55,7 +69,7 @@ def get_held(pricing: Pricing, response: Response, held_id: str) -> HeldChange:
     """One held change, open or decided, with its version as its ETag."""
     item = pricing.store.review.held_change(held_id)
     response.headers["ETag"] = f'"{version(item)}"'
-    return _view(item, _peers(pricing, [item]))
+    return _view(item, _peers(pricing, [item]), pricing.usage.blast_radius([item]))
 
 
 @routes.post("/admin/pricing/held/{held_id}/accept", Scope.ADMIN, response_model=DecidedChange)
@@ -103,5 +117,10 @@ def _peers(pricing: PricingSync, items: Sequence[held.HeldChange]) -> dict[tuple
     }
 
 
-def _view(item: held.HeldChange, peers: Mapping[tuple[str, str], Peers]) -> HeldChange:
-    return HeldChange.of(item, peers.get((item.provider, item.change.model), {}))
+def _view(
+    item: held.HeldChange,
+    peers: Mapping[tuple[str, str], Peers],
+    weights: Mapping[str, BlastRadius],
+) -> HeldChange:
+    of_model = peers.get((item.provider, item.change.model), {})
+    return HeldChange.of(item, of_model, weights.get(item.id))

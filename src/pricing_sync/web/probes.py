@@ -78,4 +78,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         unpriced=lambda: pricing.unpriced,
         book_revision=lambda: pricing.book_revision,
         left_out=lambda: pricing.exports.left_out,
+        most_drift=pricing.usage.most_drift,
     )

@@ -18,6 +18,7 @@ from pricing_sync.web import (
     rollback,
     runs,
     scheduler,
+    usage,
 )
 from pricing_sync.web.routes import add_routes
 
@@ -37,6 +38,7 @@ SUBJECTS = tuple(
         overrides,
         announcements,
         rollback,
+        usage,
     )
 )
 

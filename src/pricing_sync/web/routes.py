@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PricingSyncError
 from pricing_sync.web.auth import Scope, TokenAuth
-from pricing_sync.web.body_limit import limited
+from pricing_sync.web.body_limit import MAX_BODY_BYTES, limited
 from pricing_sync.web.problems import problem_of
 from pricing_sync.web.schemas import Problem
 
@@ -57,6 +57,8 @@ class Declared:
     endpoint: Endpoint
     direct: Direct | None
     more: Mapping[str, Any]
+    #: The largest body.
+    max_bytes: int = MAX_BODY_BYTES
 
 
 class Routes:
@@ -72,9 +74,11 @@ class Routes:
         """Declare a route that reads. *direct* is tried first, in the event loop."""
         return self._declare("GET", path, scope, more, direct)
 
-    def post(self, path: str, scope: Scope, **more: Any) -> Callable[[_E], _E]:
+    def post(
+        self, path: str, scope: Scope, *, max_bytes: int = MAX_BODY_BYTES, **more: Any
+    ) -> Callable[[_E], _E]:
         """Declare a route that writes."""
-        return self._declare("POST", path, scope, more)
+        return self._declare("POST", path, scope, more, max_bytes=max_bytes)
 
     def _declare(
         self,
@@ -83,10 +87,13 @@ class Routes:
         scope: Scope,
         more: Mapping[str, Any],
         direct: Direct | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> Callable[[_E], _E]:
         def declare(endpoint: _E) -> _E:
             options = {"tags": [self._tag], **more}
-            self.declared.append(Declared(method, path, scope, endpoint, direct, options))
+            self.declared.append(
+                Declared(method, path, scope, endpoint, direct, options, max_bytes)
+            )
             return endpoint
 
         return declare
@@ -128,6 +135,7 @@ def _guarded(pricing: PricingSync, routes: Mapping[Endpoint, Declared]) -> type[
         def get_route_handler(self) -> _Handler:
             handler, declared = super().get_route_handler(), routes.get(self.endpoint)
             scope, direct = (declared.scope, declared.direct) if declared else (None, None)
+            max_bytes = declared.max_bytes if declared else MAX_BODY_BYTES
 
             async def guarded(request: Request) -> Response:
                 response = None
@@ -137,7 +145,7 @@ def _guarded(pricing: PricingSync, routes: Mapping[Endpoint, Declared]) -> type[
                         response = direct(pricing, **request.path_params)
                     if response is None:
                         request.scope[_PRICING] = pricing
-                        response = await handler(limited(request))
+                        response = await handler(limited(request, max_bytes))
                 except (PricingSyncError, HTTPException, RequestValidationError) as error:
                     response = problem_of(error).response()
                 for name, value in _HEADERS.items():
