@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.cost import Item, cost
 from pricing_sync.prices.inheritance import SUBSTITUTES
-from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, When
+from pricing_sync.prices.rates import (
+    LARGEST_RATE,
+    ConditionalRates,
+    Meter,
+    Per,
+    Rate,
+    RateCard,
+    When,
+)
 from pricing_sync.prices.usage import PARENTS, Usage
 from pricing_sync.sources.formats import models_dev
 
@@ -318,3 +326,13 @@ def test_a_discount_never_makes_a_meter_dearer(
         except NoPrice:
             continue
         assert item(card, meter, "flex").rate <= standard.rate
+
+
+def test_a_multiple_that_no_rate_can_hold_is_no_price() -> None:
+    """Twice a rate near the largest one is not a rate: the usage has no price, in a tier neither."""
+    huge = {Meter.INPUT: Rate(LARGEST_RATE), Meter.CACHE_WRITE: Rate(LARGEST_RATE)}
+    card = RateCard(huge, (ConditionalRates(When(service_tier="batch"), huge),))
+    for tier in (None, "batch"):
+        usage = Usage(input=2, cache_write=2, cache_write_1h=1, service_tier=tier)
+        with pytest.raises(NoPrice, match="cache_write_1h: 1 used"):
+            cost(card, usage, NOON)
