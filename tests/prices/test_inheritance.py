@@ -329,7 +329,7 @@ def test_a_discount_never_makes_a_meter_dearer(
 
 
 def test_a_multiple_that_no_rate_can_hold_is_no_price() -> None:
-    """Twice a rate near the largest one is not a rate: the usage has no price, in a tier neither."""
+    """Twice a rate near the largest one is no rate: the usage has no price, in a tier neither."""
     huge = {Meter.INPUT: Rate(LARGEST_RATE), Meter.CACHE_WRITE: Rate(LARGEST_RATE)}
     card = RateCard(huge, (ConditionalRates(When(service_tier="batch"), huge),))
     for tier in (None, "batch"):
