@@ -45,6 +45,13 @@ class Ending(Notice):
         return cls(**dict(notice), provider=ending.provider, model=ending.model, days=days)
 
 
+class OfModel(View):
+    """What is about one model."""
+
+    provider: str
+    model: str
+
+
 class CardShape(View):
     """The price of a model, or the reason why it is not known."""
 
@@ -74,13 +81,11 @@ class ScheduledListing(View):
         return cls(since=entry.since, **write_listing(known_listing(entry)))
 
 
-class PriceShape(CardShape, Notice):
+class PriceShape(Notice, CardShape, OfModel):
     """The price of a model."""
 
     model_config = ConfigDict(title="Price")
 
-    provider: str
-    model: str
     state: str | None = Field(
         description="What the last successful reading says of this price. Null for the price of"
         " another instant, and for a model that no provider lists.",
