@@ -15,6 +15,7 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
+from pricing_sync.json_views.pushes import PushView
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -25,6 +26,7 @@ from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
+from pricing_sync.push.pusher import Pusher, PushResult
 from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
@@ -38,6 +40,7 @@ from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
+from pricing_sync.store.pushes import PushStatus
 from pricing_sync.store.review import AuditEntry
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -212,6 +215,7 @@ class PricingSync:
             SettingsError: the settings name an unknown provider.
         """
         self._parts.runs.start(self.status)
+        self._parts.pusher.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -219,6 +223,7 @@ class PricingSync:
         Stopping twice is harmless.
         """
         if self._open is not None:
+            await self._open.pusher.stop()
             await self._open.runs.stop()
 
     @property
@@ -277,6 +282,10 @@ class PricingSync:
                 EndingView.of(entry, today).model_dump(mode="json") for entry in self.ending()
             ],
             "overrides_ending": self._parts.overrides.ending(),
+            "pushes": [
+                PushView.of(one, datetime.now(UTC)).model_dump(mode="json")
+                for one in self.push_states()
+            ],
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
             ],
@@ -321,6 +330,26 @@ class PricingSync:
         return await self._parts.runs.replay(
             provider_id, answers, dry_run=dry_run, started_by=started_by, on_reading=on_reading
         )
+
+    async def push(self, targets: Sequence[str] = (), *, dry_run: bool = False) -> list[PushResult]:
+        """Push the prices in force to these nodes of the settings now, by default to all.
+
+        With *dry_run* they are only asked what they have. While the service runs, one of its
+        processes pushes after each change by itself.
+
+        Raises:
+            UnknownName: no node has that name.
+            StoreError: the database cannot be read or written.
+        """
+        return await self._parts.pusher.push(targets, dry_run=dry_run)
+
+    def push_states(self) -> list[PushStatus]:
+        """What is known of each node that prices are pushed to.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return self._parts.pusher.states()
 
     # Prices
 
@@ -622,6 +651,12 @@ class _Open:
     @cached_property
     def exports(self) -> Exports:
         return Exports(self.store, self.book_cache, self.settings.export_upstream)
+
+    @cached_property
+    def pusher(self) -> Pusher:
+        return Pusher(
+            self.settings, self.store, self.exports, self.listeners, self.access.environment
+        )
 
     @cached_property
     def prices(self) -> Prices:

@@ -13,7 +13,14 @@ from pydantic import SecretStr
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.errors import SettingsError, UnknownName, masked
-from pricing_sync.settings import ProviderSettings, Settings, load_settings
+from pricing_sync.settings import (
+    LangfuseNode,
+    LiteLLMNode,
+    ProviderSettings,
+    PushSettings,
+    Settings,
+    load_settings,
+)
 from pricing_sync.settings.load import origins
 from pricing_sync.settings.origins import key_of
 from pricing_sync.settings.values import show_duration
@@ -56,6 +63,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "host",
         "port",
         "export_upstream",
+        "push",
         "trigger_wait_seconds",
         "log_format",
         "log_level",
@@ -124,6 +132,8 @@ def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterat
         value = getattr(settings, name)
         if name == "gate":
             yield from _gate_lines(value, "gate", written)
+        elif name == "push":
+            yield from _push_lines(value, written)
         elif name == "retry":
             yield from _retry_lines(settings.plan(""), ("retry",), written)
         elif group == "secrets":
@@ -166,6 +176,22 @@ def _retry_lines(plan: Plan, tables: Sequence[str], written: Mapping[str, str]) 
     }
     for name, value in parts.items():
         yield _line(f"retry.{name}", value, [f"{table}.{name}" for table in tables], written)
+
+
+def _push_lines(push: PushSettings, written: Mapping[str, str]) -> Iterator[Line]:
+    """The nodes that prices are pushed to, and whether their variables are set."""
+    nodes: dict[str, Sequence[LiteLLMNode | LangfuseNode]] = {
+        "push.litellm": push.litellm,
+        "push.langfuse": push.langfuse,
+    }
+    for name, listed in nodes.items():
+        yield _line(name, tuple(map(_node_text, listed)), (name, "push"), written)
+
+
+def _node_text(node: LiteLLMNode | LangfuseNode) -> str:
+    variables = [value for name, value in node if name.endswith("_env")]
+    missing = [variable for variable in variables if key_of((variable,)) is None]
+    return f"{node.target} at {node.url}" + "".join(f", {name} not set" for name in missing)
 
 
 def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str]) -> Iterator[Line]:

@@ -21,6 +21,7 @@ from pricing_sync.cli import (
     overrides,
     peers,
     prices,
+    push,
     review,
     runs,
     serve,
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         peers.peers,
         overrides.override,
         export.export,
+        push.push,
     ),
     "Review": (
         review.held,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from prometheus_client.core import (
@@ -27,6 +27,7 @@ from pricing_sync.prices.age import age, age_seconds
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
 from pricing_sync.store.peers import CatalogRead
+from pricing_sync.store.pushes import PushStatus
 from pricing_sync.store.queue import (
     BUCKETS,
     DURATION_BUCKET,
@@ -64,6 +65,7 @@ class _Facts:
     catalogs: Mapping[str, CatalogRead] = field(default_factory=dict)
     #: How many prices are scheduled, by provider.
     scheduled: Mapping[str, int] = field(default_factory=dict)
+    pushes: Sequence[PushStatus] = ()
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -103,6 +105,7 @@ class PricingMetrics(Collector):
         unpriced: The look-ups in this process that found no price, by reason.
         book_revision: The ledger revision of this process's price book; None before the first.
         left_out: How much the exports of this process leave out, by format and part.
+        pushes: The nodes that prices are pushed to.
     """
 
     def __init__(
@@ -114,10 +117,12 @@ class PricingMetrics(Collector):
         unpriced: Callable[[], Mapping[str, int]] = dict,
         book_revision: Callable[[], int | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        pushes: Callable[[], Sequence[PushStatus]] = tuple,
     ) -> None:
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
+        self._pushes = pushes
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -130,7 +135,7 @@ class PricingMetrics(Collector):
         """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
-            facts = _Facts.of(self._store)
+            facts = replace(_Facts.of(self._store), pushes=self._pushes())
         except StoreError:
             yield _store_up(0)
             return
@@ -212,6 +217,7 @@ class PricingMetrics(Collector):
             shown,
         )
         yield from _catalogs(facts, now)
+        yield from _pushes(facts, now)
 
 
 def _catalogs(facts: _Facts, now: datetime) -> Iterator[Metric]:
@@ -227,6 +233,28 @@ def _catalogs(facts: _Facts, now: datetime) -> Iterator[Metric]:
         "Price keys of a reference catalog that no meter or condition can express.",
         ("catalog",),
         {(name,): len(read.ignored) for name, read in facts.catalogs.items()},
+    )
+
+
+def _pushes(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    states = {one.target: one.state for one in facts.pushes}
+    yield _gauge(
+        "pricing_push_behind",
+        "Whether a node that prices are pushed to is not known to have those in force.",
+        ("target",),
+        {(one.target,): int(one.is_behind) for one in facts.pushes},
+    )
+    yield _gauge(
+        "pricing_push_behind_seconds",
+        "For how long the node is known not to have the prices in force.",
+        ("target",),
+        {(name,): age_seconds(state.behind_since, now) or 0 for name, state in states.items()},
+    )
+    yield _gauge(
+        "pricing_push_failures_in_a_row",
+        "Failed pushes to the node since its last success.",
+        ("target",),
+        {(name,): state.failures for name, state in states.items()},
     )
 
 

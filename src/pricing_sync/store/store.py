@@ -48,6 +48,7 @@ from pricing_sync.store.in_force import FRAGMENTS, clocks, now
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
+from pricing_sync.store.pushes import PushTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rows import (
@@ -155,6 +156,7 @@ class Store(NamedQueries):
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
         self.pruning = Pruning(connection)
+        self.pushes = PushTable(connection)
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.scheduled = ScheduledCards(connection)

@@ -78,4 +78,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         unpriced=lambda: pricing.unpriced,
         book_revision=lambda: pricing.book_revision,
         left_out=lambda: pricing.exports.left_out,
+        pushes=pricing.push_states,
     )
