@@ -83,6 +83,8 @@ class FakeLangfuse(FakeNode):
     #: The models of the instance by id, each with its project; None for Langfuse's own.
     models: dict[str, tuple[str | None, dict[str, Any]]] = field(default_factory=dict)
     page_limit: int = 100
+    #: How many models may be put in all; then it asks for a pause. None: any number.
+    most_puts: int | None = None
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Answer:
         if path == "/api/public/projects":
@@ -90,6 +92,8 @@ class FakeLangfuse(FakeNode):
         if path == "/api/public/models":
             return 200, self._page(int(query["page"][0]), int(query["limit"][0])), {}
         id_ = path.removeprefix("/api/public/models/")
+        if method == "PUT" and self.most_puts is not None and self.count("PUT") > self.most_puts:
+            return 429, {"message": "Rate limit exceeded"}, {"Retry-After": "30"}
         return (self._put(id_, body) if method == "PUT" else self._delete(id_)) + ({},)
 
     def own(self) -> dict[str, dict[str, Any]]:

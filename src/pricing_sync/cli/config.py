@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
@@ -235,7 +236,7 @@ def _plain(value: Any) -> Any:
     """The value as JSON, in the form that a person writes."""
     if isinstance(value, timedelta):
         return show_duration(value)
-    if isinstance(value, Window):
+    if isinstance(value, Window | Path):
         return str(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -17,7 +17,7 @@ def _base_url(text: str) -> str:
     """The address without a slash at its end. A key in it would be shown wherever it is named."""
     try:
         parts = urlsplit(text)
-        usable = bool(parts.hostname) and (parts.port or 1) > 0
+        usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     else:
