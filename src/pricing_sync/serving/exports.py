@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,13 +18,12 @@ from pricing_sync.exports.registry import Format, format_named
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
+from pricing_sync.serving.packed import Packed
 from pricing_sync.serving.prices import ledger_prices
 from pricing_sync.store import Store
 
 #: The largest total size of the documents in memory. The one used longest ago is dropped first.
 _MOST_BYTES = 128 * 1024 * 1024
-#: Higher levels take three times as long and save a twentieth.
-_GZIP_LEVEL = 6
 #: The map that the package `litellm` contains, for those who have it installed here.
 _BUNDLED = "model_prices_and_context_window_backup.json"
 
@@ -40,27 +37,14 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A document as it is served."""
+class Rendered(Packed):
+    """An export as it is served."""
 
-    body: bytes
-    gzipped: bytes
-    sha256: str
     media_type: str
     #: The ledger's revision that it shows.
     revision: str
     models: int
     left_out: tuple[LeftOut, ...]
-
-    @property
-    def etag(self) -> str:
-        """The strong validator of the plain body."""
-        return f'"{self.sha256[:32]}"'
-
-    @property
-    def gzipped_etag(self) -> str:
-        """The strong validator of the compressed body, whose bytes are others."""
-        return f'"{self.sha256[:32]}-gzip"'
 
 
 class _Prices(NamedTuple):
@@ -151,8 +135,6 @@ class Exports:
         export = format_.write(source)
         return Rendered(
             export.body,
-            gzip.compress(export.body, _GZIP_LEVEL, mtime=0),
-            hashlib.sha256(export.body).hexdigest(),
             format_.media_type,
             moment.revision,
             export.models,
