@@ -45,6 +45,8 @@ class FakeLiteLLM(FakeNode):
     loaded: bytes = b'{"bundled": {}}'
     source: str = "local"
     fallback_reason: str | None = None
+    #: What goes wrong after a load.
+    fails_after_load: str | None = None
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Answer:  # noqa: ARG002
         if self.authorization != f"Bearer {self.key}":
@@ -52,6 +54,8 @@ class FakeLiteLLM(FakeNode):
             return 401, {"error": {"message": text, "type": "auth_error", "code": "401"}}, {}
         if (method, path) == ("POST", "/reload/model_cost_map"):
             self.loaded, self.source = self.load(), "remote"
+            if self.fails_after_load:
+                return 500, {"detail": self.fails_after_load}, {}
             count = len(json.loads(self.loaded))
             return 200, {"status": "success", "models_count": count} | self._provenance(), {}
         if (method, path) == ("GET", "/model/cost_map/source"):

@@ -34,6 +34,22 @@ def test_a_proxy_loads_the_map_and_says_so(make: Make) -> None:
     assert 1 == node.count("POST")
 
 
+def test_a_proxy_that_fails_after_it_has_loaded_has_the_map(make: Make) -> None:
+    """What it has counts, not what it says of the reload: its database may be away."""
+    node = FakeLiteLLM()
+    with running(node), make(node) as app:
+        fill(app)
+        node.load = lambda: cost_map(app)
+        node.fails_after_load = "Failed to reload model cost map: no database"
+        [result] = asyncio.run(app.push())
+        assert ("reload", None) == (result.sent, result.error)
+        node.loaded, node.load = b"{}", lambda: b"{}"
+        [result] = asyncio.run(app.push())
+    assert result.error is not None
+    assert "POST /reload/model_cost_map: 500: " in result.error
+    assert "no database" in result.error
+
+
 def test_a_dry_run_only_asks(make: Make) -> None:
     """Nothing is loaded and nothing stored."""
     node = FakeLiteLLM()

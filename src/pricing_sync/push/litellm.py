@@ -12,7 +12,7 @@ import hashlib
 from typing import NamedTuple
 
 from pricing_sync.errors import PushFailed
-from pricing_sync.push.node import Node
+from pricing_sync.push.node import Node, NodeRefused
 
 _SOURCE = "/model/cost_map/source"
 _RELOAD = "/reload/model_cost_map"
@@ -53,11 +53,22 @@ async def push(node: Node, wanted: str) -> bool:
         return False
     for seconds in (0.0, _SETTLED_SECONDS):
         await asyncio.sleep(seconds)
-        await node.request("POST", _RELOAD)
+        refused = await _reload(node)
         held = await _held(node)
         if held.id == wanted:
             return True
+        if refused is not None:
+            raise refused
     raise PushFailed(_RELOAD, f"loaded the map {held.text}, not {wanted[:12]}")
+
+
+async def _reload(node: Node) -> NodeRefused | None:
+    """Ask for a reload; returns an error status, which may come after the map was loaded."""
+    try:
+        await node.request("POST", _RELOAD)
+    except NodeRefused as error:
+        return error
+    return None
 
 
 async def _held(node: Node) -> _Held:
