@@ -650,7 +650,10 @@ class _Open:
 
     @cached_property
     def exports(self) -> Exports:
-        return Exports(self.store, self.book_cache, self.settings.export_upstream)
+        settings = self.settings
+        return Exports(
+            self.store, self.book_cache, settings.export_upstream, settings.export_currency
+        )
 
     @cached_property
     def pusher(self) -> Pusher:

@@ -64,6 +64,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "host",
         "port",
         "export_upstream",
+        "export_currency",
         "push",
         "trigger_wait_seconds",
         "log_format",

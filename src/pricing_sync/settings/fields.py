@@ -31,6 +31,7 @@ from pricing_sync.settings.origins import SECRETS, nested, read_environment, rea
 from pricing_sync.settings.push import PushSettings
 from pricing_sync.settings.values import (
     Cron,
+    Currency,
     Dsn,
     Duration,
     Every,
@@ -213,6 +214,9 @@ class Settings(_Table, BaseSettings):
         description="folder with litellm.json and models.dev.json, over which exports are written",
     )
 
+    export_currency: Currency | None = Field(
+        default=None, description="currency of exports, such as USD; by default each price's own"
+    )
     push: PushSettings = Field(
         default=PushSettings(), description="the nodes that prices are pushed to: [[push.litellm]]"
     )

@@ -47,6 +47,12 @@ _FormatName: TypeAlias = Annotated[
     ),
 ]
 _At: TypeAlias = Annotated[Instant | None, Query(description="The prices of this instant.")]
+_Currency: TypeAlias = Annotated[
+    str | None,
+    Query(
+        pattern="^[A-Za-z]{3}$", description="Cards of other currencies are converted to this one."
+    ),
+]
 _Provider: TypeAlias = Annotated[str, Path(max_length=200, description="A provider's id.")]
 _MEDIA_TYPES = sorted({format_.media_type.partition(";")[0] for format_ in FORMATS.values()})
 #: The responses of every document but the document itself.
@@ -83,6 +89,9 @@ class LeftOuts(Page[LeftOut]):
 
     models: int
     revision: str
+    converted: list[str] = Field(
+        description="The exchange rates by which cards were converted, with their days."
+    )
 
 
 class _Document(Response):
@@ -91,23 +100,32 @@ class _Document(Response):
 
 @routes.get("/export/{format}/report", Scope.READ, response_model=LeftOuts)
 async def export_report(
-    pricing: Pricing, name: _FormatName, provider: ProviderFilter = None, at: _At = None
+    pricing: Pricing,
+    name: _FormatName,
+    provider: ProviderFilter = None,
+    at: _At = None,
+    currency: _Currency = None,
 ) -> dict[str, Any]:
     """What the format cannot say of the prices, by name: it is not in the document."""
-    rendered = await rendered_export(pricing, Wanted(name, provider, at))
+    rendered = await rendered_export(pricing, Wanted(name, provider, at, _code(currency)))
     return {
         "items": [entry._asdict() for entry in rendered.left_out],
         "next": None,
         "models": rendered.models,
         "revision": rendered.revision,
+        "converted": [str(rate) for rate in rendered.rates],
     }
 
 
 async def export_digest(
-    pricing: Pricing, name: _FormatName, provider: ProviderFilter = None, at: _At = None
+    pricing: Pricing,
+    name: _FormatName,
+    provider: ProviderFilter = None,
+    at: _At = None,
+    currency: _Currency = None,
 ) -> Response:
     """The SHA-256 of an export, for tools that compare it before they download."""
-    rendered = await rendered_export(pricing, Wanted(name, provider, at))
+    rendered = await rendered_export(pricing, Wanted(name, provider, at, _code(currency)))
     return Response(f"{rendered.sha256}\n", media_type="text/plain", headers=_head(rendered))
 
 
@@ -117,9 +135,12 @@ async def export(
     name: _FormatName,
     provider: ProviderFilter = None,
     at: _At = None,
+    currency: _Currency = None,
 ) -> Response:
     """The current prices in another tool's format."""
-    return export_response(await rendered_export(pricing, Wanted(name, provider, at)), request)
+    return export_response(
+        await rendered_export(pricing, Wanted(name, provider, at, _code(currency))), request
+    )
 
 
 async def export_portkey_file(pricing: Pricing, request: Request, provider: _Provider) -> Response:
@@ -129,9 +150,13 @@ async def export_portkey_file(pricing: Pricing, request: Request, provider: _Pro
 
 def _tool_endpoint(name: str) -> Callable[..., Any]:
     async def endpoint(
-        pricing: Pricing, request: Request, provider: ProviderFilter = None
+        pricing: Pricing,
+        request: Request,
+        provider: ProviderFilter = None,
+        currency: _Currency = None,
     ) -> Response:
-        return export_response(await rendered_export(pricing, Wanted(name, provider)), request)
+        wanted = Wanted(name, provider, None, _code(currency))
+        return export_response(await rendered_export(pricing, wanted), request)
 
     endpoint.__name__ = f"export_{name.replace('.', '_').replace('-', '_')}_path"
     endpoint.__doc__ = f"The export `{name}`, at the path where its readers ask for it."
@@ -177,11 +202,16 @@ def export_response(rendered: Rendered, request: Request) -> Response:
     return document_response(rendered, request, rendered.media_type, _head(rendered))
 
 
+def _code(currency: str | None) -> str | None:
+    return None if currency is None else currency.upper()
+
+
 def _head(rendered: Rendered) -> dict[str, str]:
     return {
         "Cache-Control": "private, no-cache",
         "X-Pricing-Left-Out": str(len(rendered.left_out)),
         "X-Pricing-Revision": rendered.revision,
+        **({"X-Pricing-Converted": "; ".join(map(str, rendered.rates))} if rendered.rates else {}),
     }
 
 
