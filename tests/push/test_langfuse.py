@@ -98,7 +98,7 @@ def test_a_model_that_is_refused_keeps_no_other_back(make: Make) -> None:
         fill(app)
         result = push(app)
     assert result.error is not None
-    assert "1 models are refused: openrouter/maker/a: 400: " in result.error
+    assert "1 refused: openrouter/maker/a: 400: " in result.error
     assert "already exists in project" in result.error
     assert "openrouter/maker/b" in node.own()
     assert theirs is node.models["theirs"][1]

@@ -94,6 +94,7 @@ def test_a_proxy_without_revisions_is_behind(make: Make) -> None:
         ((302, b"", {"Location": "http://127.0.0.1:9/"}), "302: a redirect, which is not followed"),
         ((200, b"<html>", {}), "the answer is not JSON"),
         ((200, [], {}), "names no source_revision"),
+        ((200, b"", {}), "names no source_revision"),
         ((200, b" " * (17 * 2**20), {}), "over 16777216 bytes"),
         ((200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "packed"),
         ((200, b"{}", {"Content-Length": "9"}), "no answer within 1 s"),

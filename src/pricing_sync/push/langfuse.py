@@ -83,7 +83,7 @@ async def push(node: Node, found: Difference) -> None:
                 raise
             refused.append(f"{json.loads(body)['modelName']}: {error.why}")
     if refused:
-        raise PushFailed(f"PUT {_MODELS}", f"{len(refused)} models are refused: {refused[0]}")
+        raise PushFailed(f"PUT {_MODELS}", f"{len(refused)} refused: {refused[0]}")
 
 
 async def _project_id(node: Node) -> str:

@@ -49,7 +49,7 @@ class Node:
     secrets: tuple[str, ...] = field(repr=False)
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """The decoded answer to one request.
+        """The decoded answer to one request; None if it is empty.
 
         Raises:
             NodeRefused: the status is an error.
@@ -64,7 +64,7 @@ class Node:
                 finally:
                     await response.aclose()
         try:
-            return json.loads(text)
+            return json.loads(text) if text else None
         except ValueError:
             raise PushFailed(where, "the answer is not JSON") from None
 
