@@ -9,10 +9,8 @@ that a slow one delays no other. What each node has is in the database: a restar
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import random
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,11 +22,9 @@ import httpx
 
 from pricing_sync.errors import PushFailed, SettingsError, StoreError, UnknownName
 from pricing_sync.observe.listener import Listener
-from pricing_sync.push import langfuse, litellm
-from pricing_sync.push.node import Node
-from pricing_sync.serving.exports import Exports, Rendered, Wanted
-from pricing_sync.settings import LangfuseNode, LiteLLMNode, Settings
-from pricing_sync.settings.origins import key_of
+from pricing_sync.push.sender import Sender, Target, targets_of
+from pricing_sync.serving.exports import Exports, Rendered
+from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
 from pricing_sync.store import Store
 from pricing_sync.store.ids import new_id
@@ -42,23 +38,6 @@ _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=10)
 _CHECK_EVERY = {"litellm": timedelta(minutes=5), "langfuse": timedelta(hours=1)}
 #: How long a stop waits for the requests in flight, after they were cancelled.
 _STOP_SECONDS = 5.0
-_KEY = re.compile(r"[!-~]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A node of the settings."""
-
-    name: str
-    #: `litellm` or `langfuse`, which is also the format that it reads.
-    kind: str
-    node: LiteLLMNode | LangfuseNode
-
-    @property
-    def wanted(self) -> Wanted:
-        """The document that it should have."""
-        provider = self.node.provider if isinstance(self.node, LangfuseNode) else None
-        return Wanted(self.kind, provider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +63,11 @@ class Pusher:
         listeners: Sequence[Listener] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._settings, self._store, self._exports = settings, store, exports
-        self._listeners, self._environment = listeners, environment
+        self._store, self._exports = store, exports
+        self._listeners = listeners
+        self._sender = Sender(settings, environment)
         self._owner = new_id()
-        self.targets = _targets(settings)
+        self.targets = targets_of(settings)
         self._tasks: dict[str, asyncio.Task[PushResult]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._last_error = ""
@@ -166,7 +146,7 @@ class Pusher:
         if isinstance(rendered, PushFailed):
             return state
         now, noted = datetime.now(UTC), state
-        if state.digest != _digest(target, rendered):
+        if state.digest != target.digest(rendered):
             if state.behind_since is None:
                 noted = replace(state, behind_since=now, next_at=now)
         elif state.behind_since is None and state.revision != rendered.revision:
@@ -238,7 +218,7 @@ class Pusher:
         if not dry_run:
             return await self._bring(client, target, rendered, state)
         try:
-            found, sent = await self._send(client, target, rendered, dry_run=True)
+            found, sent = await self._sender.send(client, target, rendered, dry_run=True)
         except PushFailed as error:
             return PushResult(target.name, target.kind, None, error=str(error))
         return PushResult(target.name, target.kind, found.revision, sent)
@@ -262,7 +242,7 @@ class Pusher:
     ) -> PushResult:
         """Bring one node up to date, store its state, and notify the listeners."""
         try:
-            found, sent = await self._send(client, target, rendered, dry_run=False)
+            found, sent = await self._sender.send(client, target, rendered, dry_run=False)
         except PushFailed as error:
             failed = _failed(state, error, datetime.now(UTC))
             await asyncio.to_thread(self._store.pushes.save, failed)
@@ -271,7 +251,7 @@ class Pusher:
         now = datetime.now(UTC)
         reached = PushState(
             target=target.name,
-            digest=_digest(target, found),
+            digest=target.digest(found),
             revision=found.revision,
             checked_at=now,
             next_at=now + _CHECK_EVERY[target.kind],
@@ -281,65 +261,6 @@ class Pusher:
             self._notify(target, found.revision, sent, None)
         return PushResult(target.name, target.kind, found.revision, sent)
 
-    async def _send(
-        self,
-        client: httpx.AsyncClient,
-        target: Target,
-        rendered: Rendered | PushFailed,
-        *,
-        dry_run: bool,
-    ) -> tuple[Rendered, str]:
-        """Send what the node lacks; returns the document, and what was sent in words.
-
-        Raises:
-            PushFailed: there is no document, a key is missing, or the node does not have it now.
-        """
-        if isinstance(rendered, PushFailed):
-            raise rendered
-        node = self._node(client, target)
-        if target.kind == "litellm":
-            wanted = litellm.map_id(rendered.body)
-            if dry_run:
-                return rendered, "" if await litellm.has_map(node, wanted) else "reload"
-            return rendered, "reload" if await litellm.push(node, wanted) else ""
-        found = await langfuse.difference(node, rendered.body)
-        if not dry_run:
-            await langfuse.push(node, found)
-        counts = {"put": len(found.put), "deleted": len(found.delete)}
-        return rendered, ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-
-    def _node(self, client: httpx.AsyncClient, target: Target) -> Node:
-        """The API of the node, with its keys.
-
-        Raises:
-            PushFailed: a variable is not set, or holds something that is no key.
-        """
-        if isinstance(target.node, LangfuseNode):
-            keys = [self._key(target.node.public_key_env), self._key(target.node.secret_key_env)]
-            login = base64.b64encode(":".join(keys).encode()).decode()
-            header = f"Basic {login}"
-            secrets = [keys[1], login]
-        else:
-            key = self._key(target.node.key_env)
-            header, secrets = f"Bearer {key}", [key]
-        export = self._settings.export_secret
-        return Node(
-            client,
-            target.node.url,
-            self._settings.deadline_seconds,
-            {"Authorization": header},
-            # A proxy says the address of its map, whose path may hold our own secret.
-            (*secrets, export.get_secret_value() if export else ""),
-        )
-
-    def _key(self, variable: str) -> str:
-        key = key_of((variable,), self._environment)
-        if key is None:
-            raise PushFailed("key", f"{variable} is not set")
-        if not _KEY.fullmatch(key):
-            raise PushFailed("key", f"{variable} has a blank or a character that no key has")
-        return key
-
     def _notify(
         self, target: Target, revision: str | None, sent: str, error: PushFailed | None
     ) -> None:
@@ -347,21 +268,8 @@ class Pusher:
             listener.on_push(target.name, revision, sent, error)
 
 
-def _targets(settings: Settings) -> Sequence[Target]:
-    push = settings.push
-    return [
-        *(Target(node.target, "litellm", node) for node in push.litellm),
-        *(Target(node.target, "langfuse", node) for node in push.langfuse),
-    ]
-
-
 def _new_state(target: Target) -> PushState:
     return PushState(target=target.name, next_at=datetime.now(UTC))
-
-
-def _digest(target: Target, rendered: Rendered) -> str:
-    """What names a document and the node's address, so that another address is pushed to."""
-    return f"{target.node.url} {rendered.sha256}"
 
 
 def _failed(state: PushState, error: PushFailed, now: datetime) -> PushState:
