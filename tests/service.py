@@ -11,6 +11,7 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.errors import PushFailed
 from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
@@ -32,12 +33,18 @@ class RecordingListener(Listener):
     readings: list[Reading] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     errors: list[tuple[str, Exception]] = field(default_factory=list)
+    pushes: list[tuple[str, str | None, str, PushFailed | None]] = field(default_factory=list)
 
     def on_reading(self, reading: Reading, error: Exception | None) -> None:  # noqa: ARG002
         self.readings.append(reading)
 
     def on_run(self, run: Run, readings: Sequence[Reading]) -> None:  # noqa: ARG002
         self.runs.append(run)
+
+    def on_push(
+        self, target: str, revision: str | None, sent: str, error: PushFailed | None
+    ) -> None:
+        self.pushes.append((target, revision, sent, error))
 
     def on_error(self, where: str, error: Exception) -> None:
         self.errors.append((where, error))

@@ -18,6 +18,7 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
+from pricing_sync.json_views.pushes import PushView
 from pricing_sync.json_views.usage import Drift as DriftView
 from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
 from pricing_sync.observe.listener import Listener
@@ -30,6 +31,7 @@ from pricing_sync.prices.overrides import OverrideState
 from pricing_sync.prices.rates import Meter, Rate, When
 from pricing_sync.prices.statements import MeterOverride, ModelState, Statement
 from pricing_sync.prices.usage import Usage
+from pricing_sync.push.pusher import Pusher, PushResult
 from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
@@ -45,6 +47,7 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
+from pricing_sync.store.pushes import PushStatus
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -220,6 +223,7 @@ class PricingSync:
             SettingsError: the settings name an unknown provider.
         """
         self._parts.runs.start(self.status)
+        self._parts.pusher.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -227,6 +231,7 @@ class PricingSync:
         Stopping twice is harmless.
         """
         if self._open is not None:
+            await self._open.pusher.stop()
             await self._open.runs.stop()
 
     @property
@@ -287,6 +292,10 @@ class PricingSync:
                 EndingView.of(entry, today).model_dump(mode="json") for entry in self.ending()
             ],
             "overrides_ending": self._parts.overrides.ending(),
+            "pushes": [
+                PushView.of(one, datetime.now(UTC)).model_dump(mode="json")
+                for one in self.push_states()
+            ],
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
             ],
@@ -346,6 +355,26 @@ class PricingSync:
         result = await work
         await asyncio.to_thread(self._refresh_book)
         return result
+
+    async def push(self, targets: Sequence[str] = (), *, dry_run: bool = False) -> list[PushResult]:
+        """Push the prices in force to these nodes of the settings now, by default to all.
+
+        With *dry_run* they are only asked what they have. While the service runs, one of its
+        processes pushes after each change by itself.
+
+        Raises:
+            UnknownName: no node has that name.
+            StoreError: the database cannot be read or written.
+        """
+        return await self._parts.pusher.push(targets, dry_run=dry_run)
+
+    def push_states(self) -> list[PushStatus]:
+        """What is known of each node that prices are pushed to.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return self._parts.pusher.states()
 
     # Prices
 
@@ -736,7 +765,16 @@ class _Open:
 
     @cached_property
     def exports(self) -> Exports:
-        return Exports(self.store, self.book_cache, self.settings.export_upstream)
+        settings = self.settings
+        return Exports(
+            self.store, self.book_cache, settings.export_upstream, settings.export_currency
+        )
+
+    @cached_property
+    def pusher(self) -> Pusher:
+        return Pusher(
+            self.settings, self.store, self.exports, self.listeners, self.access.environment
+        )
 
     @cached_property
     def usage(self) -> RecordedUsage:

@@ -14,6 +14,7 @@ PricingSyncError
 │   ├── OversizedAnswer      the answer is larger than the cap
 │   └── OlderAnswer          a newer answer is already stored
 ├── PriceBookUnavailable     the file or the server of a price book cannot be read; try again
+├── PushFailed               a node of another tool has other prices; the push is tried again
 ├── LostClaim                stop: this process no longer has the claim of the reading
 ├── StaleHeldChange          read the held change again: it, or its model, has changed
 └── StoreError               look at the database
@@ -35,6 +36,7 @@ __all__ = [
     "OversizedAnswer",
     "PriceBookUnavailable",
     "PricingSyncError",
+    "PushFailed",
     "ReadingError",
     "Refused",
     "SettingsError",
@@ -104,6 +106,19 @@ class NoPrice(PricingSyncError):
 
 class PriceBookUnavailable(PricingSyncError):
     """There is no price book: its file or its server cannot be read, or says something else."""
+
+
+class PushFailed(PricingSyncError):
+    """A node of another tool does not have the prices in force: where, and why."""
+
+    def __init__(self, where: str, why: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"{where}: {why}")
+        self.where = where
+        self.why = why
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.where, self.why, self.retry_after_seconds)
 
 
 class ReadingError(PricingSyncError):

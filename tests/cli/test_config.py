@@ -53,6 +53,14 @@ def test_each_value_says_where_it_is_from(run: Run, monkeypatch: pytest.MonkeyPa
     assert "  stop_seconds = 30 (default)" in shown
 
 
+def test_a_path_is_shown(run: Run) -> None:
+    """As it is written, as text and as JSON."""
+    Path("pricing-sync.toml").write_text('book_file = "out/book.jsonl"\nexport_upstream = "."')
+    assert "  book_file = out/book.jsonl (pricing-sync.toml)" in run("config").out
+    shown = run("config", "--json").json
+    assert {"value": ".", "from": "pricing-sync.toml"} == shown["service"]["export_upstream"]
+
+
 def test_a_provider_shows_the_plan_that_results(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part from its own table, else from what is for all."""
     Path("pricing-sync.toml").write_text(

@@ -355,6 +355,9 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_scheduled_prices": "gauge",
         "pricing_unpriced_models": "gauge",
         "pricing_drifting_models": "gauge",
+        "pricing_push_behind": "gauge",
+        "pricing_push_behind_seconds": "gauge",
+        "pricing_push_failures_in_a_row": "gauge",
     } == {family.name: family.type for family in families}
 
 

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -163,3 +165,21 @@ def test_what_is_left_out_is_a_metric(api: Api) -> None:
     count = len([e for e in api.get("/export/openlit/report")["items"] if e["part"] == "meter"])
     line = f'pricing_export_left_out{{format="openlit",part="meter"}} {count}.0'
     assert line in api.reader.get("/metrics").text
+
+
+def test_a_currency_on_request_is_named_with_its_rate(api: Api) -> None:
+    """In a header and in the report; a word that is no currency is refused."""
+    rates = {"CNY": Decimal("9.8"), "USD": Decimal("1.4")}
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    api.pricing.store.exchange_rates.add({yesterday: rates}, datetime.now(UTC))
+    own = {"provider": "own", "model": "m", "currency": "CNY", "reason": "a", "author": "a"}
+    body = own | {"rates": {"input": "7", "output": "14"}}
+    assert api.admin.post("/admin/pricing/overrides", json=body).is_success
+    api.pricing.exports._fresh_until = 0
+    assert "own/m" not in api.get("/export/openlit")["chat"]
+    answer = api.reader.get("/export/openlit", params={"currency": "usd"})
+    rate = f"1 CNY = 0.1428571429 USD (ECB, {yesterday})"
+    assert 0.001 == answer.json()["chat"]["own/m"]["promptPrice"]
+    assert rate == answer.headers["x-pricing-converted"]
+    assert [rate] == api.get("/export/openlit/report", currency="USD")["converted"]
+    assert 422 == api.reader.get("/export/openlit", params={"currency": "dollars"}).status_code

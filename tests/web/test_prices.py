@@ -174,3 +174,23 @@ def test_in_a_list_of_all_providers_each_id_begins_with_its_provider(api: Api) -
     assert ("0.0000025", "0.00001") == (gpt["pricing"]["prompt"], gpt["pricing"]["completion"])
     assert abs(gpt["created"] - datetime.now(UTC).timestamp()) < 60
     assert {"openrouter", "novita"} == {model.partition("/")[0] for model in models}
+
+
+def test_an_unknown_price_is_not_zero_in_openrouters_format(api: Api) -> None:
+    """A model without a price of its output is not in the list; it is in the report."""
+    only_input = {"provider": "own", "model": "m", "rates": {"input": "2"}}
+    body = only_input | {"reason": "a test", "author": "test"}
+    answer = api.admin.post("/admin/pricing/overrides", json=body)
+    assert answer.is_success, answer.text
+    assert "own/m" not in {entry["id"] for entry in api.get("/v1/models")["data"]}
+    report = api.get("/export/openrouter/report")["items"]
+    assert ("own", "m", "no rate for output") in {
+        (entry["provider"], entry["model"], entry["why"]) for entry in report
+    }
+
+
+def test_the_list_in_openrouters_format_has_a_validator(api: Api) -> None:
+    """It is an export, from memory."""
+    api.sync()
+    etag = api.reader.get("/v1/models").headers["etag"]
+    assert 304 == api.reader.get("/v1/models", headers={"If-None-Match": etag}).status_code

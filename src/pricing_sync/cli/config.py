@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
@@ -13,7 +14,14 @@ from pydantic import SecretStr
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.errors import SettingsError, UnknownName, masked
-from pricing_sync.settings import ProviderSettings, Settings, load_settings
+from pricing_sync.settings import (
+    LangfuseNode,
+    LiteLLMNode,
+    ProviderSettings,
+    PushSettings,
+    Settings,
+    load_settings,
+)
 from pricing_sync.settings.load import origins
 from pricing_sync.settings.origins import key_of
 from pricing_sync.settings.values import show_duration
@@ -57,6 +65,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "host",
         "port",
         "export_upstream",
+        "export_currency",
+        "push",
         "trigger_wait_seconds",
         "log_format",
         "log_level",
@@ -125,6 +135,8 @@ def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterat
         value = getattr(settings, name)
         if name == "gate":
             yield from _gate_lines(value, "gate", written)
+        elif name == "push":
+            yield from _push_lines(value, written)
         elif name == "retry":
             yield from _retry_lines(settings.plan(""), ("retry",), written)
         elif group == "secrets":
@@ -169,6 +181,22 @@ def _retry_lines(plan: Plan, tables: Sequence[str], written: Mapping[str, str]) 
         yield _line(f"retry.{name}", value, [f"{table}.{name}" for table in tables], written)
 
 
+def _push_lines(push: PushSettings, written: Mapping[str, str]) -> Iterator[Line]:
+    """The nodes that prices are pushed to, and whether their variables are set."""
+    nodes: dict[str, Sequence[LiteLLMNode | LangfuseNode]] = {
+        "push.litellm": push.litellm,
+        "push.langfuse": push.langfuse,
+    }
+    for name, listed in nodes.items():
+        yield _line(name, tuple(map(_node_text, listed)), (name, "push"), written)
+
+
+def _node_text(node: LiteLLMNode | LangfuseNode) -> str:
+    variables = [value for name, value in node if name.endswith("_env")]
+    missing = [variable for variable in variables if key_of((variable,)) is None]
+    return f"{node.target} at {node.url}" + "".join(f", {name} not set" for name in missing)
+
+
 def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str]) -> Iterator[Line]:
     """The thresholds that are set. The others have the defaults of docs/gate.md."""
     for name, value in gate.items():
@@ -210,7 +238,7 @@ def _plain(value: Any) -> Any:
     """The value as JSON, in the form that a person writes."""
     if isinstance(value, timedelta):
         return show_duration(value)
-    if isinstance(value, Window):
+    if isinstance(value, Window | Path):
         return str(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)

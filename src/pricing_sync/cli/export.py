@@ -41,6 +41,15 @@ _Only = Annotated[
         autocompletion=typed.complete_provider,
     ),
 ]
+_Currency = Annotated[
+    str | None,
+    typer.Option(
+        "--currency",
+        parser=typed.currency,
+        metavar="CODE",
+        help="Cards of other currencies are converted to this one, such as USD.",
+    ),
+]
 _Upstream = Annotated[
     Path | None,
     typer.Option(
@@ -63,6 +72,7 @@ def export(
     output: _Output = None,
     at: typed.At = None,
     provider: _Only = None,
+    currency: _Currency = None,
     upstream: _Upstream = None,
     report: _Report = False,
 ) -> Output:
@@ -72,13 +82,15 @@ def export(
     """
     body = _read(upstream) if upstream is not None else None
     only = None if provider is None else app.provider_id(provider)
-    rendered = app.exports.get(Wanted(name, only, at), body)
+    rendered = app.exports.get(Wanted(name, only, at, currency), body)
     if output is not None and not report:
         try:
             replace_file(output, rendered.body)
         except OSError as error:
             raise SettingsError(f"--output: {output}: {error.strerror}") from None
     tables.err.print(_summary(name, rendered))
+    for rate in rendered.rates:
+        tables.err.print(f"converted at {rate}")
     records = [{**entry._asdict(), "part": entry.part.value} for entry in rendered.left_out]
     if report:
         return Output(records, partial(_show, records))

@@ -21,6 +21,7 @@ from pricing_sync.cli import (
     overrides,
     peers,
     prices,
+    push,
     review,
     rollback,
     runs,
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         peers.peers,
         overrides.override,
         export.export,
+        push.push,
     ),
     "Traffic": (
         usage.usage,

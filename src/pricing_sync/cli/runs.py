@@ -97,6 +97,8 @@ def _show_status(found: dict[str, Any]) -> None:
         tables.print_line(f"skipped: {why}", "  ")
     for line in catalog_lines(found["catalogs"]):
         tables.print_line(line, "  ")
+    for line in filter(None, map(push_line, found["pushes"])):
+        tables.print_line(line, "  ")
     for entry in found["overrides_ending"]:
         meters = ", ".join(entry["meters"])
         tables.print_line(
@@ -138,6 +140,15 @@ def catalog_lines(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name, catalog in found.items()
         if catalog["error"] or catalog["waits"]
     ]
+
+
+def push_line(push: Mapping[str, Any]) -> str:
+    """`push litellm-1: behind since …: why`; empty for a node that has the prices in force."""
+    if not push["is_behind"]:
+        return ""
+    since = push["behind_since"]
+    line = f"push {push['target']}: behind" + (f" since {_short(since)}" if since else "")
+    return f"{line}: {push['error']}" if push["error"] else line
 
 
 def _ending_text(item: dict[str, Any]) -> str:

@@ -55,7 +55,10 @@ _SPELLED_OUT = (Meter.CACHE_READ, Meter.CACHE_WRITE_1H, Meter.REASONING, Meter.I
 
 
 def write(source: Source) -> Export:
-    """A body for each model, with an id that is the same in every export."""
+    """A body for each model, with an id that stays the same when its price changes.
+
+    A project of Langfuse has one model of a name, so a new price replaces the last one.
+    """
     rows = []
     for price in source.prices:
         card = fit(source, price, _ABILITIES)
@@ -66,7 +69,7 @@ def write(source: Source) -> Export:
 
 def _body(name: str, price: Price, card: RateCard) -> dict[str, object]:
     since = write_instant(price.since)
-    identity = f"{price.provider}/{price.model}@{since}".encode()
+    identity = f"{price.provider}/{price.model}".encode()
     return {
         "id": "pricing-sync-" + hashlib.sha256(identity).hexdigest()[:32],
         "modelName": name,

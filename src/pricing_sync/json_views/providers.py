@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pricing_sync.json_views.base import Instant, View
 from pricing_sync.json_views.prices import Ending
+from pricing_sync.json_views.pushes import PushView
 from pricing_sync.json_views.usage import Drift
 
 
@@ -80,6 +81,7 @@ class Status(View):
         description="What ends in the next 30 days, the next one first."
     )
     ending: list[Ending] = Field(description="The models that end within 30 days.")
+    pushes: list[PushView] = Field(description="The nodes of other tools that get our prices.")
     scheduled: list[dict[str, Any]] = Field(
         description="The prices that lists state for the next 30 days, as in `/v1/scheduled`."
     )

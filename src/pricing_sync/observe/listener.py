@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pricing_sync.changes.run import Reading, Run
+from pricing_sync.errors import PushFailed
 from pricing_sync.store.peers import CatalogRead
 
 __all__ = ["Listener"]
@@ -29,6 +30,11 @@ class Listener:
 
     def on_error(self, where: str, error: Exception) -> None:
         """Something other than a reading failed: the database is down, or there is a bug."""
+
+    def on_push(
+        self, target: str, revision: str | None, sent: str, error: PushFailed | None
+    ) -> None:
+        """Prices were pushed to a node, which has this revision; *error* says why it failed."""
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         """Reference catalogs were read, with these results."""

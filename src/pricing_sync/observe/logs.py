@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pricing_sync.changes.run import CANCELLED, NEW_KEYS, Reading, Run
-from pricing_sync.errors import StoreError
+from pricing_sync.errors import PushFailed, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.store.peers import CatalogRead
 
@@ -28,11 +28,13 @@ class LogListener(Listener):
 
     Each record has the field `action`, and where they apply `provider`, `run_id`, `reading_id`,
     `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
-    A provider whose readings are skipped is logged once, until it is read again.
+    A provider whose readings are skipped is logged once, until it is read again. So is the error of
+    a node that prices cannot be pushed to.
     """
 
     def __init__(self) -> None:
         self._skipped: set[str] = set()
+        self._push_errors: dict[str, str] = {}
 
     def on_reading(self, reading: Reading, _error: Exception | None) -> None:
         if reading.is_skipped and reading.provider in self._skipped:
@@ -93,6 +95,18 @@ class LogListener(Listener):
         outcome = f"run {run.id}: {status} in {seconds:.1f} s"
         sentence = f"{outcome}: {providers}, {models}{_dry_text(run.dry_run)}"
         _log_line(logging.INFO, sentence, fields | counts)
+
+    def on_push(
+        self, target: str, revision: str | None, sent: str, error: PushFailed | None
+    ) -> None:
+        fields = {"action": "push", "target": target, "revision": revision}
+        if error is None:
+            self._push_errors.pop(target, None)
+            what = f": {sent}" if sent else ""
+            _log_line(logging.INFO, f"push {target}: has revision {revision}{what}", fields)
+        elif self._push_errors.get(target) != str(error):
+            self._push_errors[target] = str(error)
+            _log_line(logging.WARNING, f"push {target}: failed: {error}", fields)
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         for read in reads:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -30,6 +30,7 @@ from pricing_sync.prices.reconciliation import drifts
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
 from pricing_sync.store.peers import CatalogRead
+from pricing_sync.store.pushes import PushStatus
 from pricing_sync.store.queue import (
     BUCKETS,
     DURATION_BUCKET,
@@ -72,6 +73,7 @@ class _Facts:
     unpriced: Mapping[str, int] = field(default_factory=dict)
     #: By provider, model and currency: our cost of the last day and the reported one.
     reported: Mapping[tuple[str, str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
+    pushes: Sequence[PushStatus] = ()
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -115,6 +117,7 @@ class PricingMetrics(Collector):
         book_revision: The ledger revision of this process's price book; None before the first.
         left_out: How much the exports of this process leave out, by format and part.
         most_drift: The share of our cost by which a reported one may differ from it.
+        pushes: The nodes that prices are pushed to.
     """
 
     def __init__(
@@ -127,11 +130,13 @@ class PricingMetrics(Collector):
         book_revision: Callable[[], int | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         most_drift: Fraction = Fraction(0),
+        pushes: Callable[[], Sequence[PushStatus]] = tuple,
     ) -> None:
         self._most_drift = most_drift
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
+        self._pushes = pushes
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -144,7 +149,7 @@ class PricingMetrics(Collector):
         """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
-            facts = _Facts.of(self._store)
+            facts = replace(_Facts.of(self._store), pushes=self._pushes())
         except StoreError:
             yield _store_up(0)
             return
@@ -227,6 +232,7 @@ class PricingMetrics(Collector):
         )
         yield from _usage(facts, shown, self._most_drift)
         yield from _catalogs(facts, now)
+        yield from _pushes(facts, now)
 
 
 def _usage(facts: _Facts, shown: Sequence[str], most_drift: Fraction) -> Iterator[Metric]:
@@ -263,6 +269,28 @@ def _catalogs(facts: _Facts, now: datetime) -> Iterator[Metric]:
         "Price keys of a reference catalog that no meter or condition can express.",
         ("catalog",),
         {(name,): len(read.ignored) for name, read in facts.catalogs.items()},
+    )
+
+
+def _pushes(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    states = {one.target: one.state for one in facts.pushes}
+    yield _gauge(
+        "pricing_push_behind",
+        "Whether a node that prices are pushed to is not known to have those in force.",
+        ("target",),
+        {(one.target,): int(one.is_behind) for one in facts.pushes},
+    )
+    yield _gauge(
+        "pricing_push_behind_seconds",
+        "For how long the node is known not to have the prices in force.",
+        ("target",),
+        {(name,): age_seconds(state.behind_since, now) or 0 for name, state in states.items()},
+    )
+    yield _gauge(
+        "pricing_push_failures_in_a_row",
+        "Failed pushes to the node since its last success.",
+        ("target",),
+        {(name,): state.failures for name, state in states.items()},
     )
 
 

@@ -409,6 +409,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "at": write_instant(now),
         "problem": problem,
         "overrides_ending": [],
+        "pushes": [],
         "ending": [],
         "scheduled": [],
         "unpriced": [],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,16 +9,14 @@ from pathlib import Path
 
 from pricing_sync.prices.snapshot import write_snapshot
 from pricing_sync.serving.files import replace_file
+from pricing_sync.serving.packed import Packed
 from pricing_sync.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedBook:
+class RenderedBook(Packed):
     """The bytes of a price book, as `read_snapshot` reads them."""
 
-    body: bytes
-    gzipped: bytes
-    sha256: str
     revision: str
     #: When the ledger was read.
     read_at: datetime
@@ -69,11 +65,4 @@ class BookSnapshots:
     def _render(self) -> RenderedBook:
         days = timedelta(days=self._days)
         snapshot = self._store.book_snapshot(datetime.now(UTC) - days if days else None)
-        body = write_snapshot(snapshot)
-        return RenderedBook(
-            body,
-            gzip.compress(body, 6, mtime=0),
-            hashlib.sha256(body).hexdigest(),
-            snapshot.revision,
-            snapshot.read_at,
-        )
+        return RenderedBook(write_snapshot(snapshot), snapshot.revision, snapshot.read_at)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
@@ -18,49 +16,43 @@ from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.exports.document import LeftOut, Part, Source
 from pricing_sync.exports.registry import Format, format_named
 from pricing_sync.prices.book import Price
+from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
+from pricing_sync.serving.converted import Converted, converted
+from pricing_sync.serving.packed import Packed
 from pricing_sync.serving.prices import ledger_prices
 from pricing_sync.store import Store
 
 #: The largest total size of the documents in memory. The one used longest ago is dropped first.
 _MOST_BYTES = 128 * 1024 * 1024
-#: Higher levels take three times as long and save a twentieth.
-_GZIP_LEVEL = 6
 #: The map that the package `litellm` contains, for those who have it installed here.
 _BUNDLED = "model_prices_and_context_window_backup.json"
 
 
 class Wanted(NamedTuple):
-    """Which document: a format, of one provider or all, at an instant or now."""
+    """Which document: a format, of one provider or all, at an instant or now, in a currency.
+
+    Without a currency, each card is in its own.
+    """
 
     format: str
     provider: str | None = None
     at: datetime | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A document as it is served."""
+class Rendered(Packed):
+    """An export as it is served."""
 
-    body: bytes
-    gzipped: bytes
-    sha256: str
     media_type: str
     #: The ledger's revision that it shows.
     revision: str
     models: int
     left_out: tuple[LeftOut, ...]
-
-    @property
-    def etag(self) -> str:
-        """The strong validator of the plain body."""
-        return f'"{self.sha256[:32]}"'
-
-    @property
-    def gzipped_etag(self) -> str:
-        """The strong validator of the compressed body, whose bytes are others."""
-        return f'"{self.sha256[:32]}-gzip"'
+    #: The exchange rates by which cards were converted.
+    rates: tuple[ExchangeRate, ...] = ()
 
 
 class _Prices(NamedTuple):
@@ -73,8 +65,18 @@ class _Prices(NamedTuple):
 class Exports:
     """The exports of one database, shared by all threads of a process."""
 
-    def __init__(self, store: Store, book_cache: BookCache, upstream: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        book_cache: BookCache,
+        upstream: Path | None = None,
+        currency: str | None = None,
+    ) -> None:
         self._store, self._book_cache, self._upstream = store, book_cache, upstream
+        #: The currency of documents for which none is wanted; None: each card's own.
+        self._currency = currency
+        #: The day and the exchange rates by which the documents in memory were converted.
+        self._converted_by: object = None
         self._now = _Prices("", ())
         self._fresh_until = 0.0
         self._rendered: OrderedDict[Wanted, tuple[_Prices, Rendered]] = OrderedDict()
@@ -87,7 +89,7 @@ class Exports:
         """The document if it is up to date in memory. Reads nothing, and never waits."""
         if monotonic() >= self._fresh_until:
             return None
-        found = self._rendered.get(wanted)
+        found = self._rendered.get(self._with_currency(wanted))
         return found[1] if found is not None and found[0] is self._now else None
 
     def get(self, wanted: Wanted, upstream: bytes | None = None) -> Rendered:
@@ -101,6 +103,7 @@ class Exports:
         format_ = format_named(wanted.format)
         if format_.is_whole and wanted.provider is not None:
             raise SettingsError(f"{format_.name}: its reader forgets every provider left out")
+        wanted = self._with_currency(wanted)
         with self._lock:
             self._refresh()
             found = self._rendered.get(wanted)
@@ -110,8 +113,8 @@ class Exports:
             moment = self._moment(wanted)
             if wanted.provider is not None and not moment.prices:
                 raise UnknownName(f"{wanted.provider}: no prices to export")
-            rendered = self._render(format_, moment, wanted.provider, upstream)
-            if wanted.provider is None and wanted.at is None:
+            rendered = self._render(format_, moment, wanted, upstream)
+            if wanted == self._with_currency(Wanted(format_.name)):
                 counts = Counter(entry.part.value for entry in rendered.left_out)
                 self.left_out[format_.name] = dict.fromkeys(Part, 0) | counts
             if upstream is None:
@@ -127,7 +130,22 @@ class Exports:
         last = self._now
         if book.revision != last.revision or not _are_the_same(prices, last.prices):
             self._now = _Prices(book.revision, prices)
+        self._drop_converted()
         self._fresh_until = monotonic() + REFRESH_SECONDS
+
+    def _with_currency(self, wanted: Wanted) -> Wanted:
+        return wanted._replace(currency=wanted.currency or self._currency)
+
+    def _drop_converted(self) -> None:
+        """Drop the converted documents if other exchange rates count now."""
+        converted_documents = [wanted for wanted in self._rendered if wanted.currency is not None]
+        if converted_documents and self._converted_by != self._exchange_rates():
+            for wanted in converted_documents:
+                del self._rendered[wanted]
+
+    def _exchange_rates(self) -> object:
+        """What the conversion of a document depends on beside its prices."""
+        return datetime.now(UTC).date(), self._store.exchange_rates.newest()
 
     def _moment(self, wanted: Wanted) -> _Prices:
         if wanted.at is None:
@@ -141,22 +159,27 @@ class Exports:
         )
 
     def _render(
-        self, format_: Format, moment: _Prices, provider: str | None, upstream: bytes | None
+        self, format_: Format, moment: _Prices, wanted: Wanted, upstream: bytes | None
     ) -> Rendered:
+        done = Converted(moment.prices)
+        if wanted.currency is not None:
+            self._converted_by = self._exchange_rates()
+            at, table = wanted.at or datetime.now(UTC), self._store.exchange_rates
+            done = converted(moment.prices, wanted.currency, table, at)
         source = Source(
-            moment.prices,
+            done.prices,
             upstream=self._upstream_body(format_) if upstream is None else upstream,
-            is_of_one_provider=provider is not None,
+            is_of_one_provider=wanted.provider is not None,
+            left_out=[*done.left_out],
         )
         export = format_.write(source)
         return Rendered(
             export.body,
-            gzip.compress(export.body, _GZIP_LEVEL, mtime=0),
-            hashlib.sha256(export.body).hexdigest(),
             format_.media_type,
             moment.revision,
             export.models,
             export.left_out,
+            done.rates,
         )
 
     def _keep(self, wanted: Wanted, rendered: Rendered) -> None:

@@ -7,5 +7,14 @@ own tools use.
 
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
 from pricing_sync.settings.load import load_settings
+from pricing_sync.settings.push import LangfuseNode, LiteLLMNode, PushSettings
 
-__all__ = ["ProviderSettings", "RetrySettings", "Settings", "load_settings"]
+__all__ = [
+    "LangfuseNode",
+    "LiteLLMNode",
+    "ProviderSettings",
+    "PushSettings",
+    "RetrySettings",
+    "Settings",
+    "load_settings",
+]

@@ -28,8 +28,10 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Thresholds
 from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.settings.origins import SECRETS, nested, read_environment, read_file
+from pricing_sync.settings.push import PushSettings
 from pricing_sync.settings.values import (
     Cron,
+    Currency,
     Dsn,
     Duration,
     Every,
@@ -219,6 +221,13 @@ class Settings(_Table, BaseSettings):
     export_upstream: Path | None = Field(
         default=None,
         description="folder with litellm.json and models.dev.json, over which exports are written",
+    )
+
+    export_currency: Currency | None = Field(
+        default=None, description="currency of exports, such as USD; by default each price's own"
+    )
+    push: PushSettings = Field(
+        default=PushSettings(), description="the nodes that prices are pushed to: [[push.litellm]]"
     )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")

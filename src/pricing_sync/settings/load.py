@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pricing_sync.errors import SettingsError
@@ -21,9 +21,10 @@ from pricing_sync.settings.origins import (
     read_environment,
     read_file,
 )
+from pricing_sync.settings.push import LangfuseNode, LiteLLMNode
 
 #: The settings that are tables. A variable leads into them with two underscores.
-_TABLES = frozenset({"gate", "provider", "retry"})
+_TABLES = frozenset({"gate", "provider", "push", "retry"})
 _VARIABLES = {name: SECRETS.get(name, PREFIX + name.upper()) for name in Settings.model_fields}
 #: Messages by pydantic's error types, where its own message does not say what was expected.
 _MESSAGES = {
@@ -77,9 +78,17 @@ def _problem(detail: ErrorDetails, values: Mapping[KeyPath, SettingValue]) -> st
         detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     )
     if detail["type"] == "extra_forbidden":
-        table = RetrySettings if "retry" in path[-2:-1] else ProviderSettings
-        why += _hint(path[-1], {key: key for key in table.model_fields})
+        why += _hint(path[-1], {key: key for key in _keys_beside(path)})
     return f"{_source(path, values)}: {why}" if path else why
+
+
+def _keys_beside(path: KeyPath) -> Iterable[str]:
+    """The keys of the table that the last key of the path is in."""
+    if path[0] == "push":
+        nodes: dict[str, type[BaseModel]] = {"litellm": LiteLLMNode, "langfuse": LangfuseNode}
+        return nodes[path[1]].model_fields if path[1] in nodes else nodes
+    table = RetrySettings if "retry" in path[-2:-1] else ProviderSettings
+    return table.model_fields
 
 
 def _source(path: KeyPath, values: Mapping[KeyPath, SettingValue]) -> str:

@@ -145,8 +145,8 @@ def _key_path(variable: str, ids: Mapping[str, str]) -> KeyPath:
 
 
 def _value(path: KeyPath, text: str) -> Any:
-    """The value of a variable. Tables and thresholds (numbers, lists, tables) are JSON."""
-    if text.startswith("{") or "gate" in (path[0], *path[2:3]):
+    """The value of a variable. Tables, lists of nodes and thresholds are JSON."""
+    if text.startswith("{") or path[0] == "push" or "gate" in (path[0], *path[2:3]):
         try:
             return json.loads(text)
         except ValueError:

@@ -17,6 +17,7 @@ _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/\S+")
+_CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
 _SHORTEST_TOKEN = 16
 _IN_PATH = re.compile(r"[A-Za-z0-9._-]{16,200}")
 
@@ -138,10 +139,20 @@ def _dsn(secret: SecretStr) -> SecretStr | None:
     return SecretStr(text)
 
 
+def _currency(text: str) -> str | None:
+    """The code of a currency in capitals; None if it is blank."""
+    if not text.strip():
+        return None
+    if not _CURRENCY.fullmatch(text):
+        raise ValueError("expected the code of a currency, such as USD")
+    return text.upper()
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+Currency: TypeAlias = Annotated[str, AfterValidator(_currency)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
 ProviderNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_provider_names)]
 Hours: TypeAlias = Annotated[

@@ -13,7 +13,7 @@ import json
 import random
 import re
 import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ _UNREADABLE_TARGET = "to an address that cannot be read"
 # The most that one step of decompression yields. Other tasks run between the steps.
 _CHUNK_BYTES = 64 * 2**10
 _GZIP = 16 + zlib.MAX_WBITS  # zlib then expects gzip's header and checksum
-_EXCERPT_BYTES, _EXCERPT_CHARACTERS = 4 * 2**10, 200
+EXCERPT_BYTES, _EXCERPT_CHARACTERS = 4 * 2**10, 200
 # A longer Retry-After counts as one day.
 _MAX_RETRY_AFTER_SECONDS = 86_400
 
@@ -375,7 +375,7 @@ class _Request:
         if status == 304:
             raise TransportError(self.provider.id, "status 304", "the request had no validator")
         if status == 429 or status >= 500:
-            why, wait_seconds = await self._excerpt(response), _retry_after_seconds(response)
+            why, wait_seconds = await self._excerpt(response), retry_after_seconds(response)
             raise TransportError(self.provider.id, f"status {status}", why, wait_seconds)
         if 200 < status < 300:
             raise DecodeError(self.provider.id, f"status {status}", "not the 200 of a list")
@@ -431,21 +431,26 @@ class _Request:
         try:
             async with aclosing(self._decompressed(response)) as chunks:
                 async for chunk in chunks:
-                    start += chunk[:_EXCERPT_BYTES]
-                    if len(start) >= _EXCERPT_BYTES:
+                    start += chunk[:EXCERPT_BYTES]
+                    if len(start) >= EXCERPT_BYTES:
                         break
         except (httpx.HTTPError, ReadingError):
             pass  # the status matters more than the body: use the part that was read
-        return self._redacted(start[:_EXCERPT_BYTES].decode("utf-8", "replace")) or "no explanation"
+        return self._redacted(start[:EXCERPT_BYTES].decode("utf-8", "replace")) or "no explanation"
 
     def _redacted(self, text: str) -> str:
         """*text* as one short line of ASCII, without the key and the values of variables."""
-        for secret in (self.credentials.key, *self.credentials.variables.values()):
-            for spelling in _spellings(secret or ""):
-                text = re.sub(re.escape(spelling), "[redacted]", text, flags=re.IGNORECASE)
-        # Only the first half is kept: the search misses a secret that the end of the excerpt cuts.
-        text = " ".join(text[: _EXCERPT_BYTES // 2].split())
-        return ascii(text)[1:-1][:_EXCERPT_CHARACTERS]
+        return redacted(text, (self.credentials.key, *self.credentials.variables.values()))
+
+
+def redacted(text: str, secrets: Iterable[str | None]) -> str:
+    """The beginning of *text* as one short line of ASCII, without these secrets."""
+    for secret in secrets:
+        for spelling in _spellings(secret or ""):
+            text = re.sub(re.escape(spelling), "[redacted]", text, flags=re.IGNORECASE)
+    # Only the first half is kept: the search misses a secret that the end of an excerpt cuts.
+    text = " ".join(text[: EXCERPT_BYTES // 2].split())
+    return ascii(text)[1:-1][:_EXCERPT_CHARACTERS]
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -503,7 +508,7 @@ def _wait_seconds(limits: Limits, attempt: int, error: TransportError) -> float 
     return max(retry_after_seconds, random.uniform(0, ceiling))  # noqa: S311  not a secret
 
 
-def _retry_after_seconds(response: httpx.Response) -> float | None:
+def retry_after_seconds(response: httpx.Response) -> float | None:
     """The wait in Retry-After, as seconds or as a date by the server's clock; at most one day."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -47,6 +47,7 @@ from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.overrides import OverrideLayers
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
+from pricing_sync.store.pushes import PushTable
 from pricing_sync.store.queue import Queue
 from pricing_sync.store.review import Review
 from pricing_sync.store.rollback import Rollbacks
@@ -132,6 +133,7 @@ class Store(OverrideLayers):
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
         self.pruning = Pruning(connection)
+        self.pushes = PushTable(connection)
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.usage = UsageTable(connection)

@@ -34,7 +34,7 @@ class ProviderAccess:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._settings = settings
-        self._environment = environment
+        self.environment = environment
         self._extra = {provider.id: provider for provider in extra_providers}
         #: Whether the database knows an id as one of the catalog; set when it is open.
         self.is_in_catalog: Callable[[str], bool] = lambda _: False
@@ -87,9 +87,9 @@ class ProviderAccess:
     def credentials(self, provider: Provider) -> Credentials:
         """The key, base URL and variables of a provider, from settings and environment."""
         table = self._settings.provider.get(provider.id)
-        values = {name: key_of((name,), self._environment) for name in provider.variables}
+        values = {name: key_of((name,), self.environment) for name in provider.variables}
         return Credentials(
-            key=key_of(provider.key.variables, self._environment) if provider.key else None,
+            key=key_of(provider.key.variables, self.environment) if provider.key else None,
             base_url=table.base_url if table else None,
             variables={name: value for name, value in values.items() if value is not None},
         )

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.serving.book_snapshots import RenderedBook
 from pricing_sync.web.auth import Scope
+from pricing_sync.web.documents import document_response
 from pricing_sync.web.routes import Pricing, Routes
 
 routes = Routes("book")
@@ -40,36 +41,11 @@ class _Lines(Response):
 def get_book(pricing: Pricing, request: Request) -> Response:
     """The price book: all prices in force and of the last days, for a `PriceClient`."""
     rendered = pricing.rendered_book()
-    is_packed = _accepts_gzip(request.headers.get("accept-encoding", ""))
-    # The packed bytes are others, and a strong validator is one of bytes.
-    etag = f'"{rendered.sha256[:32]}{"-gzip" if is_packed else ""}"'
-    headers = _headers(rendered) | {"ETag": etag}
-    if {etag, "*"} & _validators(request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers=headers)
-    if not is_packed:
-        return Response(rendered.body, media_type=MEDIA_TYPE, headers=headers)
-    headers["Content-Encoding"] = "gzip"
-    return Response(rendered.gzipped, media_type=MEDIA_TYPE, headers=headers)
+    return document_response(rendered, request, MEDIA_TYPE, _headers(rendered))
 
 
 def _headers(rendered: RenderedBook) -> dict[str, str]:
     return {
-        "Cache-Control": "private, no-cache",
-        "Vary": "Accept-Encoding",
         "X-Pricing-Revision": rendered.revision,
         "X-Pricing-Read-At": write_instant(rendered.read_at),
     }
-
-
-def _accepts_gzip(header: str) -> bool:
-    """Whether a client takes gzip: it is named, and not with the weight 0."""
-    for entry in header.lower().split(","):
-        name, _, weight = entry.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "").rstrip("0").rstrip(".") != "q="
-    return False
-
-
-def _validators(header: str) -> set[str]:
-    """The validators of `If-None-Match`. There they are compared weakly (RFC 9110, 13.1.2)."""
-    return {entry.strip().removeprefix("W/") for entry in header.split(",")}

@@ -21,6 +21,7 @@ from pricing_sync.json_views.base import View
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope
+from pricing_sync.web.documents import document_response
 from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Instant, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
@@ -46,15 +47,25 @@ _FormatName: TypeAlias = Annotated[
     ),
 ]
 _At: TypeAlias = Annotated[Instant | None, Query(description="The prices of this instant.")]
+_Currency: TypeAlias = Annotated[
+    str | None,
+    Query(
+        pattern="^[A-Za-z]{3}$", description="Cards of other currencies are converted to this one."
+    ),
+]
 _Provider: TypeAlias = Annotated[str, Path(max_length=200, description="A provider's id.")]
 _MEDIA_TYPES = sorted({format_.media_type.partition(";")[0] for format_ in FORMATS.values()})
+#: The responses of every document but the document itself.
+DOCUMENT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The document is the one that the client has."},
+    404: {"model": schemas.Problem, "description": "Not found."},
+}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The document. `X-Pricing-Left-Out` counts what the format cannot say.",
         "content": {media_type: {"schema": {}} for media_type in _MEDIA_TYPES},
     },
-    304: {"description": "The document is the one that the client has."},
-    404: {"model": schemas.Problem, "description": "Not found."},
+    **DOCUMENT_RESPONSES,
 }
 _DIGEST_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -78,6 +89,9 @@ class LeftOuts(Page[LeftOut]):
 
     models: int
     revision: str
+    converted: list[str] = Field(
+        description="The exchange rates by which cards were converted, with their days."
+    )
 
 
 class _Document(Response):
@@ -86,23 +100,32 @@ class _Document(Response):
 
 @routes.get("/export/{format}/report", Scope.READ, response_model=LeftOuts)
 async def export_report(
-    pricing: Pricing, name: _FormatName, provider: ProviderFilter = None, at: _At = None
+    pricing: Pricing,
+    name: _FormatName,
+    provider: ProviderFilter = None,
+    at: _At = None,
+    currency: _Currency = None,
 ) -> dict[str, Any]:
     """What the format cannot say of the prices, by name: it is not in the document."""
-    rendered = await _rendered(pricing, Wanted(name, provider, at))
+    rendered = await rendered_export(pricing, Wanted(name, provider, at, _code(currency)))
     return {
         "items": [entry._asdict() for entry in rendered.left_out],
         "next": None,
         "models": rendered.models,
         "revision": rendered.revision,
+        "converted": [str(rate) for rate in rendered.rates],
     }
 
 
 async def export_digest(
-    pricing: Pricing, name: _FormatName, provider: ProviderFilter = None, at: _At = None
+    pricing: Pricing,
+    name: _FormatName,
+    provider: ProviderFilter = None,
+    at: _At = None,
+    currency: _Currency = None,
 ) -> Response:
     """The SHA-256 of an export, for tools that compare it before they download."""
-    rendered = await _rendered(pricing, Wanted(name, provider, at))
+    rendered = await rendered_export(pricing, Wanted(name, provider, at, _code(currency)))
     return Response(f"{rendered.sha256}\n", media_type="text/plain", headers=_head(rendered))
 
 
@@ -112,21 +135,28 @@ async def export(
     name: _FormatName,
     provider: ProviderFilter = None,
     at: _At = None,
+    currency: _Currency = None,
 ) -> Response:
     """The current prices in another tool's format."""
-    return _response(await _rendered(pricing, Wanted(name, provider, at)), request)
+    return export_response(
+        await rendered_export(pricing, Wanted(name, provider, at, _code(currency))), request
+    )
 
 
 async def export_portkey_file(pricing: Pricing, request: Request, provider: _Provider) -> Response:
     """Portkey's file of one provider."""
-    return _response(await _rendered(pricing, Wanted("portkey", provider)), request)
+    return export_response(await rendered_export(pricing, Wanted("portkey", provider)), request)
 
 
 def _tool_endpoint(name: str) -> Callable[..., Any]:
     async def endpoint(
-        pricing: Pricing, request: Request, provider: ProviderFilter = None
+        pricing: Pricing,
+        request: Request,
+        provider: ProviderFilter = None,
+        currency: _Currency = None,
     ) -> Response:
-        return _response(await _rendered(pricing, Wanted(name, provider)), request)
+        wanted = Wanted(name, provider, None, _code(currency))
+        return export_response(await rendered_export(pricing, wanted), request)
 
     endpoint.__name__ = f"export_{name.replace('.', '_').replace('-', '_')}_path"
     endpoint.__doc__ = f"The export `{name}`, at the path where its readers ask for it."
@@ -151,7 +181,7 @@ def _copy(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return below_secret
 
 
-async def _rendered(pricing: PricingSync, wanted: Wanted) -> Rendered:
+async def rendered_export(pricing: PricingSync, wanted: Wanted) -> Rendered:
     """The document, from memory; or rendered in a thread, so that the event loop does not wait.
 
     Raises:
@@ -167,42 +197,22 @@ async def _rendered(pricing: PricingSync, wanted: Wanted) -> Rendered:
         raise Problem(404, str(error)) from None
 
 
-def _response(rendered: Rendered, request: Request) -> Response:
+def export_response(rendered: Rendered, request: Request) -> Response:
     """The document as the client takes it; 304 if it has it."""
-    is_gzipped = _takes_gzip(request.headers.get("accept-encoding", ""))
-    headers = _head(rendered)
-    headers["ETag"] = rendered.gzipped_etag if is_gzipped else rendered.etag
-    known = request.headers.get("if-none-match")
-    if known is not None and _matches(known, rendered):
-        return Response(status_code=304, headers=headers)
-    if is_gzipped:
-        headers["Content-Encoding"] = "gzip"
-    body = rendered.gzipped if is_gzipped else rendered.body
-    return Response(body, headers=headers, media_type=rendered.media_type)
+    return document_response(rendered, request, rendered.media_type, _head(rendered))
+
+
+def _code(currency: str | None) -> str | None:
+    return None if currency is None else currency.upper()
 
 
 def _head(rendered: Rendered) -> dict[str, str]:
     return {
         "Cache-Control": "private, no-cache",
-        "Vary": "Accept-Encoding",
         "X-Pricing-Left-Out": str(len(rendered.left_out)),
         "X-Pricing-Revision": rendered.revision,
+        **({"X-Pricing-Converted": "; ".join(map(str, rendered.rates))} if rendered.rates else {}),
     }
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an `Accept-Encoding` header takes gzip."""
-    for part in accepted.lower().split(","):
-        name, _, weight = part.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
-
-
-def _matches(known: str, rendered: Rendered) -> bool:
-    """Whether an `If-None-Match` header names the document, in either encoding."""
-    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    return bool(tags & {"*", rendered.etag, rendered.gzipped_etag})
 
 
 _declare("/export/{format}.sha256", export_digest, _DIGEST_RESPONSES)

@@ -79,4 +79,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         book_revision=lambda: pricing.book_revision,
         left_out=lambda: pricing.exports.left_out,
         most_drift=pricing.usage.most_drift,
+        pushes=pricing.push_states,
     )

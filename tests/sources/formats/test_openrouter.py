@@ -330,10 +330,10 @@ def test_rates_are_written_as_plain_decimals_of_dollars_per_unit() -> None:
         "completion": "0.0000025",
         "request": "3",
     } == openrouter.write(card)
-    image = RateCard({Meter.IMAGE: Rate(4 * 10**13)})
-    assert {"prompt": "0", "completion": "0", "image": "0.04", "request": "0"} == openrouter.write(
-        image
-    )
+    image = RateCard(BASE | {Meter.IMAGE: Rate(4 * 10**13)})
+    written = openrouter.write(image)
+    assert written is not None
+    assert ("0.04", "0") == (written["image"], written["request"])
     assert image == read_back(openrouter.write(image))
 
 
@@ -374,6 +374,9 @@ def test_conditions_are_read_back_as_they_were_written(when: When, written: dict
         RateCard(BASE, currency="CNY"),
         RateCard(BASE | {Meter.SECOND: Rate(1)}),
         RateCard({Meter.CHARACTER: Rate(1)}),
+        RateCard({Meter.IMAGE: Rate(1)}),
+        RateCard({Meter.INPUT: Rate(1)}),
+        RateCard({Meter.OUTPUT: Rate(1)}),
         RateCard({}, (ConditionalRates(When(min_input_tokens=9), BASE),)),
         RateCard({Meter.INPUT: Rate(7), Meter.IMAGE: Rate(7)}),
         card_with(When(hours=(0, 60), time_zone="Asia/Shanghai")),

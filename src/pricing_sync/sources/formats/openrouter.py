@@ -260,11 +260,11 @@ def write(card: RateCard) -> dict[str, Any] | None:
 
     Rates of service tiers and regions are left out, because the other rates stay correct without
     them. Cards in another currency, with a meter that the format does not have, or with hours or
-    weekdays in another time zone than UTC, are not written. `prompt` and `completion` are always
-    present, as in OpenRouter's own list: at zero when the card has no rate for them.
+    weekdays in another time zone than UTC, are not written. Nor are those without a rate for input
+    and output: both keys are always present there, and an unknown price is not zero.
     """
     base = _write_rates(card.rates)
-    if card.currency != "USD" or not card.rates or base is None:
+    if card.currency != "USD" or base is None or not {"prompt", "completion"} <= base.keys():
         return None
     if Meter.IMAGE in card.rates:
         # The field that marks a price per whole image: see `_image`.
@@ -279,11 +279,10 @@ def write(card: RateCard) -> dict[str, Any] | None:
         if when is None or replaced is None or Meter.IMAGE in entry.rates:
             return None
         conditional_rates.append(when | replaced)
-    pricing = {"prompt": "0", "completion": "0", **base}
-    return pricing | ({"overrides": conditional_rates} if conditional_rates else {})
+    return base | ({"overrides": conditional_rates} if conditional_rates else {})
 
 
-def _write_rates(rates: Rates) -> dict[str, str] | None:
+def _write_rates(rates: Rates) -> dict[str, Any] | None:
     """The rates in dollars per unit; None if a meter has no key."""
     keys = _KEYS | {Meter.IMAGE: "image"}
     if not rates.keys() <= keys.keys():

@@ -1,0 +1,1 @@
+"""Prices pushed to the nodes of other tools after a change, and what each node has."""

@@ -1,0 +1,302 @@
+"""Keeps the nodes of other tools on the prices in force.
+
+Of the processes that share a database one pushes, by a lease. It compares every few seconds what
+each node has with the document that it should have, so it notices every change, whoever made it:
+a run, a decision, an override, a price that was scheduled for now. A node is a task of its own, so
+that a slow one delays no other. What each node has is in the database: a restart goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+
+from pricing_sync.errors import PushFailed, SettingsError, StoreError, UnknownName
+from pricing_sync.observe.listener import Listener
+from pricing_sync.push.sender import Sender, Target, targets_of
+from pricing_sync.serving.exports import Exports, Rendered
+from pricing_sync.settings import Settings
+from pricing_sync.sources.http import http_client
+from pricing_sync.store import Store
+from pricing_sync.store.ids import new_id
+from pricing_sync.store.pushes import PushState, PushStatus
+
+#: Between two comparisons.
+_POLL_SECONDS = 5.0
+#: Waits after a failure: the first, and the longest. A wait is up to a half shorter, at random.
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=10)
+#: How often a node is checked that is up to date. A proxy may have restarted with another map.
+_CHECK_EVERY = {"litellm": timedelta(minutes=5), "langfuse": timedelta(hours=1)}
+#: How long a stop waits for the requests in flight, after they were cancelled.
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What one push did, or would do."""
+
+    target: str
+    kind: str
+    revision: str | None
+    #: What was sent, or would be: `reload`, `12 put, 1 deleted`; empty if nothing had to be.
+    sent: str = ""
+    error: str | None = None
+
+
+class Pusher:
+    """Pushes the prices of one database to the nodes of the settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        exports: Exports,
+        listeners: Sequence[Listener] = (),
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._store, self._exports = store, exports
+        self._listeners = listeners
+        self._sender = Sender(settings, environment)
+        self._owner = new_id()
+        self.targets = targets_of(settings)
+        self._tasks: dict[str, asyncio.Task[PushResult]] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._last_error = ""
+
+    # In the background
+
+    def start(self) -> None:
+        """Push from now on whenever this process has the lease. Starting twice is harmless."""
+        if self.targets and self._loop is None:
+            self._loop = asyncio.create_task(self._run_loop(), name="pricing-sync push")
+            self._loop.add_done_callback(self._report)
+
+    async def stop(self) -> None:
+        """End the pushes. What was not sent is sent after the next start."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        await _end([loop])
+        with suppress(StoreError):  # the lease ends by itself
+            await asyncio.to_thread(self._store.pushes.release, self._owner, datetime.now(UTC))
+
+    async def _run_loop(self) -> None:
+        async with http_client() as client:
+            try:
+                while True:
+                    await self._tick(client)
+                    await asyncio.sleep(_POLL_SECONDS)
+            finally:
+                await _end(self._tasks.values())
+
+    async def _tick(self, client: httpx.AsyncClient) -> None:
+        try:
+            await self._start_due(client)
+            self._last_error = ""
+        except StoreError as error:
+            if str(error) != self._last_error:
+                self._last_error = str(error)
+                self._notify_error(error)
+
+    async def _start_due(self, client: httpx.AsyncClient) -> None:
+        """Start a task for each node that has another document, or is to be checked.
+
+        Raises:
+            StoreError: the database cannot be read or written.
+        """
+        leads = await asyncio.to_thread(self._store.pushes.acquire, self._owner, datetime.now(UTC))
+        if not leads:
+            await _end(self._tasks.values())
+            return
+        states = await asyncio.to_thread(self._store.pushes.states)
+        for target in self.targets:
+            if target.name in self._tasks:
+                continue
+            state = states.get(target.name) or _new_state(target)
+            rendered = await asyncio.to_thread(self._render, target)
+            state = await asyncio.to_thread(self._noted, state, target, rendered)
+            if _is_due(state, datetime.now(UTC)):
+                task = asyncio.create_task(self._bring(client, target, rendered, state))
+                self._tasks[target.name] = task
+                task.add_done_callback(partial(self._task_done, target.name))
+
+    def _render(self, target: Target) -> Rendered | PushFailed:
+        """The document that a node should have, or why there is none."""
+        try:
+            rendered = self._exports.get(target.wanted)
+        except (SettingsError, UnknownName) as error:
+            return PushFailed("export", str(error))
+        if not rendered.models:
+            return PushFailed("export", "no model has a price")
+        return rendered
+
+    def _noted(
+        self, state: PushState, target: Target, rendered: Rendered | PushFailed
+    ) -> PushState:
+        """The state, after a change of the document was noted in it."""
+        if isinstance(rendered, PushFailed):
+            return state
+        now, noted = datetime.now(UTC), state
+        if state.digest != target.digest(rendered):
+            if state.behind_since is None:
+                noted = replace(state, behind_since=now, next_at=now)
+        elif state.behind_since is None and state.revision != rendered.revision:
+            # A reading that changed no price makes a revision, too.
+            noted = replace(state, revision=rendered.revision, checked_at=now)
+        if noted is not state:
+            self._store.pushes.save(noted)
+        return noted
+
+    def _task_done(self, name: str, task: asyncio.Task[PushResult]) -> None:
+        del self._tasks[name]
+        self._report(task)
+
+    def _report(self, task: asyncio.Task[Any]) -> None:
+        """Notify the listeners of the error that has ended a task."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._notify_error(error)
+
+    def _notify_error(self, error: Exception) -> None:
+        for listener in self._listeners:
+            listener.on_error("push", error)
+
+    # What each node has
+
+    def states(self) -> list[PushStatus]:
+        """The state of each node of the settings.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        if not self.targets:
+            return []
+        states, revision = self._store.pushes.states(), self._store.revision()
+        return [
+            PushStatus(
+                target.name, target.kind, states.get(target.name) or _new_state(target), revision
+            )
+            for target in self.targets
+        ]
+
+    # At once
+
+    async def push(self, names: Sequence[str] = (), *, dry_run: bool = False) -> list[PushResult]:
+        """Push to these nodes (by default all), all at the same time.
+
+        With *dry_run* they are only asked what they have.
+
+        Raises:
+            UnknownName: no node has that name.
+            StoreError: the database cannot be read or written.
+        """
+        targets = self._named(names)
+        states = await asyncio.to_thread(self._store.pushes.states)
+        async with http_client() as client:
+            return await asyncio.gather(
+                *(
+                    self._push_one(
+                        client, one, states.get(one.name) or _new_state(one), dry_run=dry_run
+                    )
+                    for one in targets
+                )
+            )
+
+    async def _push_one(
+        self, client: httpx.AsyncClient, target: Target, state: PushState, *, dry_run: bool
+    ) -> PushResult:
+        rendered = await asyncio.to_thread(self._render, target)
+        if not dry_run:
+            return await self._bring(client, target, rendered, state)
+        try:
+            found, sent = await self._sender.send(client, target, rendered, dry_run=True)
+        except PushFailed as error:
+            return PushResult(target.name, target.kind, None, error=str(error))
+        return PushResult(target.name, target.kind, found.revision, sent)
+
+    def _named(self, names: Sequence[str]) -> Sequence[Target]:
+        known = {target.name: target for target in self.targets}
+        for name in names:
+            if name not in known:
+                listed = ", ".join(known) or "the settings have none"
+                raise UnknownName(f"{name[:100]!a} is no node to push to: {listed}")
+        return [known[name] for name in names] if names else self.targets
+
+    # One node
+
+    async def _bring(
+        self,
+        client: httpx.AsyncClient,
+        target: Target,
+        rendered: Rendered | PushFailed,
+        state: PushState,
+    ) -> PushResult:
+        """Bring one node up to date, store its state, and notify the listeners."""
+        try:
+            found, sent = await self._sender.send(client, target, rendered, dry_run=False)
+        except PushFailed as error:
+            failed = _failed(state, error, datetime.now(UTC))
+            await asyncio.to_thread(self._store.pushes.save, failed)
+            self._notify(target, state.revision, "", error)
+            return PushResult(target.name, target.kind, state.revision, error=str(error))
+        now = datetime.now(UTC)
+        reached = PushState(
+            target=target.name,
+            digest=target.digest(found),
+            revision=found.revision,
+            checked_at=now,
+            next_at=now + _CHECK_EVERY[target.kind],
+        )
+        await asyncio.to_thread(self._store.pushes.save, reached)
+        if sent or state.failures:
+            self._notify(target, found.revision, sent, None)
+        return PushResult(target.name, target.kind, found.revision, sent)
+
+    def _notify(
+        self, target: Target, revision: str | None, sent: str, error: PushFailed | None
+    ) -> None:
+        for listener in self._listeners:
+            listener.on_push(target.name, revision, sent, error)
+
+
+def _new_state(target: Target) -> PushState:
+    return PushState(target=target.name, next_at=datetime.now(UTC))
+
+
+def _failed(state: PushState, error: PushFailed, now: datetime) -> PushState:
+    failures = state.failures + 1
+    # 2 to the 10th is beyond the longest wait, and an exponent without end would overflow.
+    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(failures - 1, 10))
+    wait = longest * random.uniform(0.5, 1)  # noqa: S311  not a secret
+    if error.retry_after_seconds is not None:
+        wait = max(wait, min(timedelta(seconds=error.retry_after_seconds), _LONGEST_WAIT))
+    return replace(
+        state,
+        failures=failures,
+        error=str(error),
+        behind_since=state.behind_since or now,
+        next_at=now + wait,
+    )
+
+
+def _is_due(state: PushState, now: datetime) -> bool:
+    """Whether to push or check now. A time that is too far away is from before the clock moved."""
+    return not now < state.next_at <= now + max(_CHECK_EVERY.values())
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end."""
+    ending = [*tasks]
+    for task in ending:
+        task.cancel()
+    if ending:
+        await asyncio.wait(ending, timeout=_STOP_SECONDS)
