@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
+from pricing_sync.observe.logs import LOGGERS
 from pricing_sync.store.sqlite import SqliteConnection
 
 # Tests do not time. A slow machine is no failure.
@@ -12,3 +17,14 @@ settings.load_profile("untimed")
 
 # No test cuts the power. Waiting for the disk would take most of the time of the whole suite.
 SqliteConnection.synchronous = "OFF"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Commands that a test runs in this process configure the loggers: only for that test."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(list(one.handlers), one.level, one.propagate) for one in loggers]
+    yield
+    for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)

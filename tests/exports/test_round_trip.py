@@ -160,3 +160,15 @@ def total(card: RateCard, usage: Usage, at: datetime) -> Decimal | None:
         return cost(card, usage, at).total
     except NoPrice:
         return None
+
+
+def test_a_tier_without_a_key_is_named_as_left_out() -> None:
+    """Its price is billed right, but the document does not say that the tier exists."""
+    flex = ConditionalRates(When(service_tier="flex", min_input_tokens=128_001), {**FLAT})
+    written = export("litellm", [price(RateCard(FLAT, (flex,)))])
+    assert [(Part.CONDITION, "service tier flex has no keys")] == [
+        (entry.part, entry.why) for entry in written.left_out
+    ]
+
+
+FLAT = {Meter.INPUT: usd("1"), Meter.OUTPUT: usd("4")}

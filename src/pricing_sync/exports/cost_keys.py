@@ -168,6 +168,15 @@ def _varying(when: When, calculator: Calculator) -> frozenset[Meter]:
 def _lost(found: list[Cell], calculator: Calculator) -> Iterator[tuple[str, bool]]:
     """What the keys cannot say of the cells, and whether the seller would lose on it unasked."""
     base = found[0].rates
+    with_keys = {
+        cell.when.service_tier
+        for cell in found
+        if cell.rates.keys() & _varying(cell.when, calculator)
+    }
+    for tier in dict.fromkeys(cell.when.service_tier for cell in found):
+        if tier is not None and tier not in with_keys:
+            # What it costs may be right, but a reader does not see that the tier exists.
+            yield f"service tier {tier} has no keys", False
     for when, rates in found[1:]:
         for meter, rate in rates.items():
             billed = _billed(when, meter, found)

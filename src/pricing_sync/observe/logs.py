@@ -17,7 +17,7 @@ from pricing_sync.store.peers import CatalogRead
 
 _log = logging.getLogger("pricing_sync")
 #: The children of `uvicorn` need no configuration of their own.
-_LOGGERS = ("pricing_sync", "uvicorn")
+LOGGERS = ("pricing_sync", "uvicorn")
 #: The attributes of every record, and uvicorn's coloured message. They are not fields.
 _NO_FIELDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
 _ALWAYS_SHOWN = ("priced", "updated")
@@ -142,7 +142,7 @@ def configure(format: Literal["text", "json"], level: str) -> None:  # noqa: A00
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
-    for name in _LOGGERS:
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level.upper())
