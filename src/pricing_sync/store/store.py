@@ -45,6 +45,7 @@ from pricing_sync.store.decisions import Decisions, override_end
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
+from pricing_sync.store.known_books import KnownBooks
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.store.pruning import Pruning
@@ -158,6 +159,7 @@ class Store(NamedQueries):
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.scheduled = ScheduledCards(connection)
+        self.known_books = KnownBooks(connection, self.names)
 
     def close(self) -> None:
         """Close the database."""
