@@ -11,10 +11,12 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -117,9 +119,9 @@ def rerate_usage(wanted: Rerating, on_step: Callable[[str], None]) -> list[Repor
         traffic = used.traffic()
         old_currency = used.currency()
         on_step(STEPS[1])
-        prices = _PriceTable(connection, used.meters)
+        prices = _PriceTables(connection, used.meters)
         prices.fill(wanted, traffic)
-        query = _Query(file, fields, wanted, used.meters, old_currency)
+        query = _Query(file, fields, wanted, used.meters, old_currency, prices)
         rows = sum(count for *_, count in traffic)
         with _replacing(wanted.out) as beside:
             written = connection.execute(query.copy(beside, out_kind)).fetchone()
@@ -289,87 +291,140 @@ def _micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-class _PriceTable:
-    """The tables `models` and `cells`: what the rows are joined to."""
+class _PriceTables:
+    """The tables that each row is joined to, each by a unique key, so that rows keep their order.
+
+    `models` has the models, tiers and regions. `buckets` has their spans of time, by a few instants
+    that a row is compared with, and the same for ranges of input. They give the number of a row in
+    `cells`, which has what is charged.
+    """
 
     def __init__(self, connection: Any, meters: Sequence[Meter]) -> None:
         self._connection, self._meters = connection, meters
-        rates = "".join(f', "rate_{meter}" BIGINT' for meter in meters)
-        connection.execute(
-            "CREATE TEMP TABLE models (id BIGINT, provider VARCHAR, model VARCHAR,"
-            " service_tier VARCHAR, region VARCHAR, width BIGINT)"
-        )
-        connection.execute(
-            "CREATE TEMP TABLE cells (id BIGINT, bucket BIGINT, since BIGINT, until BIGINT,"
-            " min_input BIGINT, below_input BIGINT, first_low BIGINT, price_since BIGINT,"
-            f" currency VARCHAR, of_tier BOOLEAN, reason VARCHAR{rates})"
-        )
-        connection.execute(
-            "CREATE TEMP TABLE exchange (currency VARCHAR, day BIGINT, numerator HUGEINT,"
-            " denominator HUGEINT, text VARCHAR)"
-        )
+        self._models: list[tuple[Any, ...]] = []
+        self._buckets: list[_Bucket] = []
+        self._cells: list[tuple[Any, ...]] = []
+        self._days: set[tuple[str, int]] = set()
 
     def fill(self, wanted: Rerating, groups: Sequence[_Group]) -> None:
         """The prices of all rows."""
-        if not groups:
-            return
-        book = wanted.book_since(min(group.traffic.first for group in groups))
-        models: list[tuple[Any, ...]] = []
-        rows: list[tuple[Any, ...]] = []
-        days: set[tuple[str, int]] = set()
-        for place, (traffic, _) in enumerate(groups):
-            found = _cells(book, traffic, wanted)
-            width = _DAY_MICROS if len({cell.since for cell in found}) > _MOST_SPANS else _END
-            key = traffic[:4]
-            models.append((place, *(text or "" for text in key), width))
-            for cell in found:
-                rows.extend(self._rows(place, cell, found, width, traffic))
-                if wanted.currency and cell.currency:
-                    days.update(_days(cell, traffic))
-            if len(rows) > _CHUNK:
-                self._insert("cells", rows)
-                rows = []
-        self._insert("cells", rows)
-        self._insert("models", models)
-        if wanted.currency:
-            self._insert("exchange", _exchange(wanted, wanted.currency, days))
+        if groups:
+            book = wanted.book_since(min(group.traffic.first for group in groups))
+            for traffic, _ in groups:
+                self._add(traffic, _cells(book, traffic, wanted))
+        exchange = _exchange(wanted, self._days) if wanted.currency else []
+        self._create("models", _MODEL_COLUMNS, self._models)
+        self._create("buckets", self._bucket_columns(), self._bucket_rows())
+        rates = {f'"rate_{meter}"': "BIGINT" for meter in self._meters}
+        self._create("cells", _CELL_COLUMNS | rates, self._cells)
+        self._create("exchange", _EXCHANGE_COLUMNS, exchange)
 
-    def _rows(
-        self, place: int, cell: Cell, found: Sequence[Cell], width: int, traffic: Traffic
-    ) -> Iterator[tuple[Any, ...]]:
+    def _add(self, traffic: Traffic, found: Sequence[Cell]) -> None:
+        lows = sorted({cell.min_input for cell in found})
+        begins = sorted({cell.since for cell in found})
+        first_cell = len(self._cells)
+        for cell in found:
+            self._days.update(_days(cell, traffic))
+            for low in lows:
+                if low >= cell.min_input and (cell.below_input is None or low < cell.below_input):
+                    self._cells.append((len(self._cells), *self._charged(cell, found)))
+        width = _DAY_MICROS if len(begins) > _MOST_SPANS else _END
+        self._models.append((len(self._models), *(text or "" for text in traffic[:4]), width))
+        edges = [_micros(begin) for begin in begins]
+        for number in range(edges[0] // width, _micros(traffic.last) // width + 1):
+            inside = [edge for edge in edges[1:] if number * width < edge < (number + 1) * width]
+            before = bisect_right(edges, max(number * width, edges[0])) - 1
+            base = first_cell + before * len(lows)
+            self._buckets.append(_Bucket(len(self._models) - 1, number, base, inside, lows))
+
+    def _charged(self, cell: Cell, found: Sequence[Cell]) -> tuple[Any, ...]:
         charges = cell.charges
         rates = [
-            charge.rate if charges is not None and (charge := charges[meter]) is not None else None
+            None if charges is None or (charge := charges[meter]) is None else int(charge.rate)
             for meter in self._meters
         ]
         lows = [other.min_input for other in found if other.since == cell.since]
-        since, until = _micros(cell.since), _END if cell.until is None else _micros(cell.until)
-        values = (
-            since,
-            until,
-            cell.min_input,
-            _END if cell.below_input is None else cell.below_input,
+        return (
             min((low for low in lows if low), default=None),
             None if cell.price_since is None else _micros(cell.price_since),
             cell.currency,
             charges is not None and charges.of_tier,
             cell.reason,
-            *map(_plain, rates),
+            *rates,
         )
-        last = min(until - 1, _micros(traffic.last))
-        for bucket in range(since // width, last // width + 1):
-            yield place, bucket, *values
 
-    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        types = [kind for _, kind, *_ in self._connection.execute(f"DESCRIBE {table}").fetchall()]
+    @cached_property
+    def edges(self) -> int:
+        """The most instants that a row is compared with."""
+        return max((len(bucket.edges) for bucket in self._buckets), default=0)
+
+    @cached_property
+    def lows(self) -> int:
+        """The most ranges of input tokens that a model has."""
+        return max((len(bucket.lows) for bucket in self._buckets), default=1)
+
+    def _bucket_columns(self) -> dict[str, str]:
+        names = ("id", "bucket", "base", "ranges")
+        compared = [f"edge_{n}" for n in range(self.edges)]
+        compared += [f"low_{n}" for n in range(1, self.lows)]
+        return dict.fromkeys((*names, *compared), "BIGINT")
+
+    def _bucket_rows(self) -> list[tuple[Any, ...]]:
+        return [
+            (
+                *(bucket.model, bucket.number, bucket.base, len(bucket.lows)),
+                *bucket.edges,
+                *[_END] * (self.edges - len(bucket.edges)),
+                *bucket.lows[1:],
+                *[_END] * (self.lows - len(bucket.lows)),
+            )
+            for bucket in self._buckets
+        ]
+
+    def _create(
+        self, table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        named = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        self._connection.execute(f"CREATE TEMP TABLE {table} ({named})")
+        places = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(columns.values(), 1))
         for start in range(0, len(rows), _CHUNK):
             lists = [[*column] for column in zip(*rows[start : start + _CHUNK], strict=True)]
-            places = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(types, 1))
             self._connection.execute(f"INSERT INTO {table} SELECT {places}", lists)  # noqa: S608
 
 
-def _plain(rate: int | None) -> int | None:
-    return None if rate is None else int(rate)
+class _Bucket(NamedTuple):
+    """A part of the time of a model, and the cells in it."""
+
+    model: int
+    number: int
+    #: The number of the first of its cells.
+    base: int
+    #: The instants in it at which other cells begin, ascending.
+    edges: Sequence[int]
+    #: The least input of each range of input tokens, ascending.
+    lows: Sequence[int]
+
+
+_MODEL_COLUMNS = {
+    "id": "BIGINT",
+    **dict.fromkeys(("provider", "model", "service_tier", "region"), "VARCHAR"),
+    "width": "BIGINT",
+}
+_CELL_COLUMNS = {
+    "number": "BIGINT",
+    "first_low": "BIGINT",
+    "price_since": "BIGINT",
+    "currency": "VARCHAR",
+    "of_tier": "BOOLEAN",
+    "reason": "VARCHAR",
+}
+_EXCHANGE_COLUMNS = {
+    "currency": "VARCHAR",
+    "day": "BIGINT",
+    "numerator": "HUGEINT",
+    "denominator": "HUGEINT",
+    "text": "VARCHAR",
+}
 
 
 def _cells(book: PriceBook, traffic: Traffic, wanted: Rerating) -> list[Cell]:
@@ -383,18 +438,18 @@ def _cells(book: PriceBook, traffic: Traffic, wanted: Rerating) -> list[Cell]:
 
 def _days(cell: Cell, traffic: Traffic) -> Iterator[tuple[str, int]]:
     """The currency and each day of a cell."""
+    if cell.currency is None:
+        return
     until = traffic.last if cell.until is None else min(cell.until, traffic.last)
     for day in range(_micros(cell.since) // _DAY_MICROS, _micros(until) // _DAY_MICROS + 1):
-        yield cell.currency or "", day
+        yield cell.currency, day
 
 
-def _exchange(
-    wanted: Rerating, target: str, days: set[tuple[str, int]]
-) -> list[tuple[Any, ...]]:
+def _exchange(wanted: Rerating, days: set[tuple[str, int]]) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for currency, day in sorted(days):
         try:
-            found = wanted.find_exchange(currency, target, _EPOCH + timedelta(days=day))
+            found = wanted.find_exchange(currency, wanted.currency or currency, _EPOCH + timedelta(days=day))
         except NoPrice as error:
             rows.append((currency, day, None, None, str(error)))
         else:
@@ -418,9 +473,10 @@ class _Query:
         wanted: Rerating,
         meters: Sequence[Meter],
         old_currency: str,
+        prices: _PriceTables,
     ) -> None:
         self._file, self._fields, self._wanted = file, fields, wanted
-        self._meters, self._old_currency = meters, old_currency
+        self._meters, self._old_currency, self._prices = meters, old_currency, prices
 
     def copy(self, path: Path, kind: str) -> str:
         """The statement that writes the rows with what they cost."""
@@ -505,13 +561,16 @@ class _Query:
             f'm.{name} = coalesce(u."__{name}", \'\')'
             for name in ("provider", "model", "service_tier", "region")
         )
+        spans = "".join(f' + (u."__at" >= b.edge_{n})::BIGINT' for n in range(self._prices.edges))
+        ranges = "".join(
+            f' + (u."__input" >= b.low_{n})::BIGINT' for n in range(1, self._prices.lows)
+        )
         return (
             f'SELECT u.*{parts}, c.currency AS "__currency", c.price_since AS "__price_since",'  # noqa: S608
             f" c.reason AS cell_reason, c.of_tier, c.first_low{rates}"
-            f" FROM ({self._read(kind)}) u JOIN models m ON {keys} JOIN cells c"
-            ' ON c.id = m.id AND c.bucket = u."__at" // m.width'
-            ' AND u."__at" >= c.since AND u."__at" < c.until'
-            ' AND u."__input" >= c.min_input AND u."__input" < c.below_input'
+            f" FROM ({self._read(kind)}) u JOIN models m ON {keys}"
+            ' JOIN buckets b ON b.id = m.id AND b.bucket = u."__at" // m.width'
+            f" JOIN cells c ON c.number = b.base + (0{spans}) * b.ranges + (0{ranges})"
         )
 
     def _part(self, meter: Meter) -> str:
