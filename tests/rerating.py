@@ -97,6 +97,7 @@ def reprice(
     exchange: ExchangeRates | None = None,
     compare: bool = False,
     instead: Mapping[tuple[str, str], Sequence[MeterOverride]] | None = None,
+    any_order: bool = False,
 ) -> list[ReportLine]:
     wanted = Rerating(
         usage=usage,
@@ -108,6 +109,7 @@ def reprice(
         currency=currency,
         find_exchange=(exchange or ExchangeRates({})).find,
         compare=compare,
+        any_order=any_order,
     )
     return rerate_usage(wanted, lambda _: None)
 

@@ -53,6 +53,9 @@ _WhatIf = Annotated[
 _Compare = Annotated[
     bool, typer.Option("--compare", help="Compare with the cost that the file gives.")
 ]
+_AnyOrder = Annotated[
+    bool, typer.Option("--any-order", help="Faster: the rows may change places.")
+]
 _Columns = Annotated[
     str | None,
     typer.Option(
@@ -86,9 +89,10 @@ def rerate(
     what_if: _WhatIf = None,
     compare: _Compare = False,
     currency: typed.Currency = None,
-    columns_: _Columns = None,
+    named: _Columns = None,
     preset: _Preset = None,
     provider: _Provider = None,
+    any_order: _AnyOrder = False,
 ) -> Output:
     """Price a file of usage, each row as of its time.
 
@@ -100,7 +104,7 @@ def rerate(
     wanted = Rerating(
         usage=usage,
         out=output,
-        columns=columns(preset, columns_, provider),
+        columns=columns(preset, named, provider),
         book_since=(
             app.book
             if as_known_at is None
@@ -111,6 +115,7 @@ def rerate(
         currency=currency,
         find_exchange=app.exchange_rate,
         compare=compare,
+        any_order=any_order,
     )
     with tables.progress("", len(STEPS)) as on_step:
         lines = rerate_usage(wanted, on_step)

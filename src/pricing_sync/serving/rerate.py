@@ -51,7 +51,7 @@ _CHUNK = 50_000
 _FORMATS = {
     "csv": "FORMAT csv, HEADER true",
     "jsonl": "FORMAT json",
-    "parquet": "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1",
+    "parquet": "FORMAT parquet",
 }
 
 #: The rate that converts from one currency to another at an instant.
@@ -75,6 +75,8 @@ class Rerating:
     find_exchange: FindExchange
     #: Whether the given costs are compared with the new ones.
     compare: bool
+    #: Whether the rows may change places: then all cores write.
+    any_order: bool = False
 
 
 class ReportLine(NamedTuple):
@@ -124,7 +126,11 @@ def rerate_usage(wanted: Rerating, on_step: Callable[[str], None]) -> list[Repor
         query = _Query(file, fields, wanted, used.meters, old_currency, prices)
         rows = sum(count for *_, count in traffic)
         with _replacing(wanted.out) as beside:
+            if not wanted.any_order:
+                # Joins in several threads do not keep the order of the rows.
+                connection.execute("SET threads = 1")
             written = connection.execute(query.copy(beside, out_kind)).fetchone()
+            connection.execute("RESET threads")
             if written is None or written[0] != rows:
                 raise SettingsError(f"{wanted.usage}: it was changed while it was read")
             on_step(STEPS[2])
@@ -166,7 +172,10 @@ def _database(usage: Path) -> Iterator[Any]:
 
 
 def _one_line(message: str) -> str:
-    """What DuckDB says in many lines, with the row."""
+    """What DuckDB says in many lines, with the row.
+
+    It counts the heading of a table as a line, and the lines of JSON from 2.
+    """
     text = message.partition(" Error: ")[2] or message
     csv_line = re.search(r"CSV Error on Line: (\d+)", text)
     json_line = re.search(r"in line (\d+): ([^\n]*)", text)
@@ -175,7 +184,7 @@ def _one_line(message: str) -> str:
         why = next((found[0] for one in whys if (found := re.search(one, text))), "not readable")
         return f"row {int(csv_line[1]) - 1}: {why}"
     if json_line:
-        return f"row {json_line[1]}: {json_line[2].rstrip('. ')}"
+        return f"row {int(json_line[1]) - 1}: {json_line[2].rstrip('. ')}"
     return text.partition("\n")[0].strip()
 
 
@@ -311,7 +320,10 @@ class _PriceTables:
         if groups:
             book = wanted.book_since(min(group.traffic.first for group in groups))
             for traffic, _ in groups:
-                self._add(traffic, _cells(book, traffic, wanted))
+                found = _cells(book, traffic, wanted)
+                self._add(traffic, found)
+                if wanted.currency:
+                    self._days.update(day for cell in found for day in _days(cell, traffic))
         exchange = _exchange(wanted, self._days) if wanted.currency else []
         self._create("models", _MODEL_COLUMNS, self._models)
         self._create("buckets", self._bucket_columns(), self._bucket_rows())
@@ -323,11 +335,16 @@ class _PriceTables:
         lows = sorted({cell.min_input for cell in found})
         begins = sorted({cell.since for cell in found})
         first_cell = len(self._cells)
+        # The first range that begins above zero, by the span of time.
+        first_lows: dict[datetime, int] = {}
         for cell in found:
-            self._days.update(_days(cell, traffic))
+            if cell.min_input:
+                first_lows.setdefault(cell.since, cell.min_input)
+        for cell in found:
+            charged = self._charged(cell, first_lows.get(cell.since))
             for low in lows:
                 if low >= cell.min_input and (cell.below_input is None or low < cell.below_input):
-                    self._cells.append((len(self._cells), *self._charged(cell, found)))
+                    self._cells.append((len(self._cells), *charged))
         width = _DAY_MICROS if len(begins) > _MOST_SPANS else _END
         self._models.append((len(self._models), *(text or "" for text in traffic[:4]), width))
         edges = [_micros(begin) for begin in begins]
@@ -337,15 +354,14 @@ class _PriceTables:
             base = first_cell + before * len(lows)
             self._buckets.append(_Bucket(len(self._models) - 1, number, base, inside, lows))
 
-    def _charged(self, cell: Cell, found: Sequence[Cell]) -> tuple[Any, ...]:
+    def _charged(self, cell: Cell, first_low: int | None) -> tuple[Any, ...]:
         charges = cell.charges
         rates = [
             None if charges is None or (charge := charges[meter]) is None else int(charge.rate)
             for meter in self._meters
         ]
-        lows = [other.min_input for other in found if other.since == cell.since]
         return (
-            min((low for low in lows if low), default=None),
+            first_low,
             None if cell.price_since is None else _micros(cell.price_since),
             cell.currency,
             charges is not None and charges.of_tier,
