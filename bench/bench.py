@@ -36,6 +36,7 @@ from serving import serving
 
 from costs import DAY, cost_table, microseconds, repricing, statements
 from lookups import lookup_table
+from rerating_bulk import rerating_table
 from service import QUICK, Effort, Line, MakeList, service
 
 ROUNDS = 5
@@ -242,6 +243,8 @@ def main() -> None:
         ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
         with tempfile.TemporaryDirectory() as folder:
             console.print(lookup_table(Path(folder), ledgers))
+            usages = (100_000,) if arguments.quick else (100_000, 1_000_000, 10_000_000)
+            console.print(rerating_table(Path(folder), usages))
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.serve:
             console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))

@@ -47,9 +47,30 @@ def test_each_row_is_priced_as_of_its_time(prices: Run) -> None:
     done = prices(*OPENROUTER, "-o", "out.csv")
     assert (3, "") == (done.code, done.err)
     lines = [line.split() for line in done.out.splitlines()]
-    assert "provider model rows unpriced new currency old why unpriced".split() == lines[0]
+    assert [
+        "provider",
+        "model",
+        "rows",
+        "unpriced",
+        "new",
+        "currency",
+        "old",
+        "why",
+        "unpriced",
+    ] == lines[0]
     assert ["openrouter", "maker/a", "2", "0.0065", "USD", "0.007"] == lines[1]
-    assert "openrouter maker/b 1 1 0.001 not in the price book".split() == lines[2]
+    assert [
+        "openrouter",
+        "maker/b",
+        "1",
+        "1",
+        "0.001",
+        "not",
+        "in",
+        "the",
+        "price",
+        "book",
+    ] == lines[2]
     assert [Decimal("0.0035"), Decimal("0.003"), None] == costs()
     assert USAGE.splitlines()[1] == ",".join([*read_rows(Path("out.csv"))[0].values()][:5])
 
@@ -142,6 +163,8 @@ def test_what_was_known_then_is_what_price_knew_then(prices: Run) -> None:
                 at = datetime(2026, 7, day, 12, tzinfo=UTC)
                 found = app.prices("openrouter", "maker/a", at=at, known_at=known_at)
                 rate = found[0].listing.rates[Meter.INPUT] if found else None  # type: ignore[union-attr]
-                expected.append(None if rate is None else Decimal(f"{1000 * rate}E-15") + Decimal("0.001"))
+                expected.append(
+                    None if rate is None else Decimal(f"{1000 * rate}E-15") + Decimal("0.001")
+                )
             assert expected == costs()[:2]
     assert timedelta(0) < between - before

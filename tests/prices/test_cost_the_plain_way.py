@@ -22,7 +22,6 @@ from pricing_sync.prices.usage import PARENTS, Usage
 from generated import CARDS, INSTANTS, MONDAY, usages
 
 
-
 def plain_matches(when: When, usage: Usage, at: datetime) -> bool:
     """Whether every part of a condition holds."""
     local = at.astimezone(ZoneInfo(when.time_zone))

@@ -29,9 +29,7 @@ def usd(**rates: str) -> Rates:
 
 PLAIN = RateCard(usd(input="2.5", output="10", cache_read="0.25"))
 #: Half the price from 16:30 to 00:30 UTC, as DeepSeek had it.
-NIGHTLY = RateCard(
-    usd(input="2"), (ConditionalRates(When(hours=(990, 30)), usd(input="1")),)
-)
+NIGHTLY = RateCard(usd(input="2"), (ConditionalRates(When(hours=(990, 30)), usd(input="1")),))
 #: Cheaper on Saturdays and Sundays in Shanghai.
 WEEKENDS = RateCard(
     usd(input="2"),
@@ -53,7 +51,7 @@ LONG = RateCard(
 def book(*cards: tuple[str, RateCard, str, str | None], provider: str = "acme") -> PriceBook:
     """A book of (model, card, since, until)."""
     statements = [
-        statement(model, card, instant(since), until and instant(until) or None, provider)
+        statement(model, card, instant(since), instant(until) if until else None, provider)
         for model, card, since, until in cards
     ]
     return PriceBook(statements, (), read_at=instant("2026-11-01"), since=START)
@@ -145,9 +143,7 @@ def test_many_rows_keep_their_order(tmp_path: Path) -> None:
     assert 400_000 == sum(line.rows for line in lines)
     rows = read_rows(out)
     assert [*range(400_000)] == [found["id"] for found in rows]
-    assert Decimal(f"{6 * 399_999 // 7 * 0 + 399_998 * (399_998 % 7)}E-15") == (
-        rows[399_998]["rerated_cost"]
-    )
+    assert Decimal("1599992E-15") == (rows[399_998]["rerated_cost"])
 
 
 def _make(path: Path, query: str) -> None:
@@ -332,7 +328,7 @@ OPENAI = {
 def test_the_logs_of_known_tools_are_read(
     tmp_path: Path, preset: str, logged: dict[str, Any], provider: str, ending: str
 ) -> None:
-    """1,000 tokens of input of which the cache gave 400, and 100 of output, in each tool's words."""
+    """1,000 tokens of input, 400 of them cached, and 100 of output, in each tool's words."""
     usage = tmp_path / f"usage.{ending}"
     if ending == "csv":
         cells = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in logged.items()}
@@ -390,9 +386,7 @@ def test_a_wrong_name_is_one_line(tmp_path: Path, options: dict[str, str], messa
     assert refusal(tmp_path, "usage.csv", HEAD + GOOD, **options).startswith(message)
 
 
-def test_without_duckdb_the_extra_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_duckdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else of the package needs it."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
     assert "rerate: pip install 'pricing-sync[bulk]' to price in bulk" == (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, Why
+from pricing_sync.prices.rates import Rate, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
 

@@ -17,7 +17,7 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, UnknownName
-from pricing_sync.serving.rerate import STEPS, Rerating, ReportLine, rerate_usage
+from pricing_sync.serving.rerate import STEPS, ReportLine, Rerating, rerate_usage
 from pricing_sync.serving.tried_rates import read_tried_rates
 from pricing_sync.serving.usage_columns import PRESETS, columns
 
@@ -53,9 +53,7 @@ _WhatIf = Annotated[
 _Compare = Annotated[
     bool, typer.Option("--compare", help="Compare with the cost that the file gives.")
 ]
-_AnyOrder = Annotated[
-    bool, typer.Option("--any-order", help="Faster: the rows may change places.")
-]
+_AnyOrder = Annotated[bool, typer.Option("--any-order", help="Faster: the rows may change places.")]
 _Columns = Annotated[
     str | None,
     typer.Option(
@@ -111,7 +109,9 @@ def rerate(
             else lambda since: app.store.known_books.book(since, as_known_at)
         ),
         provider_id=partial(_provider_id, app),
-        instead=read_tried_rates(what_if, partial(_provider_id, app)) if what_if is not None else {},
+        instead=read_tried_rates(what_if, partial(_provider_id, app))
+        if what_if is not None
+        else {},
         currency=currency,
         find_exchange=app.exchange_rate,
         compare=compare,

@@ -86,9 +86,7 @@ def _cells_of_card(card: RateCard, period: _Period, traffic: Traffic) -> Iterato
     for since, until, answers in _spans(card, lows, period, traffic):
         for low, below, answer in zip(lows, [*lows[1:], None], answers, strict=True):
             charges, reason = (None, answer) if isinstance(answer, str) else (answer, None)
-            yield Cell(
-                since, until, low, below, period.price_since, card.currency, charges, reason
-            )
+            yield Cell(since, until, low, below, period.price_since, card.currency, charges, reason)
 
 
 def _lows(card: RateCard) -> list[int]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -149,11 +149,11 @@ def _check(wanted: Rerating, file: UsageFile, fields: Mapping[str, Given]) -> No
 def _database(usage: Path) -> Iterator[Any]:
     """A database in memory, of bounded size; its errors are those of the usage."""
     try:
-        import duckdb  # noqa: PLC0415  an optional extra
+        import duckdb
     except ImportError:
         raise SettingsError("rerate: pip install 'pricing-sync[bulk]' to price in bulk") from None
     with tempfile.TemporaryDirectory(prefix="pricing-sync-") as folder:
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,
             "temp_directory": folder,
             # Everything that is needed is in the package. Nothing is fetched.
@@ -180,7 +180,11 @@ def _one_line(message: str) -> str:
     csv_line = re.search(r"CSV Error on Line: (\d+)", text)
     json_line = re.search(r"in line (\d+): ([^\n]*)", text)
     if csv_line:
-        whys = (r"Expected Number of Columns: \d+ Found: \d+", r"Invalid unicode[^\n.]*", r"Value[^\n]*")
+        whys = (
+            r"Expected Number of Columns: \d+ Found: \d+",
+            r"Invalid unicode[^\n.]*",
+            r"Value[^\n]*",
+        )
         why = next((found[0] for one in whys if (found := re.search(one, text))), "not readable")
         return f"row {int(csv_line[1]) - 1}: {why}"
     if json_line:
@@ -232,7 +236,7 @@ class _Used:
         if any(bad for *_, bad in found):
             raise self._bad_value()
         return [
-            _Group(Traffic(*key, _from_micros(first), _from_micros(last)), rows)
+            _Group(Traffic._make([*key, _from_micros(first), _from_micros(last)]), rows)
             for *key, first, last, rows, _ in found
         ]
 
@@ -405,7 +409,7 @@ class _PriceTables:
         places = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(columns.values(), 1))
         for start in range(0, len(rows), _CHUNK):
             lists = [[*column] for column in zip(*rows[start : start + _CHUNK], strict=True)]
-            self._connection.execute(f"INSERT INTO {table} SELECT {places}", lists)  # noqa: S608
+            self._connection.execute(f"INSERT INTO {table} SELECT {places}", lists)
 
 
 class _Bucket(NamedTuple):
@@ -465,7 +469,9 @@ def _exchange(wanted: Rerating, days: set[tuple[str, int]]) -> list[tuple[Any, .
     rows: list[tuple[Any, ...]] = []
     for currency, day in sorted(days):
         try:
-            found = wanted.find_exchange(currency, wanted.currency or currency, _EPOCH + timedelta(days=day))
+            found = wanted.find_exchange(
+                currency, wanted.currency or currency, _EPOCH + timedelta(days=day)
+            )
         except NoPrice as error:
             rows.append((currency, day, None, None, str(error)))
         else:
@@ -541,7 +547,7 @@ class _Query:
         quotient, rest = f"({scaled} // denominator)", f"({scaled} % denominator)"
         is_up = f"2 * {rest} > denominator OR (2 * {rest} = denominator AND {quotient} % 2 = 1)"
         return (
-            f"SELECT p.*, x.text AS \"__exchange\", {quotient} + CASE WHEN {is_up} THEN 1 ELSE 0"  # noqa: S608
+            f'SELECT p.*, x.text AS "__exchange", {quotient} + CASE WHEN {is_up} THEN 1 ELSE 0'  # noqa: S608
             f' END AS "__converted" FROM ({inner}) p LEFT JOIN exchange x'
             f' ON x.currency = p."__currency" AND x.day = p."__at" // {_DAY_MICROS}'
         )
@@ -549,7 +555,7 @@ class _Query:
     def _reason(self) -> str:
         """SQL: why a row has no price, in the words and the order of `cost`; else NULL."""
         cases = [
-            f"WHEN \"__part_{meter}\" < 0 THEN '{meter}: its parts are ' || -\"__part_{meter}\""
+            f'WHEN "__part_{meter}" < 0 THEN \'{meter}: its parts are \' || -"__part_{meter}"'
             " || ' more than the total'"
             for meter in self._meters
             if any(PARENTS.get(part) is meter for part in self._meters)
@@ -574,7 +580,7 @@ class _Query:
         parts = "".join(f', {self._part(meter)} AS "__part_{meter}"' for meter in self._meters)
         rates = "".join(f', c."rate_{meter}"' for meter in self._meters)
         keys = " AND ".join(
-            f'm.{name} = coalesce(u."__{name}", \'\')'
+            f"m.{name} = coalesce(u.\"__{name}\", '')"
             for name in ("provider", "model", "service_tier", "region")
         )
         spans = "".join(f' + (u."__at" >= b.edge_{n})::BIGINT' for n in range(self._prices.edges))
@@ -640,7 +646,7 @@ def _merged(lines: Sequence[ReportLine]) -> list[ReportLine]:
             line.currency is None
             and last is not None
             and line[:2] == last[:2]
-            and [other[:2] for other in lines].count(line[:2]) == 2  # noqa: PLR2004
+            and [other[:2] for other in lines].count(line[:2]) == 2
         ):
             merged[-1] = last._replace(
                 rows=last.rows + line.rows,

@@ -1,7 +1,7 @@
 """Which columns of a usage file hold what: names, sums of names, and the logs of known tools.
 
 A column is given by its name, or as `name.key.key` inside JSON or a struct. `a|b` is the first of
-them that has a value; `a + b` and `a - b` are sums of counts. Of a preset, what a file does not have
+them that has a value; `a + b` and `a - b` are sums of counts. What a file does not have of a preset
 is left out; what a person names must be there.
 """
 

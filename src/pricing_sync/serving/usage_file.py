@@ -134,9 +134,8 @@ class UsageFile:
         for name, kind in self.types.items():
             column = quoted(name)
             if kind == "JSON" and not as_json:
-                yield f"CASE WHEN json_type({column}) = 'VARCHAR' THEN {column} ->> '$'" + (
-                    f" ELSE {column}::VARCHAR END AS {column}"
-                )
+                is_text, text = f"json_type({column}) = 'VARCHAR'", f"{column} ->> '$'"
+                yield f"CASE WHEN {is_text} THEN {text} ELSE {column}::VARCHAR END AS {column}"
             else:
                 yield column
 
@@ -295,7 +294,7 @@ def open_usage(connection: Any, path: Path, kind: str) -> UsageFile:
         rows = f"read_ndjson({name}, maximum_depth=1, sample_size=-1)"
     else:
         rows = f"read_parquet({name})"
-    found = connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+    found = connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()  # noqa: S608
     types = {column: kind_ for column, kind_, *_ in found}
     if kind == "jsonl":
         if [*types] == ["json"]:
