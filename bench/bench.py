@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import msgspec
 from exporting import exporting
+from rerating_bulk import rerating_table
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +37,6 @@ from serving import serving
 
 from costs import DAY, cost_table, microseconds, repricing, statements
 from lookups import lookup_table
-from rerating_bulk import rerating_table
 from service import QUICK, Effort, Line, MakeList, service
 
 ROUNDS = 5
