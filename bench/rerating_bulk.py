@@ -62,7 +62,7 @@ def _seconds(usage: Path, book: PriceBook, *, any_order: bool) -> float:
         any_order=any_order,
     )
     started = time.perf_counter()
-    rerate_usage(wanted, lambda _: None)
+    rerate_usage(wanted, lambda _step, _share: None)
     return time.perf_counter() - started
 
 

@@ -15,7 +15,7 @@ from pricing_sync.prices.exchange import ExchangeRates
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving.rerate import ReportLine, Rerating, rerate_usage
+from pricing_sync.serving.rerate import OnProgress, ReportLine, Rerating, rerate_usage
 from pricing_sync.serving.usage_columns import columns
 
 NAMES = ("provider", "model", "at", "service_tier", "region", *(meter.value for meter in Meter))
@@ -98,6 +98,7 @@ def reprice(
     compare: bool = False,
     instead: Mapping[tuple[str, str], Sequence[MeterOverride]] | None = None,
     any_order: bool = False,
+    on_progress: OnProgress = lambda _step, _share: None,
 ) -> list[ReportLine]:
     wanted = Rerating(
         usage=usage,
@@ -111,7 +112,7 @@ def reprice(
         compare=compare,
         any_order=any_order,
     )
-    return rerate_usage(wanted, lambda _: None)
+    return rerate_usage(wanted, on_progress)
 
 
 def instant(text: str) -> datetime:

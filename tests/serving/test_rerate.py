@@ -17,6 +17,7 @@ from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRates
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import Usage
+from pricing_sync.serving import rerate as bulk
 
 from rerating import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
 
@@ -144,6 +145,25 @@ def test_many_rows_keep_their_order(tmp_path: Path) -> None:
     rows = read_rows(out)
     assert [*range(400_000)] == [found["id"] for found in rows]
     assert Decimal("1599992E-15") == (rows[399_998]["rerated_cost"])
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps in their order, each with a share of 1 at most."""
+    monkeypatch.setattr(bulk, "_POLL_SECONDS", 0.001)
+    usage = tmp_path / "usage.parquet"
+    _make(usage, "SELECT 'acme' AS provider, 'm' AS model, i AS input, TIMESTAMPTZ '2026-08-01'"
+          " AS \"at\" FROM range(200000) t(i)")  # fmt: skip
+    told: list[tuple[str, float]] = []
+    reprice(
+        usage,
+        tmp_path / "out.parquet",
+        book(("m", PLAIN, "2026-07-01", None)),
+        on_progress=lambda step, share: told.append((step, share)),
+    )
+    steps = [step for step, _ in told]
+    assert "pricing" in steps
+    assert steps == sorted(steps, key=bulk.STEPS.index)
+    assert all(0 <= share <= 1 for _, share in told)
 
 
 def _make(path: Path, query: str) -> None:

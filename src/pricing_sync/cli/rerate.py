@@ -117,8 +117,8 @@ def rerate(
         compare=compare,
         any_order=any_order,
     )
-    with tables.progress("", len(STEPS)) as on_step:
-        lines = rerate_usage(wanted, on_step)
+    with tables.progress_of_steps(STEPS) as on_progress:
+        lines = rerate_usage(wanted, on_progress)
     unpriced = sum(line.unpriced for line in lines)
     views = [{**line._asdict(), **_amounts(line)} for line in lines]
     return Output(views, partial(_show, lines), PARTLY_DONE if unpriced else 0)

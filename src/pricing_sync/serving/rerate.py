@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,8 +36,9 @@ SINCE, REASON = "rerated_since", "rerated_reason"
 CONVERTED, EXCHANGE = "rerated_converted", "rerated_exchange"
 DIFFERENCE = "rerated_difference"
 
-#: The steps of which `on_step` is told.
+#: The steps of which progress is told.
 STEPS = ("reading", "pricing", "summing up")
+_POLL_SECONDS = 0.25
 
 _MEMORY = "2GB"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +58,8 @@ _FORMATS = {
 
 #: The rate that converts from one currency to another at an instant.
 FindExchange: TypeAlias = Callable[[str, str, datetime], ExchangeRate]
+#: Told the step, and how far it is, from 0 to 1. It is called in a thread of its own.
+OnProgress: TypeAlias = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,7 @@ class ReportLine(NamedTuple):
     reason: str | None
 
 
-def rerate_usage(wanted: Rerating, on_step: Callable[[str], None]) -> list[ReportLine]:
+def rerate_usage(wanted: Rerating, on_progress: OnProgress) -> list[ReportLine]:
     """Write the usage with what it costs, and sum it up by provider, model and currency.
 
     The file is written whole or not at all.
@@ -113,28 +117,45 @@ def rerate_usage(wanted: Rerating, on_step: Callable[[str], None]) -> list[Repor
     if wanted.out.exists() and wanted.usage.exists() and wanted.out.samefile(wanted.usage):
         raise SettingsError(f"--output: {wanted.out}: this is the usage itself")
     with _database(wanted.usage) as connection:
-        on_step(STEPS[0])
-        file = open_usage(connection, wanted.usage, kind)
-        fields = file.fields(wanted.columns)
-        _check(wanted, file, fields)
-        used = _Used(connection, file, fields)
-        traffic = used.traffic()
-        old_currency = used.currency()
-        on_step(STEPS[1])
+        with _watched(connection, STEPS[0], on_progress):
+            file = open_usage(connection, wanted.usage, kind)
+            fields = file.fields(wanted.columns)
+            _check(wanted, file, fields)
+            used = _Used(connection, file, fields)
+            groups = used.groups()
+            old_currency = used.currency()
         prices = _PriceTables(connection, used.meters)
-        prices.fill(wanted, traffic)
+        prices.fill(wanted, groups)
         query = _Query(file, fields, wanted, used.meters, old_currency, prices)
-        rows = sum(count for *_, count in traffic)
         with _replacing(wanted.out) as beside:
-            if not wanted.any_order:
-                # Joins in several threads do not keep the order of the rows.
-                connection.execute("SET threads = 1")
-            written = connection.execute(query.copy(beside, out_kind)).fetchone()
-            connection.execute("RESET threads")
-            if written is None or written[0] != rows:
+            with _watched(connection, STEPS[1], on_progress):
+                if not wanted.any_order:
+                    # Joins in several threads do not keep the order of the rows.
+                    connection.execute("SET threads = 1")
+                written = connection.execute(query.copy(beside, out_kind)).fetchone()
+                connection.execute("RESET threads")
+            if written != (sum(group.rows for group in groups),):
                 raise SettingsError(f"{wanted.usage}: it was changed while it was read")
-            on_step(STEPS[2])
-            return _report(connection, open_usage(connection, beside, out_kind), wanted)
+            with _watched(connection, STEPS[2], on_progress):
+                return _report(connection, open_usage(connection, beside, out_kind), wanted)
+
+
+@contextmanager
+def _watched(connection: Any, step: str, on_progress: OnProgress) -> Iterator[None]:
+    """Tell how far the statements of the block are, while they run."""
+    is_done = threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(_POLL_SECONDS):
+            on_progress(step, max(connection.query_progress(), 0.0) / 100)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        watcher.join()
 
 
 def _check(wanted: Rerating, file: UsageFile, fields: Mapping[str, Given]) -> None:
@@ -162,6 +183,8 @@ def _database(usage: Path) -> Iterator[Any]:
         connection = duckdb.connect(config=settings)
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = true")
+            connection.execute("SET enable_progress_bar_print = false")
             # So the rows always stream past the prices, in the order of the file.
             connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
             yield connection
@@ -221,7 +244,7 @@ class _Used:
         self._connection, self._file, self._fields = connection, file, fields
         self.meters = [meter for meter in Meter if meter.value in fields]
 
-    def traffic(self) -> list[_Group]:
+    def groups(self) -> list[_Group]:
         """The requests of each model, tier and region.
 
         Raises:
