@@ -318,3 +318,10 @@ def test_a_discount_never_makes_a_meter_dearer(
         except NoPrice:
             continue
         assert item(card, meter, "flex").rate <= standard.rate
+
+
+def test_a_multiple_beyond_the_largest_rate_is_no_price() -> None:
+    """Twice the largest rate is not a rate; it is unknown, and not an error of another kind."""
+    card = RateCard({Meter.INPUT: Rate(2**63 - 1), Meter.CACHE_WRITE: Rate(1)})
+    with pytest.raises(NoPrice, match="cache_write_1h: 5 used, and the card names no rate for it"):
+        cost(card, used(Meter.CACHE_WRITE_1H, 5), NOON)

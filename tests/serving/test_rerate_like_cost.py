@@ -76,9 +76,7 @@ def found(written: dict[str, Any]) -> tuple[Any, ...]:
     return amount(written["rerated_cost"]), written["rerated_currency"], written["rerated_reason"]
 
 
-REQUESTS = st.lists(
-    st.tuples(st.sampled_from(MODELS), INSTANTS, usages()), min_size=10, max_size=60
-)
+REQUESTS = st.lists(st.tuples(st.sampled_from(MODELS), INSTANTS, usages()), min_size=5, max_size=15)
 
 
 @pytest.fixture(scope="module", name="folder")
@@ -88,7 +86,7 @@ def folder_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(
     deadline=None,
-    max_examples=40,
+    max_examples=60,
     # An example takes a tenth of a second: shrinking one would take minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -99,6 +99,7 @@ def rerate(
     """
     if as_known_at is not None and what_if is not None:
         raise SettingsError("--what-if is about what is known now, not with --as-known-at")
+    provider_id = cache(partial(_provider_id, app))
     wanted = Rerating(
         usage=usage,
         out=output,
@@ -108,10 +109,8 @@ def rerate(
             if as_known_at is None
             else lambda since: app.store.known_books.book(since, as_known_at)
         ),
-        provider_id=partial(_provider_id, app),
-        instead=read_tried_rates(what_if, partial(_provider_id, app))
-        if what_if is not None
-        else {},
+        provider_id=provider_id,
+        instead=read_tried_rates(what_if, provider_id) if what_if is not None else {},
         currency=currency,
         find_exchange=app.exchange_rate,
         compare=compare,

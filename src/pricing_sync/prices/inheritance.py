@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pricing_sync.prices.rates import Meter, Rate, Rates
+from pricing_sync.prices.rates import LARGEST_RATE, Meter, Rate, Rates
 from pricing_sync.prices.usage import PARENTS
 
 
@@ -86,7 +86,15 @@ def substitute(meter: Meter, rates: Rates) -> Found | None:
         return None
     if rule.needs is not None and rule.needs not in rates:
         return None
-    return Found(Rate(rule.times * rates[rule.meter]), rule.meter, rule.times)
+    return _found(rule, rates[rule.meter])
+
+
+def _found(rule: Substitute, rate: Rate, *, is_standard: bool = False) -> Found | None:
+    """What stands in for a meter; None if it is more than a rate can be, and so is not known."""
+    product = rule.times * rate
+    if product > LARGEST_RATE:
+        return None
+    return Found(Rate(product), rule.meter, rule.times, is_standard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +162,7 @@ class TierRates:
         found = self.find(rule.meter)
         if found is None:
             return None
-        return Found(Rate(rule.times * found.rate), rule.meter, rule.times, found.is_standard)
+        return _found(rule, found.rate, is_standard=found.is_standard)
 
     def _within(self, meter: Meter, own: Rate) -> Found | None:
         """The substitute's rate in the tier, if its standard rate is not below the meter's own."""
@@ -164,7 +172,7 @@ class TierRates:
         standard = self.standard.get(rule.meter)
         if standard is None or own > rule.times * standard:
             return None
-        return Found(Rate(rule.times * self.named[rule.meter]), rule.meter, rule.times)
+        return _found(rule, self.named[rule.meter])
 
     def _is_dearer(self) -> bool:
         """Whether the tier charges more than the standard rate for anything."""
