@@ -132,17 +132,18 @@ def _provider_id(app: PricingSync, name: str) -> str:
 
 
 def _show(lines: Sequence[ReportLine]) -> None:
-    figures = ("rows", "unpriced", "new")
+    currencies = {line.currency for line in lines if line.currency}
+    is_one = len(currencies) == 1
+    figures = ("rows", "unpriced", f"new {currencies.pop()}" if is_one else "new")
     tables.print_table(
         (
             "provider",
             Column("model", Fit.ID),
             *(Column(name, Fit.FIGURE) for name in figures),
-            Column("currency"),
+            Column("currency", optional=True),
             Column("converted", Fit.FIGURE, optional=True),
             Column("old", Fit.FIGURE, optional=True),
             Column("difference", Fit.FIGURE, optional=True),
-            Column("why unpriced", Fit.TEXT, optional=True),
         ),
         (
             (
@@ -151,16 +152,22 @@ def _show(lines: Sequence[ReportLine]) -> None:
                 line.rows,
                 line.unpriced or "",
                 _amount(line.new),
-                line.currency,
+                None if is_one else line.currency,
                 _amount(line.converted),
                 _amount(line.old),
                 _amount(line.difference),
-                line.reason,
             )
             for line in lines
         ),
         empty="the file has no rows",
     )
+    for line in lines:
+        if line.reason is not None:
+            tables.print_line(
+                f"{line.unpriced} without a price: {line.provider or 'no provider'}"
+                f" {line.model or 'no model'}: {line.reason}",
+                "  ",
+            )
 
 
 def _amounts(line: ReportLine) -> dict[str, str | None]:
