@@ -60,8 +60,9 @@ _REASONED = ("output_reasoning_tokens", "output_reasoning")
 #:   cache at every provider, `completion_tokens` includes reasoning.
 #: - Langfuse's observations: the usage details exclude each other, so a total is a sum.
 #: - OpenRouter's activity: prompt tokens include cached ones, completion tokens include reasoning.
-#: - OpenAI's usage of an organization: `input_tokens` includes cached tokens, audio and images; a
-#:   row is the sum of many requests. Times are Unix seconds.
+#: - OpenAI's usage of an organization: `input_tokens` includes cached tokens, audio and images;
+#:   fresh audio and images are without their cached ones (observed 2026-08-27; the reference of 2025
+#:   says the contrary of audio). A row is the sum of many requests. Times are Unix seconds.
 PRESETS: Mapping[str, Columns] = {
     "litellm": Columns(
         usual={
@@ -113,8 +114,9 @@ PRESETS: Mapping[str, Columns] = {
             "output": "output_tokens",
             "cache_read": "input_cached_tokens",
             "cache_read_audio": "input_cached_audio_tokens",
-            "input_audio": "input_audio_tokens - input_cached_audio_tokens",
-            "input_image": "input_image_tokens - input_cached_image_tokens",
+            "cache_write": "input_cache_write_tokens",
+            "input_audio": "input_audio_tokens",
+            "input_image": "input_image_tokens",
             "output_audio": "output_audio_tokens",
             "output_image": "output_image_tokens",
         },
