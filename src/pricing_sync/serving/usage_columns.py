@@ -60,8 +60,8 @@ _REASONED = ("output_reasoning_tokens", "output_reasoning")
 #:   cache at every provider, `completion_tokens` includes reasoning.
 #: - Langfuse's observations: the usage details exclude each other, so a total is a sum.
 #: - OpenRouter's activity: prompt tokens include cached ones, completion tokens include reasoning.
-#: - OpenAI's usage of an organization: `input_tokens` includes cached tokens, audio and images;
-#:   fresh audio and images are without their cached ones (observed 2026-08-27; the reference of 2025
+#: - OpenAI's usage of an organization: `input_tokens` includes cached tokens, audio and images, but
+#:   audio and images are without their cached tokens (observed 2026-08-27; the reference of 2025
 #:   says the contrary of audio). A row is the sum of many requests. Times are Unix seconds.
 PRESETS: Mapping[str, Columns] = {
     "litellm": Columns(
