@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import msgspec
 from exporting import exporting
+from rerating_bulk import rerating_table
 from rich.console import Console
 from rich.table import Table
 
@@ -242,6 +243,8 @@ def main() -> None:
         ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
         with tempfile.TemporaryDirectory() as folder:
             console.print(lookup_table(Path(folder), ledgers))
+            usages = (100_000,) if arguments.quick else (100_000, 1_000_000, 10_000_000)
+            console.print(rerating_table(Path(folder), usages))
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.serve:
             console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))

@@ -231,6 +231,26 @@ def test_a_meter_without_a_rate_has_no_price() -> None:
         book([statement("m")]).cost("acme", "m", Usage(image=2))
 
 
+def test_the_periods_of_a_model_have_the_prices_of_all_instants() -> None:
+    """Each from its beginning on, also by another name of the model and for one that is unknown."""
+    cards = [
+        replace(statement("m"), until=DAY + 2 * HOUR),
+        replace(statement("m", VARIES, since=DAY + 3 * HOUR), until=DAY + 5 * HOUR),
+        statement("other", since=DAY + HOUR),
+    ]
+    since, until = DAY - HOUR, DAY + 4 * HOUR
+    book = PriceBook(
+        cards, (), read_at=DAY + 9 * HOUR, since=since, aliases={("acme", "alias"): "m"}
+    )
+    for model, hours in (("m", [-1, 0, 2, 3]), ("alias", [-1, 0, 2, 3]), ("other", [-1, 1])):
+        periods = [*book.periods("acme", model, since, until)]
+        assert [DAY + hour * HOUR for hour in hours] == [begin for begin, _ in periods]
+        assert [book.find("acme", model, begin) for begin, _ in periods] == (
+            [price for _, price in periods]
+        )
+    assert [(since, None)] == [*book.periods("acme", "nowhere", since, until)]
+
+
 def test_an_instant_needs_a_time_zone() -> None:
     """An instant without one is ambiguous, and refused."""
     naive = DAY.replace(tzinfo=None)

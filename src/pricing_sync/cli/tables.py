@@ -241,3 +241,17 @@ def progress(verb: str, total: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda name: bar.update(task, advance=1, description=name)
+
+
+@contextmanager
+def progress_of_steps(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
+    """A bar on standard error, if that is a terminal; call with a step and its share, 0 to 1."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    console, hidden = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task(names[0], total=len(names))
+
+        def show(name: str, share: float) -> None:
+            bar.update(task, completed=names.index(name) + share, description=name)
+
+        yield show

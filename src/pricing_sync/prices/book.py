@@ -224,6 +224,27 @@ class PriceBook:
             _refuse_before(price.since, key, at)
         return None
 
+    def periods(
+        self, provider: str, model: str, since: datetime, until: datetime
+    ) -> Iterator[tuple[datetime, Price | None]]:
+        """The prices that a model has one after the other between two instants (inclusive).
+
+        Each with the instant from which it counts, the first one with *since*. None is no price.
+
+        Raises:
+            NoPrice, ValueError: as in `find`.
+        """
+        edges = {since}
+        for name in (model, self._aliases.get((provider, model), model)):
+            key = provider, name
+            timeline, settled = self._timelines.get(key), self._settled.get(key)
+            edges.update(timeline.boundaries if timeline is not None else ())
+            if settled is not None:
+                edges.update((settled.since, self._earlier.get(key, settled.since)))
+        for edge in sorted(edges):
+            if since <= edge <= until:
+                yield edge, self.find(provider, model, edge)
+
     def price(self, provider: str, model: str, at: datetime | None = None) -> Price:
         """The price of a model now or at an instant.
 

@@ -96,7 +96,7 @@ def cost(card: RateCard, usage: Usage, at: datetime | None = None) -> Cost:
         refuse_naive(at)
     if card.conditional_rates or usage.service_tier is not None:
         now = at or datetime.now(UTC)
-        charges = _charges(card, usage.input, now, usage.service_tier, usage.region)
+        charges = request_charges(card, usage.input, now, usage.service_tier, usage.region)
     else:
         charges = _kept_charges(card, _NO_CONDITION)
     return _bill(card, usage, charges)
@@ -110,7 +110,7 @@ def cost_of_requests(card: RateCard, usage: Usage, requests: int, at: datetime) 
     """
     refuse_naive(at)
     each = usage.input // requests
-    charges = _charges(card, each, at, usage.service_tier, usage.region)
+    charges = request_charges(card, each, at, usage.service_tier, usage.region)
     return _bill(card, usage, charges)
 
 
@@ -146,13 +146,19 @@ def effective_rates(
         ValueError: *at* has no time zone.
     """
     refuse_naive(at)
-    return _charges(card, input_tokens, at, service_tier, region).of_named_meters()
+    return request_charges(card, input_tokens, at, service_tier, region).of_named_meters()
 
 
-def _charges(
+def request_charges(
     card: RateCard, input_tokens: int, at: datetime, service_tier: str | None, region: str | None
 ) -> Charges:
-    """What the card charges for one request. It is worked out once for each set of conditions."""
+    """What the card charges for one request. It is worked out once for each set of conditions.
+
+    Requests for which the same conditions hold have the same object.
+
+    Raises:
+        NoPrice: as in `effective_rates`, or the time zone of a condition is not known.
+    """
     tier = None if service_tier in _STANDARD else service_tier
     matching = _NO_CONDITION
     for place, conditional in enumerate(card.conditional_rates):

@@ -41,6 +41,7 @@ from pricing_sync.store.connection import (
 from pricing_sync.store.decisions import Decisions
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
+from pricing_sync.store.known_books import KnownBooks
 from pricing_sync.store.ledger import Ledger, ModelAt
 from pricing_sync.store.names import SOON, Names, days_from_today
 from pricing_sync.store.outbox import Outbox
@@ -137,6 +138,7 @@ class Store(OverrideLayers):
         self.decisions = Decisions(connection)
         self.exchange_rates = ExchangeRateTable(connection)
         self.usage = UsageTable(connection)
+        self.known_books = KnownBooks(connection, self.names)
 
     def close(self) -> None:
         """Close the database."""
