@@ -289,14 +289,14 @@ def test_overrides_that_end_soon_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 300])
-def test_a_scrape_takes_ten_statements(tmp_path: Path, count: int) -> None:
+def test_a_scrape_takes_twelve_statements(tmp_path: Path, count: int) -> None:
     """The number of models does not matter."""
     with two_providers(tmp_path) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(count), DAY)]))
         with counted(app.store) as counter:
             samples = values(metrics(app.store, "openrouter", "nearai"))
     assert count == samples["pricing_models openrouter priced"]
-    assert 10 == counter.statements
+    assert 12 == counter.statements
 
 
 def test_both_formats_have_the_same_samples(tmp_path: Path) -> None:
