@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,9 @@ from pricing_sync.store.sqlite import SqliteConnection
 # Tests do not time. A slow machine is no failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# No test reads the public catalogs. Those of the tests are named by the tests that need them.
+os.environ["PRICING_SYNC_REFERENCE_HOURS"] = "0"
 
 # No test cuts the power. Waiting for the disk would take most of the time of the whole suite.
 SqliteConnection.synchronous = "OFF"

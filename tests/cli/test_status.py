@@ -28,6 +28,7 @@ def test_what_a_service_has_planned_is_shown(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By another process, from the database, whatever its own settings say."""
+    monkeypatch.setenv("PRICING_SYNC_REFERENCE_HOURS", "24")
     monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,novita")
     monkeypatch.setenv("PRICING_SYNC_DATABASE", f"sqlite:///{tmp_path / 'prices.db'}")
 

@@ -138,6 +138,7 @@ def test_the_first_sync_of_the_command_waits_too(
 ) -> None:
     """It names the catalogs that it had to do without."""
     monkeypatch.chdir(scene.folder)
+    monkeypatch.setenv("PRICING_SYNC_REFERENCE_HOURS", "24")
     for name, value in scene.environment().items():
         monkeypatch.setenv(name, value)
     run = runner(monkeypatch, capsys)

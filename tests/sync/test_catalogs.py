@@ -310,7 +310,9 @@ def _service(scene: Scene, **more: float) -> dict[str, object]:
 
 def test_the_service_reads_the_catalogs_that_are_due(scene: Scene) -> None:
     """After the first delay, in a worker process; then it notifies the listeners."""
-    settings = scene.settings.model_copy(update=_service(scene, first_delay_seconds=0.1))
+    settings = scene.settings.model_copy(
+        update=_service(scene, first_delay_seconds=0.1, reference_hours=24)
+    )
     notified: list[CatalogRead] = []
 
     class CatalogListener(Listener):
