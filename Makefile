@@ -55,7 +55,7 @@ bench: $(READY) ## Measure, and print a table
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra serve --extra sentry --extra bulk --group dev --output-file requirements.lock pyproject.toml
+	    --extra serve --extra sentry --extra bulk --extra notify --extra postgres --group dev --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group referee --output-file referee.lock
 
