@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pricing_sync.cli.excerpt import excerpt
+from pricing_sync.serving.excerpt import excerpt
 
 from built import openrouter, priced
 from command import Result, Run

@@ -10,9 +10,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables, texts
+from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.cli.prices import card_lines
 from pricing_sync.json_views.overrides import Override, ReportedOverride

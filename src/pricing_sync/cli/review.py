@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.held import HeldChange
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables, texts
+from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
-from pricing_sync.cli.excerpt import excerpt
 from pricing_sync.cli.usage import traffic_text
 from pricing_sync.errors import SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Peers, Rule
@@ -23,6 +23,7 @@ from pricing_sync.json_views.changes import AuditEntry as AuditEntryView
 from pricing_sync.json_views.changes import HeldChange as HeldChangeView
 from pricing_sync.prices.blast_radius import BlastRadius
 from pricing_sync.prices.card_json import read_when
+from pricing_sync.serving.excerpt import excerpt
 from pricing_sync.serving.held_order import by_blast_radius
 from pricing_sync.store.audit_log import AuditEntry
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.rollback import ModelRollback
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables, texts
+from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.json_views.changes import Rollback
 

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import NEW_KEYS, Reading, Run
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables, texts
+from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.json_views.providers import Status

@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
 from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.run import NEW_KEYS, Outcome, Reading, run_summary
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables, texts
+from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, creating_command
 from pricing_sync.cli.runs import catalog_lines
 from pricing_sync.cli.tables import Column, Fit

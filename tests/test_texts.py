@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pricing_sync.cli import texts
+from pricing_sync import texts
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Meter,
