@@ -239,6 +239,9 @@ class Settings(_Table, BaseSettings):
     log_level: LogLevel = "info"
     admin_token: Token | None = Field(default=None, description="gives access to all of /admin")
     read_token: Token | None = Field(default=None, description="gives read access only")
+    session_hours: float = Field(
+        default=12, gt=0, le=8760, allow_inf_nan=False, description="hours until a page signs out"
+    )
     export_secret: PathSecret | None = Field(
         default=None, description="opens the exports below /s/SECRET/, without a token"
     )

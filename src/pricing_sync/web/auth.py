@@ -59,13 +59,14 @@ class TokenAuth:
         if scope is Scope.EXPORT_SECRET:
             self._check_secret(request)
             return
-        allowed = self._scope_of(_token(request))
+        allowed = self.scope_of(_token(request))
         if allowed is None:
             raise self._refusal(request)
         if scope is Scope.ADMIN and allowed is not Scope.ADMIN:
             raise Problem(403, "this takes the admin token")
 
-    def _scope_of(self, token: bytes | None) -> Scope | None:
+    def scope_of(self, token: bytes | None) -> Scope | None:
+        """What a token gives access to; None for a wrong one."""
         # All digests have the same length, so a comparison does not reveal the token's length.
         digest = hashlib.sha256(token or b"").digest()
         is_admin = self._admin is not None and hmac.compare_digest(digest, self._admin)
@@ -79,9 +80,9 @@ class TokenAuth:
         secret = str(request.path_params.get("secret", "")).encode("utf-8", "replace")
         digest = hashlib.sha256(secret).digest()
         if self._export_secret is None or not hmac.compare_digest(digest, self._export_secret):
-            raise self._too_many(request) or Problem(404, "Not Found")
+            raise self.too_many(request) or Problem(404, "Not Found")
 
-    def _too_many(self, request: Request) -> Problem | None:
+    def too_many(self, request: Request) -> Problem | None:
         """Count a failure; the refusal of an address with too many of them."""
         address = request.client.host if request.client else ""
         wait = self._failures.add(address, monotonic())
@@ -92,7 +93,7 @@ class TokenAuth:
         )
 
     def _refusal(self, request: Request) -> Problem:
-        too_many = self._too_many(request)
+        too_many = self.too_many(request)
         if too_many is not None:
             return too_many
         if self._admin is None:

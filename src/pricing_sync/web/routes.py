@@ -1,10 +1,10 @@
-"""Routes with their checks: scope first, then body size; every error becomes a problem."""
+"""Routes with their checks: scope first, then body size; every error becomes a response."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
@@ -14,12 +14,14 @@ from starlette.exceptions import HTTPException
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PricingSyncError
+from pricing_sync.settings import Settings
 from pricing_sync.web.auth import Scope, TokenAuth
 from pricing_sync.web.body_limit import MAX_BODY_BYTES, limited
 from pricing_sync.web.problems import problem_of
 from pricing_sync.web.schemas import Problem
 
 Endpoint: TypeAlias = Callable[..., Any]
+RouteError: TypeAlias = PricingSyncError | HTTPException | RequestValidationError
 #: The response to a request without a query, from what is in memory, given the path's parameters;
 #: None when the endpoint has to find it.
 Direct: TypeAlias = Callable[..., Response | None]
@@ -27,7 +29,6 @@ _Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 _E = TypeVar("_E", bound=Endpoint)
 
 _PRICING = "pricing_sync"
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 # Only for the document: `TokenAuth` checks the header before FastAPI reads anything.
 _BEARER = HTTPBearer(
     scheme_name="bearer",
@@ -59,6 +60,39 @@ class Declared:
     more: Mapping[str, Any]
     #: The largest body.
     max_bytes: int = MAX_BODY_BYTES
+
+
+class Door(Protocol):
+    """Who may use some routes, and what others get."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every response has, unless the route says otherwise."""
+
+    async def check(self, request: Request, scope: Scope | None) -> None:
+        """Check that a request may use a route of this scope; None is that of nobody.
+
+        Raises:
+            HTTPException: it may not.
+        """
+
+    def response(self, request: Request, error: RouteError) -> Response:
+        """The response for an error."""
+
+
+class ApiDoor:
+    """The door of the API: a token in a header; errors are problem documents."""
+
+    headers: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+    def __init__(self, settings: Settings) -> None:
+        self._auth = TokenAuth(settings)
+
+    async def check(self, request: Request, scope: Scope | None) -> None:
+        self._auth.check(request, scope)
+
+    def response(self, request: Request, error: RouteError) -> Response:  # noqa: ARG002
+        return problem_of(error).response()
 
 
 class Routes:
@@ -99,10 +133,21 @@ class Routes:
         return declare
 
 
-def add_routes(router: APIRouter, pricing: PricingSync, declared: Iterable[Declared]) -> None:
-    """Add these routes to a router, guarded. A request tries them in this order."""
-    routes = list(declared)
-    router.route_class = _guarded(pricing, {route.endpoint: route for route in routes})
+def add_routes(
+    router: APIRouter,
+    pricing: PricingSync,
+    declared: Iterable[Declared],
+    door: Door | None = None,
+    *,
+    prefix: str = "",
+    in_schema: bool = True,
+) -> None:
+    """Add these routes to a router, behind *door*, by default that of the API.
+
+    A request tries them in this order. *prefix* is that of their names.
+    """
+    routes, door = list(declared), door or ApiDoor(pricing.settings)
+    router.route_class = _guarded(pricing, {route.endpoint: route for route in routes}, door)
     for route in routes:
         router.add_api_route(
             route.path,
@@ -110,10 +155,10 @@ def add_routes(router: APIRouter, pricing: PricingSync, declared: Iterable[Decla
             methods=[route.method],
             operation_id=f"pricing_{route.endpoint.__name__}",
             # The prefix prevents a collision with a route name of the host.
-            name=f"pricing_{route.endpoint.__name__}",
+            name=f"pricing_{prefix}{route.endpoint.__name__}",
             summary=route.endpoint.__name__.replace("_", " ").capitalize(),
             dependencies=_documented(route.scope),
-            **{**route.more, "responses": _responses(route)},
+            **{"include_in_schema": in_schema, **route.more, "responses": _responses(route)},
         )
     for route in routes:
         if route.method == "GET":
@@ -122,14 +167,15 @@ def add_routes(router: APIRouter, pricing: PricingSync, declared: Iterable[Decla
                 route.path,
                 route.endpoint,
                 methods=["HEAD"],
-                name=f"pricing_head_{route.endpoint.__name__}",
+                name=f"pricing_head_{prefix}{route.endpoint.__name__}",
                 **{**route.more, "include_in_schema": False},
             )
 
 
-def _guarded(pricing: PricingSync, routes: Mapping[Endpoint, Declared]) -> type[APIRoute]:
-    """The class of routes that check the token before anything else."""
-    auth = TokenAuth(pricing.settings)
+def _guarded(
+    pricing: PricingSync, routes: Mapping[Endpoint, Declared], door: Door
+) -> type[APIRoute]:
+    """The class of routes that check who asks before anything else."""
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> _Handler:
@@ -140,15 +186,15 @@ def _guarded(pricing: PricingSync, routes: Mapping[Endpoint, Declared]) -> type[
             async def guarded(request: Request) -> Response:
                 response = None
                 try:
-                    auth.check(request, scope)
+                    await door.check(request, scope)
                     if direct is not None and not request.scope["query_string"]:
                         response = direct(pricing, **request.path_params)
                     if response is None:
                         request.scope[_PRICING] = pricing
                         response = await handler(limited(request, max_bytes))
                 except (PricingSyncError, HTTPException, RequestValidationError) as error:
-                    response = problem_of(error).response()
-                for name, value in _HEADERS.items():
+                    response = door.response(request, error)
+                for name, value in door.headers.items():
                     response.headers.setdefault(name, value)
                 return _without_body(response) if request.method == "HEAD" else response
 

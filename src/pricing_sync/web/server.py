@@ -14,6 +14,7 @@ from starlette.types import Scope as Connection
 from pricing_sync.app import PricingSync
 from pricing_sync.version import VERSION
 from pricing_sync.web.auth import Scope
+from pricing_sync.web.pages.router import add_pages
 from pricing_sync.web.problems import MEDIA_TYPE, Problem, problem_of
 from pricing_sync.web.router import SUBJECTS
 from pricing_sync.web.routes import Routes, add_routes
@@ -27,8 +28,11 @@ _HEADERS = {
 _document = Routes("document")
 
 
-def standalone(pricing: PricingSync) -> FastAPI:
-    """An app with these routes only. It opens *pricing* when it starts."""
+def standalone(pricing: PricingSync, *, sign_in_code: str | None = None) -> FastAPI:
+    """An app with these routes and the pages only. It opens *pricing* when it starts.
+
+    `/sign-in?code=…` signs in once with *sign_in_code*.
+    """
     app = _App(
         title="pricing-sync",
         summary="The prices that an LLM gateway bills by, their history, and their checks.",
@@ -41,6 +45,7 @@ def standalone(pricing: PricingSync) -> FastAPI:
     declared = [route for subject in (*SUBJECTS, _document) for route in subject.declared]
     # Not by `include_router`: it searches the routes twice for each request.
     add_routes(app.router, pricing, declared)
+    add_pages(app.router, pricing, sign_in_code)
     app.add_middleware(_SecurityHeaders)
     app.add_exception_handler(HTTPException, _error_response)
     app.add_exception_handler(Exception, _error_response)

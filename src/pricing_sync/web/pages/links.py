@@ -1,0 +1,42 @@
+"""The addresses of the pages, under whatever prefix they are served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+
+#: The route of the overview, from which all other pages hang.
+ROOT = "pricing_page_overview"
+
+
+class Links:
+    """The addresses, without a host: a proxy may have given the service another name."""
+
+    def __init__(self, request: Request) -> None:
+        self._base = request.url_for(ROOT).path.rstrip("/")
+
+    def __call__(self, path: str = "", **query: object) -> str:
+        """A page by its path; parts of the query that are None or empty are left out."""
+        return f"{self._base}/{path}{_query(query)}"
+
+    def provider(self, provider: str) -> str:
+        return self(f"providers/{quote(provider, safe='')}")
+
+    def model(self, provider: str, model: str) -> str:
+        # A browser resolves these segments before it sends the path.
+        if {".", "..", ""} & set(model.split("/")):
+            return self("models", provider=provider, model=model)
+        return self(f"models/{quote(provider, safe='')}/{quote(model)}")
+
+    def run(self, run_id: str) -> str:
+        return self(f"runs/{quote(run_id, safe='')}")
+
+    def static(self, name: str) -> str:
+        return self(f"static/{name}")
+
+
+def _query(query: Mapping[str, object]) -> str:
+    named = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"?{urlencode(named, doseq=True)}" if named else ""
