@@ -66,6 +66,6 @@ def _keep_reading(running_demo: Demo) -> None:
     tables.print_whole(f'  curl -X PUT {faults} -d \'{{"kind": "zeroed"}}\'')
     tables.print_whole(f"  curl -X DELETE {faults}\n")
     with running_demo.as_service() as pricing:
-        pricing.settings = serve.with_token(pricing.settings)
+        pricing.settings, token = serve.with_token(pricing.settings)
         configure("text", "info")
-        serve.run(pricing)
+        serve.run(pricing, token)

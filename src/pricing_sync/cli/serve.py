@@ -44,29 +44,28 @@ def serve(
     alone.
     """
     settings = load_settings(database=database or context.obj, host=host, port=port)
-    settings = with_token(settings)
+    settings, token = with_token(settings)
     configure(settings.log_format, settings.log_level)
     with PricingSync(settings, listeners=listeners(settings)) as pricing:
         # Inside the server, the error would be a traceback in the log.
         pricing.access.check_scheduled()
-        run(pricing)
+        run(pricing, token)
 
 
-def with_token(settings: Settings) -> Settings:
-    """The settings with a token for the admin API. Without one, a token is made and printed.
+def with_token(settings: Settings) -> tuple[Settings, str | None]:
+    """The settings with an admin token, and that token if there was none and it was made here.
 
     Raises:
         SettingsError: there is none, and the address can be reached from other machines.
     """
     if settings.admin_token is not None:
-        return settings
+        return settings, None
     if not _is_loopback(settings.host):
         raise SettingsError(
             f"ADMIN_TOKEN: expected a token, as {settings.host} can be reached from elsewhere"
         )
     token = secrets.token_urlsafe(24)
-    tables.err.print(f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n")
-    return settings.model_copy(update={"admin_token": SecretStr(token)})
+    return settings.model_copy(update={"admin_token": SecretStr(token)}), token
 
 
 def _is_loopback(host: str) -> bool:
@@ -98,8 +97,10 @@ def listeners(settings: Settings) -> Sequence[Listener]:
     return (sentry.SentryListener(),)
 
 
-def run(pricing: PricingSync) -> None:
+def run(pricing: PricingSync, made_token: str | None) -> None:
     """Serve until a signal arrives, then stop in order.
+
+    A token that was made for this process is printed, with an address that signs in once.
 
     Raises:
         SettingsError: the extra `serve` is not installed, or the address cannot be bound.
@@ -111,8 +112,9 @@ def run(pricing: PricingSync) -> None:
     except ImportError as error:
         raise SettingsError("serve: pip install 'pricing-sync[serve]' to use it") from error
     settings = pricing.settings
+    code = secrets.token_urlsafe(24) if made_token else None
     config = uvicorn.Config(
-        standalone(pricing),
+        standalone(pricing, sign_in_code=code),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -128,5 +130,16 @@ def run(pricing: PricingSync) -> None:
     # A connection inherits it. asyncio sets it itself only on sockets that name their protocol, and
     # without it a response on a kept-alive connection takes 44 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _print_addresses(listening, made_token, code)
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _print_addresses(listening: socket.socket, token: str | None, code: str | None) -> None:
+    host, port = listening.getsockname()[:2]
+    page = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    if token is None:
+        tables.err.print(f"The pages are at {page}")
+        return
+    tables.err.print(f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n")
+    tables.err.print(f"The pages; this address signs in once:\n\n    {page}sign-in?code={code}\n")

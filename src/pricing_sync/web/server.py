@@ -14,6 +14,8 @@ from starlette.types import Scope as Connection
 from pricing_sync.app import PricingSync
 from pricing_sync.version import VERSION
 from pricing_sync.web.auth import Scope
+from pricing_sync.web.pages import api_docs
+from pricing_sync.web.pages.rendering import API_DOCS
 from pricing_sync.web.pages.router import add_pages
 from pricing_sync.web.problems import MEDIA_TYPE, Problem, problem_of
 from pricing_sync.web.router import SUBJECTS
@@ -45,7 +47,8 @@ def standalone(pricing: PricingSync, *, sign_in_code: str | None = None) -> Fast
     declared = [route for subject in (*SUBJECTS, _document) for route in subject.declared]
     # Not by `include_router`: it searches the routes twice for each request.
     add_routes(app.router, pricing, declared)
-    add_pages(app.router, pricing, sign_in_code)
+    add_pages(app.router, pricing, sign_in_code, api_docs.routes.declared)
+    setattr(app.state, API_DOCS, True)
     app.add_middleware(_SecurityHeaders)
     app.add_exception_handler(HTTPException, _error_response)
     app.add_exception_handler(Exception, _error_response)

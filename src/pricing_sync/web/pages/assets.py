@@ -20,7 +20,7 @@ routes = Routes("pages")
 
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 #: A browser keeps a file, and asks each time whether it is still the newest.
-_HEADERS = {"Cache-Control": "no-cache"}
+HEADERS = {"Cache-Control": "no-cache"}
 
 
 @routes.get("/static/{name}", Scope.PUBLIC)
@@ -29,7 +29,7 @@ async def asset(request: Request, name: Annotated[str, Path(max_length=100)]) ->
     document = _assets().get(name)
     if document is None:
         raise Problem(404, "there is no such file")
-    return document_response(document, request, _MEDIA_TYPES[PurePath(name).suffix], _HEADERS)
+    return document_response(document, request, _MEDIA_TYPES[PurePath(name).suffix], HEADERS)
 
 
 @cache

@@ -21,6 +21,9 @@ from pricing_sync.version import VERSION
 from pricing_sync.web.pages.links import Links
 from pricing_sync.web.pages.moves import Move, moves_of
 
+#: Set in the state of an app that has the documentation of its API.
+API_DOCS = "pricing_api_docs"
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 
@@ -33,6 +36,7 @@ def render(request: Request, template: str, status: int = 200, /, **context: Any
         path=request.url.path,
         now=datetime.now(UTC),
         version=VERSION,
+        has_api_docs=getattr(request.app.state, API_DOCS, False),
         **context,
     )
     return HTMLResponse(text, status)

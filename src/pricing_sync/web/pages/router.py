@@ -53,7 +53,12 @@ def dashboard(pricing: PricingSync, *, sign_in_code: str | None = None) -> APIRo
     return found
 
 
-def add_pages(router: APIRouter, pricing: PricingSync, sign_in_code: str | None) -> None:
-    """Add the pages to a router."""
+def add_pages(
+    router: APIRouter,
+    pricing: PricingSync,
+    sign_in_code: str | None,
+    more: Sequence[Declared] = (),
+) -> None:
+    """Add the pages to a router, and *more* of them."""
     door = PagesDoor(pricing.settings, sign_in_code)
-    add_routes(router, pricing, declared_pages(), door, prefix="page_", in_schema=False)
+    add_routes(router, pricing, [*declared_pages(), *more], door, prefix="page_", in_schema=False)
