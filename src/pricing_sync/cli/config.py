@@ -68,6 +68,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "export_currency",
         "push",
         "trigger_wait_seconds",
+        "session_hours",
         "log_format",
         "log_level",
     ),

@@ -130,16 +130,17 @@ def run(pricing: PricingSync, made_token: str | None) -> None:
     # A connection inherits it. asyncio sets it itself only on sockets that name their protocol, and
     # without it a response on a kept-alive connection takes 44 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    _print_addresses(listening, made_token, code)
+    if made_token is not None:
+        _print_token(made_token, f"{_address(listening)}sign-in?code={code}")
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _print_addresses(listening: socket.socket, token: str | None, code: str | None) -> None:
+def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    page = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    if token is None:
-        tables.err.print(f"The pages are at {page}")
-        return
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _print_token(token: str, page: str) -> None:
     tables.err.print(f"ADMIN_TOKEN is not set. Until this stops, the token is\n\n    {token}\n")
-    tables.err.print(f"The pages; this address signs in once:\n\n    {page}sign-in?code={code}\n")
+    tables.err.print(f"The pages; this address signs in once:\n\n    {page}\n")
