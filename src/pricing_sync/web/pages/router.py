@@ -15,6 +15,7 @@ from pricing_sync.web.pages import (
     models,
     overview,
     providers,
+    rejected,
     review,
     runs,
     search,
@@ -26,6 +27,7 @@ from pricing_sync.web.routes import Declared, add_routes
 SUBJECTS = (
     overview,
     review,
+    rejected,
     changes,
     models,
     providers,
