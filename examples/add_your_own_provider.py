@@ -18,9 +18,9 @@ from pricing_sync import CurrencyUnit, Meter, Per, Unpriced, Why
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.card_json import write_listing
 from pricing_sync.settings import load_settings
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Provider
-from pricing_sync.sources.strict_json import Amount
 from pricing_sync.sync.recorded import RecordedAnswer
 
 ANSWER = b"""{"models": [

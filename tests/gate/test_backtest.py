@@ -21,7 +21,7 @@ from pricing_sync.gate.backtest import groups, is_harmful, replay, shares, summa
 from pricing_sync.gate.fates import Fate, Judged
 from pricing_sync.gate.injected_faults import FAMILY_CUT, Caught, inject
 from pricing_sync.prices.rates import Answer, Meter, Per, Rate, RateCard, Unreadable
-from pricing_sync.sources import strict_json
+from pricing_sync.sources import rows
 from pricing_sync.sources.formats import models_dev, openrouter
 
 from recorded import HISTORY, SAMPLES, needs_history, needs_samples, sample
@@ -177,7 +177,7 @@ def catalog() -> Mapping[str, Mapping[str, RateCard]]:
     """The priced models of every provider in models.dev."""
     body = sample("models.dev/2026-05-14-api.json")
     found = {
-        provider: strict_json.merge([models_dev.read(body, provider)])[0]
+        provider: rows.merge([models_dev.read(body, provider)])[0]
         for provider in models_dev.providers(body)
     }
     return {
@@ -319,7 +319,7 @@ def test_unit_incidents_of_new_models_are_held() -> None:
 def days() -> Iterator[Answer]:
     """OpenRouter's list on nine consecutive days."""
     for path in sorted((SAMPLES / "openrouter").glob("2026-07-*.json")):
-        listings, nameless, ignored = strict_json.merge([openrouter.read(path.read_bytes())])
+        listings, nameless, ignored = rows.merge([openrouter.read(path.read_bytes())])
         yield Answer(listings, tuple(nameless), dict(ignored))
 
 

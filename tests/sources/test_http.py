@@ -34,7 +34,7 @@ from pricing_sync.errors import (
     SettingsError,
     TransportError,
 )
-from pricing_sync.sources import strict_json
+from pricing_sync.sources import rows, strict_json
 from pricing_sync.sources.http import (
     Credentials,
     Fetched,
@@ -59,7 +59,7 @@ DEMO = Provider(
     id="demo",
     name="Demo",
     url="https://demo.example/v1/models?kind=all",
-    decode=lambda _: strict_json.Page([]),
+    decode=lambda _: rows.Page([]),
     key=Key(("DEMO_API_KEY",), required=False),
 )
 LIST = b'{"data":[]}'

@@ -24,7 +24,8 @@ from pricing_sync.errors import PricingSyncError
 from pricing_sync.prices.rates import Answer, Meter, Per, Rate, RateCard, Unreadable, When
 from pricing_sync.sources.provider import Provider, read_answer
 from pricing_sync.sources.providers import built_in
-from pricing_sync.sources.strict_json import Page, envelope, read_rows
+from pricing_sync.sources.rows import Page, read_rows
+from pricing_sync.sources.strict_json import envelope
 
 from answers import BUILT, RECORDED, Sample, provider_of
 from recorded import needs_samples

@@ -20,8 +20,9 @@ from pricing_sync.prices.rates import (
     Unreadable,
     Why,
 )
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.price_table import PriceTable
-from pricing_sync.sources.strict_json import Amount, Malformed
+from pricing_sync.sources.strict_json import Malformed
 
 FIELDS: Mapping[str, Amount | None] = {
     "in": Amount(Meter.INPUT, Per.THOUSAND, CurrencyUnit.CENT),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_model_id
 from pricing_sync.prices.rates import (
     CurrencyUnit,
     Listing,
@@ -23,28 +24,20 @@ from pricing_sync.prices.rates import (
     Unreadable,
     Why,
 )
+from pricing_sync.sources.listings import Amount, Fields, rates, without_zeros
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.rows import Page, guard, merge, read_keyed, read_rows
 from pricing_sync.sources.strict_json import (
     ABSENT,
-    Amount,
     BadAmount,
-    Fields,
     Incomplete,
     Malformed,
-    Page,
     envelope,
-    guard,
-    is_model_id,
     is_named,
-    merge,
-    nested,
     number,
     rate,
-    rates,
-    read_keyed,
-    read_rows,
     shorten,
     whole,
-    without_zeros,
 )
 
 FIELDS: Fields = {

@@ -16,7 +16,7 @@ from pricing_sync.gate import Peers
 from pricing_sync.observe.listener import Listener
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.settings import ProviderSettings, Settings
-from pricing_sync.sources import strict_json
+from pricing_sync.sources import rows
 from pricing_sync.sources.formats import litellm as litellm_format
 from pricing_sync.sources.formats import openrouter
 from pricing_sync.sources.http import http_client
@@ -228,7 +228,7 @@ def recorded(scene: Scene) -> Scene:
 
 
 def _openrouter() -> dict[str, RateCard]:
-    listings, _, _ = strict_json.merge([openrouter.read(sample("openrouter/2026-07-25.json"))])
+    listings, _, _ = rows.merge([openrouter.read(sample("openrouter/2026-07-25.json"))])
     return {model: card for model, card in listings.items() if isinstance(card, RateCard)}
 
 

@@ -19,7 +19,7 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.prices.book import Price
 from pricing_sync.settings import ProviderSettings
 from pricing_sync.sources.providers import find
-from pricing_sync.sources.strict_json import Page
+from pricing_sync.sources.rows import Page
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.worker_process import LARGE_BYTES
 

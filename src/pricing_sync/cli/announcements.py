@@ -17,8 +17,8 @@ from pricing_sync.cli.command import Output, command, creating_command
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views.changes import Announcement as AnnouncementView
+from pricing_sync.prices.model_ids import is_model_id, is_tier
 from pricing_sync.prices.rates import Per, Rate, When
-from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.store.announcements import Announcement
 
 

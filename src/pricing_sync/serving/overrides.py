@@ -10,10 +10,10 @@ from typing import Any
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.instants import refuse_naive
+from pricing_sync.prices.model_ids import is_model_id, is_tier
 from pricing_sync.prices.overrides import OverrideState, override_states
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
 from pricing_sync.prices.statements import MeterOverride
-from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.store import Store
 
 _CURRENCY = re.compile("[A-Z]{3}")

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from pricing_sync.prices.model_ids import is_model_id
 from pricing_sync.prices.rates import Notice
-from pricing_sync.sources.strict_json import ABSENT, MISREAD, is_model_id, is_named
+from pricing_sync.sources.strict_json import ABSENT, MISREAD, is_named
 
+_NOTHING = Notice()
 # Seconds since 1970: this century and no other.
 _EARLIEST, _LATEST = 946_684_800, 4_102_444_800
 
@@ -39,7 +41,7 @@ def notice_of(
         deprecated=mark is True or marked_on is not None,
         replaced_by=next(iter(_model_names(value(replaced_by))), None),
     )
-    return None if notice == Notice() else notice
+    return None if notice == _NOTHING else notice
 
 
 def value(raw: Raw) -> Any:

@@ -19,18 +19,9 @@ from typing import cast
 from msgspec import Raw, defstruct, field
 
 from pricing_sync.prices.rates import Listing, Meter, Unpriced
-from pricing_sync.sources.strict_json import (
-    NOT_FREE,
-    NOT_PUBLISHED,
-    DataList,
-    Fields,
-    Page,
-    PricedRow,
-    as_listing,
-    envelope,
-    rates,
-    read_rows,
-)
+from pricing_sync.sources.listings import NOT_FREE, NOT_PUBLISHED, Fields, as_listing, rates
+from pricing_sync.sources.rows import DataList, Page, PricedRow, read_rows
+from pricing_sync.sources.strict_json import envelope
 
 __all__ = ["PriceTable"]
 

@@ -20,7 +20,7 @@ from pricing_sync.prices.rates import (
     Source,
     Unreadable,
 )
-from pricing_sync.sources import strict_json
+from pricing_sync.sources import rows, strict_json
 
 __all__ = [
     "Curated",
@@ -85,12 +85,12 @@ class Provider:
     #: The first page. `{NAME}` stands for the value of that environment variable.
     url: str
     #: Decodes the body of one page. Raises `Malformed` when the page is not in the format.
-    decode: Callable[[bytes], strict_json.Page]
+    decode: Callable[[bytes], rows.Page]
     #: The query parameters of the next page, or None after the last page. The arguments are the
     #: body of the current page and the number of pages so far.
     following: Callable[[bytes, int], Mapping[str, str] | None] | None = None
     #: Combines two different rows of one model. By default they are a contradiction.
-    join: Callable[[Listing, Listing], Listing] = strict_json.reject_conflict
+    join: Callable[[Listing, Listing], Listing] = rows.reject_conflict
     key: Key | None = None
     permission: Permission | None = None
     source: Source = Source.API
@@ -129,7 +129,7 @@ def read_answer(provider: Provider, pages: Sequence[bytes], at: datetime | None 
     """
     try:
         decoded = [provider.decode(page) for page in pages]
-        listings, nameless, ignored = strict_json.merge(decoded, provider.join)
+        listings, nameless, ignored = rows.merge(decoded, provider.join)
     except strict_json.Malformed as error:
         raise _provider_error(provider, error) from error
     if not listings and not nameless:

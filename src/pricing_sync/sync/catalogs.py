@@ -20,7 +20,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sources.formats import genai_prices, litellm, models_dev
 from pricing_sync.sources.http import Fetched, NotModified, http_client
 from pricing_sync.sources.provider import Provider, read_answer
-from pricing_sync.sources.strict_json import Page
+from pricing_sync.sources.rows import Page
 from pricing_sync.store import open_store
 from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
 from pricing_sync.sync.access import ProviderAccess

@@ -14,7 +14,8 @@ from pricing_sync.errors import DecodeError
 from pricing_sync.sources.formats import ecb
 from pricing_sync.sources.http import Fetched
 from pricing_sync.sources.provider import Provider
-from pricing_sync.sources.strict_json import Malformed, Page
+from pricing_sync.sources.rows import Page
+from pricing_sync.sources.strict_json import Malformed
 from pricing_sync.store.exchange_rates import DayRate, ExchangeRateTable
 from pricing_sync.sync.access import ProviderAccess
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Announced
 from pricing_sync.json_views.changes import Announcement
+from pricing_sync.prices.model_ids import is_model_id, is_tier
 from pricing_sync.prices.rates import Meter
-from pricing_sync.sources.strict_json import is_model_id, is_tier
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.request_types import (
     Condition,

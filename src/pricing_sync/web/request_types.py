@@ -16,9 +16,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pricing_sync.prices.model_ids import TIER_NAME
 from pricing_sync.prices.rates import Per, Rate, When
 from pricing_sync.sources.providers import CATALOG
-from pricing_sync.sources.strict_json import TIER_NAME
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 

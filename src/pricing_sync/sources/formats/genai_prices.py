@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time
 
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_tier
 from pricing_sync.prices.rates import (
     STANDARD_TIERS,
     ConditionalRates,
@@ -29,22 +30,15 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.listings import Amount, Fields, as_listing, as_said, rates
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.rows import Page, guard, read_rows
 from pricing_sync.sources.strict_json import (
     ABSENT,
-    Amount,
     BadAmount,
-    Fields,
     Incomplete,
     Malformed,
-    Page,
-    as_listing,
-    as_said,
     envelope,
-    guard,
-    is_tier,
-    nested,
-    rates,
-    read_rows,
     shorten,
     whole,
 )

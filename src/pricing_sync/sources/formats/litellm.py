@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_model_id
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -26,28 +27,29 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
-from pricing_sync.sources.strict_json import (
-    ABSENT,
+from pricing_sync.sources.listings import (
     NOT_FREE,
     NOT_PUBLISHED,
     Amount,
-    BadAmount,
     Fields,
-    Incomplete,
-    Page,
     as_listing,
     as_said,
-    envelope,
     free_if_named_so,
-    is_model_id,
-    is_named,
     joined,
-    nested,
-    rate,
     rates,
+    without_zeros,
+)
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.rows import Page
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    BadAmount,
+    Incomplete,
+    envelope,
+    is_named,
+    rate,
     shorten,
     whole,
-    without_zeros,
 )
 
 FIELDS: Fields = {

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_tier
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -22,24 +23,24 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
-from pricing_sync.sources.notices import value
-from pricing_sync.sources.strict_json import (
-    ABSENT,
+from pricing_sync.sources.listings import (
     NOT_PUBLISHED,
     Amount,
-    BadAmount,
     Fields,
-    Incomplete,
-    Page,
     as_listing,
     as_said,
-    envelope,
     free_if_named_so,
-    is_named,
-    is_tier,
-    nested,
     rates,
-    read_keyed,
+)
+from pricing_sync.sources.notices import value
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.rows import Page, read_keyed
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    BadAmount,
+    Incomplete,
+    envelope,
+    is_named,
     whole,
 )
 

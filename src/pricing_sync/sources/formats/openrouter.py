@@ -28,28 +28,27 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
-from pricing_sync.sources.notices import notice_of, value
-from pricing_sync.sources.strict_json import (
-    ABSENT,
+from pricing_sync.sources.listings import (
     NOT_FREE,
     NOT_PUBLISHED,
     Amount,
-    BadAmount,
-    DataList,
     Fields,
-    Page,
-    PricedRow,
     as_listing,
+    joined,
+    rates,
+    without_zeros,
+)
+from pricing_sync.sources.notices import notice_of, value
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.rows import DataList, Page, PricedRow, read_rows
+from pricing_sync.sources.strict_json import (
+    ABSENT,
+    BadAmount,
     envelope,
     is_named,
-    joined,
-    nested,
     number,
-    rates,
-    read_rows,
     shorten,
     whole,
-    without_zeros,
 )
 
 FIELDS: Fields = {
@@ -110,12 +109,15 @@ def notice(row: Row) -> Notice | None:
     A variant has the name of its base: `m:free` is `m-20260717` too, and is named
     `m-20260717:free` here. A pointer such as `~openai/gpt-latest` names the row it stands for.
     """
-    target = value(row.alias_target)
+    ends_on, target = row.expiration_date, value(row.alias_target)
+    # Most rows say nothing else than their own id.
+    if target is None and not is_named(ends_on) and value(row.canonical_slug) == row.id:
+        return None
     slug = target.get("slug") if isinstance(target, dict) else None
     said = notice_of(
         names=row.canonical_slug,
         stands_for=slug if isinstance(slug, str) else None,
-        ends_on=ABSENT if bytes(row.expiration_date) == _FILLER else row.expiration_date,
+        ends_on=ABSENT if bytes(ends_on) == _FILLER else ends_on,
     )
     if said is None:
         return None

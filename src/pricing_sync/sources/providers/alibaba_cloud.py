@@ -27,22 +27,17 @@ from pricing_sync.prices.rates import (
     Why,
 )
 from pricing_sync.prices.usage import PARENTS
+from pricing_sync.sources.listings import NOT_FREE, NOT_PUBLISHED, add_rate, as_listing, as_said
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.rows import Page, read_rows
 from pricing_sync.sources.strict_json import (
     ABSENT,
-    NOT_FREE,
-    NOT_PUBLISHED,
     BadAmount,
     Incomplete,
     Malformed,
-    Page,
-    add_rate,
-    as_listing,
-    as_said,
     envelope,
-    nested,
     rate,
-    read_rows,
     shorten,
 )
 

@@ -12,18 +12,12 @@ from collections import Counter
 from msgspec import Raw
 
 from pricing_sync.prices.rates import Listing, Meter, Per
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.notices import notice_of
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    Amount,
-    BadAmount,
-    Page,
-    PricedRow,
-    read_data,
-    refuse_priceless,
-)
+from pricing_sync.sources.rows import Page, PricedRow, read_data, refuse_priceless
+from pricing_sync.sources.strict_json import ABSENT, BadAmount
 
 PRICES = PriceTable(
     fields={

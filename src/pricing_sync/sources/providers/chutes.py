@@ -11,17 +11,11 @@ from collections import Counter
 from msgspec import Raw
 
 from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Why
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    Amount,
-    BadAmount,
-    Page,
-    PricedRow,
-    number,
-    read_data,
-)
+from pricing_sync.sources.rows import Page, PricedRow, read_data
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, number
 
 PRICES = PriceTable(
     fields={

@@ -13,24 +13,17 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct, field
 
 from pricing_sync.prices.rates import Listing, Meter, Notice, Per, Rate, Unpriced, Why
+from pricing_sync.sources.listings import NOT_PUBLISHED, Amount, Fields, as_listing, joined, rates
 from pricing_sync.sources.notices import notice_of
+from pricing_sync.sources.objects import may_hold_price, nested
 from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.rows import Page, read_rows
 from pricing_sync.sources.strict_json import (
     ABSENT,
-    NOT_PUBLISHED,
-    Amount,
     BadAmount,
-    Fields,
     Incomplete,
     Malformed,
-    Page,
-    as_listing,
     envelope,
-    joined,
-    may_hold_price,
-    nested,
-    rates,
-    read_rows,
     shorten,
 )
 

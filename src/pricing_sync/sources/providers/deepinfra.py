@@ -17,6 +17,7 @@ from fractions import Fraction
 
 from msgspec import Raw, Struct, field
 
+from pricing_sync.prices.model_ids import is_tier
 from pricing_sync.prices.rates import (
     ConditionalRates,
     CurrencyUnit,
@@ -31,28 +32,20 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
-from pricing_sync.sources.notices import instant, notice_of
-from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
+from pricing_sync.sources.listings import (
     NOT_PUBLISHED,
     Amount,
-    BadAmount,
     Fields,
-    Page,
     add_rate,
     as_listing,
-    envelope,
-    guard,
-    is_named,
-    is_tier,
-    nested,
-    number,
     rates,
-    read_data,
-    read_rows,
     without_zeros,
 )
+from pricing_sync.sources.notices import instant, notice_of
+from pricing_sync.sources.objects import nested
+from pricing_sync.sources.provider import Key, Pin, Provider
+from pricing_sync.sources.rows import Page, guard, read_data, read_rows
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, envelope, is_named, number
 
 CENTS: Fields = {
     "cents_per_input_token": Amount(Meter.INPUT, Per.ONE, CurrencyUnit.CENT),

@@ -13,18 +13,11 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct
 
 from pricing_sync.prices.rates import Listing, Meter, Per
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    Amount,
-    DataList,
-    Incomplete,
-    Page,
-    PricedRow,
-    envelope,
-    read_rows,
-)
+from pricing_sync.sources.rows import DataList, Page, PricedRow, read_rows
+from pricing_sync.sources.strict_json import ABSENT, Incomplete, envelope
 
 PRICES = PriceTable(
     fields={

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from msgspec import Raw, Struct, field
 
+from pricing_sync.prices.model_ids import is_model_id
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -23,24 +24,11 @@ from pricing_sync.prices.rates import (
     Unreadable,
     When,
 )
+from pricing_sync.sources.listings import NOT_PUBLISHED, Amount, Fields, as_listing, joined, rates
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    NOT_PUBLISHED,
-    Amount,
-    BadAmount,
-    DataList,
-    Fields,
-    Page,
-    as_listing,
-    envelope,
-    guard,
-    is_model_id,
-    joined,
-    nested,
-    parse,
-    rates,
-)
+from pricing_sync.sources.rows import DataList, Page, guard, parse
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, envelope
 
 UNIT = "1M tokens"
 SKUS: Fields = {

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct, field
 
+from pricing_sync.prices.model_ids import is_tier
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -20,26 +21,12 @@ from pricing_sync.prices.rates import (
     Rate,
     When,
 )
+from pricing_sync.sources.listings import NOT_PUBLISHED, Amount, Fields, as_listing, as_said, rates
 from pricing_sync.sources.notices import notice_of
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    NOT_PUBLISHED,
-    Amount,
-    BadAmount,
-    Fields,
-    Incomplete,
-    Page,
-    as_listing,
-    as_said,
-    envelope,
-    is_tier,
-    nested,
-    rate,
-    rates,
-    read_rows,
-    whole,
-)
+from pricing_sync.sources.rows import Page, read_rows
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, Incomplete, envelope, rate, whole
 
 TEXT: Fields = {
     "uncachedInput": Amount(Meter.INPUT, Per.MILLION),

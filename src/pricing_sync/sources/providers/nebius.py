@@ -6,9 +6,10 @@ Cached input is billed at a price that is not in the list. Read 2026-09-23.
 from __future__ import annotations
 
 from pricing_sync.prices.rates import Meter, Per
+from pricing_sync.sources.listings import Amount
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import Amount, Page, refuse_priceless
+from pricing_sync.sources.rows import Page, refuse_priceless
 
 PRICES = PriceTable(
     fields={

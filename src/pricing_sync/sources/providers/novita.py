@@ -23,23 +23,11 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.listings import Amount, Fields, as_listing, joined, rates, without_zeros
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    Amount,
-    BadAmount,
-    Fields,
-    Page,
-    PricedRow,
-    as_listing,
-    joined,
-    nested,
-    number,
-    rates,
-    read_data,
-    whole,
-    without_zeros,
-)
+from pricing_sync.sources.rows import Page, PricedRow, read_data
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, number, whole
 
 METERS = {
     "prompt": Meter.INPUT,

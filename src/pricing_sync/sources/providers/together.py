@@ -11,16 +11,11 @@ from collections import Counter
 from msgspec import Raw
 
 from pricing_sync.prices.rates import Listing, Meter, Per, Unpriced, Unreadable, Why
+from pricing_sync.sources.listings import Amount, free_if_named_so
 from pricing_sync.sources.price_table import PriceTable
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    Amount,
-    Page,
-    PricedRow,
-    envelope,
-    free_if_named_so,
-    read_rows,
-)
+from pricing_sync.sources.rows import Page, PricedRow, read_rows
+from pricing_sync.sources.strict_json import envelope
 
 PRICES = PriceTable(
     fields={

@@ -23,22 +23,11 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.listings import NOT_PUBLISHED, Amount, Fields, as_listing, as_said, rates
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    NOT_PUBLISHED,
-    Amount,
-    BadAmount,
-    Fields,
-    Page,
-    as_listing,
-    as_said,
-    nested,
-    rates,
-    read_data,
-    shorten,
-    whole,
-)
+from pricing_sync.sources.rows import Page, read_data
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, shorten, whole
 
 TOKENS: Fields = {
     "input": Amount(Meter.INPUT, Per.MILLION),

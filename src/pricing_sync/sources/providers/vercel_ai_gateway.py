@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Raw, Struct
 
+from pricing_sync.prices.model_ids import is_tier
 from pricing_sync.prices.rates import (
     ConditionalRates,
     Listing,
@@ -23,23 +24,11 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.listings import Amount, Fields, as_listing, as_said, rates
+from pricing_sync.sources.objects import nested
 from pricing_sync.sources.provider import Key, Pin, Provider
-from pricing_sync.sources.strict_json import (
-    ABSENT,
-    Amount,
-    BadAmount,
-    Fields,
-    Page,
-    PricedRow,
-    as_listing,
-    as_said,
-    is_tier,
-    nested,
-    rate,
-    rates,
-    read_data,
-    whole,
-)
+from pricing_sync.sources.rows import Page, PricedRow, read_data
+from pricing_sync.sources.strict_json import ABSENT, BadAmount, rate, whole
 
 TOKENS: Fields = {
     "input": Amount(Meter.INPUT, Per.ONE),

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct
 from msgspec.json import decode
 
+from pricing_sync.prices.model_ids import is_model_id
 from pricing_sync.prices.rates import (
     ConditionalRates,
     CurrencyUnit,
@@ -25,24 +26,18 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.sources.listings import Amount, Fields, as_listing, rates, without_zeros
+from pricing_sync.sources.objects import may_hold_price
 from pricing_sync.sources.provider import Key, Permission, Pin, Provider
+from pricing_sync.sources.rows import Page, parse
 from pricing_sync.sources.strict_json import (
     ABSENT,
-    Amount,
     BadAmount,
-    Fields,
     Incomplete,
     Malformed,
-    Page,
-    as_listing,
     envelope,
-    is_model_id,
-    may_hold_price,
-    parse,
-    rates,
     shorten,
     whole,
-    without_zeros,
 )
 
 
