@@ -4,7 +4,8 @@ Pure: the changes of one reading and their context in, a verdict per model out. 
 leaves the stored price in force. `RULES` is the table of all rules.
 """
 
-from pricing_sync.gate.judge import Anchors, Announced, Context, Reason, Verdict, judge
+from pricing_sync.gate.case import Anchors, Announced, Context, Reason, Verdict
+from pricing_sync.gate.judge import judge
 from pricing_sync.gate.moves import Move, Sweep, moves, survey
 from pricing_sync.gate.peers import Peers, Quote, Spread, peers
 from pricing_sync.gate.release import may_release, worth_reporting

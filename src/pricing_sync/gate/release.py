@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pricing_sync.changes.diff import Change, Known
-from pricing_sync.gate.judge import Reason
+from pricing_sync.gate.case import Reason
 from pricing_sync.gate.moves import CORE, Move, moves, proportion, views
 from pricing_sync.gate.peers import Peers
 from pricing_sync.gate.rules import RULES, Rule
