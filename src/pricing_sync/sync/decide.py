@@ -181,6 +181,8 @@ def _judge(
     free: Collection[str],
 ) -> tuple[Mapping[str, Verdict], dict[str, list[str]]]:
     """The verdict on each change of the facts, and the reasons to hold it, by model."""
+    if not facts.changes:
+        return {}, {}
     context = _context(provider, at, facts, free)
     verdicts = judge(facts.changes, context, thresholds)
     return verdicts, _reasons(verdicts, context, facts, thresholds)

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -169,20 +170,32 @@ def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
         DecodeError, IncompleteAnswer, OlderAnswer, OversizedAnswer: the answer was rejected.
         StoreError, LostClaim: as `read_provider`.
     """
-    provider, fetched, options = pending.provider, pending.fetched, pending.options
-    answer, compressed = None, None
-    if not pending.unchanged:
-        assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
-        pages = fetched.all_pages()
+    if pending.unchanged:
+        return _process(pending, store, None, None)
+    fetched, options = pending.fetched, pending.options
+    assert isinstance(fetched, Fetched)  # noqa: S101  see `read_provider`
+    pages = fetched.all_pages()
+    # To compress takes as long as to decode, and keeps no other thread waiting.
+    with ThreadPoolExecutor(1) as second:
+        compressed = second.submit(zlib.compress, PAGE_SEPARATOR.join(pages), 1)
         answer = decode(
-            provider,
+            pending.provider,
             pages,
             pending.reading.at,
             free=options.free,
             max_models=options.max_models,
         )
-        compressed = zlib.compress(PAGE_SEPARATOR.join(pages), 1)
+        return _process(pending, store, answer, compressed)
 
+
+def _process(
+    pending: PendingAnswer,
+    store: Store,
+    answer: Answer | None,
+    compressed: Future[bytes] | None,
+) -> ReadingResult:
+    """Gather, decide and apply: what an answer does, or that it is the same as last time."""
+    provider, options = pending.provider, pending.options
     known = partial(gather, store, pending.reading, pending.last, answer, options.thresholds)
     decided = partial(
         decide, provider, pending.reading, answer, thresholds=options.thresholds, free=options.free
@@ -191,11 +204,12 @@ def process_answer(pending: PendingAnswer, store: Store) -> ReadingResult:
     # out other readings of the provider; only a person's decision can change the outcome meanwhile.
     facts = known()
     decision = decided(facts)
+    body = None if compressed is None else compressed.result()
     with store.transaction():
         _refuse_if_overtaken(store, pending.last, pending.reading)
         if store.audit_log.count(provider.id) != facts.entries:
             decision = decided(known())
-        return _apply(store, decision, answer, compressed, pending)
+        return _apply(store, decision, answer, body, pending)
 
 
 def _apply(
