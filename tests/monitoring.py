@@ -19,11 +19,11 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
 from pricing_sync.app import PricingSync
 from pricing_sync.demo.show import running
 from pricing_sync.errors import NoPrice
-from pricing_sync.prices.rates import Meter
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings.push import LiteLLMNode, PushSettings
 from pricing_sync.store.peers import CatalogRead, ReadStatus
@@ -84,11 +84,11 @@ def demo_service(folder: Path) -> Iterator[tuple[PricingSync, str]]:
         demo.read()
         pricing = demo.as_service()
         changes = {
-            "admin_token": ADMIN,
-            "read_token": READ,
+            "admin_token": SecretStr(ADMIN),
+            "read_token": SecretStr(READ),
             "interval_hours": 3 / 3600,
             "first_delay_seconds": 0,
-            "export_currency": "EUR",
+            "export_currency": "USD",
             "push": PushSettings(litellm=(node,)),
         }
         pricing.settings = pricing.settings.model_copy(update=changes)
@@ -102,14 +102,17 @@ def _use(pricing: PricingSync, url: str) -> None:
     now = datetime.now(UTC)
     yesterday = now.date() - timedelta(days=1)
     pricing.store.exchange_rates.add({yesterday: {"USD": Decimal("1.15"), "CNY": Decimal(8)}}, now)
-    pricing.store.peers.add_read(CatalogRead("models.dev", now, ReadStatus.READ, models=3))
+    pricing.store.peers.add_read(
+        CatalogRead(catalog="models.dev", at=now, status=ReadStatus.READ, decoder="tests")
+    )
     with pytest.raises(NoPrice):
-        pricing.cost("openrouter", "maker/unknown", Usage({Meter.INPUT: 1}))
+        pricing.cost("openrouter", "maker/unknown", Usage(input=1))
     with caller(url, ADMIN) as admin:
         known = row("openai/gpt-4o", now, cost="1", currency="USD")
         answer = admin.post("/v1/usage", json={"rows": [known, row("maker/unknown", now)]})
         assert 200 == answer.status_code, answer.text
-        assert 200 == admin.get("/export/litellm").status_code
+        answer = admin.get("/export/genai-prices")
+        assert 200 == answer.status_code, answer.text
 
 
 def scrape(url: str) -> Scrape:
@@ -117,7 +120,7 @@ def scrape(url: str) -> Scrape:
     with caller(url, READ) as reader:
         text = reader.get("/metrics").text
     labels: dict[str, set[str]] = {}
-    values = set()
+    values: set[tuple[str, str, str]] = set()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels.setdefault(sample.name, set()).update(sample.labels)

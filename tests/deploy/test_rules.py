@@ -86,7 +86,9 @@ def test_an_alert_says_what_whose_and_what_to_do(rule: dict[str, Any]) -> None:
 def test_the_runbook_has_no_entry_without_an_alert() -> None:
     """An alert that was renamed must not leave one behind."""
     text = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-    assert {rule["alert"] for rule in alerts()} == set(re.findall(r"^### (\w+)$", text, re.M))
+    assert {rule["alert"] for rule in alerts()} == set(
+        re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    )
 
 
 def test_every_metric_and_label_that_is_named_is_exported(exported: Scrape) -> None:
