@@ -153,7 +153,7 @@ class Prometheus:
 @contextmanager
 def prometheus(folder: Path, service_url: str) -> Iterator[Prometheus]:
     """A Prometheus with our configuration, but for addresses and intervals, and our rules."""
-    program, address = tool("prometheus"), f"127.0.0.1:{_free_port()}"
+    program, address = tool("prometheus"), f"127.0.0.1:{free_port()}"
     text = (DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8")
     for ours, here in (
         ("30s", "1s"),
@@ -178,14 +178,15 @@ def prometheus(folder: Path, service_url: str) -> Iterator[Prometheus]:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         with caller(f"http://{address}") as client:
-            _wait_until_ready(process, client, folder / "log")
+            wait_until_ready(process, client, folder / "log")
             yield Prometheus(client)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], client: httpx.Client, log: Path) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], client: httpx.Client, log: Path) -> None:
+    """Wait until a Prometheus or an Alertmanager answers."""
     end = time.monotonic() + 60
     while True:
         assert process.poll() is None, log.read_text("utf-8")
@@ -198,7 +199,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], client: httpx.Client, lo
         time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
