@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 
 _WORDS = {
     *("and", "bool", "by", "offset", "on", "or", "unless"),
-    *("absent", "avg", "count", "histogram_quantile", "increase", "max", "min", "rate", "sum"),
+    *(
+        "absent",
+        "avg",
+        "clamp_max",
+        "count",
+        "histogram_quantile",
+        "increase",
+        "max",
+        "min",
+        "rate",
+        "sum",
+    ),
     *("time", "vector"),
 }
 _SELECTOR = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*\{(?P<matchers>[^}]*)\}")
