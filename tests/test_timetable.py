@@ -23,6 +23,7 @@ from pricing_sync.timetable import (
     next_due,
     next_opening,
     retry_at,
+    stale_at,
 )
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3_600, 86_400))
@@ -808,3 +809,26 @@ def test_every_wait_is_between_a_second_and_the_longest(
     found = retry_at(Plan(cron="0 6 * * *", retry=retry), failures, NOON, chance)
     assert found is not None
     assert SECOND <= found - NOON <= retry.longest
+
+
+@pytest.mark.parametrize(
+    ("plan", "read_at", "stale"),
+    [
+        (Plan(), "2026-07-16T00:00", "2026-07-16T18:00"),
+        (Plan(every=timedelta(hours=1)), "2026-07-16T00:10", "2026-07-16T03:10"),
+        # A Thursday: Friday, Monday, Tuesday.
+        (Plan(cron="15 3 * * 1-5"), "2026-07-16T03:15", "2026-07-21T03:15"),
+        # 22:00, when the window opens, 22:30 and 23:30.
+        (
+            Plan(
+                every=timedelta(hours=1),
+                window=Window(opens=time(22), closes=time(6)),
+            ),
+            "2026-07-16T05:30",
+            "2026-07-16T23:30",
+        ),
+    ],
+)
+def test_prices_are_stale_at_the_third_slot(plan: Plan, read_at: str, stale: str) -> None:
+    """Counted by the provider's own plan, not by a number of hours for all."""
+    assert utc(stale) == stale_at(plan, "xai", utc(read_at))

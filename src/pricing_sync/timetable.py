@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,9 @@ _DAY = timedelta(days=1)
 _FRESH = timedelta(minutes=15)
 #: … and within its interval divided by this number.
 _FRESH_SHARE = 4
+
+#: A provider is stale when this many of its slots have passed since it was read.
+_STALE_SLOTS = 3
 
 #: The largest error of a clock that is expected. A stored due instant is ignored if the clock that
 #: wrote it was further ahead than this.
@@ -240,6 +244,15 @@ def retry_at(
         wait = min(wait, plan.every)
     wait *= 1 - retry.jitter + retry.jitter * chance
     return next_opening(plan, now + max(wait, _SECOND, timedelta(seconds=retry_after_seconds or 0)))
+
+
+@lru_cache(maxsize=1024)  # every scrape of the metrics asks for each provider
+def stale_at(plan: Plan, provider: str, last_success: datetime) -> datetime:
+    """When the prices of a provider count as stale: at its third slot after the last success."""
+    at = last_success
+    for _ in range(_STALE_SLOTS):
+        at = next_due(plan, provider, at, last_success)
+    return at
 
 
 def is_open(plan: Plan, at: datetime) -> bool:

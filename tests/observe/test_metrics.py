@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
 from pricing_sync.sync.recorded import RecordedAnswer
+from pricing_sync.timetable import Plan
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -165,6 +168,50 @@ def test_the_gauges_match_the_database(tmp_path: Path) -> None:
     } == metric(samples, "pricing_next_sync_timestamp_seconds")
 
 
+def test_a_provider_is_stale_at_its_own_third_slot(tmp_path: Path) -> None:
+    """By its own plan. A provider that was never read, or is not scheduled, has no such time."""
+    plans = {"openrouter": Plan(cron="0 3 * * 1"), "nearai": Plan()}
+    with app_with_runs(tmp_path) as app:
+        collector = PricingMetrics(
+            app.store, ["openrouter", "nearai"], is_running=lambda: False, plan=plans.__getitem__
+        )
+        samples = values(collector)
+        read_at = app.store.latest_successes()["openrouter"]
+    (at,) = metric(samples, "pricing_stale_timestamp_seconds").values()
+    stale_at = datetime.fromtimestamp(at, UTC)
+    assert (0, 3, 0) == (stale_at.weekday(), stale_at.hour, stale_at.minute)
+    assert timedelta(days=14) < stale_at - read_at <= timedelta(days=21)
+    assert "pricing_stale_timestamp_seconds openrouter" in samples
+
+
+def test_the_revision_of_the_ledger_is_that_of_its_book(tmp_path: Path) -> None:
+    """A process with another one in its book is behind."""
+    with app_with_runs(tmp_path) as app:
+        assert int(app.book().revision) == values(metrics(app.store))["pricing_ledger_revision"]
+
+
+def test_a_book_that_cannot_be_renewed_has_an_age(store: Store) -> None:
+    """It is zero as soon as the book is renewed."""
+    since = [datetime.now(UTC) - timedelta(minutes=5)]
+    collector = PricingMetrics(
+        store, [], is_running=lambda: False, stale_since=lambda: since[0] if since else None
+    )
+    assert 300 <= values(collector)["pricing_book_stale_seconds"] < 400
+    since.clear()
+    assert 0 == values(collector)["pricing_book_stale_seconds"]
+
+
+def test_exchange_rates_have_an_age_where_they_are_used(store: Store) -> None:
+    """Counted from their day on; without any it is infinite, so that an alert fires."""
+    name = "pricing_exchange_rates_age_seconds"
+    used = PricingMetrics(store, [], is_running=lambda: False, exchanges=True)
+    assert math.inf == values(used)[name]
+    now = datetime.now(UTC)
+    store.exchange_rates.add({now.date() - timedelta(days=3): {"USD": Decimal("1.1")}}, now)
+    assert timedelta(days=3) <= timedelta(seconds=values(used)[name]) < timedelta(days=4, hours=1)
+    assert name not in values(metrics(store))
+
+
 def test_the_price_keys_that_are_not_read_are_counted(tmp_path: Path) -> None:
     """Those of the newest answer, also if it was the same as the one before."""
     rows = {"maker/a": priced(video="1"), "maker/b": priced(video="2", smell="3")}
@@ -259,6 +306,7 @@ def test_a_database_error_does_not_fail_the_scrape(store: Store, most: int) -> N
     assert {
         "pricing_info 0.1.0",
         "pricing_process_runs_readings",
+        "pricing_book_stale_seconds",
         "pricing_store_up",
     } == samples.keys()
     assert 1 == values(collector)["pricing_store_up"]
@@ -331,6 +379,10 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_process_runs_readings": "gauge",
         "pricing_unpriced_lookups": "counter",
         "pricing_book_revision": "gauge",
+        "pricing_book_stale_seconds": "gauge",
+        "pricing_ledger_revision": "gauge",
+        "pricing_stale_timestamp_seconds": "gauge",
+        "pricing_exchange_rates_age_seconds": "gauge",
         "pricing_export_left_out": "gauge",
         "pricing_store_up": "gauge",
         "pricing_labels_dropped": "gauge",

@@ -6,10 +6,11 @@ the same ones. Only the metrics whose help text names "this process" differ betw
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -37,13 +38,14 @@ from pricing_sync.store.queue import (
     DURATION_SUM,
     FAILURES,
     MODELS,
+    REVISION,
     RUNS,
     Labels,
     Leader,
 )
 from pricing_sync.store.review import HeldCount
 from pricing_sync.store.store import ModelCounts
-from pricing_sync.timetable import Due
+from pricing_sync.timetable import Due, Plan, stale_at
 from pricing_sync.version import VERSION
 
 #: Each provider costs several time series, and the database may name any number of providers.
@@ -74,9 +76,11 @@ class _Facts:
     #: By provider, model and currency: our cost of the last day and the reported one.
     reported: Mapping[tuple[str, str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
     pushes: Sequence[PushStatus] = ()
+    #: The day of the newest exchange rates.
+    exchange_day: date | None = None
 
     @classmethod
-    def of(cls, store: Store) -> _Facts:
+    def of(cls, store: Store, *, exchanges: bool) -> _Facts:
         queue, now = store.queue, datetime.now(UTC)
         return cls(
             queue.counters(),
@@ -91,6 +95,7 @@ class _Facts:
             Counter(entry.provider for entry in store.scheduled.changes(now)),
             store.usage.unpriced_models(now - timedelta(days=7)),
             store.usage.reported_costs(now - timedelta(days=1)),
+            exchange_day=store.exchange_rates.newest_day() if exchanges else None,
         )
 
     def providers(self) -> set[str]:
@@ -114,10 +119,13 @@ class PricingMetrics(Collector):
         providers: The scheduled providers.
         is_running: Whether this process runs readings.
         unpriced: The look-ups in this process that found no price, by reason.
+        plan: When a provider is read; None if that is not known.
         book_revision: The ledger revision of this process's price book; None before the first.
+        stale_since: Since when that book cannot be renewed; None if it can.
         left_out: How much the exports of this process leave out, by format and part.
         most_drift: The share of our cost by which a reported one may differ from it.
         pushes: The nodes that prices are pushed to.
+        exchanges: Whether exchange rates are in use.
     """
 
     def __init__(
@@ -127,16 +135,20 @@ class PricingMetrics(Collector):
         *,
         is_running: Callable[[], bool],
         unpriced: Callable[[], Mapping[str, int]] = dict,
+        plan: Callable[[str], Plan] | None = None,
         book_revision: Callable[[], int | None] = lambda: None,
+        stale_since: Callable[[], datetime | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         most_drift: Fraction = Fraction(0),
         pushes: Callable[[], Sequence[PushStatus]] = tuple,
+        exchanges: bool = False,
     ) -> None:
         self._most_drift = most_drift
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
-        self._pushes = pushes
+        self._plan, self._stale_since = plan, stale_since
+        self._pushes, self._exchanges = pushes, exchanges
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -149,7 +161,8 @@ class PricingMetrics(Collector):
         """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
-            facts = replace(_Facts.of(self._store), pushes=self._pushes())
+            facts = _Facts.of(self._store, exchanges=self._exchanges)
+            facts = replace(facts, pushes=self._pushes())
         except StoreError:
             yield _store_up(0)
             return
@@ -184,6 +197,12 @@ class PricingMetrics(Collector):
             (),
             {} if revision is None else {(): revision},
         )
+        stale_since = self._stale_since()
+        yield GaugeMetricFamily(
+            "pricing_book_stale_seconds",
+            "For how long this process has not been able to renew its price book; 0 if it can.",
+            age_seconds(stale_since, datetime.now(UTC)) or 0,
+        )
         yield _gauge(
             "pricing_export_left_out",
             "What the newest export of this process leaves out because its format cannot say it.",
@@ -208,6 +227,7 @@ class PricingMetrics(Collector):
         yield from _syncs(facts, shown)
         yield from _due(facts, shown)
         yield from _ages(facts, self._providers[:_MOST_PROVIDERS], now)
+        yield _stale(facts, self._providers[:_MOST_PROVIDERS], now, self._plan)
         yield from _models(facts, shown)
         yield from _states(facts, shown)
         yield from _ending(facts, shown)
@@ -233,6 +253,19 @@ class PricingMetrics(Collector):
         yield from _usage(facts, shown, self._most_drift)
         yield from _catalogs(facts, now)
         yield from _pushes(facts, now)
+        revision = facts.counters.get(REVISION, {}).get(())
+        yield _gauge(
+            "pricing_ledger_revision",
+            "The revision of the ledger; it grows with each reading.",
+            (),
+            {} if revision is None else {(): revision},
+        )
+        yield _gauge(
+            "pricing_exchange_rates_age_seconds",
+            "Time since the day of the newest exchange rates; infinite if there are none.",
+            (),
+            {(): _days_age_seconds(facts.exchange_day, now)} if self._exchanges else {},
+        )
 
 
 def _usage(facts: _Facts, shown: Sequence[str], most_drift: Fraction) -> Iterator[Metric]:
@@ -378,6 +411,30 @@ def _ages(facts: _Facts, scheduled: Sequence[str], now: datetime) -> Iterator[Me
         },
         scheduled,
     )
+
+
+def _stale(
+    facts: _Facts,
+    scheduled: Sequence[str],
+    now: datetime,
+    plan: Callable[[str], Plan] | None,
+) -> Metric:
+    return _by_provider(
+        "pricing_stale_timestamp_seconds",
+        "When the provider's prices count as stale: three of its slots after the last success.",
+        {
+            name: stale_at(plan(name), name, facts.successes[name]).timestamp()
+            for name in scheduled
+            if plan is not None and age(facts.successes.get(name), now) is not None
+        },
+        scheduled,
+    )
+
+
+def _days_age_seconds(day: date | None, now: datetime) -> float:
+    if day is None:
+        return math.inf
+    return (now - datetime.combine(day, time(), UTC)).total_seconds()
 
 
 def _models(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:

@@ -18,6 +18,9 @@ from pricing_sync.store import Store
 #: The shortest time between two queries for the revision. A change by another process is in the
 #: book after at most this time plus the time that reading a book takes.
 REFRESH_SECONDS = 1.0
+#: Why a call of `cost` finds no price: the model is unknown, its provider states no fixed price, or
+#: its card has no rate for a meter that was used.
+UNPRICED_REASONS = ("unknown_model", "unpriced", "no_rate")
 
 
 class BookCache:
@@ -33,9 +36,8 @@ class BookCache:
         self.last: PriceBook | None = None
         #: While the database cannot be read: when the last book was last up to date. Else None.
         self.stale_since: datetime | None = None
-        #: Calls of `cost` without a price, by reason: `unknown_model`, `unpriced` (the provider
-        #: states no fixed price), `no_rate` (the card has no rate for a meter that was used).
-        self.unpriced: Counter[str] = Counter()
+        #: Calls of `cost` without a price, by reason, from zero on: then a metric shows the first.
+        self.unpriced: Counter[str] = Counter(dict.fromkeys(UNPRICED_REASONS, 0))
         self._confirmed_at = datetime.now(UTC)
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
@@ -115,7 +117,7 @@ class BookCache:
 
 
 def unpriced_reason(found: Price | None) -> str:
-    """Why a request has no price: `unknown_model`, `unpriced` or `no_rate`."""
+    """Why a request has no price: one of `UNPRICED_REASONS`."""
     if found is None:
         return "unknown_model"
     return "no_rate" if isinstance(found.listing, RateCard) else "unpriced"

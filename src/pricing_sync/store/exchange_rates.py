@@ -36,6 +36,11 @@ class ExchangeRateTable(NamedQueries):
             for currency, day, per_euro in self._fetch("newest")
         ]
 
+    def newest_day(self) -> date | None:
+        """The day of the newest rates, by the dollar's, which every day has; None without any."""
+        day = self._fetch("newest_day", currency="USD")[0][0]
+        return None if day is None else date.fromisoformat(day)
+
     def between(
         self, currencies: Collection[str], since: datetime, until: datetime
     ) -> ExchangeRates:

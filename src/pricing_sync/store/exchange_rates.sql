@@ -9,6 +9,9 @@ SELECT currency, MAX(day), per_euro FROM pricing_exchange_rates
 GROUP BY currency
 ORDER BY currency;
 
+-- name: newest_day
+SELECT MAX(day) FROM pricing_exchange_rates WHERE currency = :currency;
+
 -- name: add
 INSERT INTO pricing_exchange_rates (currency, day, per_euro, recorded_at)
 VALUES (:currency, :day, :per_euro, :recorded_at);

@@ -46,6 +46,8 @@ DURATION_BUCKET = "pricing_scheduled_sync_duration_seconds_bucket"
 DURATION_SUM = "pricing_scheduled_sync_duration_microseconds_sum"
 MODELS = "pricing_models_synced_total"
 FAILURES = "pricing_reading_failures_total"
+#: Not a metric of that name: the revision of the ledger (`Store.revision`).
+REVISION = "revision"
 #: The upper bounds of the histogram of run durations, in seconds.
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 

@@ -71,13 +71,17 @@ def metrics(
 
 def collector(pricing: PricingSync) -> PricingMetrics:
     """The metrics of *pricing* as a collector, for the host's registry: `registry.register(…)`."""
+    settings = pricing.settings
     return PricingMetrics(
         pricing.store,
-        pricing.settings.providers,
+        settings.providers,
         is_running=lambda: pricing.is_running,
         unpriced=lambda: pricing.unpriced,
+        plan=settings.plan,
         book_revision=lambda: pricing.book_revision,
+        stale_since=lambda: pricing.stale_since,
         left_out=lambda: pricing.exports.left_out,
         most_drift=pricing.usage.most_drift,
         pushes=pricing.push_states,
+        exchanges=settings.exchange_rates or settings.export_currency is not None,
     )

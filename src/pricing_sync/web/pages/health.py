@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from pricing_sync.json_views.providers import ProviderState
 from pricing_sync.settings import Settings
-from pricing_sync.timetable import Plan, next_due
+from pricing_sync.timetable import Plan, stale_at
 
-#: After so many of its intervals without a success, a provider's prices are stale.
-STALE_INTERVALS = 3
+#: A reading takes a while.
+_LEEWAY = timedelta(minutes=1)
 
 
 class Health(StrEnum):
@@ -51,7 +51,5 @@ def _health(state: ProviderState, plan: Plan, now: datetime) -> Health:
         return Health.FAILING
     if state.last_success is None:
         return Health.NEVER
-    due = state.last_success
-    for _ in range(STALE_INTERVALS):
-        due = next_due(plan, state.provider, due, state.last_success)
-    return Health.STALE if now > due + timedelta(minutes=1) else Health.FRESH
+    stale_from = stale_at(plan, state.provider, state.last_success) + _LEEWAY
+    return Health.STALE if now > stale_from else Health.FRESH
