@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ _INTRODUCTION = """\
 
 Every route of the service, from its OpenAPI document, which the service has at `/openapi.json` and
 the repository in `docs/openapi.json`. The token goes into `Authorization: Bearer TOKEN`; `admin`
-is allowed what `read` is. Errors are problem details (RFC 9457). Any route may answer 413 (the
+is allowed what `read` is. Errors are [problem details](#object-problem) (RFC 9457). Any route may answer 413 (the
 body is too large), and one with a token 401 (missing or wrong), 429 (too many requests without a
 valid token), 422 (the request does not match this page) or 503 (the database cannot be used); one
 for `admin` also 400, 403, 404 and 409. Only other answers are listed.
@@ -29,15 +30,23 @@ def page() -> str:
     """The routes by subject, then the objects in their bodies."""
     api = json.loads(document())
     subjects: dict[str, list[str]] = defaultdict(list)
+    rows = []
     for path, operations in api["paths"].items():
         for method, operation in operations.items():
-            subjects[operation["tags"][0]].append(_route(method, path, operation))
+            route = f"{method.upper()} {path}"
+            subjects[operation["tags"][0]].append(_route(route, operation))
+            rows.append([code(route), _token(operation), _first_sentence(operation)])
     routes = (f"\n## {sentence(tag)[:-1]}\n{''.join(texts)}" for tag, texts in subjects.items())
-    return _INTRODUCTION + "".join(routes) + "\n## Objects\n" + "".join(_objects(api))
+    summary = "\n" + table(("route", "token", "answer"), rows)
+    return _INTRODUCTION + summary + "".join(routes) + "\n## Objects\n" + "".join(_objects(api))
 
 
-def _route(method: str, path: str, operation: _Json) -> str:
-    parts = [f"\n### {code(f'{method.upper()} {path}')}\n", _token(operation)]
+def _first_sentence(operation: _Json) -> str:
+    return re.split(r"(?<=\.)\s", operation.get("description", ""), maxsplit=1)[0]
+
+
+def _route(route: str, operation: _Json) -> str:
+    parts = [f"\n### {code(route)}\n", f"Token: **{_token(operation)}**."]
     parts.append(" ".join(operation.get("description", "").split()))
     if parameters := operation.get("parameters"):
         rows = [
@@ -58,8 +67,8 @@ def _route(method: str, path: str, operation: _Json) -> str:
 
 def _token(operation: _Json) -> str:
     for entry in operation.get("security", ()):
-        return f"Token: **{', '.join(entry['bearer'])}**."
-    return "Token: none."
+        return ", ".join(entry["bearer"])
+    return "none"
 
 
 def _answers(operation: _Json) -> Iterator[str]:
