@@ -48,6 +48,8 @@ NOT_RUN = {
     "docs/embedding.md": 2,
     "docs/exports.md": 3,
     "docs/gate.md": 1,
+    "docs/howto/genai-prices.md": 1,
+    "docs/howto/supabase.md": 1,
     "docs/service.md": 1,
 }
 _SERVE = Block("", "$ PRICING_SYNC_PORT=8080 pricing-sync serve", "in another terminal")
@@ -196,3 +198,23 @@ def test_every_block_is_run_or_named(name: str) -> None:
 def test_make_demo_runs_the_demo() -> None:
     """The pages' commands run in a folder without a Makefile."""
     assert "@$(BIN)/pricing-sync demo $(ARGS)\n" in (ROOT / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "is_same"),
+    [
+        ("run 0661218cf9beefda51272d in 1.2 s", "run 0661294c217f5f24e98aef in 0.3 s", True),
+        ("since 2026-11-26 07:43Z", "since 2031-01-02 23:59Z", True),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-05-13", False),
+        ("0.019 USD", "0.0190 USD", False),
+        ("input 2.5", "input 2.50", False),
+        ("a\n…\nz", "a\nb\nc\nz", True),
+        ("a\n…\nz", "a\nb\nc", False),
+        ("a…", "abc", False),
+        ("a", "a\nb", False),
+        ("", "a", False),
+    ],
+)
+def test_only_what_varies_may_differ(shown: str, printed: str, *, is_same: bool) -> None:
+    """Instants, days, ids, digests, durations; and the lines for which a line `…` stands."""
+    assert is_same == (differences(shown.splitlines(), printed.splitlines()) is None)

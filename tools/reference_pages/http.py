@@ -17,10 +17,10 @@ _INTRODUCTION = """\
 
 Every route of the service, from its OpenAPI document, which the service has at `/openapi.json` and
 the repository in `docs/openapi.json`. The token goes into `Authorization: Bearer TOKEN`; `admin`
-is allowed what `read` is. Errors are [problem details](#object-problem) (RFC 9457). Any route may answer 413 (the
-body is too large), and one with a token 401 (missing or wrong), 429 (too many requests without a
-valid token), 422 (the request does not match this page) or 503 (the database cannot be used); one
-for `admin` also 400, 403, 404 and 409. Only other answers are listed.
+is allowed what `read` is. Errors are [problem details](#object-problem) (RFC 9457). Any route may
+answer 413 (the body is too large), and one with a token 401 (missing or wrong), 429 (too many
+requests without a valid token), 422 (the request does not match this page) or 503 (the database
+cannot be used); one for `admin` also 400, 403, 404 and 409. Only other answers are listed.
 """
 _EXPECTED = {"400", "401", "403", "404", "409", "413", "422", "429", "503"}
 _Json = Mapping[str, Any]
