@@ -21,6 +21,7 @@ _BLOCK = re.compile(
     r"^(?P<indent>[ ]*)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_OF_ALL = re.compile(r"<!-- (not run: .+) -->\n")
 _NOT_RUN, _IN_BACKGROUND = "not run: ", "in another terminal"
 #: The programs of the commands, as arguments of this Python; `make demo` as in the Makefile.
 _PROGRAMS = {
@@ -37,7 +38,10 @@ _VARYING = (
     ("<id>", r"\b066[0-9a-f]{19}(?:-\d+)?\b"),
     ("<digest>", r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b"),
     (r"in <duration> s", r"\bin \d+\.\d s"),
-    (r"\1<duration>", r'("(?:duration_seconds|age_seconds)": ?)\d+(?:\.\d+)?'),
+    (
+        r"\1<duration>",
+        r'("(?:duration_seconds|age_seconds|oldest_reading_seconds)": ?)\d+(?:\.\d+)?',
+    ),
 )
 
 
@@ -91,12 +95,16 @@ def pages() -> list[Path]:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, without their indentation."""
-    found = []
-    for match in _BLOCK.finditer(page.read_text("utf-8")):
+    """The fenced blocks of a page, without their indentation.
+
+    A comment before the title of the page is that of every block without one.
+    """
+    found, page_text = [], page.read_text("utf-8")
+    of_all = _OF_ALL.match(page_text)
+    for match in _BLOCK.finditer(page_text):
         lines = match["text"].splitlines()
         text = "\n".join(line.removeprefix(match["indent"]) for line in lines)
-        found.append(Block(match["language"], text, match["note"] or ""))
+        found.append(Block(match["language"], text, match["note"] or (of_all[1] if of_all else "")))
     return found
 
 
