@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +24,13 @@ _BLOCK = re.compile(
 )
 _OF_ALL = re.compile(r"<!-- (not run: .+) -->\n")
 _NOT_RUN, _IN_BACKGROUND = "not run: ", "in another terminal"
-#: The programs of the commands, as arguments of this Python; `make demo` as in the Makefile.
+#: The programs of the commands, with `COMMAND` for what runs `pricing-sync`. One that serves has to
+#: get the signals of its shell itself. `make demo` is as in the Makefile.
 _PROGRAMS = {
-    "pricing-sync": '-m pricing_sync "$@"',
-    "python": '"$@"',
-    "uvicorn": '-m uvicorn "$@"',
-    "make": '-m pricing_sync "$1" "${2#ARGS=}"',
+    "pricing-sync": '[ "$1" = serve ] && exec python -m pricing_sync "$@"\nexec COMMAND "$@"',
+    "python": f'exec {sys.executable} "$@"',
+    "uvicorn": 'exec python -m uvicorn "$@"',
+    "make": 'exec COMMAND "$1" "${2#ARGS=}"',
 }
 #: What differs from run to run. Nothing else may.
 _VARYING = (
@@ -142,12 +144,15 @@ def in_background(
     )
 
 
-def environment_in(folder: Path) -> dict[str, str]:
-    """The environment of commands in *folder*: with our `pricing-sync` and `python` in its path."""
+def environment_in(folder: Path, command: Sequence[str]) -> dict[str, str]:
+    """The environment of commands in *folder*: with our `pricing-sync` and `python` in its path.
+
+    *command* is the beginning of a command line that does what `pricing-sync` does.
+    """
     (folder / "bin").mkdir()
-    for name, arguments in _PROGRAMS.items():
+    for name, text in _PROGRAMS.items():
         script = folder / "bin" / name
-        script.write_text(f"#!/bin/sh\nexec {sys.executable} {arguments}\n")
+        script.write_text(f"#!/bin/sh\n{text}\n".replace("COMMAND", shlex.join(command)))
         script.chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
     return {

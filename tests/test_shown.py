@@ -38,6 +38,7 @@ from shown import (
     pages,
     run_commands,
 )
+from warm_command import warm_command
 
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
 #: The ports in the pages. Others take their places here, because these may be in use.
@@ -71,15 +72,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             yield made
 
 
+@pytest.fixture(scope="module")
+def command() -> Iterator[list[str]]:
+    with warm_command() as found:
+        yield found
+
+
 @pytest.fixture
-def environment(demo: Demo, tmp_path: Path) -> dict[str, str]:
+def environment(demo: Demo, command: list[str], tmp_path: Path) -> dict[str, str]:
     """The environment of a page's commands: our providers, their keys, and tokens."""
     urls = {}
     for name in built_in():
         spelled = re.sub("[^A-Z0-9]", "_", name.upper())
         urls[f"PRICING_SYNC_PROVIDER__{spelled}__BASE_URL"] = demo.server.base_url(name)
     return {
-        **environment_in(tmp_path),
+        **environment_in(tmp_path, command),
         **KEYS,
         **urls,
         **dict([IN_ORDER]),
