@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 REFEREE := .venv-referee
+DOCS := .venv-docs
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test referee check format bench lock clean
+.PHONY: help setup demo test referee check format reference docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,16 +40,30 @@ $(REFEREE)/.ready: referee.lock
 	$(REFEREE)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement referee.lock
 	@touch $@
 
-check: $(READY) ## Lint, check types, hold the import contracts and the OpenAPI document
+check: $(READY) ## Lint, check types, hold the import contracts and what is made from the code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pricing_sync.web.document --check
+	PYTHONPATH=tools $(BIN)/python -m reference_pages --check
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reference: $(READY) ## Write the OpenAPI document and docs/reference/ again, from the code
+	$(BIN)/python -m pricing_sync.web.document > docs/openapi.json
+	PYTHONPATH=tools $(BIN)/python -m reference_pages
+
+docs: $(DOCS)/.ready ## Build the site over docs/ into site/; a broken link or a page without a place fails
+	$(DOCS)/bin/zensical build --clean --strict
+	$(DOCS)/bin/python tools/check_site.py
+
+$(DOCS)/.ready: docs.lock
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement docs.lock
+	@touch $@
 
 bench: $(READY) ## Measure, and print a table
 	$(BIN)/python bench/bench.py $(ARGS)
@@ -58,6 +73,8 @@ lock: ## Lock the dependencies again, with hashes (needs uv)
 	    --extra serve --extra sentry --extra bulk --extra notify --extra postgres --group dev --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group referee --output-file referee.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group docs --output-file docs.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) $(REFEREE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(REFEREE) $(DOCS) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,8 @@ import pytest
 
 from pricing_sync.app import PricingSync
 
+from shown import pages
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text("utf-8")
 _TABLE = re.compile(r"^##+ `([\w.]+)`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
@@ -70,7 +72,10 @@ def imports(code: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "file",
-    [*sorted((ROOT / "examples").glob("*.py")), ROOT / "README.md", ROOT / "docs/embedding.md"],
+    [
+        *sorted((ROOT / "examples").glob("*.py")),
+        *(page for page in pages() if "from pricing_sync" in page.read_text("utf-8")),
+    ],
 )
 def test_examples_import_only_what_is_promised(file: Path) -> None:
     """Otherwise a reader builds on something that may change."""

@@ -110,7 +110,9 @@ class ProviderSettings(_Table):
     free: Names = Field(
         default=(), description="models that may have a price of zero, whatever their ids say"
     )
-    every: Every | None = None
+    every: Every | None = Field(
+        default=None, description="from one reading to the next, instead of `interval_hours`"
+    )
     cron: Cron | None = Field(default=None, description="five fields, instead of `every`")
     time_zone: TimeZone | None = None
     window: OptionalWindow = None
@@ -231,12 +233,12 @@ class Settings(_Table, BaseSettings):
     )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
-    port: int = Field(default=8080, ge=0, le=65535, description="0: any free port")
+    port: int = Field(default=8080, ge=0, le=65535, description="listening port; 0: any free one")
     trigger_wait_seconds: float = Field(
         default=20, ge=0, le=600, description="seconds that a trigger waits for its run"
     )
     log_format: LogFormat = Field(default="text", description="text or json")
-    log_level: LogLevel = "info"
+    log_level: LogLevel = Field(default="info", description="the least level that is logged")
     admin_token: Token | None = Field(default=None, description="gives access to all of /admin")
     read_token: Token | None = Field(default=None, description="gives read access only")
     session_hours: float = Field(

@@ -1,0 +1,2 @@
+# A new gateway: nothing was read yet.
+rm pricing-sync.db
