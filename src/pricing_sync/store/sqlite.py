@@ -47,6 +47,8 @@ class SqliteConnection:
         self._file_id: tuple[int, int] | None = None
         if not create and not _is_file(path):
             raise StoreError(f"database: {path} does not exist")
+        # From before it is opened: a restore may replace it while this waits for its lock.
+        before = self._current_file_id()
         #: The state of a file that is read without locks; None for any other.
         self._unlocked_state: tuple[int, ...] | None = None
         with self._translate_errors():
@@ -56,7 +58,12 @@ class SqliteConnection:
                 if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or not _is_file(path):
                     raise
                 self._connection = self._reader = self._open_to_read()
-        self._file_id = self._current_file_id()
+        self._file_id = before or self._current_file_id()
+        try:
+            self._refuse_replaced()
+        except StoreError:
+            self.close()
+            raise
 
     def _open_to_write(self, *, create: bool) -> None:
         self._connection = self._open("rwc" if create else "rw")
@@ -177,13 +184,16 @@ class SqliteConnection:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        # SQLite would continue in a deleted file, whose rows are lost when this process ends.
-        if self._file_id is not None and self._current_file_id() != self._file_id:
-            raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
+        self._refuse_replaced()
         try:
             yield
         except sqlite3.Error as error:
             raise self._store_error(error) from error
+
+    def _refuse_replaced(self) -> None:
+        # SQLite would continue in a deleted file, whose rows are lost when this process ends.
+        if self._file_id is not None and self._current_file_id() != self._file_id:
+            raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
 
     def _follow_unlocked(self) -> None:
         """Open the file again if another process has written to it since it was opened."""
