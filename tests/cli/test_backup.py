@@ -44,7 +44,7 @@ def test_both_answer_as_json(run: Run, tmp_path: Path) -> None:
     assert 0 == run("migrate").code
     made = run("backup", "b.db", "--json").json
     assert made["size_bytes"] == Path("b.db").stat().st_size
-    assert {"schema", "cards", "prices", "overrides", "readings", "last_reading_at"} == {
+    assert {"schema_version", "cards", "prices", "overrides", "readings", "last_reading_at"} == {
         *made["contents"]
     }
     done = run("restore", "b.db", "--json").json

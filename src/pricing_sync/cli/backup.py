@@ -26,7 +26,7 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make.")],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
 ) -> Output:
-    """Copy the database to a file while the service runs, and check it."""
+    """Copy the database to a file, while the service runs."""
     with tables.progress_of_steps(STEPS) as on_progress:
         made = back_up(settings.database, file, overwrite=force, on_progress=on_progress)
     return Output(BackupView.model_validate(made), partial(_show_backup, made))
@@ -66,10 +66,9 @@ def _show_restored(done: Restored, *, dry_run: bool) -> None:
         will = "would be kept" if dry_run else "is kept"
         tables.print_line(f"the replaced database {will} as {done.kept}")
     newest = migrations()[-1][0]
-    if made.contents.schema < newest:
-        tables.err.print(
-            f"schema {made.contents.schema}, needed {newest}: run `pricing-sync migrate` next"
-        )
+    if made.contents.schema_version < newest:
+        old = made.contents.schema_version
+        tables.err.print(f"schema {old}, needed {newest}: run `pricing-sync migrate` next")
 
 
 def _contents(made: Backup) -> str:
@@ -77,7 +76,7 @@ def _contents(made: Backup) -> str:
     last = texts.minute(held.last_reading_at) or "never"
     return (
         f"{held.prices} prices in force, {held.cards} cards, {held.readings} readings,"
-        f" the last one {last}, schema {held.schema}"
+        f" the last one {last}, schema {held.schema_version}"
     )
 
 

@@ -12,8 +12,7 @@ from pricing_sync.json_views.base import Instant, View
 class ContentsView(View):
     """What a database holds."""
 
-    # `schema` is the name of a method of the base class.
-    schema_version: int = Field(validation_alias="schema", serialization_alias="schema")
+    schema_version: int
     cards: int = Field(description="Every card of the ledger, the superseded ones included.")
     prices: int = Field(description="The cards that are known and have no end.")
     overrides: int

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pricing_sync.errors import SettingsError, StoreError, masked
@@ -35,7 +35,7 @@ class Contents:
     """What a database holds."""
 
     #: The number of the last applied migration.
-    schema: int
+    schema_version: int
     #: Every card of the ledger, the superseded ones included.
     cards: int
     #: The cards that are known and have no end.
@@ -90,6 +90,23 @@ def back_up(
     return backup
 
 
+def back_up_before(url: str, schema_version: int) -> Backup | None:
+    """A backup beside the database before it is migrated; None if it is not SQLite.
+
+    Raises:
+        StoreError: it cannot be made, or another process has migrated the database.
+    """
+    if not url.startswith(_SQLITE):
+        return None
+    database = path_of(url, "backup")
+    name = f"{database.name}.schema-{schema_version}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    made = back_up(url, database.with_name(name))
+    if made.contents.schema_version != schema_version:
+        made.file.unlink()
+        raise StoreError(f"backup: {database}: another process has just migrated it")
+    return made
+
+
 def checked(path: Path, name: Path) -> Backup:
     """The backup in a file that no process writes, after a check of every page.
 
@@ -109,7 +126,7 @@ def checked(path: Path, name: Path) -> Backup:
         (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise StoreError(f"damaged: {' '.join(found.split())}")
-    refuse_newer(contents.schema)
+    refuse_newer(contents.schema_version)
     return Backup(file=name, size_bytes=path.stat().st_size, sha256=digest, contents=contents)
 
 
@@ -118,7 +135,7 @@ def _contents(database: sqlite3.Connection) -> Contents:
         QUERIES["contents"]
     ).fetchone()
     return Contents(
-        schema=schema or 0,
+        schema_version=schema or 0,
         cards=cards,
         prices=prices,
         overrides=overrides,

@@ -132,7 +132,7 @@ def _lock(old: sqlite3.Connection) -> int | None:
 
 def _note(partial: Path, backup: Backup, revision: int | None, action: Action) -> None:
     """Note the restore in the audit log, and count the revision on."""
-    if backup.contents.schema < _COUNTERS_SINCE:
+    if backup.contents.schema_version < _COUNTERS_SINCE:
         return
     connection = SqliteConnection(partial, create=False)
     with closing(connection), connection.transaction():
