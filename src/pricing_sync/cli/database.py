@@ -43,7 +43,7 @@ def upgrade(url: str) -> Upgrade:
         before, made = store.version, None
         if 0 < before < migrations()[-1][0]:
             made = back_up_before(url, before)
-        return Upgrade(store.migrate(), store.version, made and made.file)
+        return Upgrade(store.migrate(), store.version, made.file if made else None)
 
 
 @command
