@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.store import connect
 
 from command import Run
 from server_process import api
@@ -62,3 +66,35 @@ def test_what_cannot_be_done_is_one_line(run: Run) -> None:
     assert 0 == run("backup", "b.db", "--force").code
     assert (1, "", "error: restore: c.db: No such file or directory\n") == run("restore", "c.db")
     assert 2 == run("restore", "pricing-sync.db").code
+
+
+def test_a_database_is_backed_up_before_it_is_migrated(run: Run, tmp_path: Path) -> None:
+    """An upgrade is undone by that file; a new database, and one that needs nothing, have none."""
+    with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}", create=True) as store:
+        store.migrate(upto=16)
+    done = run("migrate", "--json").json
+    assert [17, 18] == done["applied"][:2]
+    assert done["backup"].startswith("pricing-sync.db.schema-16-")
+    assert f"schema {done['version']}" in run("migrate").out
+    assert 0 == run("restore", done["backup"]).code
+    with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}") as store:
+        assert 16 == store.version
+    assert run("--database", "sqlite:///new.db", "migrate", "--json").json["backup"] is None
+    assert run("--database", "sqlite:///new.db", "migrate", "--json").json["backup"] is None
+
+
+def test_nothing_is_migrated_without_a_backup(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is found before anything has changed."""
+    with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}", create=True) as store:
+        store.migrate(upto=16)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    code, _, err = run("migrate")
+    assert (1, True) == (code, err.endswith(": No space left on device\n"))
+    with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}") as store:
+        assert 16 == store.version

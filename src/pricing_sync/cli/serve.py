@@ -17,7 +17,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.database import upgrade
-from pricing_sync.errors import SettingsError
+from pricing_sync.errors import SettingsError, masked
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import configure
 from pricing_sync.settings import Settings, load_settings
@@ -62,7 +62,17 @@ def serve(
     with PricingSync(settings, listeners=listeners(settings)) as pricing:
         # Inside the server, the error would be a traceback in the log.
         pricing.access.check_scheduled()
+        _log.info("%s", _plan(settings))
         run(pricing)
+
+
+def _plan(settings: Settings) -> str:
+    """What will happen, since nothing does at first."""
+    database = masked(settings.database)
+    if not settings.enabled:
+        return f"nothing is read on schedule: PRICING_SYNC_ENABLED is false; prices of {database}"
+    names, wait = ", ".join(settings.providers), settings.first_delay_seconds
+    return f"{names} are read on schedule into {database}, from {wait:g} s after the start on"
 
 
 def with_token(settings: Settings) -> Settings:
