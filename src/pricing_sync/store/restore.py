@@ -77,7 +77,10 @@ def restore(url: str, file: Path, *, author: str, reason: str, dry_run: bool = F
             partial = stack.enter_context(temporary_beside(database))
         with explained(f"restore: {file}"):
             refuse_log(file)
+            file.open("rb").close()
+        with explained(f"restore: {file} to {database}"):
             shutil.copyfile(file, partial)
+        with explained(f"restore: {file}"):
             # What is put in place is what was checked, even if FILE changes meanwhile.
             backup = checked(partial, file)
         with explained(f"restore: {database}"), _alone(database, fold_log=True) as revision:
