@@ -151,7 +151,7 @@ def run(pricing: PricingSync) -> None:
     # A connection inherits it. asyncio sets it itself only on sockets that name their protocol, and
     # without it a response on a kept-alive connection takes 44 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # uvicorn has logged that it runs: a caller who reads that waits from now on, and is not refused.
+    # uvicorn has logged that it runs. Who reads that has to wait from now on, and is not refused.
     listening.listen(config.backlog)
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped
         uvicorn.Server(config).run(sockets=[listening])
