@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from pricing_sync.changes.held import HeldChange, State
@@ -45,6 +46,7 @@ from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.audit_log import AuditEntry
+from pricing_sync.store.backup import Backup, OnProgress, back_up
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
 from pricing_sync.store.pushes import PushStatus
@@ -547,6 +549,21 @@ class PricingSync:
         store = self.store
         found = store.audit_log.entries(limit, before) + store.decisions.entries(limit, before)
         return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
+
+    def backup(
+        self, file: Path, *, overwrite: bool = False, on_progress: OnProgress | None = None
+    ) -> Backup:
+        """Copy the database to a file, as of one instant, while it is read and written.
+
+        The copy is checked before it gets its name. *on_progress* is called with the step and the
+        share of it that is done.
+
+        Raises:
+            SettingsError: the database is not SQLite, or *file* exists and *overwrite* is not set.
+            StoreError: the database cannot be read or is damaged, or *file* cannot be written.
+        """
+        url = self.settings.database
+        return back_up(url, file, overwrite=overwrite, on_progress=on_progress)
 
     # Held changes
 

@@ -326,7 +326,8 @@ def test_a_database_that_is_none_gets_one_clear_line(run: Run) -> None:
     """Reading commands do not make one, and a file of another kind is left alone."""
     result = run("prices")
     assert (1, False) == (result.code, Path("pricing-sync.db").exists())
-    assert "does not exist" in result.err
+    where = Path.cwd() / "pricing-sync.db"
+    assert f"{where} does not exist: `sync` and `serve` create it" in result.err
     record("pricing-sync.db", b"something else entirely, and long enough" * 9)
     result = run("sync", "openrouter", "--answer", record("a.json", catalogue(1)))
     assert (1, 1) == (result.code, len(result.err.splitlines()))

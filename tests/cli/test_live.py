@@ -91,11 +91,21 @@ def test_a_provider_without_its_key_is_skipped_among_others(
 @pytest.mark.usefixtures("server")
 def test_doctor_finds_every_provider_well(run: Run) -> None:
     """Keys, answers, and a price known by hand that is still read in its unit."""
-    code, out, _ = run("doctor", "--json")
+    code, out, _ = run("doctor", "--all", "--json")
     report = json.loads(out)
     assert [] == [entry for entry in report["providers"] if entry["problems"]]
     assert (0, set(built_in())) == (code, {entry["provider"] for entry in report["providers"]})
     assert all(entry["self_check"] for entry in report["providers"])
+
+
+@pytest.mark.usefixtures("server")
+def test_doctor_looks_at_the_providers_of_the_settings(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would spoil the exit code of a check before a start."""
+    monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,novita")
+    _, out, _ = run("doctor", "--json")
+    assert ["openrouter", "novita"] == [entry["provider"] for entry in json.loads(out)["providers"]]
 
 
 def test_doctor_names_what_is_wrong(
@@ -121,7 +131,7 @@ def test_keys_appear_nowhere(server: DemoServer, run: Run) -> None:
         for command in (
             ("sync", "xai", "openrouter", "cloudflare-workers-ai", "--json"),
             ("providers", "--json"),
-            ("doctor", "--json"),
+            ("doctor", "--all", "--json"),
             ("runs", "--json"),
         )
     ]

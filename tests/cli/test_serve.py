@@ -20,6 +20,7 @@ import pytest
 
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.store import connect
 
 TOKEN = "a-token-for-the-tests-of-serve"
 
@@ -284,3 +285,19 @@ def test_an_address_in_use_is_said(tmp_path: Path, server: DemoServer) -> None:
         assert 2 == served.process.wait(120)
         said = f"serve: cannot listen on 127.0.0.1:{server.port}"
         assert said == served.said("\nerror: (.*)")
+
+
+def test_serve_migrates_an_older_database_if_it_is_told_to(
+    tmp_path: Path, server: DemoServer
+) -> None:
+    """Otherwise it stops and says how. It says at once what will be read, and when."""
+    with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}", create=True) as store:
+        store.migrate(upto=16)
+    with serve(tmp_path, server, "--port", "0", ADMIN_TOKEN=TOKEN) as served:
+        assert served.said(r"(run `pricing-sync migrate`)")
+    with serve(tmp_path, server, "--port", "0", "--migrate", ADMIN_TOKEN=TOKEN) as served:
+        assert served.said(r"migrations applied: 17.*; as it was: (.*schema-16-)")
+        assert served.said(
+            r"openrouter, novita are read on schedule into (sqlite:///\S+), from 0 s"
+        )
+        assert served.said(r"run \w+: (success)")

@@ -152,6 +152,17 @@ def test_a_restart_does_not_hammer_the_providers(clock: Clockwork) -> None:
     assert 2 == len(clock.times())
 
 
+@pytest.mark.parametrize("who", ["cli", "schedule"])
+def test_a_dry_run_of_a_person_does_not_delay_the_first_reading(clock: Clockwork, who: str) -> None:
+    """It was a check before the start. One of the schedule was a request like any other."""
+    clock.scheduler.trigger(["openrouter"], started_by=who, dry_run=True)
+    clock.pass_time(timedelta(seconds=5))
+    assert 1 == len(clock.times())
+    clock.restart()
+    clock.pass_time(timedelta(seconds=40))
+    assert (2 if who == "cli" else 1) == len(clock.times())
+
+
 def test_a_process_that_dies_in_every_reading_does_not_hammer_the_provider(tmp_path: Path) -> None:
     """It restarts at once, a hundred times: the waits grow to a quarter of an hour."""
     steady = RetrySettings(jitter=0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pricing_sync.errors import StoreError
 from pricing_sync.store import open_store
 
 #: The id of `nobody`: what stands for a read-only mount does not bind root.
@@ -112,3 +113,13 @@ def test_a_reader_without_locks_follows_a_writer(
         with open_store(url) as writer, writer.transaction():
             writer.queue.increment({("revision", ()): 1})
         assert 2 == int(reader.revision())
+
+
+def test_a_folder_in_which_no_database_can_be_made_is_named(folder: Path) -> None:
+    """As a volume that belongs to somebody else. SQLite only says that it cannot open the file."""
+    make = f"pricing_sync.store.open_store('sqlite:///{folder}/new.db', create=True)"
+    with open_store(f"sqlite:///{folder}/prices.db", create=True):
+        pass
+    assert f"this user cannot write to {folder}" in run(folder, "store.close()", make).stderr
+    with pytest.raises(StoreError, match=f"there is no folder {folder}/none"):
+        open_store(f"sqlite:///{folder}/none/prices.db", create=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -14,17 +15,47 @@ from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import UnknownName
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.store import connect
+from pricing_sync.store.backup import back_up_before
+from pricing_sync.store.connection import migrations
+
+
+class Upgrade(NamedTuple):
+    """What `migrate` did."""
+
+    applied: list[int]
+    version: int
+    #: The backup from before; None if the database was new, or needed nothing.
+    backup: Path | None
+
+    def __str__(self) -> str:
+        done = ", ".join(map(str, self.applied)) or "none needed"
+        kept = f"; as it was: {self.backup}" if self.backup else ""
+        return f"migrations applied: {done}; schema {self.version}{kept}"
+
+
+def upgrade(url: str) -> Upgrade:
+    """Bring a database to this version, after a backup if it holds anything.
+
+    Raises:
+        StoreError: it cannot be backed up or migrated, or is newer than this program.
+    """
+    with connect(url, create=True) as store:
+        before, made = store.version, None
+        if 0 < before < migrations()[-1][0]:
+            made = back_up_before(url, before)
+        return Upgrade(store.migrate(), store.version, made.file if made else None)
 
 
 @command
 def migrate(settings: Settings) -> Output:
-    """Bring the database's tables to this version."""
-    with connect(settings.database, create=True) as store:
-        applied, version = store.migrate(), store.version
-    done = ", ".join(map(str, applied)) or "none needed"
+    """Bring the database's tables to this version.
+
+    A database that has to be changed is backed up beside itself first.
+    """
+    done = upgrade(settings.database)
     return Output(
-        {"applied": applied, "version": version},
-        lambda: tables.print_line(f"migrations applied: {done}; schema {version}"),
+        done._asdict() | {"backup": done.backup and str(done.backup)},
+        lambda: tables.print_line(str(done)),
     )
 
 

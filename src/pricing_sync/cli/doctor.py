@@ -69,19 +69,20 @@ def doctor(
         list[str] | None,
         typer.Argument(
             metavar="PROVIDER",
-            help="By default every one built in, and those of the settings.",
+            help="By default those of the settings.",
             autocompletion=typed.complete_provider,
         ),
     ] = None,
     *,
+    every: Annotated[bool, typer.Option("--all", help="Every provider that is built in.")] = False,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
 ) -> Output:
     """Check the database and each provider, and store nothing.
 
     Of a provider: its key, its answer, its age, and a price known by hand.
     """
-    every = dict.fromkeys((*built_in(), *settings.providers))
-    report = asyncio.run(_examine(settings, names or list(every), offline=offline))
+    own = names or (*settings.providers, *(built_in() if every else ()))
+    report = asyncio.run(_examine(settings, list(dict.fromkeys(own)), offline=offline))
     return Output(report, partial(_show_report, report), 0 if report["healthy"] else 1)
 
 
@@ -242,7 +243,7 @@ def _show_report(report: dict[str, Any]) -> None:
     """The checks as a table, then the problems."""
     database = report["database"]
     state = f"schema {database['schema']}" if database["ok"] else database["problem"]
-    tables.print_line(f"database {database['url']}: {state}", "  ")
+    tables.print_line(f"database {database['url']}: {state.removeprefix('database: ')}", "  ")
     tables.print_table(
         (
             *("provider", Column("key", Fit.TEXT), "answers", Column("last read", spare=True)),

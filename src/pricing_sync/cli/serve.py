@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import secrets
 import socket
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ from pydantic import SecretStr
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
-from pricing_sync.errors import SettingsError
+from pricing_sync.cli.database import upgrade
+from pricing_sync.errors import SettingsError, masked
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import configure
 from pricing_sync.settings import Settings, load_settings
+
+_log = logging.getLogger("pricing_sync")
 
 #: How long open responses, such as a run's events, may last when the service stops.
 _LAST_ANSWERS_SECONDS = 3
@@ -36,6 +40,13 @@ def serve(
             min=0, max=65535, help="By default PRICING_SYNC_PORT, else 8080; 0 is any that is free."
         ),
     ] = None,
+    *,
+    migrate: Annotated[
+        bool,
+        typer.Option(
+            "--migrate", help="Bring the database to this version first, after a backup of it."
+        ),
+    ] = False,
     database: typed.Database = None,
 ) -> None:
     """Read on schedule and serve the HTTP API, until Ctrl-C.
@@ -46,10 +57,22 @@ def serve(
     settings = load_settings(database=database or context.obj, host=host, port=port)
     settings, token = with_token(settings)
     configure(settings.log_format, settings.log_level)
+    if migrate and (done := upgrade(settings.database)).applied:
+        _log.info("%s", done)
     with PricingSync(settings, listeners=listeners(settings)) as pricing:
         # Inside the server, the error would be a traceback in the log.
         pricing.access.check_scheduled()
+        _log.info("%s", _plan(settings))
         run(pricing, token)
+
+
+def _plan(settings: Settings) -> str:
+    """What will happen, since nothing does at first."""
+    database = masked(settings.database)
+    if not settings.enabled:
+        return f"nothing is read on schedule: PRICING_SYNC_ENABLED is false; prices of {database}"
+    names, wait = ", ".join(settings.providers), settings.first_delay_seconds
+    return f"{names} are read on schedule into {database}, from {wait:g} s after the start on"
 
 
 def with_token(settings: Settings) -> tuple[Settings, str | None]:
@@ -130,6 +153,8 @@ def run(pricing: PricingSync, made_token: str | None) -> None:
     # A connection inherits it. asyncio sets it itself only on sockets that name their protocol, and
     # without it a response on a kept-alive connection takes 44 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # uvicorn has logged that it runs. Who reads that has to wait from now on, and is not refused.
+    listening.listen(config.backlog)
     if made_token is not None:
         _print_token(made_token, f"{_address(listening)}sign-in?code={code}")
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped

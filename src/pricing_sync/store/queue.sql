@@ -137,11 +137,17 @@ DELETE FROM pricing_schedule WHERE provider = :provider;
 
 -- name: last_attempts
 -- When the last attempt at each provider began, whether it succeeded, failed or is in progress.
--- A skipped reading is none.
+-- A skipped reading is none, and neither is a person's dry run: it must not delay the first reading
+-- of the service that is started next.
 SELECT provider, MAX(at) FROM (
     SELECT p.provider, (
-        SELECT MAX(r.started_at) FROM pricing_readings r
+        SELECT r.started_at FROM pricing_readings r
         WHERE r.provider = p.provider AND r.status <> 'skipped'
+            AND (r.dry_run = 0 OR EXISTS (
+                SELECT 1 FROM pricing_runs n WHERE n.id = r.run_id AND n.started_by = 'schedule'
+            ))
+        ORDER BY r.started_at DESC
+        LIMIT 1
     ) AS at
     FROM {providers} p
     UNION ALL

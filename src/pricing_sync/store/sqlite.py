@@ -6,6 +6,7 @@ cannot be written, as on a read-only mount, can be read.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -46,17 +47,29 @@ class SqliteConnection:
         self._writing_thread: int | None = None
         self._file_id: tuple[int, int] | None = None
         if not create and not _is_file(path):
-            raise StoreError(f"database: {path} does not exist")
+            raise StoreError(
+                f"database: {path.absolute()} does not exist: `sync` and `serve` create it"
+            )
+        # From before it is opened: a restore may replace it while this waits for its lock.
+        before = self._current_file_id()
         #: The state of a file that is read without locks; None for any other.
         self._unlocked_state: tuple[int, ...] | None = None
         with self._translate_errors():
             try:
                 self._open_to_write(create=create)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE or not _is_file(path):
+                if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
+                    raise
+                if not _is_file(path):
+                    self._explain_missing()
                     raise
                 self._connection = self._reader = self._open_to_read()
-        self._file_id = self._current_file_id()
+        self._file_id = before or self._current_file_id()
+        try:
+            self._refuse_replaced()
+        except StoreError:
+            self.close()
+            raise
 
     def _open_to_write(self, *, create: bool) -> None:
         self._connection = self._open("rwc" if create else "rw")
@@ -177,13 +190,16 @@ class SqliteConnection:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        # SQLite would continue in a deleted file, whose rows are lost when this process ends.
-        if self._file_id is not None and self._current_file_id() != self._file_id:
-            raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
+        self._refuse_replaced()
         try:
             yield
         except sqlite3.Error as error:
             raise self._store_error(error) from error
+
+    def _refuse_replaced(self) -> None:
+        # SQLite would continue in a deleted file, whose rows are lost when this process ends.
+        if self._file_id is not None and self._current_file_id() != self._file_id:
+            raise StoreError(f"database: {self.path}: was removed or replaced while it was open")
 
     def _follow_unlocked(self) -> None:
         """Open the file again if another process has written to it since it was opened."""
@@ -206,6 +222,17 @@ class SqliteConnection:
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+    def _explain_missing(self) -> None:
+        """Raise StoreError if the folder is why there can be no file, such as a volume of root's.
+
+        SQLite does not say it.
+        """
+        folder = self.path.absolute().parent
+        if not folder.is_dir():
+            raise StoreError(f"database: {self.path}: there is no folder {folder}")
+        if not os.access(folder, os.W_OK):
+            raise StoreError(f"database: {self.path}: this user cannot write to {folder}")
 
     def _store_error(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
