@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import SettingsError
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer

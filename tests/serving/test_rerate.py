@@ -409,7 +409,7 @@ def test_a_wrong_name_is_one_line(tmp_path: Path, options: dict[str, str], messa
 def test_without_duckdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else of the package needs it."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    assert "rerate: pip install 'pricing-sync[bulk]' to price in bulk" == (
+    assert "rerate: pip install 'pricing-sync[bulk]' to use it" == (
         refusal(tmp_path, "usage.csv", HEAD + GOOD)
     )
 

@@ -16,7 +16,7 @@ from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.serving.files import replace_file
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +25,10 @@ from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import Meter
 from pricing_sync.prices.usage import PARENTS
+from pricing_sync.serving.duck import create_table, literal, open_duckdb, quoted
 from pricing_sync.serving.price_cells import Cell, Instead, Traffic, cells
 from pricing_sync.serving.usage_columns import Columns
-from pricing_sync.serving.usage_file import Given, UsageFile, kind_of, literal, open_usage, quoted
+from pricing_sync.serving.usage_file import Given, UsageFile, kind_of, open_usage
 
 #: What is added to each row.
 COST, CURRENCY = "rerated_cost", "rerated_currency"
@@ -40,7 +40,6 @@ DIFFERENCE = "rerated_difference"
 STEPS = ("reading", "pricing", "summing up")
 _POLL_SECONDS = 0.25
 
-_MEMORY = "2GB"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY_MICROS = 86_400_000_000
@@ -48,7 +47,6 @@ _DAY_MICROS = 86_400_000_000
 _MOST_SPANS = 16
 #: Beyond any instant, any count and any span.
 _END = 2**62
-_CHUNK = 50_000
 #: Parquet keeps numbers as they are. Text has them without zeros at the end.
 _FORMATS = {
     "csv": "FORMAT csv, HEADER true",
@@ -168,30 +166,18 @@ def _check(wanted: Rerating, file: UsageFile, fields: Mapping[str, Given]) -> No
 
 @contextmanager
 def _database(usage: Path) -> Iterator[Any]:
-    """A database in memory, of bounded size; its errors are those of the usage."""
-    try:
+    """A database in memory, whose errors are those of the usage."""
+    with open_duckdb("rerate") as (connection, _):
         import duckdb
-    except ImportError:
-        raise SettingsError("rerate: pip install 'pricing-sync[bulk]' to price in bulk") from None
-    with tempfile.TemporaryDirectory(prefix="pricing-sync-") as folder:
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": _MEMORY,
-            "temp_directory": folder,
-            # Everything that is needed is in the package. Nothing is fetched.
-            "autoinstall_known_extensions": "false",
-        }
-        connection = duckdb.connect(config=settings)
+
+        connection.execute("SET enable_progress_bar = true")
+        connection.execute("SET enable_progress_bar_print = false")
+        # So the rows always stream past the prices, in the order of the file.
+        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = true")
-            connection.execute("SET enable_progress_bar_print = false")
-            # So the rows always stream past the prices, in the order of the file.
-            connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
             yield connection
         except duckdb.Error as error:
             raise SettingsError(f"{usage}: {_one_line(str(error))}") from None
-        finally:
-            connection.close()
 
 
 def _one_line(message: str) -> str:
@@ -352,11 +338,11 @@ class _PriceTables:
                 if wanted.currency:
                     self._days.update(day for cell in found for day in _days(cell, traffic))
         exchange = _exchange(wanted, self._days) if wanted.currency else []
-        self._create("models", _MODEL_COLUMNS, self._models)
-        self._create("buckets", self._bucket_columns(), self._bucket_rows())
-        rates = {f'"rate_{meter}"': "BIGINT" for meter in self._meters}
-        self._create("cells", _CELL_COLUMNS | rates, self._cells)
-        self._create("exchange", _EXCHANGE_COLUMNS, exchange)
+        create_table(self._connection, "models", _MODEL_COLUMNS, self._models)
+        create_table(self._connection, "buckets", self._bucket_columns(), self._bucket_rows())
+        rates = {f"rate_{meter}": "BIGINT" for meter in self._meters}
+        create_table(self._connection, "cells", _CELL_COLUMNS | rates, self._cells)
+        create_table(self._connection, "exchange", _EXCHANGE_COLUMNS, exchange)
 
     def _add(self, traffic: Traffic, found: Sequence[Cell]) -> None:
         lows = sorted({cell.min_input for cell in found})
@@ -423,16 +409,6 @@ class _PriceTables:
             )
             for bucket in self._buckets
         ]
-
-    def _create(
-        self, table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]
-    ) -> None:
-        named = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        self._connection.execute(f"CREATE TEMP TABLE {table} ({named})")
-        places = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(columns.values(), 1))
-        for start in range(0, len(rows), _CHUNK):
-            lists = [[*column] for column in zip(*rows[start : start + _CHUNK], strict=True)]
-            self._connection.execute(f"INSERT INTO {table} SELECT {places}", lists)
 
 
 class _Bucket(NamedTuple):

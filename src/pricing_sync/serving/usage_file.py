@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pricing_sync.errors import SettingsError
 from pricing_sync.prices.rates import Meter
+from pricing_sync.serving.duck import literal, quoted
 from pricing_sync.serving.usage_columns import OTHER_FIELDS, REQUIRED, Columns
 
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -152,16 +153,6 @@ class _Source(NamedTuple):
         """SQL: the value as a text; NULL if it is empty."""
         text = self.value if self.kind == "VARCHAR" else f"({self.value})::VARCHAR"
         return f"nullif(trim({text}), '')"
-
-
-def quoted(name: str) -> str:
-    """The name of a column in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text in SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _constant(text: str) -> Given:
