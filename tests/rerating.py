@@ -15,8 +15,11 @@ from pricing_sync.prices.exchange import ExchangeRates
 from pricing_sync.prices.rates import Meter, RateCard, Unpriced
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving.rerate import OnProgress, ReportLine, Rerating, rerate_usage
-from pricing_sync.serving.usage_columns import columns
+from pricing_sync.rerating.connection import OnProgress
+from pricing_sync.rerating.price_tables import Prices
+from pricing_sync.rerating.report import ReportLine
+from pricing_sync.rerating.rerate import Rerating, rerate_usage
+from pricing_sync.rerating.usage_columns import columns
 
 NAMES = ("provider", "model", "at", "service_tier", "region", *(meter.value for meter in Meter))
 
@@ -104,11 +107,13 @@ def reprice(
         usage=usage,
         out=out,
         columns=columns(preset, named, provider),
-        book_since=book if callable(book) else lambda _: book,
-        provider_id=lambda name: name,
-        instead=instead or {},
-        currency=currency,
-        find_exchange=(exchange or ExchangeRates({})).find,
+        prices=Prices(
+            book_since=book if callable(book) else lambda _: book,
+            provider_id=lambda name: name,
+            exchange_rates=lambda *_: exchange or ExchangeRates({}),
+            currency=currency,
+            instead=instead or {},
+        ),
         compare=compare,
         any_order=any_order,
     )

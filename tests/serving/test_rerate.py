@@ -17,7 +17,8 @@ from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRates
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving import rerate as bulk
+from pricing_sync.rerating import connection
+from pricing_sync.rerating.rerate import STEPS
 
 from rerating import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
 
@@ -149,7 +150,7 @@ def test_many_rows_keep_their_order(tmp_path: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps in their order, each with a share of 1 at most."""
-    monkeypatch.setattr(bulk, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(connection, "_POLL_SECONDS", 0.001)
     usage = tmp_path / "usage.parquet"
     _make(usage, "SELECT 'acme' AS provider, 'm' AS model, i AS input, TIMESTAMPTZ '2026-08-01'"
           " AS \"at\" FROM range(200000) t(i)")  # fmt: skip
@@ -162,7 +163,7 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
     steps = [step for step, _ in told]
     assert "pricing" in steps
-    assert steps == sorted(steps, key=bulk.STEPS.index)
+    assert steps == sorted(steps, key=STEPS.index)
     assert all(0 <= share <= 1 for _, share in told)
 
 

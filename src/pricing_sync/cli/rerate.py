@@ -17,9 +17,11 @@ from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, UnknownName
-from pricing_sync.serving.rerate import STEPS, ReportLine, Rerating, rerate_usage
-from pricing_sync.serving.tried_rates import read_tried_rates
-from pricing_sync.serving.usage_columns import PRESETS, columns
+from pricing_sync.rerating.price_tables import Prices
+from pricing_sync.rerating.report import ReportLine
+from pricing_sync.rerating.rerate import STEPS, Rerating, rerate_usage
+from pricing_sync.rerating.tried_rates import read_tried_rates
+from pricing_sync.rerating.usage_columns import PRESETS, columns
 
 #: Some rows have no price.
 PARTLY_DONE = 3
@@ -104,15 +106,17 @@ def rerate(
         usage=usage,
         out=output,
         columns=columns(preset, named, provider),
-        book_since=(
-            app.book
-            if as_known_at is None
-            else lambda since: app.store.known_books.book(since, as_known_at)
+        prices=Prices(
+            book_since=(
+                app.book
+                if as_known_at is None
+                else partial(app.store.known_books.book, known_at=as_known_at)
+            ),
+            provider_id=provider_id,
+            exchange_rates=app.store.exchange_rates.between,
+            currency=currency,
+            instead=read_tried_rates(what_if, provider_id) if what_if is not None else {},
         ),
-        provider_id=provider_id,
-        instead=read_tried_rates(what_if, provider_id) if what_if is not None else {},
-        currency=currency,
-        find_exchange=app.exchange_rate,
         compare=compare,
         any_order=any_order,
     )
