@@ -80,6 +80,8 @@ def rerate_usage(wanted: Rerating, on_progress: OnProgress) -> list[ReportLine]:
                 written = _write(connection, statement, any_order=wanted.any_order)
             if written != sum(group.rows for group in groups):
                 raise SettingsError(f"{wanted.usage}: it was changed while it was read")
+            if not written:
+                return []
             with watched(connection, STEPS[2], on_progress):
                 return sum_up(connection, open_usage(connection, beside, out_kind), wanted.columns)
 

@@ -61,6 +61,8 @@ def open_usage(connection: Any, path: Path, kind: str) -> UsageFile:
     """
     if not path.is_file():
         raise SettingsError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise SettingsError(f"{path}: it is empty")
     if set("*?[") & set(str(path)):
         raise SettingsError(f"{path}: a name with one of * ? [ stands for several files")
     name = literal(str(path))

@@ -17,7 +17,7 @@ from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
 
 from generated import CARDS, INSTANTS, METERS, MONDAY, WHEN, usages
-from rerating import amount, read_rows, reprice, row, statement, write_csv, write_jsonl
+from repriced import amount, read_rows, reprice, row, statement, write_csv, write_jsonl
 
 MODELS = ("a", "b", "nowhere")
 HOURS = st.integers(0, 8 * 24).map(lambda hours: MONDAY + timedelta(hours=hours))

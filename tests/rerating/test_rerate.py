@@ -20,7 +20,7 @@ from pricing_sync.prices.usage import Usage
 from pricing_sync.rerating import connection
 from pricing_sync.rerating.rerate import STEPS
 
-from rerating import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
+from repriced import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
 
 START = instant("2026-07-01")
 
@@ -375,6 +375,29 @@ def test_a_sum_of_requests_does_not_tell_their_context(tmp_path: Path) -> None:
         "the sum of 5 requests: which of them have 200001 input tokens or more is not known",
         "0.188",
     ] == found
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_column_may_have_any_name(tmp_path: Path, ending: str) -> None:
+    """Also one that the queries use for something else; it is written as it was."""
+    taken = ("c0", "fault", "femtos", "id", "own_input", "rate_input", "requests", "width")
+    others = dict.fromkeys(taken, "7")
+    others |= {"reason": "none", "a \"b\" 'c'": "d"}
+    write_csv(tmp_path / "u.csv", [USUAL | others | {"requests": "1"}])
+    out = tmp_path / f"out.{ending}"
+    reprice(tmp_path / "u.csv", out, book(("m", PLAIN, "2026-07-01", None)))
+    [found] = read_rows(out)
+    assert Decimal("0.0025") == amount(found["rerated_cost"])
+    assert others | {"requests": "1"} == {name: found[name] for name in others}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_without_rows_is_a_file_without_rows(tmp_path: Path, ending: str) -> None:
+    """Of every kind."""
+    (tmp_path / "u.csv").write_text(HEAD)
+    out = tmp_path / f"out.{ending}"
+    assert [] == reprice(tmp_path / "u.csv", out, book(("m", PLAIN, "2026-07-01", None)))
+    assert [] == read_rows(out)
 
 
 def test_columns_are_named_and_added(tmp_path: Path) -> None:
