@@ -20,6 +20,7 @@ from pricing_sync.rerating.price_tables import Prices
 from pricing_sync.rerating.report import ReportLine
 from pricing_sync.rerating.rerate import Rerating, rerate_usage
 from pricing_sync.rerating.usage_columns import columns
+from pricing_sync.serving.duck import MEMORY
 
 NAMES = ("provider", "model", "at", "service_tier", "region", *(meter.value for meter in Meter))
 
@@ -101,6 +102,7 @@ def reprice(
     compare: bool = False,
     instead: Mapping[tuple[str, str], Sequence[MeterOverride]] | None = None,
     any_order: bool = False,
+    memory: str = MEMORY,
     on_progress: OnProgress = lambda _step, _share: None,
 ) -> list[ReportLine]:
     wanted = Rerating(
@@ -116,6 +118,7 @@ def reprice(
         ),
         compare=compare,
         any_order=any_order,
+        memory=memory,
     )
     return rerate_usage(wanted, on_progress)
 

@@ -65,7 +65,7 @@ def test_standard_input(run: Run, database: Path, monkeypatch: pytest.MonkeyPatc
     assert database.is_dir()
     text = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf" + lines(row())[0]))
     monkeypatch.setattr(sys, "stdin", text)
-    assert (0, "1 rows: 1 priced\n0.003 USD\n") == run("usage", "-")[:2]
+    assert (0, "1 row: 1 priced\n0.003 USD\n") == run("usage", "-")[:2]
 
 
 def test_bad_rows_are_named_by_their_lines(run: Run, database: Path) -> None:

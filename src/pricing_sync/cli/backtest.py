@@ -16,7 +16,7 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables
+from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Context, Peers, Thresholds
@@ -164,7 +164,7 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
         history = [row for row in rows if isinstance(row, Statement)]
         unread = [row for row in rows if isinstance(row, Unloadable)]
         if unread:
-            tables.err.print(f"{len(unread)} rows cannot be read: see `audit`")
+            tables.err.print(f"{texts.number_of(len(unread), 'row')} cannot be read: see `audit`")
         material = _Material()
         for owner, statements in _by_provider(history).items():
             models = {statement.model for statement in statements}

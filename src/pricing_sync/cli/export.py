@@ -12,7 +12,7 @@ import typer
 
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
-from pricing_sync.cli import tables
+from pricing_sync.cli import tables, texts
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
@@ -109,7 +109,7 @@ def _read(path: Path) -> bytes:
 
 
 def _summary(name: str, rendered: Rendered) -> str:
-    text = f"{name}: {rendered.models} models, revision {rendered.revision}"
+    text = f"{name}: {texts.number_of(rendered.models, 'model')}, revision {rendered.revision}"
     count = len(rendered.left_out)
     return f"{text}; {count} left out, see --report" if count else f"{text}; nothing left out"
 
