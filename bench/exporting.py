@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ def exporting(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Lin
     database, at = folder / "exports.db", datetime.now(UTC)
     (folder / "litellm.json").write_bytes(_upstream())
     settings = Settings(database=f"sqlite:///{database}", export_upstream=folder)
+    gc.collect()
+    gc.freeze()  # as `serve` does
     with PricingSync(settings) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(make_list(models, 0), at)]))
         for name in FORMATS:
