@@ -110,7 +110,7 @@ def test_reconcile_prints_the_ratio_and_the_rates(run: Run, database: Path) -> N
     _, out, _ = run("reconcile", "openrouter", "maker/a")
     assert "openrouter maker/a: output 10 stored, 10 implied exactly by 2 hours" in out
     found = run("reconcile", "--json").json
-    assert "1.285714286" == found["models"][0]["ratio"]
+    assert "1.285714286" == found["items"][0]["ratio"]
     assert "reports 0.009 for 0.007 USD of ours in the last day" in run("status").out
     assert "no request with a reported cost was recorded" in run("reconcile", "novita").err
 
