@@ -184,6 +184,21 @@ def test_a_fee_for_each_request_cannot_be_dropped(name: str) -> None:
     assert [(Part.MODEL, "each request costs a fee")] == [e[2:] for e in written.left_out]
 
 
+def test_openrouters_own_client_finds_every_field_that_it_insists_on() -> None:
+    """Those of its SDK's schema: what a ledger does not know is null, empty or false."""
+    written = document(export("openrouter", [price(CHAT), price(CHAT, "n")]))
+    assert (2, {"next": None}) == (written["total_count"], written["links"])
+    row = written["data"][0]
+    assert ("/v1/prices/openrouter/m", "m") == (row["links"]["details"], row["name"])
+    assert {"is_moderated": False} == row["top_provider"]
+    assert {"modality": None, "input_modalities": [], "output_modalities": []} == (
+        row["architecture"]
+    )
+    unknown = ("context_length", "default_parameters", "per_request_limits", "supported_voices")
+    assert [None] * 4 == [row[name] for name in unknown]
+    assert [] == row["supported_parameters"]
+
+
 @pytest.mark.parametrize("name", ["openrouter", "models.dev", "new-api", "openlit"])
 def test_an_unknown_rate_is_not_zero(name: str) -> None:
     """These formats always state input and output, so a card without one is not there."""
