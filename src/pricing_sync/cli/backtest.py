@@ -60,14 +60,9 @@ def backtest(
             help="Recorded updates, one JSON object a line. By default this ledger's own history.",
         ),
     ] = None,
-    provider: Annotated[
-        str | None, typer.Option("--provider", metavar="PROVIDER", help="Only this provider.")
-    ] = None,
+    provider: typed.OfProvider = None,
     since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since", parser=typed.instant, metavar="TIME", help="Only updates from then on."
-        ),
+        datetime | None, typed.instant_option("--since", "Only updates from then on.")
     ] = None,
     changed: Annotated[
         list[str] | None,

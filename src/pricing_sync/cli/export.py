@@ -29,26 +29,14 @@ _FormatName = Annotated[
     ),
 ]
 _Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Where to; by default standard output."),
+    Path | None, typed.output_option("FILE", "Where to; by default standard output.")
 ]
 _Only = Annotated[
-    str | None,
-    typer.Option(
-        "--provider",
-        metavar="PROVIDER",
-        help="Only this one; models are then named without it.",
-        autocompletion=typed.complete_provider,
-    ),
+    str | None, typed.provider_option("Only this one; models are then named without it.")
 ]
 _Currency = Annotated[
     str | None,
-    typer.Option(
-        "--currency",
-        parser=typed.currency,
-        metavar="CODE",
-        help="Cards of other currencies are converted to this one, such as USD.",
-    ),
+    typed.currency_option("Cards of other currencies are converted to this one, such as USD."),
 ]
 _Upstream = Annotated[
     Path | None,

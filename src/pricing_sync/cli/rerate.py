@@ -30,19 +30,10 @@ _Usage = Annotated[
     Path, typer.Argument(metavar="USAGE", help="A .csv, .jsonl or .parquet file, a row a request.")
 ]
 _Output = Annotated[
-    Path,
-    typer.Option(
-        "-o", "--output", metavar="OUT", help="Where to: .csv, .jsonl or .parquet, by its ending."
-    ),
+    Path, typed.output_option("OUT", "Where to: .csv, .jsonl or .parquet, by its ending.")
 ]
 _AsKnownAt = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-known-at",
-        parser=typed.instant,
-        metavar="TIME",
-        help="By what was known at this instant.",
-    ),
+    datetime | None, typed.instant_option("--as-known-at", "By what was known at this instant.")
 ]
 _WhatIf = Annotated[
     Path | None,
@@ -68,15 +59,7 @@ _Preset = Annotated[
     str | None,
     typer.Option("--preset", metavar="NAME", help=f"Whose log it is: {', '.join(PRESETS)}."),
 ]
-_Provider = Annotated[
-    str | None,
-    typer.Option(
-        "--provider",
-        metavar="PROVIDER",
-        help="The provider of all rows.",
-        autocompletion=typed.complete_provider,
-    ),
-]
+_Provider = Annotated[str | None, typed.provider_option("The provider of all rows.")]
 
 
 @command

@@ -28,7 +28,7 @@ _ABILITIES = Abilities(meters=_METERS, says=_says, mixes_hours=True)
 
 
 #: What OpenRouter's own SDK (1.3.19) insists on, and a ledger of prices does not know.
-_UNKNOWN = {
+_UNKNOWN: dict[str, object] = {
     "architecture": {"modality": None, "input_modalities": [], "output_modalities": []},
     "context_length": None,
     "default_parameters": None,
