@@ -12,8 +12,8 @@ from typing import Any
 
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRates
-from pricing_sync.prices.rates import Meter, RateCard, Unpriced
-from pricing_sync.prices.statements import MeterOverride, Statement
+from pricing_sync.prices.rates import Meter
+from pricing_sync.prices.statements import MeterOverride
 from pricing_sync.prices.usage import Usage
 from pricing_sync.rerating.connection import OnProgress
 from pricing_sync.rerating.price_tables import Prices
@@ -23,30 +23,6 @@ from pricing_sync.rerating.usage_columns import columns
 from pricing_sync.serving.duck import MEMORY
 
 NAMES = ("provider", "model", "at", "service_tier", "region", *(meter.value for meter in Meter))
-
-
-def statement(
-    model: str,
-    listing: RateCard | Unpriced,
-    since: datetime,
-    until: datetime | None = None,
-    provider: str = "acme",
-) -> Statement:
-    """A row of the ledger, recorded when it began."""
-    return Statement(
-        card_id=f"{model}-{since.isoformat()}",
-        provider=provider,
-        model=model,
-        since=since,
-        until=until,
-        recorded_at=since,
-        superseded_at=None,
-        source="api",
-        url="",
-        reading_id="reading",
-        digest=None,
-        listing=listing,
-    )
 
 
 def row(model: str, at: datetime, usage: Usage, provider: str = "acme") -> dict[str, Any]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.rates import Meter, Rate, RateCard
-from repriced import reprice, statement
+from cards import statement
+from repriced import reprice
 usage, out = map(Path, sys.argv[1:])
 day = datetime(2026, 7, 1, tzinfo=UTC)
 card = statement("m", RateCard({Meter.INPUT: Rate(5)}), day)

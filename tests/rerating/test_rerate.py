@@ -20,7 +20,8 @@ from pricing_sync.prices.usage import Usage
 from pricing_sync.rerating import connection
 from pricing_sync.rerating.rerate import STEPS
 
-from repriced import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
+from cards import statement
+from repriced import amount, instant, read_rows, reprice, row, write_csv, write_jsonl
 
 START = instant("2026-07-01")
 
@@ -53,7 +54,13 @@ LONG = RateCard(
 def book(*cards: tuple[str, RateCard, str, str | None], provider: str = "acme") -> PriceBook:
     """A book of (model, card, since, until)."""
     statements = [
-        statement(model, card, instant(since), instant(until) if until else None, provider)
+        statement(
+            model,
+            card,
+            instant(since),
+            until=instant(until) if until else None,
+            provider=provider,
+        )
         for model, card, since, until in cards
     ]
     return PriceBook(statements, (), read_at=instant("2026-11-01"), since=START)
