@@ -269,6 +269,19 @@ def test_a_fraction_in_parquet_is_no_count(tmp_path: Path) -> None:
     assert [Decimal("0.0025"), Decimal(0), Decimal("0.00003")] == found
 
 
+@pytest.mark.parametrize("kind", ["TINYINT", "BIGINT", "HUGEINT", "UBIGINT", "DECIMAL(18, 0)"])
+def test_a_count_that_is_not_there_in_parquet_was_not_used(tmp_path: Path, kind: str) -> None:
+    """In a column of any kind of number."""
+    query = (
+        "SELECT DATE '2026-08-01' AS \"at\", 'acme' AS provider, 'm' AS model, x AS input"
+        f" FROM (VALUES (100::{kind}), (NULL)) t(x)"
+    )
+    usage, out = tmp_path / "u.parquet", tmp_path / "out.parquet"
+    _make(usage, query)
+    reprice(usage, out, book(("m", PLAIN, "2026-07-01", None)))
+    assert [Decimal("0.00025"), Decimal(0)] == [row["rerated_cost"] for row in read_rows(out)]
+
+
 def test_an_amount_is_also_converted_with_the_rate_of_its_day(tmp_path: Path) -> None:
     """To 10⁻¹⁵, half even, with the rate beside it; without a rate there is only the reason."""
     rates = ExchangeRates({date(2026, 7, 31): {"USD": Decimal("1.1")}})
