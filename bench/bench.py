@@ -234,7 +234,7 @@ def main() -> None:
         "--serve", action="store_true", help="only the measurements of `pricing-sync serve`"
     )
     arguments = parser.parse_args()
-    console = Console(width=110)
+    console = Console(width=110, markup=False)
     effort = QUICK if arguments.quick else Effort()
     if not (arguments.service or arguments.serve):
         sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import SettingsError
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -29,6 +30,8 @@ def exporting(make_list: MakeList, folder: Path, effort: Effort) -> Iterator[Lin
     database, at = folder / "exports.db", datetime.now(UTC)
     (folder / "litellm.json").write_bytes(_upstream())
     settings = Settings(database=f"sqlite:///{database}", export_upstream=folder)
+    gc.collect()
+    gc.freeze()  # as `serve` does
     with PricingSync(settings) as app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(make_list(models, 0), at)]))
         for name in FORMATS:

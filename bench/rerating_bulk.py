@@ -13,8 +13,9 @@ from rich.table import Table
 
 from pricing_sync import PriceBook, RateCard
 from pricing_sync.prices.exchange import ExchangeRates
-from pricing_sync.serving.rerate import Rerating, rerate_usage
-from pricing_sync.serving.usage_columns import columns
+from pricing_sync.rerating.price_tables import Prices
+from pricing_sync.rerating.rerate import Rerating, rerate_usage
+from pricing_sync.rerating.usage_columns import columns
 
 from costs import statement, usd
 
@@ -53,12 +54,11 @@ def _seconds(usage: Path, book: PriceBook, *, any_order: bool) -> float:
         usage=usage,
         out=out,
         columns=columns(None, None, None),
-        book_since=lambda _: book,
-        provider_id=str,
-        instead={},
-        currency=None,
-        find_exchange=ExchangeRates({}).find,
-        compare=False,
+        prices=Prices(
+            book_since=lambda _: book,
+            provider_id=str,
+            exchange_rates=lambda *_: ExchangeRates({}),
+        ),
         any_order=any_order,
     )
     started = time.perf_counter()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from pricing_sync.exports.document import Export, Source
-from pricing_sync.exports.registry import FORMATS
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Listing, Meter, Per, Rate, RateCard
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.sources.formats import genai_prices, litellm, models_dev, openrouter
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)

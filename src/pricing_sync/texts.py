@@ -54,10 +54,15 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
+def number_of(count: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def keys(counts: Mapping[str, int], most: int = 5) -> str:
     """`pricing.video in 12 rows, discount in 1 row`, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{key} in {count} row{'s' if count > 1 else ''}" for key, count in ordered[:most]]
+    shown = [f"{key} in {number_of(count, 'row')}" for key, count in ordered[:most]]
     more = len(ordered) - len(shown)
     return ", ".join(shown + ([f"and {more} more keys"] if more else []))
 

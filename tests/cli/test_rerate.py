@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from pricing_sync.settings import Settings
 
 from built import openrouter, priced
 from command import Run
-from rerating import read_rows
+from repriced import read_rows
 
 USAGE = """\
 at,model,input,output,cost
@@ -148,3 +149,28 @@ def test_what_was_known_then_is_what_price_knew_then(prices: Run) -> None:
                 )
             assert expected == costs()[:2]
     assert timedelta(0) < between - before
+
+
+def test_a_name_that_was_published_later_was_not_known_then(run: Run) -> None:
+    """Usage under a name without a price then; under the model that it stood for, it has one."""
+    known = []
+    for alias in ("maker/old", "maker/new"):
+        row = {"id": "maker/a", "pricing": priced(), "canonical_slug": alias}
+        Path("list.json").write_text(json.dumps({"data": [row]}))
+        assert 0 == run("sync", "openrouter", "--answer", "list.json").code
+        known.append(datetime.now(UTC).isoformat())
+    rows = [f"{known[0]},{model},1000\n" for model in ("maker/old", "maker/new")]
+    Path("usage.csv").write_text("at,model,input\n" + "".join(rows))
+    for known_at, expected in zip(
+        known, ([Decimal("0.0025"), None], [None, Decimal("0.0025")]), strict=True
+    ):
+        assert 3 == run(*OPENROUTER, "-o", "out.csv", "--as-known-at", known_at).code
+        assert expected == costs()
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_instants_are_written_in_iso_8601(prices: Run, kind: str) -> None:
+    """In UTC, as everywhere."""
+    assert 3 == prices(*OPENROUTER, "-o", f"out.{kind}").code
+    found = [row["rerated_since"] for row in read_rows(Path(f"out.{kind}"))]
+    assert ["2026-07-17T00:00:00Z", "2026-07-18T00:00:00Z", None] == found

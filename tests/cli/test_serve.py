@@ -279,6 +279,21 @@ def test_no_setting_is_answered_with_a_traceback(
     assert "startup" not in written
 
 
+def test_garbage_collections_skip_what_is_imported(tmp_path: Path) -> None:
+    """Requests wait for a full one: what stays anyway is not looked through."""
+    program = (
+        "import gc, sys, uvicorn; from pricing_sync.cli import main\n"
+        "uvicorn.Server.run = lambda *_, **__: print(gc.get_freeze_count(), gc.get_count()[0])\n"
+        "sys.argv = ['pricing-sync', 'serve', '--port', '0']; main()"
+    )
+    printed = subprocess.check_output(
+        [sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.DEVNULL, text=True
+    )
+    frozen, young = map(int, printed.split())
+    assert frozen > 50_000
+    assert young < 1_000
+
+
 def test_an_address_in_use_is_said(tmp_path: Path, server: DemoServer) -> None:
     """By its name, with the exit code of bad input."""
     with serve(tmp_path, server, "--port", str(server.port), ADMIN_TOKEN=TOKEN) as served:

@@ -65,7 +65,7 @@ def test_standard_input(run: Run, database: Path, monkeypatch: pytest.MonkeyPatc
     assert database.is_dir()
     text = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf" + lines(row())[0]))
     monkeypatch.setattr(sys, "stdin", text)
-    assert (0, "1 rows: 1 priced\n0.003 USD\n") == run("usage", "-")[:2]
+    assert (0, "1 row: 1 priced\n0.003 USD\n") == run("usage", "-")[:2]
 
 
 def test_bad_rows_are_named_by_their_lines(run: Run, database: Path) -> None:
@@ -110,7 +110,7 @@ def test_reconcile_prints_the_ratio_and_the_rates(run: Run, database: Path) -> N
     _, out, _ = run("reconcile", "openrouter", "maker/a")
     assert "openrouter maker/a: output 10 stored, 10 implied exactly by 2 hours" in out
     found = run("reconcile", "--json").json
-    assert "1.285714286" == found["models"][0]["ratio"]
+    assert "1.285714286" == found["items"][0]["ratio"]
     assert "reports 0.009 for 0.007 USD of ours in the last day" in run("status").out
     assert "no request with a reported cost was recorded" in run("reconcile", "novita").err
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from pricing_sync.errors import SettingsError
 from pricing_sync.exports import litellm
 from pricing_sync.exports.amounts import decimal_text
 from pricing_sync.exports.document import Export, Part, Source
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.exports.table import Row
 from pricing_sync.prices.card_json import read_listing
 from pricing_sync.prices.rates import (
     LARGEST_RATE,
@@ -29,12 +31,12 @@ from pricing_sync.prices.rates import (
     RateCard,
     When,
 )
+from pricing_sync.serving.export_formats import FORMATS
 
-from exported import UPSTREAM, export, flat, price, usd
+from exported import AT, UPSTREAM, export, flat, price, usd
 
-HAS_PARQUET = importlib.util.find_spec("pyarrow") is not None
-WRITABLE = sorted(name for name in FORMATS if name != "parquet" or HAS_PARQUET)
-TEXT = sorted(set(WRITABLE) - {"parquet", "csv", "jsonl"})
+WRITABLE = sorted(FORMATS)
+TEXT = sorted(FORMATS.keys() - {"parquet", "csv", "jsonl"})
 CHAT = flat(input="2.5", output="10", cache_read="1.25")
 HOSTILE = (
     '"quoted", and\\escaped',
@@ -102,21 +104,46 @@ def test_json_lines_hold_the_whole_card() -> None:
     assert [card] * len(HOSTILE) == [read_listing(line) for line in read]
 
 
-@pytest.mark.skipif(not HAS_PARQUET, reason="the extra `parquet` is not installed")
-def test_parquet_holds_every_rate_as_a_whole_number() -> None:
-    """The rows are those of the CSV; a sum of the int64 column is exact."""
-    from pyarrow import BufferReader, parquet
+def test_parquet_is_read_back_with_every_digit(tmp_path: Path) -> None:
+    """Each rate in its row, with its condition, as a decimal and as a whole number."""
+    night = ConditionalRates(When(hours=(990, 30)), {Meter.INPUT: Rate(LARGEST_RATE)})
+    card = RateCard({Meter.INPUT: Rate(1), Meter.OUTPUT: usd("10")}, (night,), currency="EUR")
+    path = tmp_path / "rates.parquet"
+    path.write_bytes(export("parquet", [price(card, model) for model in HOSTILE]).body)
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT id, currency, meter, per_million, femtos_per_unit, condition, hours,"
+            f" epoch(since)::BIGINT FROM '{path}'"
+        ).fetchall()
+    since = int(AT.timestamp())
+    expected = [
+        row
+        for model in HOSTILE
+        for name in [f"openrouter/{model}"]
+        for row in (
+            (name, "EUR", "input", Decimal("0.000000001"), 1, 0, None, since),
+            (name, "EUR", "output", Decimal("10.000000000"), 10_000_000_000, 0, None, since),
+            (name, "EUR", "input", Decimal(LARGEST_RATE).scaleb(-9), LARGEST_RATE, 1,
+             "16:30-00:30", since),
+        )
+    ]  # fmt: skip
+    assert expected == found
 
-    written = export("parquet", [price(CHAT, model) for model in HOSTILE])
-    table = parquet.read_table(BufferReader(written.body)).to_pylist()
-    assert {f"openrouter/{model}" for model in HOSTILE} == {row["id"] for row in table}
-    assert {2_500_000_000, 10_000_000_000, 1_250_000_000} == {r["femtos_per_unit"] for r in table}
+
+def test_parquet_of_no_prices_is_a_table_without_rows(tmp_path: Path) -> None:
+    """With its columns."""
+    path = tmp_path / "rates.parquet"
+    path.write_bytes(export("parquet", []).body)
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT * FROM '{path}'")
+        assert [*Row._fields] == [column[0] for column in found.description]
+        assert [] == found.fetchall()
 
 
-@pytest.mark.skipif(HAS_PARQUET, reason="the extra `parquet` is installed")
-def test_parquet_needs_its_extra() -> None:
+def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says which."""
-    with pytest.raises(SettingsError, match=r"pip install 'pricing-sync\[parquet\]'"):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(SettingsError, match=r"^parquet: pip install 'pricing-sync\[bulk\]'"):
         export("parquet", [price(CHAT)])
 
 
@@ -155,6 +182,21 @@ def test_a_fee_for_each_request_cannot_be_dropped(name: str) -> None:
     card = RateCard({**BASE, Meter.REQUEST: usd("5000")})
     written = export(name, [price(card)])
     assert [(Part.MODEL, "each request costs a fee")] == [e[2:] for e in written.left_out]
+
+
+def test_openrouters_own_client_finds_every_field_that_it_insists_on() -> None:
+    """Those of its SDK's schema: what a ledger does not know is null, empty or false."""
+    written = document(export("openrouter", [price(CHAT), price(CHAT, "n")]))
+    assert (2, {"next": None}) == (written["total_count"], written["links"])
+    row = written["data"][0]
+    assert ("/v1/prices/openrouter/m", "m") == (row["links"]["details"], row["name"])
+    assert {"is_moderated": False} == row["top_provider"]
+    assert {"modality": None, "input_modalities": [], "output_modalities": []} == (
+        row["architecture"]
+    )
+    unknown = ("context_length", "default_parameters", "per_request_limits", "supported_voices")
+    assert [None] * 4 == [row[name] for name in unknown]
+    assert [] == row["supported_parameters"]
 
 
 @pytest.mark.parametrize("name", ["openrouter", "models.dev", "new-api", "openlit"])

@@ -11,7 +11,6 @@ from pricing_sync.gate import Peers, Quote, Thresholds, peers
 from pricing_sync.gate.audit import Finding, Overlap, Severity, Stock, Unloadable, audit
 from pricing_sync.prices.rates import (
     ConditionalRates,
-    Listing,
     Meter,
     Per,
     Rate,
@@ -21,6 +20,8 @@ from pricing_sync.prices.rates import (
     Why,
 )
 from pricing_sync.prices.statements import MeterOverride, Statement
+
+import cards
 
 AT = datetime(2026, 7, 17, 12, tzinfo=UTC)
 READ = {"acme": AT - timedelta(hours=1)}
@@ -37,22 +38,8 @@ def card(currency: str = "USD", **amounts: str) -> RateCard:
 CORRECT = card(input="2.5", output="10")
 
 
-def statement(listing: Listing = CORRECT, model: str = "maker/model", **fields: Any) -> Statement:
-    defaults: dict[str, Any] = {
-        "card_id": "card",
-        "provider": "acme",
-        "model": model,
-        "since": AT - timedelta(days=1),
-        "until": None,
-        "recorded_at": AT - timedelta(days=1),
-        "superseded_at": None,
-        "source": "api",
-        "url": "",
-        "reading_id": "reading",
-        "digest": None,
-        "listing": listing,
-    }
-    return Statement(**defaults | fields)
+def statement(listing: RateCard | Unpriced = CORRECT, model: str = "maker/model") -> Statement:
+    return cards.statement(model, listing, AT - timedelta(days=1), card_id="card")
 
 
 def override(rate: str, upstream: str | None = "2.5", currency: str = "USD") -> MeterOverride:

@@ -11,6 +11,8 @@ from pricing_sync.gate.ledger_replay import from_ledger, replay_ledger
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard, Unpriced, Why
 from pricing_sync.prices.statements import Statement
 
+import cards
+
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 
 
@@ -29,19 +31,15 @@ def statement(
     source: str = "api",
 ) -> Statement:
     """A statement in force from day *since* until day *until*."""
-    return Statement(
+    return cards.statement(
+        model,
+        listing,
+        DAY + timedelta(days=since),
         card_id=f"{model}-{since}",
         provider=provider,
-        model=model,
-        since=DAY + timedelta(days=since),
         until=None if until is None else DAY + timedelta(days=until),
-        recorded_at=DAY + timedelta(days=since),
-        superseded_at=None,
         source=source,
-        url="",
         reading_id=f"reading-{since}",
-        digest=None,
-        listing=listing,
     )
 
 

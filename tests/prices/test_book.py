@@ -29,6 +29,8 @@ from pricing_sync.prices.rates import (
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
 
+import cards
+
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -43,20 +45,8 @@ def statement(
     provider: str = "acme",
     since: datetime = DAY,
 ) -> Statement:
-    return Statement(
-        card_id=f"{provider}-{model}",
-        provider=provider,
-        model=model,
-        since=since,
-        until=None,
-        recorded_at=since,
-        superseded_at=None,
-        source="api",
-        url="",
-        reading_id="reading",
-        digest=None,
-        listing=listing,
-    )
+    card_id = f"{provider}-{model}"
+    return cards.statement(model, listing, since, provider=provider, card_id=card_id)
 
 
 def meter_override(

@@ -34,6 +34,8 @@ from pricing_sync.prices.statements import (
     Statement,
 )
 
+import cards
+
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CARD = RateCard(
     {Meter.INPUT: Rate(2_500_000_001), Meter.OUTPUT: Rate(2**63 - 1)},
@@ -55,19 +57,15 @@ CARD = RateCard(
 
 
 def statement(model: str, listing: RateCard | Unpriced, until: datetime | None = None) -> Statement:
-    return Statement(
+    return cards.statement(
+        model,
+        listing,
+        DAY - timedelta(microseconds=1),
         card_id=f"card-{model}",
-        provider="acme",
-        model=model,
-        since=DAY - timedelta(microseconds=1),
         until=until,
         recorded_at=DAY,
-        superseded_at=None,
-        source="api",
         url="https://acme.example/models",
-        reading_id="reading",
         digest="d" * 64,
-        listing=listing,
     )
 
 

@@ -38,6 +38,15 @@ def served(app: PricingSync) -> bytes:
         return cost_map(other)
 
 
+def filled(make: Make, node: FakeLiteLLM) -> PricingSync:
+    """A service whose ledger has prices. The node loads the map that it serves."""
+    app = make(node)
+    node.load = lambda: served(app)
+    with make(node) as first:
+        fill(first)
+    return app
+
+
 @pytest.fixture(name="node")
 def node_fixture() -> FakeLiteLLM:
     return FakeLiteLLM()
@@ -46,10 +55,7 @@ def node_fixture() -> FakeLiteLLM:
 def test_a_service_pushes_after_each_change(make: Make, node: FakeLiteLLM) -> None:
     """A run, an override of this process, one of another, and one that begins later."""
     with running(node):
-        app = make(node)
-        node.load = lambda: served(app)
-        with make(node) as first:
-            fill(first)
+        app = filled(make, node)
 
         async def work() -> None:
             await until(lambda: b"maker/a" in node.loaded)
@@ -68,10 +74,7 @@ def test_a_service_pushes_after_each_change(make: Make, node: FakeLiteLLM) -> No
 def test_a_reading_that_changes_no_price_reloads_nothing(make: Make, node: FakeLiteLLM) -> None:
     """The revision grows, and the node has it without a request."""
     with running(node):
-        app = make(node)
-        node.load = lambda: served(app)
-        with make(node) as first:
-            fill(first)
+        app = filled(make, node)
 
         async def work() -> None:
             await until(lambda: not app.push_states()[0].is_behind)
@@ -179,10 +182,8 @@ def test_the_lease_of_a_dead_process_ends(make: Make) -> None:
 def test_a_restart_goes_on_where_it_was(make: Make, node: FakeLiteLLM) -> None:
     """A node that has the prices is not asked again; one that has not is."""
     with running(node):
-        app = make(node)
-        node.load = lambda: served(app)
+        app = filled(make, node)
         with make(node) as first:
-            fill(first)
             asyncio.run(first.push())
         asked = len(node.asked)
 
@@ -206,10 +207,7 @@ def test_a_node_that_restarts_with_another_map_is_found(
     """Nodes are checked, though nothing has changed here."""
     monkeypatch.setattr(pusher, "_CHECK_EVERY", {"litellm": timedelta(seconds=0.2)})
     with running(node):
-        app = make(node)
-        node.load = lambda: served(app)
-        with make(node) as first:
-            fill(first)
+        app = filled(make, node)
 
         async def work() -> None:
             await until(lambda: not app.push_states()[0].is_behind)

@@ -16,6 +16,8 @@ from pricing_sync.sources.formats import genai_prices, litellm
 from pricing_sync.sources.provider import read_answer
 from pricing_sync.sources.providers.catalog import genai_prices_provider
 
+from cards import statement
+
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 _TIMES = 3
 
@@ -62,17 +64,7 @@ def _times(rates: Rates) -> Rates:
 
 
 def _statement(provider: str, model: str, card: RateCard) -> Statement:
-    return Statement(
-        card_id=f"{provider}/{model}",
-        provider=provider,
-        model=model,
-        since=datetime(2026, 1, 1, tzinfo=UTC),
-        until=None,
-        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
-        superseded_at=None,
-        source="catalog",
-        url="",
-        reading_id="",
-        digest=None,
-        listing=card,
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    return statement(
+        model, card, since, card_id=f"{provider}/{model}", provider=provider, source="catalog"
     )

@@ -23,10 +23,10 @@ from typing import Any
 from pricing_sync.errors import NoPrice
 from pricing_sync.exports import litellm as litellm_format
 from pricing_sync.exports.document import LeftOut, Part, Source
-from pricing_sync.exports.registry import FORMATS
 from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.prices.usage import Usage
+from pricing_sync.serving.export_formats import FORMATS
 
 from referee.export_book import AT, book
 from referee.grid import SHAPES, Sample, usages

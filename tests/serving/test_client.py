@@ -15,11 +15,13 @@ import pytest
 from pricing_sync.errors import PriceBookUnavailable
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.prices.snapshot import Snapshot, write_snapshot
-from pricing_sync.prices.statements import Confirmations, Statement
+from pricing_sync.prices.statements import Confirmations
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving import client as client_module
 from pricing_sync.serving.client import PriceClient, load_book
 from pricing_sync.serving.files import replace_file
+
+from cards import statement
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 MILLION = Usage(input=1_000_000)
@@ -28,23 +30,8 @@ MODELS = [f"m-{n}" for n in range(4)]
 
 def book(number: int) -> bytes:
     """A book in which every model costs *number* dollars per million."""
-    cards = [
-        Statement(
-            card_id=model,
-            provider="acme",
-            model=model,
-            since=DAY,
-            until=None,
-            recorded_at=DAY,
-            superseded_at=None,
-            source="api",
-            url="",
-            reading_id="r",
-            digest=None,
-            listing=RateCard({Meter.INPUT: Rate.of(number, Per.MILLION)}),
-        )
-        for model in MODELS
-    ]
+    card = RateCard({Meter.INPUT: Rate.of(number, Per.MILLION)})
+    cards = [statement(model, card, DAY, card_id=model) for model in MODELS]
     return write_snapshot(
         Snapshot(
             revision=str(number),

@@ -374,7 +374,7 @@ def test_the_service_shows_it(app: PricingSync) -> None:
     soon = (NOW + timedelta(days=5)).replace(hour=0, minute=0, second=0)
     read(app, NOW - timedelta(days=1), m=[entry(0.375), entry(0.75, soon), entry(0.9, DAY)])
     days = [f"{at:%Y-%m-%d}T00:00:00Z" for at in (soon, DAY)]
-    shown = get_price(app, "google", "m").model_dump(mode="json")["scheduled"]
+    shown = json.loads(bytes(get_price(app, "google", "m").body))["scheduled"]
     assert days == [later["since"] for later in shown]
     assert ["0.75", "0.9"] == [later["rates"]["input"] for later in shown]
     listed = [change.model_dump(mode="json") for change in list_scheduled(app)["items"]]

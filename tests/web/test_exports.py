@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from pricing_sync.demo.server import DemoServer
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.web.exports import TOOL_PATHS
 
 from server_process import Api, api
 
 SECRET = "a-secret-of-the-tests"
 ROWS = {f"maker/{n}": {"litellm_provider": "maker", "mode": "chat"} for n in range(60)}
-HERE = sorted(FORMATS.keys() - {"parquet"})
 
 
 @pytest.fixture(name="api")
@@ -39,7 +38,7 @@ def raw(api: Api, path: str, **headers: str) -> tuple[int, dict[str, str], bytes
         return answer.status_code, dict(answer.headers), b"".join(answer.iter_raw())
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", sorted(FORMATS))
 def test_a_document_has_a_digest_and_a_validator(api: Api, name: str) -> None:
     """The digest is that of the bytes; a client that has them gets 304."""
     status, headers, body = raw(api, f"/export/{name}")

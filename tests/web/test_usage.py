@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_costs_beside_each_other(api: Api) -> None:
     api.sync()
     send(api, now_row(cost="0.007", currency="USD"))
     found = api.get("/v1/reconcile", provider="openrouter")
-    (model,), (provider,) = found["models"], found["providers"]
+    (model,), (provider,) = found["items"], found["providers"]
     assert (MODEL, "0.0035", "0.007", "2", True) == (
         *(model[name] for name in ("model", "cost", "reported_cost", "ratio", "drifts")),
     )
@@ -115,6 +116,61 @@ def test_costs_beside_each_other(api: Api) -> None:
     send(api, now_row("maker/x"), now_row("maker/x", service_tier="flex"), now_row("maker/y"))
     metrics = api.reader.get("/metrics").text
     assert 'pricing_unpriced_models{provider="openrouter"} 2.0' in metrics
+
+
+def test_costs_beside_each_other_are_paged(api: Api) -> None:
+    """The largest difference first, each once; every page has all providers."""
+    api.sync()
+    models = ("openai/gpt-4o", "anthropic/claude-sonnet-4.5", "google/gemini-2.5-pro")
+    for n, model in enumerate(models, 1):
+        send(api, now_row(model, cost=str(10 * n), currency="USD"))
+    whole = api.get("/v1/reconcile")
+    assert [*reversed(models)] == [entry["model"] for entry in whole["items"]]
+    assert whole["next"] is None
+    found, cursor = [], None
+    for _ in models:
+        page = api.get("/v1/reconcile", limit=1, **({"cursor": cursor} if cursor else {}))
+        found += page["items"]
+        cursor = page["next"]
+        assert whole["providers"] == page["providers"]
+    assert cursor is None
+    assert whole["items"] == found
+    assert whole["items"] == api.get("/v1/reconcile", cursor="nonsense")["items"]
+
+
+@pytest.mark.parametrize(
+    ("convention", "cost", "expected"),
+    [
+        ("openrouter", '"cost": 0.1234567890123456789, "is_byok": false', "0.1234567890123456789"),
+        ("openrouter", '"cost": 1.96e-06', "0.00000196"),
+        ("openrouter", '"cost": 0.05, "is_byok": true', None),
+        ("openrouter", '"cost": null', None),
+        ("xai", '"cost_in_usd_ticks": 37756000', "0.0037756"),
+        ("openai", '"cost": 1', None),
+    ],
+)
+def test_a_cost_in_what_is_reported_is_the_reported_cost(
+    api: Api, convention: str, cost: str, expected: str | None
+) -> None:
+    """With all its digits; a fee for a key of one's own is none."""
+    api.sync()
+    reported = f'{{"usage": {{"prompt_tokens": 1000, "completion_tokens": 100, {cost}}}}}'
+    body = json.dumps({"rows": [now_row(reported=0) | {"as": convention}]})
+    body = body.replace('"reported": 0', f'"reported": {reported}')
+    assert 200 == api.admin.post(PATH, content=body).status_code
+    items = api.get("/v1/reconcile")["items"]
+    assert ([expected] if expected else []) == [entry["reported_cost"] for entry in items]
+
+
+@pytest.mark.parametrize("cost", ['"free"', "true", "-1", "1e400", "1e100"])
+def test_a_cost_that_is_none_is_named(api: Api, cost: str) -> None:
+    """It is no cost of zero, and no row without one."""
+    body = json.dumps({"rows": [now_row(reported=0) | {"as": "openrouter"}]})
+    body = body.replace('"reported": 0', f'"reported": {{"prompt_tokens": 1, "cost": {cost}}}')
+    answer = api.admin.post(PATH, content=body)
+    assert 422 == answer.status_code
+    assert "usage: row 1: " in answer.json()["detail"]
+    assert "cost: " in answer.json()["detail"]
 
 
 def test_held_changes_are_sorted_by_what_is_at_stake(api: Api) -> None:

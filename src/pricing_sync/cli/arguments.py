@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -103,6 +103,28 @@ def complete_model(context: typer.Context, incomplete: str) -> Iterator[str]:
                 yield model
 
 
+def instant_option(name: str, text: str) -> Any:
+    """An option that is an instant; *text* is its help."""
+    return typer.Option(name, parser=instant, metavar="TIME", help=text)
+
+
+def provider_option(text: str) -> Any:
+    """`--provider`: a provider by its id."""
+    return typer.Option(
+        "--provider", metavar="PROVIDER", help=text, autocompletion=complete_provider
+    )
+
+
+def currency_option(text: str) -> Any:
+    """`--currency`: a currency by its code."""
+    return typer.Option("--currency", parser=currency, metavar="CODE", help=text)
+
+
+def output_option(metavar: str, text: str) -> Any:
+    """`--output`: a file that is written."""
+    return typer.Option("-o", "--output", metavar=metavar, help=text)
+
+
 Database = Annotated[
     str | None,
     typer.Option(
@@ -116,23 +138,14 @@ Database = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and judge, and change no price.")]
 At = Annotated[
-    datetime | None,
-    typer.Option(
-        "--at", parser=instant, metavar="TIME", help="As it was at this instant (ISO 8601, UTC)."
-    ),
+    datetime | None, instant_option("--at", "As it was at this instant (ISO 8601, UTC).")
 ]
 KnownAt = Annotated[
-    datetime | None,
-    typer.Option(
-        "--known-at", parser=instant, metavar="TIME", help="By what was known at this instant."
-    ),
+    datetime | None, instant_option("--known-at", "By what was known at this instant.")
 ]
-Currency = Annotated[
-    str | None,
-    typer.Option(
-        "--currency", parser=currency, metavar="CODE", help="Converted to this currency, too."
-    ),
-]
+Currency = Annotated[str | None, currency_option("Converted to this currency, too.")]
+OfProvider = Annotated[str | None, provider_option("Only this provider.")]
+OfModel = Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Only this model.")]
 ProviderName = Annotated[
     str,
     typer.Argument(

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
@@ -60,14 +61,9 @@ def backtest(
             help="Recorded updates, one JSON object a line. By default this ledger's own history.",
         ),
     ] = None,
-    provider: Annotated[
-        str | None, typer.Option("--provider", metavar="PROVIDER", help="Only this provider.")
-    ] = None,
+    provider: typed.OfProvider = None,
     since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since", parser=typed.instant, metavar="TIME", help="Only updates from then on."
-        ),
+        datetime | None, typed.instant_option("--since", "Only updates from then on.")
     ] = None,
     changed: Annotated[
         list[str] | None,
@@ -164,7 +160,7 @@ def _of_ledger(settings: Settings, provider: str | None) -> _Material:
         history = [row for row in rows if isinstance(row, Statement)]
         unread = [row for row in rows if isinstance(row, Unloadable)]
         if unread:
-            tables.err.print(f"{len(unread)} rows cannot be read: see `audit`")
+            tables.err.print(f"{texts.number_of(len(unread), 'row')} cannot be read: see `audit`")
         material = _Material()
         for owner, statements in _by_provider(history).items():
             models = {statement.model for statement in statements}

@@ -204,7 +204,7 @@ def _self_check(provider: Provider, pages: tuple[bytes, ...]) -> tuple[str, list
     answer = read_answer(provider, pages)
     unreadable = sum(isinstance(listing, Unreadable) for listing in answer.listings.values())
     problems = [f"{unreadable} of {len(answer.listings)} listings unreadable"] if unreadable else []
-    said = [f"{len(answer.listings)} models"]
+    said = [texts.number_of(len(answer.listings), "model")]
     if provider.pin is not None:
         words, doubt = _pinned(provider.pin, answer)
         said.append(words)

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from pricing_sync import texts
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError
-from pricing_sync.exports.registry import FORMATS
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.serving.files import replace_file
 
@@ -29,26 +30,14 @@ _FormatName = Annotated[
     ),
 ]
 _Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Where to; by default standard output."),
+    Path | None, typed.output_option("FILE", "Where to; by default standard output.")
 ]
 _Only = Annotated[
-    str | None,
-    typer.Option(
-        "--provider",
-        metavar="PROVIDER",
-        help="Only this one; models are then named without it.",
-        autocompletion=typed.complete_provider,
-    ),
+    str | None, typed.provider_option("Only this one; models are then named without it.")
 ]
 _Currency = Annotated[
     str | None,
-    typer.Option(
-        "--currency",
-        parser=typed.currency,
-        metavar="CODE",
-        help="Cards of other currencies are converted to this one, such as USD.",
-    ),
+    typed.currency_option("Cards of other currencies are converted to this one, such as USD."),
 ]
 _Upstream = Annotated[
     Path | None,
@@ -109,7 +98,7 @@ def _read(path: Path) -> bytes:
 
 
 def _summary(name: str, rendered: Rendered) -> str:
-    text = f"{name}: {rendered.models} models, revision {rendered.revision}"
+    text = f"{name}: {texts.number_of(rendered.models, 'model')}, revision {rendered.revision}"
     count = len(rendered.left_out)
     return f"{text}; {count} left out, see --report" if count else f"{text}; nothing left out"
 

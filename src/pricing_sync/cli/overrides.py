@@ -47,12 +47,10 @@ def set_override(
     reason: typed.Reason,
     author: typed.Author = None,
     since: Annotated[
-        datetime | None,
-        typer.Option(parser=typed.instant, metavar="TIME", help="From when on; by default now."),
+        datetime | None, typed.instant_option("--since", "From when on; by default now.")
     ] = None,
     until: Annotated[
-        datetime | None,
-        typer.Option(parser=typed.instant, metavar="TIME", help="Until when; by default for good."),
+        datetime | None, typed.instant_option("--until", "Until when; by default for good.")
     ] = None,
     currency: Annotated[
         str | None, typer.Option(help="ISO 4217; by default the card's, else USD.")
@@ -128,10 +126,7 @@ def end_override(
         list[str] | None, typer.Argument(metavar="METER", help="Only these; else all.")
     ] = None,
     *,
-    at: Annotated[
-        datetime | None,
-        typer.Option(parser=typed.instant, metavar="TIME", help="When; by default now."),
-    ] = None,
+    at: Annotated[datetime | None, typed.instant_option("--at", "When; by default now.")] = None,
     newest: Annotated[
         bool, typer.Option("--newest", help="Only what was set last; what it covers holds again.")
     ] = False,

@@ -295,23 +295,10 @@ def changes(
     app: PricingSync,
     *,
     since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since", parser=typed.instant, metavar="TIME", help="By default 30 days ago."
-        ),
+        datetime | None, typed.instant_option("--since", "By default 30 days ago.")
     ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(
-            "--provider",
-            metavar="PROVIDER",
-            help="Only this provider.",
-            autocompletion=typed.complete_provider,
-        ),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="Only this model.")
-    ] = None,
+    provider: typed.OfProvider = None,
+    model: typed.OfModel = None,
     added: Annotated[
         bool, typer.Option("--added", help="The first prices of new models too.")
     ] = False,

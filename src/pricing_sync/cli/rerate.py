@@ -18,9 +18,11 @@ from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
 from pricing_sync.errors import SettingsError, UnknownName
-from pricing_sync.serving.rerate import STEPS, ReportLine, Rerating, rerate_usage
-from pricing_sync.serving.tried_rates import read_tried_rates
-from pricing_sync.serving.usage_columns import PRESETS, columns
+from pricing_sync.rerating.price_tables import Prices
+from pricing_sync.rerating.report import ReportLine
+from pricing_sync.rerating.rerate import STEPS, Rerating, rerate_usage
+from pricing_sync.rerating.tried_rates import read_tried_rates
+from pricing_sync.rerating.usage_columns import PRESETS, columns
 
 #: Some rows have no price.
 PARTLY_DONE = 3
@@ -29,19 +31,10 @@ _Usage = Annotated[
     Path, typer.Argument(metavar="USAGE", help="A .csv, .jsonl or .parquet file, a row a request.")
 ]
 _Output = Annotated[
-    Path,
-    typer.Option(
-        "-o", "--output", metavar="OUT", help="Where to: .csv, .jsonl or .parquet, by its ending."
-    ),
+    Path, typed.output_option("OUT", "Where to: .csv, .jsonl or .parquet, by its ending.")
 ]
 _AsKnownAt = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-known-at",
-        parser=typed.instant,
-        metavar="TIME",
-        help="By what was known at this instant.",
-    ),
+    datetime | None, typed.instant_option("--as-known-at", "By what was known at this instant.")
 ]
 _WhatIf = Annotated[
     Path | None,
@@ -67,15 +60,7 @@ _Preset = Annotated[
     str | None,
     typer.Option("--preset", metavar="NAME", help=f"Whose log it is: {', '.join(PRESETS)}."),
 ]
-_Provider = Annotated[
-    str | None,
-    typer.Option(
-        "--provider",
-        metavar="PROVIDER",
-        help="The provider of all rows.",
-        autocompletion=typed.complete_provider,
-    ),
-]
+_Provider = Annotated[str | None, typed.provider_option("The provider of all rows.")]
 
 
 @command
@@ -105,15 +90,17 @@ def rerate(
         usage=usage,
         out=output,
         columns=columns(preset, named, provider),
-        book_since=(
-            app.book
-            if as_known_at is None
-            else lambda since: app.store.known_books.book(since, as_known_at)
+        prices=Prices(
+            book_since=(
+                app.book
+                if as_known_at is None
+                else partial(app.store.known_books.book, known_at=as_known_at)
+            ),
+            provider_id=provider_id,
+            exchange_rates=app.store.exchange_rates.between,
+            currency=currency,
+            instead=read_tried_rates(what_if, provider_id) if what_if is not None else {},
         ),
-        provider_id=provider_id,
-        instead=read_tried_rates(what_if, provider_id) if what_if is not None else {},
-        currency=currency,
-        find_exchange=app.exchange_rate,
         compare=compare,
         any_order=any_order,
     )

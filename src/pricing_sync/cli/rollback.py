@@ -23,15 +23,8 @@ def rollback(
     app: PricingSync,
     *,
     provider: typed.ProviderName,
-    to: Annotated[
-        datetime,
-        typer.Option(
-            "--to", parser=typed.instant, metavar="TIME", help="The instant (ISO 8601, UTC)."
-        ),
-    ],
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="Only this model.")
-    ] = None,
+    to: Annotated[datetime, typed.instant_option("--to", "The instant (ISO 8601, UTC).")],
+    model: typed.OfModel = None,
     reason: typed.Reason,
     author: typed.Author = None,
     dry_run: Annotated[

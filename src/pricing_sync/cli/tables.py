@@ -236,7 +236,12 @@ def print_lead(name: str, text: str, *, least: int) -> None:
 @contextmanager
 def progress(verb: str, total: int) -> Iterator[Callable[[str], None]]:
     """A bar on standard error, if that is a terminal; call with the name of each step that ends."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+    )
     console, hidden = Console(stderr=True), not sys.stderr.isatty()
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(verb, total=total)
@@ -246,7 +251,7 @@ def progress(verb: str, total: int) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def progress_of_steps(names: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
     """A bar on standard error, if that is a terminal; call with a step and its share, 0 to 1."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
     console, hidden = Console(stderr=True), not sys.stderr.isatty()
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(names[0], total=len(names))

@@ -83,7 +83,7 @@ def _lines(file: Path, stack: ExitStack) -> Iterator[bytes]:
 
 def _show_receipt(receipt: dict[str, Any]) -> None:
     unpriced = texts.counted(receipt["unpriced"])
-    counts = f"{receipt['rows']} rows: {receipt['priced']} priced"
+    counts = f"{texts.number_of(receipt['rows'], 'row')}: {receipt['priced']} priced"
     tables.print_line(counts + (f"; without a price: {unpriced}" if unpriced else ""))
     for currency, amount in receipt["cost"].items():
         tables.print_line(f"{amount} {currency}")

@@ -27,6 +27,18 @@ def _says(when: When) -> bool:
 _ABILITIES = Abilities(meters=_METERS, says=_says, mixes_hours=True)
 
 
+#: What OpenRouter's own SDK (1.3.19) insists on, and a ledger of prices does not know.
+_UNKNOWN: dict[str, object] = {
+    "architecture": {"modality": None, "input_modalities": [], "output_modalities": []},
+    "context_length": None,
+    "default_parameters": None,
+    "per_request_limits": None,
+    "supported_parameters": [],
+    "supported_voices": None,
+    "top_provider": {"is_moderated": False},
+}
+
+
 def write(source: Source) -> Export:
     """A row for each model. Input and output always have a price: without one, there is no row."""
     rows = []
@@ -37,7 +49,9 @@ def write(source: Source) -> Export:
             rows.append(msgspec.json.encode(_row(source.name(price), price, pricing)))
         elif card is not None:
             source.leave_out(price, Part.MODEL, "an image would be read as an image token")
-    return source.export(b'{"data":' + json_list(rows).rstrip() + b"}\n", len(rows))
+    end = msgspec.json.encode({"links": {"next": None}, "total_count": len(rows)})
+    body = b'{"data":' + json_list(rows).rstrip() + b"," + end[1:] + b"\n"
+    return source.export(body, len(rows))
 
 
 def _row(name: str, price: Price, pricing: object) -> dict[str, object]:
@@ -47,4 +61,6 @@ def _row(name: str, price: Price, pricing: object) -> dict[str, object]:
         "name": price.model,
         "created": int(price.since.timestamp()),
         "pricing": pricing,
+        "links": {"details": f"/v1/prices/{price.provider}/{price.model}"},
+        **_UNKNOWN,
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from collections.abc import Iterable
+from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Annotated, Any, Self, TypeAlias, overload
+from typing import Annotated, Any, NamedTuple, Self, TypeAlias, overload
 
 from pydantic import BeforeValidator, Field
 
@@ -216,24 +217,67 @@ class NotCompared(View):
 
 
 class Reconciliation(View):
-    """Our costs beside those that providers reported."""
+    """Our costs beside those that providers reported: a page of models, and every provider."""
 
+    items: list[ComparedModel] = Field(description="By model, the largest differences first.")
+    next: str | None = Field(description="The cursor of the next page; null on the last page.")
     providers: list[Compared]
-    models: list[ComparedModel] = Field(description="The largest differences first.")
     not_compared: list[NotCompared]
 
     @classmethod
-    def of(cls, found: reconciliation.Reconciliation, most: Fraction) -> Self:
+    def of(
+        cls,
+        found: reconciliation.Reconciliation,
+        most: Fraction,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Self:
         """The views; *most* is the share by which a ratio may differ from 1 without a drift."""
+        after = _read_cursor(cursor)
+        entries = [
+            entry for entry in by_difference(found.models) if after is None or _place(entry) > after
+        ]
+        shown = entries[:limit]
         return cls(
+            items=[ComparedModel.of(entry, most) for entry in shown],
+            next=_write_cursor(_place(shown[-1])) if len(shown) < len(entries) else None,
             providers=[Compared.of(entry, most) for entry in found.providers],
-            models=[ComparedModel.of(entry, most) for entry in by_difference(found.models)],
             not_compared=[NotCompared.model_validate(entry) for entry in found.not_compared],
         )
 
 
+class _Place(NamedTuple):
+    """The place of a model among others: the smallest comes first."""
+
+    #: Below zero, so that the largest comes first.
+    difference: Decimal
+    provider: str
+    currency: str
+    model: str
+
+
+def _place(entry: reconciliation.Compared) -> _Place:
+    difference = abs(entry.reported_cost - entry.cost)
+    return _Place(-difference, entry.provider, entry.currency, entry.model or "")
+
+
+def _write_cursor(place: _Place) -> str:
+    """`-12.5/PROVIDER/USD/MODEL`: only a model may have a slash."""
+    return f"{place.difference:f}/{place.provider}/{place.currency}/{place.model}"
+
+
+def _read_cursor(cursor: str | None) -> _Place | None:
+    """The place that `_write_cursor` wrote; None, the first place, for anything else."""
+    try:
+        difference, provider, currency, model = (cursor or "").split("/", 3)
+        found = Decimal(difference)
+    except (ValueError, InvalidOperation):
+        return None
+    return _Place(found, provider, currency, model) if found.is_finite() else None
+
+
 def by_difference(
-    entries: tuple[reconciliation.Compared, ...],
+    entries: Iterable[reconciliation.Compared],
 ) -> list[reconciliation.Compared]:
     """The largest difference of the two costs first."""
-    return sorted(entries, key=lambda entry: -abs(entry.reported_cost - entry.cost))
+    return sorted(entries, key=_place)

@@ -10,6 +10,7 @@ used; the total of the input must be there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 Reported: TypeAlias = Mapping[str, Any]
@@ -172,6 +173,33 @@ CONVENTIONS: Mapping[str, Callable[[object], dict[str, Any]]] = {
 }
 
 
+def reported_cost(convention: str, reported: object) -> Decimal | None:
+    """What the provider says that a request cost, in dollars; None where it says nothing.
+
+    OpenRouter says it in credits, which are dollars; with a key of one's own its cost is a fee
+    alone, and the bill comes from elsewhere. xAI says it in ticks: 10¹⁰ are a dollar.
+
+    Raises:
+        TypeError, ValueError: the object or the cost in it cannot be read.
+    """
+    if convention not in ("openrouter", "xai"):
+        return None
+    _, usage = _response_and_usage(reported, "usage")
+    if convention == "xai":
+        ticks = usage.get("cost_in_usd_ticks")
+        return None if ticks is None else Decimal(_count(usage, "cost_in_usd_ticks")).scaleb(-10)
+    cost = usage.get("cost")
+    if cost is None or usage.get("is_byok") is True:
+        return None
+    if isinstance(cost, bool) or not isinstance(cost, (int, float, Decimal)):
+        raise ValueError(f"usage: cost: {cost!r} is not a number")  # noqa: TRY004  as a count
+    # A float is written as the shortest decimal that it can be: the one that was sent.
+    found = Decimal(str(cost))
+    if not found.is_finite() or found < 0:
+        raise ValueError(f"usage: cost: {cost} is not an amount")
+    return found
+
+
 def _response_and_usage(reported: object, key: str) -> tuple[Reported, Reported]:
     """The response, or an empty one, and its usage object."""
     whole = _decoded(reported)
@@ -234,7 +262,8 @@ def _count(fields: Reported, *keys: str) -> int:
         count = fields.get(key)
         if count is not None:
             if type(count) is not int or count < 0:
-                raise ValueError(f"usage: {key}: {count!r} is not a whole number")
+                shown = str(count) if isinstance(count, Decimal) else repr(count)
+                raise ValueError(f"usage: {key}: {shown} is not a whole number")
             return count
     return 0
 

@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from sys import intern
 from typing import Any, TypeAlias
 
 from pricing_sync.prices.book import PriceBook
@@ -94,12 +95,13 @@ def read_snapshot(body: bytes) -> Snapshot:
     Raises:
         ValueError: it is not such a file, is of another version, or is not complete; with the line.
     """
-    head, *lines = body.split(b"\n")
-    found = _read_head(head)
-    if lines[-1:] != [b""] or len(lines) - 1 != found["records"]:
-        raise ValueError(f"{max(0, len(lines) - 1)} of {found['records']} records: not complete")
+    lines = _lines(body)
+    found = _read_head(next(lines))
+    count = max(0, body.count(b"\n") - 1)
+    if not body.endswith(b"\n") or count != found["records"]:
+        raise ValueError(f"{count} of {found['records']} records: not complete")
     reader = _Reader()
-    for number, line in enumerate(lines[:-1], start=2):
+    for number, line in enumerate(lines, start=2):
         try:
             record = json.loads(line)
             _READ[record.pop("kind")](reader, record)
@@ -115,6 +117,16 @@ def read_snapshot(body: bytes) -> Snapshot:
         aliases=reader.aliases,
         notices=reader.notices,
     )
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines one by one: all at once would double the memory that a load takes."""
+    start = 0
+    while (end := body.find(b"\n", start)) >= 0:
+        yield body[start:end]
+        start = end + 1
+    if start < len(body) or not body:
+        yield body[start:]
 
 
 def _read_head(line: bytes) -> _Record:
@@ -158,22 +170,27 @@ class _Reader:
         self.states: dict[_Key, ModelState] = {}
         self.aliases: dict[_Key, str] = {}
         self.notices: dict[_Key, Notice] = {}
+        self._instants: dict[str, datetime] = {}
+
+    def _instant(self, text: str) -> datetime:
+        """The same object for the same text: most cards of a reading have the same instants."""
+        return self._instants.get(text) or self._instants.setdefault(text, _instant(text))
 
     def card(self, record: _Record) -> None:
         listing = read_listing(record)
         self.cards.append(
             Statement(
                 card_id=record["id"],
-                provider=record["provider"],
+                provider=intern(record["provider"]),
                 model=record["model"],
-                since=_instant(record["since"]),
+                since=self._instant(record["since"]),
                 until=_optional_instant(record["until"]),
-                recorded_at=_instant(record["recorded_at"]),
+                recorded_at=self._instant(record["recorded_at"]),
                 superseded_at=None,
-                source=record["source"],
-                url=record["url"],
-                reading_id=record["reading"],
-                digest=record["digest"],
+                source=intern(record["source"]),
+                url=intern(record["url"]),
+                reading_id=intern(record["reading"]),
+                digest=record["digest"] and intern(record["digest"]),
                 listing=listing,
             )
         )

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.exports.document import LeftOut, Part, Source
-from pricing_sync.exports.registry import Format, format_named
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.exchange import ExchangeRate
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
 from pricing_sync.serving.converted import Converted, converted
+from pricing_sync.serving.export_formats import Format, format_named
 from pricing_sync.serving.packed import Packed
 from pricing_sync.serving.prices import ledger_prices
 from pricing_sync.store import Store

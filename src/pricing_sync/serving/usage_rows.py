@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pricing_sync.prices.reported_usage import CONVENTIONS
+from pricing_sync.prices.reported_usage import CONVENTIONS, reported_cost
 from pricing_sync.prices.usage import Usage
 from pricing_sync.prices.usage_sums import UsageRow
 from pricing_sync.sources.providers import CATALOG
@@ -33,7 +33,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     model: _Name
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     usage: dict[str, Any] | None = None
-    reported: dict[str, Any] | None = None
+    reported: msgspec.Raw = msgspec.Raw()
     convention: str | None = msgspec.field(default=None, name="as")
     service_tier: _Word | None = None
     region: _Word | None = None
@@ -42,6 +42,8 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(_Row)
+# A cost in a provider's object keeps its digits.
+_REPORTED = msgspec.json.Decoder(dict[str, Any] | None, float_hook=Decimal)
 
 
 def read_usage_row(line: bytes, *, after: datetime, now: datetime) -> UsageRow:
@@ -50,7 +52,7 @@ def read_usage_row(line: bytes, *, after: datetime, now: datetime) -> UsageRow:
     `{"provider": …, "model": …, "at": …, "usage": {"input": 1000, "output": 20}}`, or instead of
     `usage` what the provider reports as `reported`, and as `as` in which convention: see
     `reported_usage.CONVENTIONS`. Optional are `service_tier`, `region`, and `cost` with `currency`:
-    what the provider says that it cost, as a decimal in a string.
+    what the provider says that it cost, as a decimal in a string; else it is what is in `reported`.
 
     Raises:
         ValueError: the row says something else, or is dated before *after* or later than *now*.
@@ -58,8 +60,9 @@ def read_usage_row(line: bytes, *, after: datetime, now: datetime) -> UsageRow:
     try:
         row = _DECODER.decode(line)
         _check(row, after, now)
-        usage = _usage(row)
-        cost = _amount(row)
+        reported = _REPORTED.decode(row.reported) if bytes(row.reported) else None
+        usage = _usage(row, reported)
+        cost, currency = _cost(row, reported)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(str(error)[:_LONGEST_REASON]) from None
     return UsageRow(
@@ -68,7 +71,7 @@ def read_usage_row(line: bytes, *, after: datetime, now: datetime) -> UsageRow:
         at=row.at.astimezone(UTC),
         usage=usage,
         reported_cost=cost,
-        reported_currency=row.currency,
+        reported_currency=currency,
     )
 
 
@@ -83,15 +86,15 @@ def _check(row: _Row, after: datetime, now: datetime) -> None:
         raise ValueError(f"at: {row.at.isoformat()} is in the future")
 
 
-def _usage(row: _Row) -> Usage:
-    if (row.usage is None) is (row.reported is None):
+def _usage(row: _Row, reported: dict[str, Any] | None) -> Usage:
+    if (row.usage is None) is (reported is None):
         raise ValueError("expected either usage or reported")
-    if (row.reported is None) is not (row.convention is None):
+    if (reported is None) is not (row.convention is None):
         raise ValueError("reported and as belong together")
     if row.usage is not None:
         usage = _own(row.usage)
     elif row.convention is not None and row.convention in CONVENTIONS:
-        usage = Usage.reported_as(row.convention, row.reported)
+        usage = Usage.reported_as(row.convention, reported)
     else:
         raise ValueError(f"as: expected one of {', '.join(CONVENTIONS)}")
     if not usage.parts:
@@ -114,13 +117,17 @@ def _own(quantities: dict[str, Any]) -> Usage:
     return Usage(**quantities)
 
 
-def _amount(row: _Row) -> Decimal | None:
+def _cost(row: _Row, reported: dict[str, Any] | None) -> tuple[Decimal | None, str | None]:
+    """What the provider says that it cost, and the currency."""
     if (row.cost is None) is not (row.currency is None):
         raise ValueError("cost and currency belong together")
     if row.cost is None or row.currency is None:
-        return None
+        found = None if row.convention is None else reported_cost(row.convention, reported)
+        if found is not None and not _AMOUNT.fullmatch(str(found)):
+            raise ValueError(f"cost: {found} is no amount of a request")
+        return found, None if found is None else "USD"
     if not _AMOUNT.fullmatch(row.cost):
         raise ValueError("cost: expected a decimal in a string, such as 0.0125")
     if not _CURRENCY.fullmatch(row.currency):
         raise ValueError("currency: expected a code such as USD (ISO 4217)")
-    return Decimal(row.cost)
+    return Decimal(row.cost), row.currency

@@ -54,7 +54,7 @@ class KnownBooks(NamedQueries):
                 [rows.read_override(row) for row in overrides],
                 read_at=datetime.now(UTC),
                 since=since,
-                aliases=self._names.aliases(),
+                aliases=self._names.aliases_at(known_at),
                 notices=self._names.notices(),
             )
         except (TypeError, ValueError) as error:

@@ -89,6 +89,11 @@ class Names(NamedQueries):
         found = self._fetch("aliases", provider=provider, alias=alias)
         return {(row[0], row[1]): row[2] for row in found}
 
+    def aliases_at(self, at: datetime) -> dict[tuple[str, str], str]:
+        """The model of each other name that was published at an instant."""
+        found = self._fetch("aliases_at", at=write_instant(at))
+        return {(row[0], row[1]): row[2] for row in found}
+
     def target(self, provider: str, alias: str, at: datetime | None = None) -> str | None:
         """The model of another name, now or at an instant; None if it is no such name."""
         if at is None:

@@ -7,6 +7,11 @@ WHERE until IS NULL
     [provider: AND provider = :provider]
     [alias: AND alias = :alias];
 
+-- name: aliases_at
+-- The names that were published at an instant.
+SELECT provider, alias, model FROM pricing_aliases
+WHERE since <= :at AND (until IS NULL OR until > :at);
+
 -- name: target_at
 SELECT model FROM pricing_aliases
 WHERE provider = :provider AND alias = :alias

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import SettingsError
-from pricing_sync.exports.registry import FORMATS
 from pricing_sync.json_views.base import View
+from pricing_sync.serving.export_formats import FORMATS
 from pricing_sync.serving.exports import Rendered, Wanted
 from pricing_sync.web import schemas
 from pricing_sync.web.auth import Scope

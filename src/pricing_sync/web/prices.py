@@ -9,6 +9,7 @@ from fastapi import Query, Response
 
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import UnknownName
+from pricing_sync.json_views.base import View
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Card, PriceShape
 from pricing_sync.prices.book import Price, PriceBook
@@ -42,7 +43,7 @@ def list_prices(
     known_at: _KnownAt = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Cursor = None,
-) -> dict[str, Any]:
+) -> Response:
     """The prices, sorted by provider and model, in the currency per million units."""
     entries = _found(pricing, provider, model, at, known_at)
     after, now = _read_cursor(cursor), datetime.now(UTC)
@@ -53,7 +54,7 @@ def list_prices(
         lambda entry: "/".join(_key(entry)),
         lambda entry: PriceShape.of(entry, now),
     )
-    return shown | {"stale_since": pricing.stale_since}
+    return _written(Prices(**shown, stale_since=pricing.stale_since))
 
 
 @routes.get("/v1/scheduled", Scope.READ, response_model=ScheduledPrices)
@@ -94,7 +95,7 @@ def price_in_memory(pricing: PricingSync, provider: str, model: str) -> Response
     found = None if book is None else _find_now(book, *_by_id(provider, model))
     if found is None:
         return None
-    return Response(_price(pricing, found).model_dump_json(), media_type="application/json")
+    return _written(_price(pricing, found))
 
 
 @routes.get(
@@ -105,7 +106,7 @@ def price_in_memory(pricing: PricingSync, provider: str, model: str) -> Response
 )
 def get_price(
     pricing: Pricing, provider: str, model: str, at: _At = None, known_at: _KnownAt = None
-) -> CurrentPrice:
+) -> Response:
     """The price of one model. Without a price, `rates` is null and `reason` explains it."""
     provider, model = _by_id(provider, model)
     found: _Entry | None
@@ -117,7 +118,12 @@ def get_price(
         reason = pricing.book().reason_without_price(provider, model)
         now = f"; now {reason}" if reason else ""
         raise UnknownName(f"{provider}: {model}: not in the ledger{now}")
-    return _price(pricing, found)
+    return _written(_price(pricing, found))
+
+
+def _written(view: View) -> Response:
+    """The view as a response: FastAPI would check it once more, in a thread of its own."""
+    return Response(view.model_dump_json(), media_type="application/json")
 
 
 def _find_now(book: PriceBook, provider: str, model: str) -> _Entry | None:

@@ -20,7 +20,7 @@ from pricing_sync.prices.rates import Meter
 from pricing_sync.prices.reported_usage import CONVENTIONS
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.problems import Problem
-from pricing_sync.web.request_types import ModelFilter, ProviderFilter
+from pricing_sync.web.request_types import Cursor, ModelFilter, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
 
 routes = Routes("usage")
@@ -59,7 +59,8 @@ _ROW = {
         },
         "reported": {
             "type": "object",
-            "description": "The provider's response, or its usage object.",
+            "description": "The provider's response, or its usage object. A cost in it counts as"
+            " `cost`: OpenRouter's, unless the key was one's own, and xAI's.",
         },
         "as": {"type": "string", "enum": list(CONVENTIONS)},
         "service_tier": {"type": "string", "minLength": 1, "maxLength": 100},
@@ -137,7 +138,9 @@ def reconcile_costs(
     provider: ProviderFilter = None,
     model: ModelFilter = None,
     days: _Days = 7,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
 ) -> Reconciliation:
     """Our costs beside those that providers reported, and the rates that these imply."""
     found = pricing.usage.reconcile(timedelta(days=days), provider, model)
-    return Reconciliation.of(found, pricing.usage.most_drift)
+    return Reconciliation.of(found, pricing.usage.most_drift, limit, cursor)

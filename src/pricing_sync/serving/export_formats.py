@@ -1,4 +1,4 @@
-"""The formats, by name."""
+"""The formats of exports, by name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pricing_sync.exports import (
     new_api,
     openlit,
     openrouter,
-    parquet,
     portkey,
 )
 from pricing_sync.exports.document import Export, Source
+from pricing_sync.serving import parquet
 
 _JSON = "application/json"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pricing_sync.errors import SettingsError
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.statements import MeterOverride
-from pricing_sync.serving.price_cells import Instead
+from pricing_sync.rerating.price_cells import Instead
 
 _NEEDED = ("provider", "model", "meter", "per_million")
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,8 +16,9 @@ from pricing_sync.prices.rates import Rate, Unpriced, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.prices.usage import Usage
 
+from cards import statement
 from generated import CARDS, INSTANTS, METERS, MONDAY, WHEN, usages
-from rerating import amount, read_rows, reprice, row, statement, write_csv, write_jsonl
+from repriced import amount, read_rows, reprice, row, write_csv, write_jsonl
 
 MODELS = ("a", "b", "nowhere")
 HOURS = st.integers(0, 8 * 24).map(lambda hours: MONDAY + timedelta(hours=hours))
@@ -32,7 +33,7 @@ def timelines(draw: st.DrawFn) -> list[Statement]:
         edges = sorted(draw(st.sets(HOURS, min_size=1, max_size=4)))
         for begin, end in zip(edges, [*edges[1:], None], strict=True):
             if draw(st.integers(0, 4)):
-                found.append(statement(model, draw(LISTINGS), begin, end))
+                found.append(statement(model, draw(LISTINGS), begin, until=end))
     return found
 
 

@@ -33,8 +33,9 @@ class Traffic(NamedTuple):
 
     provider: str
     model: str
-    service_tier: str | None
-    region: str | None
+    #: Empty if there is none, as the region.
+    service_tier: str
+    region: str
     #: The instants of the first and of the last of them.
     first: datetime
     last: datetime
@@ -43,12 +44,10 @@ class Traffic(NamedTuple):
 class Cell(NamedTuple):
     """What is charged for some of the requests, or the reason why they have no price."""
 
-    #: Of all its requests: from this instant on, and before `until`, unless that is None.
+    #: All its requests are from this instant on, and before the next cell begins.
     since: datetime
-    until: datetime | None
-    #: Of all its requests: at least this many input tokens, and fewer than `below_input`.
+    #: All its requests have at least this many input tokens, and fewer than the next such cell.
     min_input: int
-    below_input: int | None
     #: From when on the price counts; None without a price.
     price_since: datetime | None
     currency: str | None
@@ -76,17 +75,17 @@ def cells(book: PriceBook, traffic: Traffic, instead: Instead) -> Iterator[Cell]
     """
     for period in _periods(book, traffic, instead):
         if isinstance(period.listing, str):
-            yield Cell(period.since, period.until, 0, None, None, None, None, period.listing)
+            yield Cell(period.since, 0, None, None, None, period.listing)
         else:
             yield from _cells_of_card(period.listing, period, traffic)
 
 
 def _cells_of_card(card: RateCard, period: _Period, traffic: Traffic) -> Iterator[Cell]:
     lows = _lows(card)
-    for since, until, answers in _spans(card, lows, period, traffic):
-        for low, below, answer in zip(lows, [*lows[1:], None], answers, strict=True):
+    for since, answers in _spans(card, lows, period, traffic):
+        for low, answer in zip(lows, answers, strict=True):
             charges, reason = (None, answer) if isinstance(answer, str) else (answer, None)
-            yield Cell(since, until, low, below, period.price_since, card.currency, charges, reason)
+            yield Cell(since, low, period.price_since, card.currency, charges, reason)
 
 
 def _lows(card: RateCard) -> list[int]:
@@ -124,19 +123,14 @@ def _with_rates(listing: RateCard | Unpriced | None, tried: Sequence[MeterOverri
 
 def _spans(
     card: RateCard, lows: Sequence[int], period: _Period, traffic: Traffic
-) -> Iterator[tuple[datetime, datetime | None, list[_Answer]]]:
-    """The spans of a period in which the card charges the same, and what, for each low input."""
-    begin: datetime | None = None
+) -> Iterator[tuple[datetime, list[_Answer]]]:
+    """When a period begins to charge something else, and what, for each low input."""
     last: list[_Answer] = []
     for instant in _instants(card, period, traffic.last):
         answers = [_answer(card, low, instant, traffic) for low in lows]
-        if begin is None:
-            begin, last = period.since, answers
-        elif not _is_same(answers, last):
-            yield begin, instant, last
-            begin, last = instant, answers
-    if begin is not None:
-        yield begin, period.until, last
+        if not last or not _is_same(answers, last):
+            yield instant, answers
+        last = answers
 
 
 def _is_same(answers: Sequence[_Answer], others: Sequence[_Answer]) -> bool:
@@ -149,7 +143,9 @@ def _is_same(answers: Sequence[_Answer], others: Sequence[_Answer]) -> bool:
 
 def _answer(card: RateCard, input_tokens: int, at: datetime, traffic: Traffic) -> _Answer:
     try:
-        return request_charges(card, input_tokens, at, traffic.service_tier, traffic.region)
+        return request_charges(
+            card, input_tokens, at, traffic.service_tier or None, traffic.region or None
+        )
     except NoPrice as error:
         return str(error)
 

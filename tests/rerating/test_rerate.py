@@ -17,9 +17,11 @@ from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRates
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving import rerate as bulk
+from pricing_sync.rerating import connection
+from pricing_sync.rerating.rerate import STEPS
 
-from rerating import amount, instant, read_rows, reprice, row, statement, write_csv, write_jsonl
+from cards import statement
+from repriced import amount, instant, read_rows, reprice, row, write_csv, write_jsonl
 
 START = instant("2026-07-01")
 
@@ -52,7 +54,13 @@ LONG = RateCard(
 def book(*cards: tuple[str, RateCard, str, str | None], provider: str = "acme") -> PriceBook:
     """A book of (model, card, since, until)."""
     statements = [
-        statement(model, card, instant(since), instant(until) if until else None, provider)
+        statement(
+            model,
+            card,
+            instant(since),
+            until=instant(until) if until else None,
+            provider=provider,
+        )
         for model, card, since, until in cards
     ]
     return PriceBook(statements, (), read_at=instant("2026-11-01"), since=START)
@@ -149,7 +157,7 @@ def test_many_rows_keep_their_order(tmp_path: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps in their order, each with a share of 1 at most."""
-    monkeypatch.setattr(bulk, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(connection, "_POLL_SECONDS", 0.001)
     usage = tmp_path / "usage.parquet"
     _make(usage, "SELECT 'acme' AS provider, 'm' AS model, i AS input, TIMESTAMPTZ '2026-08-01'"
           " AS \"at\" FROM range(200000) t(i)")  # fmt: skip
@@ -162,7 +170,7 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
     steps = [step for step, _ in told]
     assert "pricing" in steps
-    assert steps == sorted(steps, key=bulk.STEPS.index)
+    assert steps == sorted(steps, key=STEPS.index)
     assert all(0 <= share <= 1 for _, share in told)
 
 
@@ -259,6 +267,19 @@ def test_a_fraction_in_parquet_is_no_count(tmp_path: Path) -> None:
     reprice(usage, out, prices)
     found = [found["rerated_cost"] for found in read_rows(out)]
     assert [Decimal("0.0025"), Decimal(0), Decimal("0.00003")] == found
+
+
+@pytest.mark.parametrize("kind", ["TINYINT", "BIGINT", "HUGEINT", "UBIGINT", "DECIMAL(18, 0)"])
+def test_a_count_that_is_not_there_in_parquet_was_not_used(tmp_path: Path, kind: str) -> None:
+    """In a column of any kind of number."""
+    query = (
+        "SELECT DATE '2026-08-01' AS \"at\", 'acme' AS provider, 'm' AS model, x AS input"
+        f" FROM (VALUES (100::{kind}), (NULL)) t(x)"
+    )
+    usage, out = tmp_path / "u.parquet", tmp_path / "out.parquet"
+    _make(usage, query)
+    reprice(usage, out, book(("m", PLAIN, "2026-07-01", None)))
+    assert [Decimal("0.00025"), Decimal(0)] == [row["rerated_cost"] for row in read_rows(out)]
 
 
 def test_an_amount_is_also_converted_with_the_rate_of_its_day(tmp_path: Path) -> None:
@@ -376,6 +397,29 @@ def test_a_sum_of_requests_does_not_tell_their_context(tmp_path: Path) -> None:
     ] == found
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_column_may_have_any_name(tmp_path: Path, ending: str) -> None:
+    """Also one that the queries use for something else; it is written as it was."""
+    taken = ("c0", "fault", "femtos", "id", "own_input", "rate_input", "requests", "width")
+    others = dict.fromkeys(taken, "7")
+    others |= {"reason": "none", "a \"b\" 'c'": "d"}
+    write_csv(tmp_path / "u.csv", [USUAL | others | {"requests": "1"}])
+    out = tmp_path / f"out.{ending}"
+    reprice(tmp_path / "u.csv", out, book(("m", PLAIN, "2026-07-01", None)))
+    [found] = read_rows(out)
+    assert Decimal("0.0025") == amount(found["rerated_cost"])
+    assert others | {"requests": "1"} == {name: found[name] for name in others}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_without_rows_is_a_file_without_rows(tmp_path: Path, ending: str) -> None:
+    """Of every kind."""
+    (tmp_path / "u.csv").write_text(HEAD)
+    out = tmp_path / f"out.{ending}"
+    assert [] == reprice(tmp_path / "u.csv", out, book(("m", PLAIN, "2026-07-01", None)))
+    assert [] == read_rows(out)
+
+
 def test_columns_are_named_and_added(tmp_path: Path) -> None:
     """A path into JSON, the first of two that is there, and a sum."""
     logged = {"t": 1785542400, "m": "m", "u": {"fresh": 600, "hit": 400}, "late": None}
@@ -409,7 +453,7 @@ def test_a_wrong_name_is_one_line(tmp_path: Path, options: dict[str, str], messa
 def test_without_duckdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else of the package needs it."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    assert "rerate: pip install 'pricing-sync[bulk]' to price in bulk" == (
+    assert "rerate: pip install 'pricing-sync[bulk]' to use it" == (
         refusal(tmp_path, "usage.csv", HEAD + GOOD)
     )
 

@@ -12,37 +12,17 @@ from typing import Any
 
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.exchange import ExchangeRates
-from pricing_sync.prices.rates import Meter, RateCard, Unpriced
-from pricing_sync.prices.statements import MeterOverride, Statement
+from pricing_sync.prices.rates import Meter
+from pricing_sync.prices.statements import MeterOverride
 from pricing_sync.prices.usage import Usage
-from pricing_sync.serving.rerate import OnProgress, ReportLine, Rerating, rerate_usage
-from pricing_sync.serving.usage_columns import columns
+from pricing_sync.rerating.connection import OnProgress
+from pricing_sync.rerating.price_tables import Prices
+from pricing_sync.rerating.report import ReportLine
+from pricing_sync.rerating.rerate import Rerating, rerate_usage
+from pricing_sync.rerating.usage_columns import columns
+from pricing_sync.serving.duck import MEMORY
 
 NAMES = ("provider", "model", "at", "service_tier", "region", *(meter.value for meter in Meter))
-
-
-def statement(
-    model: str,
-    listing: RateCard | Unpriced,
-    since: datetime,
-    until: datetime | None = None,
-    provider: str = "acme",
-) -> Statement:
-    """A row of the ledger, recorded when it began."""
-    return Statement(
-        card_id=f"{model}-{since.isoformat()}",
-        provider=provider,
-        model=model,
-        since=since,
-        until=until,
-        recorded_at=since,
-        superseded_at=None,
-        source="api",
-        url="",
-        reading_id="reading",
-        digest=None,
-        listing=listing,
-    )
 
 
 def row(model: str, at: datetime, usage: Usage, provider: str = "acme") -> dict[str, Any]:
@@ -98,19 +78,23 @@ def reprice(
     compare: bool = False,
     instead: Mapping[tuple[str, str], Sequence[MeterOverride]] | None = None,
     any_order: bool = False,
+    memory: str = MEMORY,
     on_progress: OnProgress = lambda _step, _share: None,
 ) -> list[ReportLine]:
     wanted = Rerating(
         usage=usage,
         out=out,
         columns=columns(preset, named, provider),
-        book_since=book if callable(book) else lambda _: book,
-        provider_id=lambda name: name,
-        instead=instead or {},
-        currency=currency,
-        find_exchange=(exchange or ExchangeRates({})).find,
+        prices=Prices(
+            book_since=book if callable(book) else lambda _: book,
+            provider_id=lambda name: name,
+            exchange_rates=lambda *_: exchange or ExchangeRates({}),
+            currency=currency,
+            instead=instead or {},
+        ),
         compare=compare,
         any_order=any_order,
+        memory=memory,
     )
     return rerate_usage(wanted, on_progress)
 

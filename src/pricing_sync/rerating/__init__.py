@@ -1,0 +1,1 @@
+"""Files of usage, each row priced as of its own time. The extra `bulk` brings DuckDB."""
