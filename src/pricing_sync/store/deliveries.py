@@ -11,6 +11,7 @@ from typing import Any
 from pricing_sync.changes.events import EventKind
 from pricing_sync.errors import UnknownName
 from pricing_sync.store.connection import Connection, NamedQueries, Row, load_queries
+from pricing_sync.store.leases import Lease
 from pricing_sync.store.rows import read_instant, read_optional_instant, write_instant
 
 _QUERIES = load_queries({}, "deliveries.sql")
@@ -93,6 +94,8 @@ class DeliveryTable(NamedQueries):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
+        #: Of the process that delivers.
+        self.lease = Lease(connection, "notify")
 
     # Endpoints
 
