@@ -399,7 +399,9 @@ def test_the_n_th_statement_fails_for_every_n(app: PricingSync) -> None:
             read_without_engine(app, catalogue(4, "0.000003"), NEXT)
         scheduler.expire(datetime.now(UTC) + timedelta(minutes=1))
         n += 1
-        events = real.fetch_all("SELECT COUNT(*) FROM pricing_outbox WHERE kind = 'price.changed'", {})
+        events = real.fetch_all(
+            "SELECT COUNT(*) FROM pricing_outbox WHERE kind = 'price.changed'", {}
+        )
         assert [(1 if app.prices() == before else 2,)] == events
     assert n > 10
     assert ["3"] * 4 == [rate(app, f"maker/model-{number}") for number in range(4)]

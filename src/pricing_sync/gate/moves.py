@@ -78,7 +78,9 @@ def write_moves(change: Change) -> list[dict[str, Any]]:
     ]
 
 
-def write_move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -> dict[str, Any]:
+def write_move(
+    when: When | None, meter: Meter, old: Rate | None, new: Rate | None
+) -> dict[str, Any]:
     """One rate before and after, as JSON; None for one that does not exist."""
     return {
         "meter": meter.value,

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import AliasPath, Field
 
-from pricing_sync.changes import diff, held
+from pricing_sync.changes import held
 from pricing_sync.gate import RULES, Peers
 from pricing_sync.gate.moves import write_move, write_moves
 from pricing_sync.json_views.base import Instant, Listed, View
@@ -45,7 +45,9 @@ class AppliedChange(Change):
     @classmethod
     def of(cls, entry: StoredChange) -> Self:
         change = Change.model_validate(entry.change)
-        return cls(**dict(change), provider=entry.provider, at=entry.at, moves=write_moves(entry.change))
+        return cls(
+            **dict(change), provider=entry.provider, at=entry.at, moves=write_moves(entry.change)
+        )
 
 
 class DecidedChange(View):

@@ -52,6 +52,11 @@ class Endpoint:
         return event.kind in self.events and is_its_provider
 
 
+def notify_urls(settings: Settings) -> list[str]:
+    """The Apprise addresses. They are secrets."""
+    return settings.notify_urls.get_secret_value().split() if settings.notify_urls else []
+
+
 def endpoints_of(
     settings: Settings, environment: Mapping[str, str], threads: Executor
 ) -> Sequence[Endpoint]:
@@ -67,7 +72,7 @@ def endpoints_of(
         for one in settings.webhook
     ]
     events = (*settings.notify_events, *((EventKind.DIGEST,) if settings.notify_digest else ()))
-    urls = settings.notify_urls.get_secret_value().split() if settings.notify_urls else []
+    urls = notify_urls(settings)
     found += [
         Endpoint(
             f"{RESERVED}{number}",

@@ -48,8 +48,8 @@ def _failed(payload: _Payload) -> _Message:
     provider = payload["provider"]
     lines = [
         payload["error"],
-        f"{_count(payload['failures'], 'reading')} failed since {payload['since']}."
-        " The last prices stay in force.",
+        f"{_count(payload['failures'], 'reading')} failed since {payload['since']}.",
+        "The last prices stay in force.",
     ]
     return f"{provider} cannot be read", lines, _provider_page(provider)
 
@@ -62,8 +62,10 @@ def _stale(payload: _Payload) -> _Message:
 
 def _recovered(payload: _Payload) -> _Message:
     provider, was = payload["provider"], " and ".join(payload["was"])
-    return f"{provider} is read again", [f"It was {was} since {payload['since']}."], (
-        _provider_page(provider)
+    return (
+        f"{provider} is read again",
+        [f"It was {was} since {payload['since']}."],
+        (_provider_page(provider)),
     )
 
 

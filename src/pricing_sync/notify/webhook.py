@@ -123,7 +123,9 @@ class WebhookSender:
     ) -> None:
         # A connection of its own: no other endpoint waits for it. Without the proxies of the
         # environment, which would look the name up again.
-        async with httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=None) as client:
+        async with httpx.AsyncClient(
+            verify=_tls(), trust_env=False, timeout=ATTEMPT_SECONDS
+        ) as client:
             request = client.build_request(
                 "POST",
                 url.copy_with(host=address),

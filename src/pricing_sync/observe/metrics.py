@@ -29,6 +29,7 @@ from pricing_sync.prices.age import age, age_seconds
 from pricing_sync.prices.reconciliation import drifts
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
+from pricing_sync.store.deliveries import EndpointStatus
 from pricing_sync.store.peers import CatalogRead
 from pricing_sync.store.pushes import PushStatus
 from pricing_sync.store.queue import (
@@ -74,6 +75,7 @@ class _Facts:
     #: By provider, model and currency: our cost of the last day and the reported one.
     reported: Mapping[tuple[str, str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
     pushes: Sequence[PushStatus] = ()
+    webhooks: Sequence[EndpointStatus] = ()
 
     @classmethod
     def of(cls, store: Store) -> _Facts:
@@ -118,6 +120,7 @@ class PricingMetrics(Collector):
         left_out: How much the exports of this process leave out, by format and part.
         most_drift: The share of our cost by which a reported one may differ from it.
         pushes: The nodes that prices are pushed to.
+        webhooks: The endpoints that events are sent to.
     """
 
     def __init__(
@@ -131,12 +134,13 @@ class PricingMetrics(Collector):
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         most_drift: Fraction = Fraction(0),
         pushes: Callable[[], Sequence[PushStatus]] = tuple,
+        webhooks: Callable[[], Sequence[EndpointStatus]] = tuple,
     ) -> None:
         self._most_drift = most_drift
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
-        self._pushes = pushes
+        self._pushes, self._webhooks = pushes, webhooks
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -149,7 +153,9 @@ class PricingMetrics(Collector):
         """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
-            facts = replace(_Facts.of(self._store), pushes=self._pushes())
+            facts = replace(
+                _Facts.of(self._store), pushes=self._pushes(), webhooks=self._webhooks()
+            )
         except StoreError:
             yield _store_up(0)
             return
@@ -233,6 +239,7 @@ class PricingMetrics(Collector):
         yield from _usage(facts, shown, self._most_drift)
         yield from _catalogs(facts, now)
         yield from _pushes(facts, now)
+        yield from _webhooks(facts, now)
 
 
 def _usage(facts: _Facts, shown: Sequence[str], most_drift: Fraction) -> Iterator[Metric]:
@@ -291,6 +298,45 @@ def _pushes(facts: _Facts, now: datetime) -> Iterator[Metric]:
         "Failed pushes to the node since its last success.",
         ("target",),
         {(name,): state.failures for name, state in states.items()},
+    )
+
+
+def _webhooks(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    counts = {one.name: one.counts for one in facts.webhooks}
+    states = {one.name: one.state for one in facts.webhooks}
+    yield _gauge(
+        "pricing_webhook_pending",
+        "Events that wait to be sent to an endpoint.",
+        ("endpoint",),
+        {(name,): count.waiting for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_oldest_pending_seconds",
+        "For how long the oldest of them waits; 0 if none does.",
+        ("endpoint",),
+        {(name,): age_seconds(count.oldest, now) or 0 for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_dead_letters",
+        "Events that an endpoint did not take for a day.",
+        ("endpoint",),
+        {(name,): count.dead for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_disabled",
+        "Whether an endpoint has said that it is gone, and is sent nothing.",
+        ("endpoint",),
+        {(name,): int(state.disabled_at is not None) for name, state in states.items()},
+    )
+    yield _counter(
+        "pricing_webhook_attempts",
+        "Attempts to send an event to an endpoint.",
+        ("endpoint", "result"),
+        {
+            (name, result): count
+            for name, state in states.items()
+            for result, count in (("delivered", state.delivered), ("failed", state.failed))
+        },
     )
 
 

@@ -87,7 +87,9 @@ class Pusher:
             return
         await _end([loop])
         with suppress(StoreError):  # the lease ends by itself
-            await asyncio.to_thread(self._store.pushes.lease.release, self._owner, datetime.now(UTC))
+            await asyncio.to_thread(
+                self._store.pushes.lease.release, self._owner, datetime.now(UTC)
+            )
 
     async def _run_loop(self) -> None:
         async with http_client() as client:

@@ -71,7 +71,8 @@ def window(value: object) -> Window | None:
     raise ValueError("expected HH:MM-HH:MM, such as 22:00-06:00, from 00:00 to 23:59")
 
 
-def _names(value: Any) -> Any:
+def read_names(value: Any) -> Any:
+    """The names of a text with commas or of a list, each once; anything else as it is."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
@@ -81,7 +82,7 @@ def _names(value: Any) -> Any:
 
 def _provider_names(value: Any) -> Any:
     """The ids of providers, by whichever of their names. Their form is checked elsewhere."""
-    names = _names(value)
+    names = read_names(value)
     if not isinstance(names, tuple):
         return names
     return tuple(dict.fromkeys(name.removeprefix(CATALOG) for name in names))
@@ -186,7 +187,7 @@ Currency: TypeAlias = Annotated[str, AfterValidator(_currency)]
 BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 Clock: TypeAlias = Annotated[str, AfterValidator(_clock)]
 NotifyUrls: TypeAlias = Annotated[SecretStr, AfterValidator(_notify_urls)]
-Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(read_names)]
 ProviderNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_provider_names)]
 Hours: TypeAlias = Annotated[
     float, Field(gt=0, le=8760, allow_inf_nan=False), AfterValidator(_hours)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pricing_sync.changes.events import KINDS, EventKind
-from pricing_sync.settings.values import Names, ProviderNames
+from pricing_sync.settings.values import ProviderNames, read_names
 from pricing_sync.settings.variables import Variable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
@@ -37,10 +37,9 @@ def check_url(text: str, *, allow_private: bool) -> str:
         parts = urlsplit(text)
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    else:
-        usable = usable and parts.scheme in ("http", "https") and "@" not in parts.netloc
-        usable = usable and not parts.fragment
+        raise ValueError(_EXPECTED) from None
+    usable = usable and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    usable = usable and not parts.fragment
     if not usable or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"{_EXPECTED}, without a user or a fragment")
     if parts.scheme != "https" and not allow_private:
@@ -48,8 +47,10 @@ def check_url(text: str, *, allow_private: bool) -> str:
     return text
 
 
-def _event_names(names: tuple[str, ...]) -> tuple[EventKind, ...]:
-    known = {kind.value: kind for kind in KINDS}
+def _event_names(value: Any) -> Any:
+    known, names = {kind.value: kind for kind in KINDS}, read_names(value)
+    if not isinstance(names, tuple):
+        return names
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"{unknown[0][:50]!a} is no event; there are {', '.join(known)}")
@@ -57,7 +58,7 @@ def _event_names(names: tuple[str, ...]) -> tuple[EventKind, ...]:
 
 
 _EndpointName: TypeAlias = Annotated[str, AfterValidator(_endpoint_name)]
-EventNames: TypeAlias = Annotated[Names, AfterValidator(_event_names)]
+EventNames: TypeAlias = Annotated[tuple[EventKind, ...], BeforeValidator(_event_names)]
 
 
 class WebhookSettings(BaseModel):

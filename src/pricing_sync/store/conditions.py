@@ -99,9 +99,7 @@ class Conditions(NamedQueries):
         known, now = self.find(FAILING, reading.provider), reading.finished_at
         since, count = (known.since, known.count + 1) if known else (now, 1)
         told_at = known.told_at if known else None
-        if told_at is None and (
-            reading.error_kind not in _PASSING or count >= _PASSING_FAILURES
-        ):
+        if told_at is None and (reading.error_kind not in _PASSING or count >= _PASSING_FAILURES):
             told_at = now
             payload = events.failed(reading, since, count)
             self._outbox.add(f"{reading.id}-failed", EventKind.PROVIDER_FAILED, now, payload)

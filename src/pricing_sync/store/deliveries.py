@@ -110,6 +110,10 @@ class DeliveryTable(NamedQueries):
             [{"name": name, "settings": text, "now": at} for name, text in settings.items()],
         )
 
+    def fingerprints(self) -> dict[str, str]:
+        """What names the settings of each endpoint that is known, by name."""
+        return {row[0]: row[1] for row in self._fetch("fingerprints")}
+
     def endpoints(self) -> dict[str, EndpointState]:
         """What is known of each endpoint, by name."""
         return {row[0]: _read_endpoint(row) for row in self._fetch("endpoints")}
@@ -129,9 +133,7 @@ class DeliveryTable(NamedQueries):
 
     # The queue
 
-    def queue_events(
-        self, wanted_by: Callable[[StoredEvent], Iterable[str]], now: datetime
-    ) -> int:
+    def queue_events(self, wanted_by: Callable[[StoredEvent], Iterable[str]], now: datetime) -> int:
         """Put new events into the queues of those who want them; return how many were new.
 
         An endpoint gets no event from before it was known, and none while it is disabled.

@@ -12,6 +12,9 @@ SELECT name, since, disabled_at, delivered, failed, last_delivered_at, failures,
     paused_until
 FROM pricing_endpoints;
 
+-- name: fingerprints
+SELECT name, settings FROM pricing_endpoints;
+
 -- name: count_waiting
 SELECT endpoint, COUNT(*), MIN(queued_at) FROM pricing_deliveries
 WHERE state = 'waiting'

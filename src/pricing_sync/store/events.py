@@ -58,7 +58,9 @@ def changed(
         **more,
     }
     in_order = sorted(plan.apply, key=lambda change: change.kind is Kind.ADDED)
-    retired = ({"model": model, "kind": "retired", "new": None, "moves": []} for model in plan.retire)
+    retired: Iterable[Payload] = (
+        {"model": model, "kind": "retired", "new": None, "moves": []} for model in plan.retire
+    )
     count = len(plan.apply) + len(plan.retire)
     return fitted(payload, "changes", chain(map(_change, in_order), retired), count)
 

@@ -80,4 +80,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         left_out=lambda: pricing.exports.left_out,
         most_drift=pricing.usage.most_drift,
         pushes=pricing.push_states,
+        webhooks=pricing.webhooks,
     )
