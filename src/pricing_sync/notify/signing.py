@@ -30,8 +30,10 @@ def read_secrets(text: str) -> tuple[bytes, ...]:
 
 
 def _key(secret: str) -> bytes:
+    encoded = secret.removeprefix(_PREFIX).rstrip("=")
     try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        # Some tools leave the padding out.
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(_PREFIX) or len(key) < _SHORTEST_BYTES:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from ssl import SSLContext
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -64,10 +65,10 @@ class WebhookSender:
     def where(self) -> str:
         """The scheme and host of the address. The rest may be a secret."""
         try:
-            url = httpx.URL(self._url())
-        except (DeliveryFailed, httpx.InvalidURL):
+            parts = urlsplit(self._url())
+        except DeliveryFailed:
             return f"${self._settings.url_env}"
-        return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def fingerprint(self) -> str:
@@ -187,9 +188,9 @@ class WebhookSender:
     def _redacted(self, text: str) -> str:
         """The beginning of a text of the receiver, without the secrets that it knows."""
         known = key_of((self._settings.secret_env,), self._environment) or ""
-        url = httpx.URL(self._url())
-        path = url.raw_path.decode("ascii", "replace").strip("/")
-        return redacted(text, [*known.replace(",", " ").split(), str(url), path])
+        url = self._url()
+        path = urlsplit(url).path.strip("/")
+        return redacted(text, [*known.replace(",", " ").split(), url, path, urlsplit(url).query])
 
 
 @cache
