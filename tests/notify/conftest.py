@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,16 @@ from pricing_sync.sync.access import ProviderAccess
 from notified import Make
 from receivers import SECRET, Receiver
 from service import KEYS, RecordingListener
+
+
+@pytest.fixture(autouse=True, scope="session")
+def apprise_loaded() -> None:
+    """Apprise with all its plug-ins, which use what Python has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        apprise = importlib.import_module("apprise")
+        apprise.Apprise().add("json://127.0.0.1")
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -265,9 +265,7 @@ def test_a_hanging_receiver_gets_a_deadline(make: Make, monkeypatch: pytest.Monk
 def test_a_bad_event_does_not_keep_the_others_back(make: Make) -> None:
     """An event that the receiver refuses goes behind those that it takes."""
     receiver = Receiver()
-    receiver.behave = lambda handler: handler.answer(
-        422 if receiver.got[-1].id == "bad" else 204
-    )
+    receiver.behave = lambda handler: handler.answer(422 if receiver.got[-1].id == "bad" else 204)
     with receiving(receiver):
         app = make(receiver)
 

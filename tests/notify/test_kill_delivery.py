@@ -89,7 +89,9 @@ def test_every_event_is_delivered_at_least_once(make: Make, tmp_path: Path) -> N
 
         serve(last, work)
     with open_store(f"sqlite:///{path}") as store:
-        stored = {row[0] for row in store._connection.fetch_all("SELECT id FROM pricing_outbox", {})}
+        stored = {
+            row[0] for row in store._connection.fetch_all("SELECT id FROM pricing_outbox", {})
+        }
     assert len(stored) > KILLS
     assert stored == set(receiver.ids)
     assert len(stored) == len({(one.id, one.body) for one in receiver.got})

@@ -159,6 +159,12 @@ def test_a_public_address_is_public(text: str) -> None:
     assert addresses.is_public(ipaddress.ip_address(text))
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "-", "xn--a.example", "%41"])
+def test_a_host_that_is_no_name_fails_as_others_do(host: str) -> None:
+    """It is tried again later, and is no bug."""
+    assert failure(sender(f"https://{host}/hook"))
+
+
 def test_one_private_address_among_several_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which one is connected to would be a matter of luck."""
     monkeypatch.setattr(socket, "getaddrinfo", resolving(["93.184.215.14", "10.0.0.1"]))

@@ -13,7 +13,7 @@ class EventKind(StrEnum):
     CHANGES_HELD = "changes.held"
     #: The provider's readings fail, until `PROVIDER_RECOVERED`.
     PROVIDER_FAILED = "provider.failed"
-    #: The provider was not read for three of its intervals, until `PROVIDER_RECOVERED`.
+    #: Three slots of the provider in a row passed without a reading; until `PROVIDER_RECOVERED`.
     PROVIDER_STALE = "provider.stale"
     PROVIDER_RECOVERED = "provider.recovered"
     RUN_FINISHED = "run.finished"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from functools import partial
 from urllib.parse import unquote
 
@@ -65,9 +65,14 @@ class AppriseSender:
             raise DeliveryFailed("notify", why) from None
         sender = apprise.Apprise()
         with _Warnings() as warnings:
-            if not sender.add(self._url):
-                raise DeliveryFailed(self.where, "PRICING_SYNC_NOTIFY_URLS: no address of Apprise")
-            sent = sender.notify(body=body, title=title)
+            try:
+                is_address = sender.add(self._url)
+                sent = is_address and sender.notify(body=body, title=title)
+            except Exception as error:  # noqa: BLE001  each service is a plug-in of its own
+                why = f"Apprise: {type(error).__name__}"
+                raise DeliveryFailed(self.where, why) from None
+        if not is_address:
+            raise DeliveryFailed(self.where, "PRICING_SYNC_NOTIFY_URLS: no address of Apprise")
         if not sent:
             said = self._redacted(" ".join(warnings.texts))
             raise DeliveryFailed(self.where, said or "Apprise could not send it")
@@ -79,24 +84,30 @@ class AppriseSender:
 
 
 class _Warnings(logging.Handler):
-    """Keeps the warnings of Apprise in this thread. They may name parts of the address.
+    """Keeps the warnings of Apprise about one message. They may name parts of the address.
 
-    They go nowhere else, so that no log has them.
+    They go nowhere else, so that no log has them. Apprise may send in a thread of its own, with the
+    context of the caller.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
+        if _current.get() is self:
             self.texts.append(record.getMessage())
 
     def __enter__(self) -> _Warnings:
         _log.propagate = False
         _log.addHandler(self)
+        self._token = _current.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
         _log.removeHandler(self)
+
+
+#: Of the message that is being sent.
+_current: ContextVar[_Warnings | None] = ContextVar("warnings", default=None)

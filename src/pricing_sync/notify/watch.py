@@ -19,8 +19,8 @@ from pricing_sync.store.events import fitted, stale, unpriced_traffic
 from pricing_sync.store.ids import new_id
 from pricing_sync.timetable import Plan, next_due
 
-#: A provider is stale when it was not read for this many slots of its plan, and a little longer: a
-#: reading takes time.
+#: A provider is stale when this many slots of its plan in a row passed without a reading, and a
+#: little more time: a reading takes some.
 _SLOTS, _LEEWAY = 3, timedelta(minutes=15)
 #: A model without a price is told again when it had no such request for this long.
 _UNPRICED_DAYS = timedelta(days=7)

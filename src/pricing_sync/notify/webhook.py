@@ -99,8 +99,9 @@ class WebhookSender:
         except TimeoutError:
             why = f"no answer within {ATTEMPT_SECONDS:g} s"
             raise DeliveryFailed(self.where, why) from None
-        # httpx does not translate the errors of broken TLS records.
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, addresses.Refused) as error:
+        # httpx does not translate the errors of broken TLS records, and Python's resolver has a
+        # ValueError for names that are too long.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, addresses.Refused) as error:
             why = self._redacted(str(error)) or type(error).__name__
             raise DeliveryFailed(self.where, why) from None
 

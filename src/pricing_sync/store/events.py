@@ -112,7 +112,7 @@ def failed(reading: Reading, since: datetime, failures: int) -> Payload:
 
 
 def stale(provider: str, last_read: datetime, interval: str) -> Payload:
-    """That a provider was not read for three intervals. *interval* is its plan in words."""
+    """That three slots of a provider passed without a reading. *interval* is its plan in words."""
     return {
         "provider": provider,
         "since": write_instant(last_read),
