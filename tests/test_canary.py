@@ -217,7 +217,7 @@ def test_no_endpoint_leaks_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     receiver = Receiver(behave=lambda handler: handler.answer(400, echo(handler)))
     with DemoServer() as server, receiving(receiver):
         url = receiver.url.replace("/hook", f"/services/{CANARY}-path?key={CANARY}")
-        table = {"secret_env": "HOOK_SECRET", "allow_private": True}
+        table: dict[str, Any] = {"secret_env": "HOOK_SECRET", "allow_private": True}
         names = ("openrouter", "novita")
         settings = settings_of(
             tmp_path,

@@ -142,7 +142,7 @@ def test_an_event_is_stored_with_its_change_or_not_at_all(app: PricingSync) -> N
     def fail(*_: Any) -> None:
         raise StoreError("database: full")
 
-    app.store.outbox.add = fail  # type: ignore[method-assign]
+    app.store.outbox.add = fail  # type: ignore[method-assign, assignment]
     with pytest.raises(StoreError):
         read(app, 1, catalogue(1, "0.000002"))
     app.store.outbox.add = real  # type: ignore[method-assign]
@@ -159,34 +159,33 @@ def run_all(pricing: PricingSync) -> None:
 
 def test_a_failing_provider_is_told_once_and_when_it_recovers(tmp_path: Path) -> None:
     """What may pass by itself is told at the third failure in a row, anything else at once."""
-    with DemoServer() as server:
-        with service(settings_of(tmp_path, server)) as pricing:
+    with DemoServer() as server, service(settings_of(tmp_path, server)) as pricing:
+        run_all(pricing)
+        server.fault("openrouter", Fault("html"))
+        server.fault("novita", Fault("server_error"))
+        counts = []
+        for _ in range(5):
             run_all(pricing)
-            server.fault("openrouter", Fault("html"))
-            server.fault("novita", Fault("server_error"))
-            counts = []
-            for _ in range(5):
-                run_all(pricing)
-                counts.append([event["provider"] for event in told(pricing, "provider.failed")])
-            assert [
-                ["openrouter"],
-                ["openrouter"],
-                ["openrouter", "novita"],
-                ["openrouter", "novita"],
-                ["openrouter", "novita"],
-            ] == counts
-            failed = told(pricing, EventKind.PROVIDER_FAILED)
-            assert [1, 3] == [event["failures"] for event in failed]
-            assert "a page for people" in failed[0]["error"]
-            for name in pricing.settings.providers:
-                server.clear(name)
-            run_all(pricing)
-            run_all(pricing)
-            recovered = told(pricing, EventKind.PROVIDER_RECOVERED)
-            assert [("novita", ["failed"]), ("openrouter", ["failed"])] == sorted(
-                (event["provider"], event["was"]) for event in recovered
-            )
-            assert {} == pricing.store.conditions.of_kind(FAILING)
+            counts.append([event["provider"] for event in told(pricing, EventKind.PROVIDER_FAILED)])
+        assert [
+            ["openrouter"],
+            ["openrouter"],
+            ["openrouter", "novita"],
+            ["openrouter", "novita"],
+            ["openrouter", "novita"],
+        ] == counts
+        failed = told(pricing, EventKind.PROVIDER_FAILED)
+        assert [1, 3] == [event["failures"] for event in failed]
+        assert "a page for people" in failed[0]["error"]
+        for name in pricing.settings.providers:
+            server.clear(name)
+        run_all(pricing)
+        run_all(pricing)
+        recovered = told(pricing, EventKind.PROVIDER_RECOVERED)
+        assert [("novita", ["failed"]), ("openrouter", ["failed"])] == sorted(
+            (event["provider"], event["was"]) for event in recovered
+        )
+        assert {} == pricing.store.conditions.of_kind(FAILING)
 
 
 def test_a_failure_that_passes_is_not_told(tmp_path: Path) -> None:

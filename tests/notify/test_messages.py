@@ -178,9 +178,9 @@ def tell_change(app: Any) -> None:
 
 def test_an_address_that_apprise_does_not_know_is_named(make: Make) -> None:
     """By its setting and its number, without the address."""
-    with make(notify_urls=SecretStr("nonsense://xq7zkw")) as app:
-        with pytest.raises(DeliveryFailed) as failed:
-            asyncio.run(app.test_webhook("notify-1"))
+    app = make(notify_urls=SecretStr("nonsense://xq7zkw"))
+    with app, pytest.raises(DeliveryFailed) as failed:
+        asyncio.run(app.test_webhook("notify-1"))
     assert "PRICING_SYNC_NOTIFY_URLS: no address of Apprise" in str(failed.value)
     assert "xq7zkw" not in str(failed.value)
 

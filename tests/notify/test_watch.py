@@ -15,10 +15,8 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.events import EventKind
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.notify.watch import Watch, last_time
-from pricing_sync.settings import ProviderSettings
 from pricing_sync.store.conditions import STALE
 
-from built import catalogue
 from service import service, settings_of
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

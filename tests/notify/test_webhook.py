@@ -113,7 +113,7 @@ def test_two_secrets_give_two_signatures() -> None:
 )
 def test_what_is_no_secret_is_refused_and_not_shown(text: str) -> None:
     """24 bytes or more, in base64, with its prefix."""
-    with pytest.raises(ValueError, match="secret|24 bytes") as refused:
+    with pytest.raises(ValueError, match=r"secret|24 bytes") as refused:
         read_secrets(text)
     assert not text.strip() or text not in str(refused.value)
 
