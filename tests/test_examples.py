@@ -23,7 +23,7 @@ from pricing_sync.sync.access import ProviderAccess
 
 from fault_server import FaultServer, response
 from receivers import SECRET
-from service import settings_of, until
+from service import KEYS, settings_of, until
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -194,23 +194,22 @@ def test_receive_webhooks_keeps_the_prices_that_it_is_told(tmp_path: Path) -> No
                 name="example", url=url, secret_env="WEBHOOK_SECRET", allow_private=True
             )
             settings = settings_of(tmp_path, server, ["novita"], webhook=(hook,))
-            access = ProviderAccess(settings, environment={"WEBHOOK_SECRET": SECRET})
+            access = ProviderAccess(settings, environment={**KEYS, "WEBHOOK_SECRET": SECRET})
             app = PricingSync(settings, access=access)
 
-            async def work() -> None:
+            async def work() -> int:
                 async with app.lifespan():
                     await until(lambda: app.store.deliveries.endpoints())
                     await app.sync(["novita"])
                     await until(lambda: not app.store.outbox.pending(), 30)
                     await until(lambda: not app.webhooks()[0].counts.waiting, 30)
+                    return app.webhooks()[0].state.delivered
 
-            asyncio.run(work())
+            delivered = asyncio.run(work())
             assert 401 == httpx.post(url, content=b"{}").status_code
-            printed = {}
-            while not {"run.finished", "price.changed"} <= printed.keys():
-                kind, _, count = running.stdout.readline().split()
-                printed[kind] = int(count)
-            assert printed["price.changed"] > 5
+            shown = [running.stdout.readline().split() for _ in range(delivered)]
+            assert {"price.changed", "run.finished"} <= {kind for kind, _, _ in shown}
+            assert int(shown[-1][2]) > 5
         finally:
             running.kill()
 
