@@ -24,7 +24,7 @@ from pricing_sync.prices.rates import RateCard
 from pricing_sync.settings import Settings
 from pricing_sync.store.conditions import FAILING
 from pricing_sync.store.deliveries import StoredEvent
-from pricing_sync.store.events import MOST_BYTES, fitted
+from pricing_sync.store.events import MOST_BYTES, _percent, fitted
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
@@ -77,6 +77,15 @@ def test_a_changed_price_tells_old_new_and_percent(app: PricingSync) -> None:
         second["counts"]["changed"],
     )
     assert first["revision"] < second["revision"] == int(app.store.revision())
+
+
+@pytest.mark.parametrize(
+    ("ratio", "percent"),
+    [("0.8", "-20"), ("1000", "+99900"), ("1e+06", "+99999900"), ("1.111", "+11.1"), (None, None)],
+)
+def test_a_percentage_has_no_exponent(ratio: str | None, percent: str | None) -> None:
+    """So that any program reads it. From or to nothing there is none."""
+    assert percent == _percent(ratio)
 
 
 def test_a_retired_model_is_told_without_a_price(app: PricingSync) -> None:

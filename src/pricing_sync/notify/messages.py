@@ -48,7 +48,7 @@ def _failed(payload: _Payload) -> _Message:
     provider = payload["provider"]
     lines = [
         payload["error"],
-        f"{_count(payload['failures'], 'reading')} failed since {payload['since']}.",
+        f"{_count(payload['failures'], 'reading')} failed since {_short(payload['since'])}.",
         "The last prices stay in force.",
     ]
     return f"{provider} cannot be read", lines, _provider_page(provider)
@@ -56,7 +56,7 @@ def _failed(payload: _Payload) -> _Message:
 
 def _stale(payload: _Payload) -> _Message:
     provider = payload["provider"]
-    lines = [f"It was last read at {payload['since']}. It is due: {payload['interval']}."]
+    lines = [f"It was last read at {_short(payload['since'])}. It is due: {payload['interval']}."]
     return f"{provider}: prices are out of date", lines, _provider_page(provider)
 
 
@@ -64,7 +64,7 @@ def _recovered(payload: _Payload) -> _Message:
     provider, was = payload["provider"], " and ".join(payload["was"])
     return (
         f"{provider} is read again",
-        [f"It was {was} since {payload['since']}."],
+        [f"It was {was} since {_short(payload['since'])}."],
         (_provider_page(provider)),
     )
 
@@ -99,7 +99,7 @@ def _unpriced(payload: _Payload) -> _Message:
 def _dead_letters(payload: _Payload) -> _Message:
     name = payload["endpoint"]
     lines = [
-        f"It fails since {payload['since']}: {payload['error']}",
+        f"It fails since {_short(payload['since'])}: {payload['error']}",
         f"When it is mended: pricing-sync webhooks replay {name} --dead",
     ]
     return f"webhook {name}: events were not delivered", lines, "/"
@@ -114,7 +114,7 @@ def _digest(payload: _Payload) -> _Message:
         ),
         *_changes(payload),
     ]
-    return f"what changed since {payload['since']}", lines, "/"
+    return f"what changed since {_short(payload['since'])}", lines, "/"
 
 
 def _test(_payload: _Payload) -> _Message:
@@ -136,7 +136,7 @@ def _more(count: int) -> Iterator[str]:
 def _change(change: _Payload) -> str:
     moves = ", ".join(map(_move, change.get("moves", ())))
     what = moves or _rates(change["new"]) or change["kind"]
-    since = f" from {change['starts_at']}" if "starts_at" in change else ""
+    since = f" from {_short(change['starts_at'])}" if "starts_at" in change else ""
     whose = f"{change['provider']} " if "provider" in change else ""
     return f"{whose}{change['model']}: {what}{since}"
 
@@ -149,6 +149,11 @@ def _move(move: _Payload) -> str:
 def _rates(listing: _Payload | None) -> str:
     rates = (listing or {}).get("rates") or {}
     return ", ".join(f"{meter} {rate}" for meter, rate in rates.items())
+
+
+def _short(instant: str) -> str:
+    """`2026-11-26 09:00Z`."""
+    return f"{instant[:16].replace('T', ' ')}Z"
 
 
 def _count(count: int, what: str) -> str:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
@@ -208,7 +209,10 @@ def _is_card(listing: Known | None) -> bool:
 
 
 def _percent(ratio: str | None) -> str | None:
-    return None if ratio is None else f"{(float(ratio) - 1) * 100:+.4g}"
+    """`-20` for a ratio of 0.8, without an exponent."""
+    if ratio is None:
+        return None
+    return f"{(Decimal(ratio) - 1) * 100:+.2f}".rstrip("0").rstrip(".")
 
 
 def _why(item: HeldChange) -> Payload:
