@@ -287,7 +287,8 @@ class Queue(NamedQueries):
             self.increment(_run_counts(result, run.duration_seconds or 0))
         readings = [read_reading(row) for row in self._fetch("readings", run_id=run_id)]
         payload = run_finished(run, readings)
-        self._outbox.add(f"{run_id}-run", EventKind.RUN_FINISHED, now, payload)
+        # The id sorts after those of the readings.
+        self._outbox.add(f"{new_id(now)}-run", EventKind.RUN_FINISHED, now, payload)
         return True
 
     # Leadership
