@@ -6,9 +6,13 @@ import asyncio
 import base64
 import ipaddress
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +21,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from pricing_sync.changes.events import EventKind
 from pricing_sync.errors import DeliveryFailed
-from pricing_sync.notify import addresses
+from pricing_sync.notify import addresses, webhook
 from pricing_sync.notify.signing import read_secrets, signed_headers
 from pricing_sync.notify.webhook import WebhookSender, body_of
 from pricing_sync.settings import WebhookSettings
 from pricing_sync.store.deliveries import StoredEvent
 
+from fault_server import FaultServer, response
 from receivers import NEW_SECRET, SECRET, Receiver, answering, receiving
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -205,6 +210,45 @@ def test_the_next_address_is_tried_when_one_cannot_be_reached(
         one = sender(f"http://hooks.example:{port}/hook", allow_private=True)
         asyncio.run(one.send(EVENT))
     assert 1 == len(receiver.got)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+def test_the_certificate_must_be_that_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the connection is made to an address; one that nobody vouches for is refused."""
+    certificate, private = tmp_path / "certificate.pem", tmp_path / "private.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=hooks.example"
+    names = ["-addext", "subjectAltName=DNS:hooks.example"]
+    files = ["-keyout", str(private), "-out", str(certificate)]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, private)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    found = resolving(["127.0.0.1"])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: found(host.replace("other", "hooks"), *rest, **more),
+    )
+
+    async def work() -> None:
+        async with FaultServer(response(200, b""), tls=tls) as server:
+            port = server.url.rpartition(":")[2]
+            hooks, other = (
+                sender(f"https://{name}.example:{port}/", allow_private=True)
+                for name in ("hooks", "other")
+            )
+            with pytest.raises(DeliveryFailed, match="certificate verify failed"):
+                await hooks.send(EVENT)
+            monkeypatch.setattr(webhook, "_tls", lambda: trusting)
+            with pytest.raises(DeliveryFailed, match="Hostname mismatch"):
+                await other.send(EVENT)
+            await hooks.send(EVENT)
+            (request,) = server.requests
+            assert f"hooks.example:{port}" == request.headers["host"]
+
+    asyncio.run(work())
 
 
 def resolving(found: list[str]) -> Any:

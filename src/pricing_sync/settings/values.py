@@ -162,7 +162,7 @@ def _base_url(text: str) -> str:
         usable = usable and parts.scheme in ("http", "https") and "@" not in parts.netloc
         usable = usable and not parts.query and not parts.fragment
     if not usable or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("expected an address such as http://litellm-1:4000, without a key in it")
+        raise ValueError("expected an address such as https://host:4000, without a key in it")
     return text.rstrip("/")
 
 
