@@ -227,7 +227,7 @@ def test_without_nodes_there_is_no_lease(make: Make) -> None:
     async def work() -> None:
         await asyncio.sleep(0.2)
         assert [] == app.status()["pushes"]
-        assert [] == app.store.pushes._fetch("lease")
+        assert [] == app.store.pushes.lease._fetch("lease", name="push")
 
     serve(app, work)
 
