@@ -10,8 +10,15 @@ from typing import Any
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.events import EventKind
 
+import service
+
 #: Makes a service that sends to these receivers, which are called `hook-0` and so on.
 Make = Callable[..., PricingSync]
+
+
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until *condition()* is true. Other programs may use this machine."""
+    await service.until(condition, seconds)
 
 
 def tell(app: PricingSync, *ids: str, kind: EventKind = EventKind.PRICE_CHANGED) -> None:

@@ -28,9 +28,9 @@ from pricing_sync.store.events import MOST_BYTES, _percent, fitted
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
-from notified import Make, serve
+from notified import Make, serve, until
 from receivers import NEW_SECRET, SECRET, Receiver, receiving
-from service import service, settings_of, until
+from service import service, settings_of
 
 DAY = datetime.now(UTC) - timedelta(days=20)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "receive_webhooks.py"

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from pricing_sync.store import open_store
 
-from notified import Make, serve
+from notified import Make, serve, until
 from receivers import SECRET, Receiver, answering, receiving
-from service import until
 
 KILLS = 15
 

@@ -17,9 +17,8 @@ from pricing_sync.notify.messages import message_of
 from pricing_sync.settings import Settings
 from pricing_sync.store.deliveries import StoredEvent
 
-from notified import Make, serve, tell
+from notified import Make, serve, tell, until
 from receivers import Receiver, answering, receiving
-from service import until
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 CHANGE = {

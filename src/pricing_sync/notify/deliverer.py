@@ -138,8 +138,7 @@ class Deliverer:
         if not timedelta(0) <= now - self._watched_at < timedelta(seconds=_WATCH_SECONDS):
             self._watched_at = now
             self._watch.look(now, running_since=self._started_at)
-        while deliveries.queue_events(self._wanted_by, datetime.now(UTC)):
-            pass
+        self._queue_new_events()
         return deliveries.due(datetime.now(UTC))
 
     def _note_endpoints(self, now: datetime) -> None:
@@ -148,7 +147,13 @@ class Deliverer:
         known = self._store.deliveries.fingerprints()
         new = {name: text for name, text in texts.items() if known.get(name) != text}
         if new:
+            # First for those that are known already: a new one gets no event from before.
+            self._queue_new_events()
             self._store.deliveries.note_endpoints(new, now)
+
+    def _queue_new_events(self) -> None:
+        while self._store.deliveries.queue_events(self._wanted_by, datetime.now(UTC)):
+            pass
 
     def _wanted_by(self, event: StoredEvent) -> Iterable[str]:
         return [endpoint.name for endpoint in self.endpoints if endpoint.wants(event)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pricing_sync.changes.events import EventKind
@@ -15,6 +15,8 @@ from pricing_sync.store.leases import Lease
 from pricing_sync.store.rows import read_instant, read_optional_instant, write_instant
 
 _QUERIES = load_queries({}, "deliveries.sql")
+#: A time that is farther away was written before the clock was set back.
+_FARTHEST = timedelta(hours=12)
 #: Events of one transaction.
 _EVENTS = 100
 
@@ -51,7 +53,7 @@ class EndpointState:
     """What is known of one endpoint."""
 
     name: str
-    #: It gets no event from before.
+    #: Since when it is known.
     since: datetime
     #: When it said that it is gone; None while it gets events.
     disabled_at: datetime | None = None
@@ -136,7 +138,7 @@ class DeliveryTable(NamedQueries):
     def queue_events(self, wanted_by: Callable[[StoredEvent], Iterable[str]], now: datetime) -> int:
         """Put new events into the queues of those who want them; return how many were new.
 
-        An endpoint gets no event from before it was known, and none while it is disabled.
+        An endpoint that is not known yet gets none, and neither does one that is disabled.
         """
         if not self._fetch("new_events", limit=1):
             return 0
@@ -150,9 +152,7 @@ class DeliveryTable(NamedQueries):
                     {"endpoint": name, "event_id": event.id, "now": at}
                     for event in events
                     for name in wanted_by(event)
-                    if (known := endpoints.get(name))
-                    and known.disabled_at is None
-                    and known.since <= event.created_at
+                    if (known := endpoints.get(name)) and known.disabled_at is None
                 ],
             )
             self._execute_many("mark_queued", [{"id": event.id, "now": at} for event in events])
@@ -160,11 +160,11 @@ class DeliveryTable(NamedQueries):
 
     def due(self, now: datetime) -> set[str]:
         """The endpoints with an event that is to be sent now."""
-        return {row[0] for row in self._fetch("due", now=write_instant(now))}
+        return {row[0] for row in self._fetch("due", **_bounds(now))}
 
     def next(self, endpoint: str, now: datetime) -> Delivery | None:
         """The event that an endpoint is to be sent now; None if there is none."""
-        found = self._fetch("next", endpoint=endpoint, now=write_instant(now))
+        found = self._fetch("next", endpoint=endpoint, **_bounds(now))
         return _read_delivery(found[0]) if found else None
 
     def save_delivered(self, delivery: Delivery, now: datetime) -> None:
@@ -262,6 +262,10 @@ class DeliveryTable(NamedQueries):
             if not self._fetch("event", id=event_id):
                 raise UnknownName(f"{event_id[:80]!a}: no such event")
             return self._execute("replay", endpoint=endpoint, event_id=event_id, now=at)
+
+
+def _bounds(now: datetime) -> dict[str, str]:
+    return {"now": write_instant(now), "horizon": write_instant(now + _FARTHEST)}
 
 
 def _read_event(row: Sequence[Any]) -> StoredEvent:

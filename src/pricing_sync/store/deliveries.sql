@@ -38,17 +38,19 @@ VALUES (:endpoint, :event_id, 'waiting', :now, 0, :now)
 ON CONFLICT (endpoint, event_id) DO NOTHING;
 
 -- name: due
+-- A time after :horizon was written before the clock was set back.
 SELECT DISTINCT d.endpoint FROM pricing_deliveries d
 JOIN pricing_endpoints e ON e.name = d.endpoint
-WHERE d.state = 'waiting' AND d.next_at <= :now
-    AND (e.paused_until IS NULL OR e.paused_until <= :now);
+WHERE d.state = 'waiting' AND (d.next_at <= :now OR d.next_at > :horizon)
+    AND (e.paused_until IS NULL OR e.paused_until <= :now OR e.paused_until > :horizon);
 
 -- name: next
 SELECT d.endpoint, d.state, d.queued_at, d.attempts, d.next_at, d.ended_at, d.error,
     o.id, o.kind, o.provider, o.created_at, o.payload
 FROM pricing_deliveries d
 JOIN pricing_outbox o ON o.id = d.event_id
-WHERE d.endpoint = :endpoint AND d.state = 'waiting' AND d.next_at <= :now
+WHERE d.endpoint = :endpoint AND d.state = 'waiting'
+    AND (d.next_at <= :now OR d.next_at > :horizon)
 ORDER BY d.next_at, o.created_at, o.id
 LIMIT 1;
 

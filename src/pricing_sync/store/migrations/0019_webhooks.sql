@@ -24,7 +24,7 @@ CREATE TABLE pricing_conditions (
 -- The receivers of events, by their name in the settings.
 CREATE TABLE pricing_endpoints (
     name TEXT PRIMARY KEY,
-    -- It gets no event from before.
+    -- When it was first seen. It gets the events from then on.
     since TEXT NOT NULL,
     -- What names its settings: with others, an endpoint that was disabled is enabled again.
     settings TEXT NOT NULL,
