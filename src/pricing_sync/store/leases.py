@@ -23,22 +23,24 @@ class Lease(NamedQueries):
 
     def acquire(self, owner: str, now: datetime) -> bool:
         """Whether *owner* has the lease for the next seconds; no other process has it meanwhile."""
+        # Twice as long as a lease: another process that looked at its clock a moment later has one
+        # that ends a moment later, and keeps it.
+        horizon = now + 2 * LEASE
         found = self._fetch("lease", name=self._name)
         if found:
             holder, until = found[0][0], read_instant(found[0][1])
-            if now < until <= now + LEASE:
+            if now < until <= horizon:
                 if holder != owner:
                     return False
                 if until > now + _RENEWED:
                     return True
-        until_text = write_instant(now + LEASE)
         acquired = self._execute(
             "acquire",
             name=self._name,
             owner=owner,
             now=write_instant(now),
-            until=until_text,
-            horizon=until_text,
+            until=write_instant(now + LEASE),
+            horizon=write_instant(horizon),
         )
         return bool(acquired)
 
