@@ -26,6 +26,7 @@ from pricing_sync.demo.show import running
 from pricing_sync.errors import NoPrice
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings.push import LiteLLMNode, PushSettings
+from pricing_sync.settings.webhooks import WebhookSettings
 from pricing_sync.store.peers import CatalogRead, ReadStatus
 from pricing_sync.web import standalone
 
@@ -41,10 +42,6 @@ TARGET_LABELS = {"job", "instance"}
 OF_PROMETHEUS = {
     "ALERTS": {"alertname", "alertstate", "severity", "provider", "target", "endpoint"},
     "scrape_duration_seconds": set[str](),
-}
-#: Metrics of parts that are not built yet. Delete a line when its metric is exported.
-TO_COME = {
-    "pricing_webhook_dead_letters": {"endpoint"},
 }
 
 
@@ -75,9 +72,13 @@ def demo_service(folder: Path) -> Iterator[tuple[PricingSync, str]]:
     """The service of the demo after its changes, and its address.
 
     It is read every three seconds. One list is in another unit, some providers fail, one node for
-    pushes is down, traffic is without a price, and catalogs and exchange rates were read.
+    pushes and one webhook are down, traffic is without a price, and catalogs and exchange rates
+    were read.
     """
     node = LiteLLMNode(url="http://127.0.0.1:9", name="litellm-eu", key_env="LITELLM_KEY")
+    webhook = WebhookSettings(
+        name="billing", url="http://127.0.0.1:9", secret_env="WEBHOOK_SECRET", allow_private=True
+    )
     with running(f"sqlite:///{folder / 'prices.db'}") as demo:
         demo.read()
         demo.make_changes()
@@ -90,6 +91,7 @@ def demo_service(folder: Path) -> Iterator[tuple[PricingSync, str]]:
             "first_delay_seconds": 0,
             "export_currency": "USD",
             "push": PushSettings(litellm=(node,)),
+            "webhook": (webhook,),
         }
         pricing.settings = pricing.settings.model_copy(update=changes)
         with serving(standalone(pricing)) as url:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,21 +21,24 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.run import Reading
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.notify import deliverer
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import JsonFormatter, TextFormatter
 from pricing_sync.observe.sentry import SentryListener
-from pricing_sync.settings import ProviderSettings, Settings
+from pricing_sync.settings import ProviderSettings, Settings, WebhookSettings
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from command import runner
 from fault_server import FaultServer, Request, response
+from receivers import Handler, Receiver, receiving
 
 KEY, ADMIN, READ = "xq7zkw-key", "xq7zkw-admin-token", "xq7zkw-read-token"
 DSN = "https://xq7zkw@sentry.example/1"
 #: Part of every secret, and of nothing else.
 CANARY = "xq7zkw"
+HOOK_SECRET = "whsec_" + 6 * CANARY
 KEYS = {
     variable: KEY
     for provider in built_in().values()
@@ -93,8 +97,9 @@ def excerpt(text: str) -> str:
     return text[max(at - 100, 0) : at + 50]
 
 
-def settings_of(folder: Path, urls: dict[str, str]) -> Settings:
+def settings_of(folder: Path, urls: dict[str, str], **more: Any) -> Settings:
     return Settings(
+        **more,
         database=f"sqlite:///{folder / 'prices.db'}",
         providers=tuple(urls),
         provider={name: ProviderSettings(base_url=url) for name, url in urls.items()},
@@ -124,6 +129,9 @@ async def call_everything(pricing: PricingSync, server: DemoServer | None) -> li
             answer = await client.post("/admin/pricing/sync/trigger", headers=headers)
             assert answer.status_code == 200, answer.text
             answers.append(answer.text)
+        for one in pricing.webhooks():
+            path = f"/admin/pricing/webhooks/{one.name}/test"
+            answers.append((await client.post(path, headers=headers)).text)
         for path in app.openapi()["paths"]:
             if "{" not in path:
                 for header in (headers, {"Authorization": f"Bearer {ADMIN} {KEY}"}, {}):
@@ -200,7 +208,50 @@ def test_a_secret_that_a_provider_repeats_is_not_leaked(tmp_path: Path) -> None:
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("command", ["config", "providers", "doctor --offline", "runs"])
+def test_no_endpoint_leaks_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The addresses of webhooks and messages, and what signs them, even if a receiver repeats all.
+
+    One address is in a variable, one in the settings, one is Apprise's.
+    """
+    monkeypatch.setattr(deliverer, "_POLL_SECONDS", 0.02)
+    receiver = Receiver(behave=lambda handler: handler.answer(400, echo(handler)))
+    with DemoServer() as server, receiving(receiver):
+        url = receiver.url.replace("/hook", f"/services/{CANARY}-path?key={CANARY}")
+        table: dict[str, Any] = {"secret_env": "HOOK_SECRET", "allow_private": True}
+        names = ("openrouter", "novita")
+        settings = settings_of(
+            tmp_path,
+            {name: server.base_url(name) for name in names},
+            webhook=(
+                WebhookSettings(name="in-variable", url_env="HOOK_URL", **table),
+                WebhookSettings(name="in-file", url=url, **table),
+            ),
+            notify_urls=SecretStr(url.replace("http://", f"json://{CANARY}:{CANARY}@")),
+        )
+        environment = {**KEYS, "HOOK_URL": url, "HOOK_SECRET": HOOK_SECRET}
+        access = ProviderAccess(settings, environment=environment)
+        pricing = PricingSync(
+            settings, access=access, listeners=[BrokenListener(), SentryListener()]
+        )
+        found = outputs(tmp_path, pricing, server)
+    assert {} == {where: excerpt(text) for where, text in found.items() if CANARY in text.lower()}
+    for name in ("in-variable", "in-file"):
+        assert f"webhook {name}: provider.failed" in found["log"]
+        assert (
+            f'pricing_webhook_attempts_total{{endpoint="{name}",result="failed"}}' in (found["API"])
+        )
+    assert "webhook notify-1: provider.failed" in found["log"]
+    assert "400: " in found["API"]
+
+
+def echo(handler: Handler) -> bytes:
+    """All that a receiver knows."""
+    return f"{HOOK_SECRET} {handler.path} {handler.headers}".encode()
+
+
+@pytest.mark.parametrize(
+    "command", ["config", "providers", "doctor --offline", "runs", "webhooks list"]
+)
 def test_no_command_leaks_a_secret(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,6 +260,10 @@ def test_no_command_leaks_a_secret(
 ) -> None:
     """Neither as a table nor as JSON."""
     monkeypatch.chdir(tmp_path)
+    webhook = {"name": "hook", "url": f"https://hooks.example/{CANARY}", "secret_env": "HOOK"}
+    monkeypatch.setenv("PRICING_SYNC_WEBHOOK", json.dumps([webhook]))
+    monkeypatch.setenv("PRICING_SYNC_NOTIFY_URLS", f"slack://{CANARY}/{CANARY}/{CANARY}")
+    monkeypatch.setenv("HOOK", HOOK_SECRET)
     secrets = {"ADMIN_TOKEN": ADMIN, "PRICING_SYNC_READ_TOKEN": READ, "SENTRY_DSN": DSN, **KEYS}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)

@@ -16,9 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
+from pricing_sync.app import PricingSync
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.settings import WebhookSettings
+from pricing_sync.sync.access import ProviderAccess
 
 from fault_server import FaultServer, response
+from receivers import SECRET
+from service import KEYS, settings_of, until
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -172,6 +177,41 @@ def test_add_your_own_provider_works_in_the_command_when_installed(
     assert [("/v1/models", "Bearer the-key-of-acme")] == requests
     lines = asyncio.run(command("cost", "acme", "acme-small", "input=20000"))
     assert "0.002 USD" == lines[-1]
+
+
+def test_receive_webhooks_keeps_the_prices_that_it_is_told(tmp_path: Path) -> None:
+    """Signed events are taken; what is not signed gets 401 and changes nothing."""
+    program = [sys.executable, str(EXAMPLES / "receive_webhooks.py"), "0"]
+    variables = {"WEBHOOK_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        program, env=environment(variables), stdout=subprocess.PIPE, text=True
+    )
+    with running, DemoServer() as server:
+        try:
+            assert running.stdout is not None
+            url = running.stdout.readline().strip()
+            hook = WebhookSettings(
+                name="example", url=url, secret_env="WEBHOOK_SECRET", allow_private=True
+            )
+            settings = settings_of(tmp_path, server, ["novita"], webhook=(hook,))
+            access = ProviderAccess(settings, environment={**KEYS, "WEBHOOK_SECRET": SECRET})
+            app = PricingSync(settings, access=access)
+
+            async def work() -> int:
+                async with app.lifespan():
+                    await until(lambda: app.store.deliveries.endpoints())
+                    await app.sync(["novita"])
+                    await until(lambda: not app.store.outbox.pending(), 30)
+                    await until(lambda: not app.webhooks()[0].counts.waiting, 30)
+                    return app.webhooks()[0].state.delivered
+
+            delivered = asyncio.run(work())
+            assert 401 == httpx.post(url, content=b"{}").status_code
+            shown = [running.stdout.readline().split() for _ in range(delivered)]
+            assert {"price.changed", "run.finished"} <= {kind for kind, _, _ in shown}
+            assert int(shown[-1][2]) > 5
+        finally:
+            running.kill()
 
 
 def test_embed_in_fastapi_bills_by_the_prices_it_has_read(tmp_path: Path) -> None:

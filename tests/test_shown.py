@@ -55,6 +55,7 @@ NOT_RUN = {
     "docs/pages.md": 1,
     "docs/runbook.md": 22,
     "docs/service.md": 1,
+    "docs/webhooks.md": 1,
 }
 #: Providers are read one after the other: which answers first would be chance.
 IN_ORDER = ("PRICING_SYNC_AT_ONCE", "1")

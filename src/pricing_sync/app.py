@@ -22,6 +22,8 @@ from pricing_sync.json_views.prices import Ending as EndingView
 from pricing_sync.json_views.pushes import PushView
 from pricing_sync.json_views.usage import Drift as DriftView
 from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
+from pricing_sync.json_views.webhooks import WebhookView
+from pricing_sync.notify.deliverer import Deliverer
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
@@ -48,6 +50,7 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.backup import Backup, OnProgress, back_up
 from pricing_sync.store.changes import LedgerChange
+from pricing_sync.store.deliveries import Delivery, EndpointStatus
 from pricing_sync.store.names import SOON, Ending
 from pricing_sync.store.pushes import PushStatus
 from pricing_sync.sync.access import ProviderAccess
@@ -112,6 +115,7 @@ class PricingSync:
     def close(self) -> None:
         """Close the database. Closing twice is harmless."""
         if self._open is not None:
+            self._open.deliverer.close()
             self._open.store.close()
         self._open = None
 
@@ -226,6 +230,7 @@ class PricingSync:
         """
         self._parts.runs.start(self.status)
         self._parts.pusher.start()
+        self._parts.deliverer.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -235,6 +240,7 @@ class PricingSync:
         if self._open is not None:
             await self._open.pusher.stop()
             await self._open.runs.stop()
+            await self._open.deliverer.stop()
 
     @property
     def is_running(self) -> bool:
@@ -298,6 +304,7 @@ class PricingSync:
                 PushView.of(one, datetime.now(UTC)).model_dump(mode="json")
                 for one in self.push_states()
             ],
+            "webhooks": [WebhookView.of(one).model_dump(mode="json") for one in self.webhooks()],
             "scheduled": [
                 AppliedChange.of(one).model_dump(mode="json") for one in self.scheduled(within=SOON)
             ],
@@ -377,6 +384,43 @@ class PricingSync:
             StoreError: the database cannot be read.
         """
         return self._parts.pusher.states()
+
+    # Webhooks and messages
+
+    def webhooks(self) -> list[EndpointStatus]:
+        """The endpoints of the settings: webhooks and messages, with their queues.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return self._parts.deliverer.states()
+
+    def dead_letters(self, name: str, limit: int = 100) -> list[Delivery]:
+        """The newest events that an endpoint did not take for a day.
+
+        Raises:
+            UnknownName: no endpoint has that name.
+        """
+        return self._parts.deliverer.dead(name, limit)
+
+    async def test_webhook(self, name: str) -> None:
+        """Send an endpoint an event `webhook.test` now, past its queue.
+
+        Raises:
+            UnknownName: no endpoint has that name.
+            DeliveryFailed: it did not take it.
+        """
+        await self._parts.deliverer.test(name)
+
+    def replay_webhook(self, name: str, event_id: str | None = None) -> int:
+        """Queue an event of an endpoint again, or all its dead letters; returns how many.
+
+        The service sends them. An endpoint that was disabled is enabled.
+
+        Raises:
+            UnknownName: there is no such endpoint, or no such event.
+        """
+        return self._parts.deliverer.replay(name, event_id)
 
     # Prices
 
@@ -792,6 +836,10 @@ class _Open:
         return Pusher(
             self.settings, self.store, self.exports, self.listeners, self.access.environment
         )
+
+    @cached_property
+    def deliverer(self) -> Deliverer:
+        return Deliverer(self.settings, self.store, self.listeners, self.access.environment)
 
     @cached_property
     def usage(self) -> RecordedUsage:

@@ -15,6 +15,7 @@ PricingSyncError
 │   └── OlderAnswer          a newer answer is already stored
 ├── PriceBookUnavailable     the file or the server of a price book cannot be read; try again
 ├── PushFailed               a node of another tool has other prices; the push is tried again
+├── DeliveryFailed           an endpoint did not take an event, which is sent again
 ├── LostClaim                stop: this process no longer has the claim of the reading
 ├── StaleHeldChange          read the held change again: it, or its model, has changed
 └── StoreError               look at the database
@@ -29,6 +30,7 @@ from typing import Any
 __all__ = [
     "BadUsage",
     "DecodeError",
+    "DeliveryFailed",
     "IncompleteAnswer",
     "MissingKey",
     "NoPrice",
@@ -119,6 +121,33 @@ class PushFailed(PricingSyncError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.where, self.why, self.retry_after_seconds)
+
+
+class DeliveryFailed(PricingSyncError):
+    """An endpoint did not take an event: where, and why."""
+
+    def __init__(
+        self,
+        where: str,
+        why: str,
+        retry_after_seconds: float | None = None,
+        *,
+        is_gone: bool = False,
+    ) -> None:
+        super().__init__(f"{where}: {why}")
+        self.where = where
+        self.why = why
+        self.retry_after_seconds = retry_after_seconds
+        #: Whether the endpoint wants no event any more.
+        self.is_gone = is_gone
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _delivery_failed, (self.where, self.why, self.retry_after_seconds, self.is_gone)
+
+
+def _delivery_failed(*values: Any) -> DeliveryFailed:
+    *arguments, is_gone = values
+    return DeliveryFailed(*arguments, is_gone=is_gone)
 
 
 class ReadingError(PricingSyncError):

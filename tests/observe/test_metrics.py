@@ -410,6 +410,11 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_push_behind": "gauge",
         "pricing_push_behind_seconds": "gauge",
         "pricing_push_failures_in_a_row": "gauge",
+        "pricing_webhook_pending": "gauge",
+        "pricing_webhook_oldest_pending_seconds": "gauge",
+        "pricing_webhook_dead_letters": "gauge",
+        "pricing_webhook_disabled": "gauge",
+        "pricing_webhook_attempts": "counter",
     } == {family.name: family.type for family in families}
 
 

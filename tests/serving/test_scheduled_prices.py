@@ -294,10 +294,12 @@ def test_an_event_tells_of_it_before_it_happens(app: PricingSync) -> None:
     """With the models and their days, and again when it is withdrawn."""
     read(app, NOW - timedelta(days=2), m=PROMOTED)
     read(app, NOW - timedelta(days=1), m=[entry(0.375)])
-    key = {"model": "m", "starts_at": f"{DAY:%Y-%m-%d}T00:00:00.000000Z"}
-    found = [event for _, kind, event in app.store.outbox.pending() if kind == "prices.scheduled"]
-    assert [([key], []), ([], [key])] == [
-        (event["scheduled"], event["withdrawn"]) for event in found
+    at = f"{DAY:%Y-%m-%d}T00:00:00Z"
+    found = [event for _, kind, event in app.store.outbox.pending() if kind == "price.scheduled"]
+    assert [("m", "scheduled", at), ("m", "withdrawn", at)] == [
+        (change["model"], change["kind"], change["starts_at"])
+        for event in found
+        for change in event["changes"]
     ]
 
 

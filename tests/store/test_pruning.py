@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pricing_sync.app import PricingSync
+from pricing_sync.changes.events import EventKind
 from pricing_sync.changes.held import State
 from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.demo.server import DemoServer
@@ -83,7 +84,7 @@ def test_old_runs_go_with_their_readings(store: Store) -> None:
     add_run(store, 500, ACME, OTHER)
     add_run(store, 401, ACME, OTHER)
     kept = add_run(store, 399, ACME, OTHER)
-    assert 6 == prune(store)
+    assert 8 == prune(store)  # with the events of the runs
     assert {kept: ["acme", "other"]} == left(store)
     assert 0 == prune(store)
 
@@ -125,8 +126,8 @@ def test_many_runs_go_in_several_transactions(store: Store) -> None:
         add_run(store, 1000 - number, ACME)
     add_run(store, 1, ACME)
     steps = list(store.pruning.batches(before=BEFORE, evidence_before=BEFORE))
-    assert 460 == sum(steps)
-    assert max(steps) <= 100
+    assert 230 + 230 + 230 == sum(steps)  # events, readings, runs
+    assert 5 == sum(0 < step <= 100 for step in steps)
     assert 1 == len(left(store))
 
 
@@ -139,19 +140,17 @@ def test_evidence_goes_by_its_last_use(store: Store) -> None:
     assert [b"bytes", None, None] == [store.evidence(name) for name in "abg"]
 
 
-def test_events_stay_until_they_are_sent(store: Store) -> None:
-    """However old they are."""
-    events = [
-        {"id": name, "kind": "prices.changed", "created_at": "2020-01-01", "payload": "{}"}
-        for name in ("sent", "sent lately", "waiting")
-    ]
-    store.outbox._execute_many("add_event", events)
-    for name, at in (("sent", "2020-01-02"), ("sent lately", "2026-07-01")):
-        sql = "UPDATE pricing_outbox SET delivered_at = :at WHERE id = :id"
-        store._connection.execute(sql, {"id": name, "at": at})
+def test_events_go_with_their_deliveries(store: Store) -> None:
+    """Whether they were sent or not; one that was replayed lately stays."""
+    for name in ("old", "replayed", "new"):
+        at = days_ago(10) if name == "new" else days_ago(500)
+        store.outbox.add(name, EventKind.PRICE_CHANGED, at, {})
+    store.deliveries.note_endpoints({"billing": ""}, days_ago(600))
+    assert 3 == store.deliveries.queue_events(lambda _: ["billing"], days_ago(500))
+    store.deliveries.replay("billing", "replayed", days_ago(1))
     prune(store)
     found = store._connection.fetch_all("SELECT id FROM pricing_outbox ORDER BY id", {})
-    assert [("sent lately",), ("waiting",)] == found
+    assert [("new",), ("replayed",)] == found
 
 
 def test_decided_changes_go_and_rejected_ones_stay(tmp_path: Path) -> None:

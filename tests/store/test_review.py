@@ -205,9 +205,9 @@ def test_an_accepted_change_gets_a_decision_an_event_and_an_audit_entry(
         decided.decision,
     )
     _, kind, payload = store.outbox.pending()[-1]
-    assert ("prices.changed", 1, "ann", reading(NEXT).id) == (
+    assert ("price.changed", 1, "ann", reading(NEXT).id) == (
         kind,
-        payload["changes"]["changed"],
+        payload["counts"]["changed"],
         payload["accepted_by"],
         payload["reading"],
     )
@@ -259,7 +259,7 @@ def test_an_accepted_vanishing_retires_the_model_since_it_was_first_missing(
     assert {"m": CHEAP, "n": CHEAP} == in_force(store, NEXT, known_at=BEFORE)
     assert NEXT == store.ledger.known_models("acme")["m"].retired_at
     assert CHEAP == store.ledger.known_models("acme")["m"].listing
-    assert 1 == store.outbox.pending()[-1][2]["changes"]["retired"]
+    assert 1 == store.outbox.pending()[-1][2]["counts"]["retired"]
 
 
 def test_an_accepted_return_begins_a_new_card(store: Store, review: Review) -> None:
@@ -492,7 +492,7 @@ def test_a_batch_is_accepted_in_one_transaction(store: Store, review: Review) ->
     )
     assert {"a": DEAR, "b": NO_PRICE} == in_force(store, NEXT)
     (event,) = store.outbox.pending()[events:]
-    assert (2, 1) == (event[2]["changes"]["changed"], event[2]["changes"]["retired"])
+    assert (2, 1) == (event[2]["counts"]["changed"], event[2]["counts"]["retired"])
     assert {"a", "b", "c"} == {entry.model for entry in store.audit_log.entries(10)}
 
 

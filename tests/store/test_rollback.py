@@ -145,7 +145,7 @@ def test_a_rollback_is_in_the_audit_log_and_told(app: PricingSync) -> None:
     assert ("rollback", "me", "a wrong list") == (entry.action, entry.who, entry.reason)
     assert ("2.6", "2.5") == tuple(entry.what[side]["rates"]["input"] for side in ("old", "new"))
     _, kind, payload = app.store.outbox.pending()[-1]
-    assert ("prices.changed", "me") == (kind, payload["rolled_back_by"])
+    assert ("price.changed", "me") == (kind, payload["rolled_back_by"])
 
 
 @pytest.mark.parametrize(

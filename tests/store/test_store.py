@@ -247,7 +247,7 @@ def test_a_changed_price_adds_an_event_in_the_same_transaction(store: Store) -> 
     read_once(store, {"m": CHEAP}, DAY)
     read_once(store, {"m": CHEAP}, DAY + timedelta(days=1))
     ((_, kind, payload),) = store.outbox.pending()
-    assert ("prices.changed", "acme", 1) == (kind, payload["provider"], payload["changes"]["added"])
+    assert ("price.changed", "acme", 1) == (kind, payload["provider"], payload["counts"]["added"])
 
 
 def test_the_rows_of_the_ledger_are_written_in_one_file() -> None:
@@ -465,7 +465,13 @@ def test_a_removed_or_replaced_file_is_detected(tmp_path: Path, *, replaced: boo
 def test_many_rows_are_stored_together_or_not_at_all(store: Store) -> None:
     """Also outside a transaction: the rows before a refused one do not stay."""
     events = [
-        {"id": name, "kind": "prices.changed", "created_at": "2026-07-17", "payload": "{}"}
+        {
+            "id": name,
+            "kind": "price.changed",
+            "provider": None,
+            "created_at": "2026-07-17",
+            "payload": "{}",
+        }
         for name in ("first", "second", "first")
     ]
     with pytest.raises(StoreError, match="UNIQUE"):

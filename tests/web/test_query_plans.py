@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.settings import WebhookSettings
 from pricing_sync.store.connection import Values
 from pricing_sync.store.sqlite import SqliteConnection
 from pricing_sync.web.document import document
@@ -26,6 +27,7 @@ SIGNATURE = {"author": "ann", "reason": "test"}
 #: The tables that get rows as time goes by.
 GROWING = {
     "pricing_audit",
+    "pricing_deliveries",
     "pricing_evidence",
     "pricing_held",
     "pricing_ledger",
@@ -39,6 +41,8 @@ GROWING = {
 }
 #: Indexes of what is in force, open or waiting. Their size does not grow with time.
 BOUNDED = {
+    "pricing_deliveries_dead",
+    "pricing_deliveries_waiting",
     "pricing_held_open",
     "pricing_ledger_current",
     "pricing_ledger_ending",
@@ -116,7 +120,7 @@ def busy(
 ) -> Iterator[tuple[Api, Path, Statements]]:
     """A service with prices, runs, held changes and a person's decisions."""
     folder = tmp_path_factory.mktemp("plans")
-    with DemoServer() as providers, api(folder, providers) as service:
+    with DemoServer() as providers, api(folder, providers, webhook=(HOOK,)) as service:
         service.sync()
         providers.set_rate("openrouter", "openai/gpt-4o", "input", "2500")
         providers.set_rate("openrouter", "anthropic/claude-sonnet-4.5", "input", "1500")
@@ -156,6 +160,7 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
             "/admin/pricing/providers/{provider}/models",
             "/admin/pricing/providers/openrouter/models",
         ),
+        ("/admin/pricing/webhooks/{name}/dead", "/admin/pricing/webhooks/hook/dead"),
     ]
     exports = [
         *(("/export/{format}" + end, "/export/csv" + end) for end in ("", ".sha256", "/report")),
@@ -176,6 +181,8 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
         ("/admin/pricing/overrides", "", override),
         ("/admin/pricing/overrides/end", "", MODEL),
         ("/admin/pricing/announcements", "", move),
+        ("/admin/pricing/webhooks/{name}/test", "hook", {}),
+        ("/admin/pricing/webhooks/{name}/replay", "hook", {}),
     ]
     for name, one in zip(("accept", "reject"), held, strict=False):
         body = {**SIGNATURE, "version": service.get(f"/admin/pricing/held/{one}")["version"]}
@@ -196,7 +203,11 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
 
 HEADERS = {"Prefer": "wait=120", "Idempotency-Key": "one"}
 USED = "?provider=openrouter&model=openai/gpt-4o"
-LISTS = ("announcements", "overrides", "providers", "scheduler/status")
+LISTS = ("announcements", "overrides", "providers", "scheduler/status", "webhooks")
+#: Nobody listens there.
+HOOK = WebhookSettings(
+    name="hook", url="http://127.0.0.1:9/", secret_env="HOOK_SECRET", allow_private=True
+)
 RUN_FILTERS = (
     *("", "?status=failed", "?status=running", "?provider=novita"),
     *("?provider=novita&status=success", "?cursor=ffffffffffffffffffffff"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
@@ -20,6 +21,7 @@ from pricing_sync.settings import (
     ProviderSettings,
     PushSettings,
     Settings,
+    WebhookSettings,
     load_settings,
 )
 from pricing_sync.settings.load import origins
@@ -67,12 +69,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "export_upstream",
         "export_currency",
         "push",
+        "webhook",
+        "notify_events",
+        "notify_digest",
+        "public_url",
         "trigger_wait_seconds",
         "session_hours",
         "log_format",
         "log_level",
     ),
-    "secrets": ("admin_token", "read_token", "export_secret", "sentry_dsn"),
+    "secrets": ("admin_token", "read_token", "export_secret", "sentry_dsn", "notify_urls"),
     "gate": ("gate",),
 }
 
@@ -136,6 +142,8 @@ def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterat
         value = getattr(settings, name)
         if name == "gate":
             yield from _gate_lines(value, "gate", written)
+        elif name == "webhook":
+            yield _line(name, tuple(map(_webhook_text, value)), (name,), written)
         elif name == "push":
             yield from _push_lines(value, written)
         elif name == "retry":
@@ -196,6 +204,19 @@ def _node_text(node: LiteLLMNode | LangfuseNode) -> str:
     variables = [value for name, value in node if name.endswith("_env")]
     missing = [variable for variable in variables if key_of((variable,)) is None]
     return f"{node.target} at {node.url}" + "".join(f", {name} not set" for name in missing)
+
+
+def _webhook_text(webhook: WebhookSettings) -> str:
+    """Its name and where it is, without what may be secret in its address."""
+    variables = [name for name in (webhook.url_env, webhook.secret_env) if name is not None]
+    missing = [variable for variable in variables if key_of((variable,)) is None]
+    where = f"${webhook.url_env}" if webhook.url is None else _origin(webhook.url)
+    return f"{webhook.name} at {where}" + "".join(f", {name} not set" for name in missing)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _gate_lines(gate: Mapping[str, Any], table: str, written: Mapping[str, str]) -> Iterator[Line]:

@@ -30,6 +30,7 @@ from pricing_sync.cli import (
     serve,
     sync,
     usage,
+    webhooks,
 )
 from pricing_sync.cli import arguments as typed
 from pricing_sync.version import VERSION
@@ -77,6 +78,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
         serve.serve,
         runs.status,
         runs.cancel,
+        webhooks.webhooks,
         config.config,
         doctor.doctor,
         backup.backup,

@@ -17,6 +17,7 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
+from pricing_sync.cli.webhooks import webhook_line
 from pricing_sync.json_views.providers import Status
 from pricing_sync.json_views.runs import RunRecord
 from pricing_sync.scheduling.run_steps import step_states
@@ -98,7 +99,8 @@ def _show_status(found: dict[str, Any]) -> None:
         tables.print_line(f"skipped: {why}", "  ")
     for line in catalog_lines(found["catalogs"]):
         tables.print_line(line, "  ")
-    for line in filter(None, map(push_line, found["pushes"])):
+    sent = (*map(push_line, found["pushes"]), *map(webhook_line, found["webhooks"]))
+    for line in filter(None, sent):
         tables.print_line(line, "  ")
     for entry in found["overrides_ending"]:
         meters = ", ".join(entry["meters"])

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.gate.families import families
 from pricing_sync.gate.thresholds import Thresholds
+from pricing_sync.prices.card_json import write_when
 from pricing_sync.prices.rates import Meter, Rate, RateCard, Rates, When
 from pricing_sync.prices.usage import PARENTS
 
@@ -59,6 +61,34 @@ def moves(old: RateCard | None, new: RateCard) -> list[Move]:
         for (when, meter), rate in after.items()
         if before.get((when, meter)) != rate
     ]
+
+
+def write_moves(change: Change) -> list[dict[str, Any]]:
+    """Every rate that differs, with its factor; None for a rate that does not exist."""
+    old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
+    changed = moves(old, new) if new else []
+    kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()
+    gone = [
+        (when, meter, rate)
+        for when, meter, rate in (old.every_rate() if old else [])
+        if (when, meter) not in kept
+    ]
+    return [write_move(move.when, move.meter, move.old, move.new) for move in changed] + [
+        write_move(when, meter, rate, None) for when, meter, rate in gone
+    ]
+
+
+def write_move(
+    when: When | None, meter: Meter, old: Rate | None, new: Rate | None
+) -> dict[str, Any]:
+    """One rate before and after, as JSON; None for one that does not exist."""
+    return {
+        "meter": meter.value,
+        "when": None if when is None else write_when(when),
+        "old": None if old is None else str(old),
+        "new": None if new is None else str(new),
+        "ratio": f"{new / old:.4g}" if old and new else None,
+    }
 
 
 def moves_on(held: Change, change: Change, thresholds: Thresholds | None = None) -> bool:

@@ -9,13 +9,13 @@ from typing import Any, Self
 
 from pydantic import AliasPath, Field
 
-from pricing_sync.changes import diff, held
-from pricing_sync.gate import RULES, Peers, moves
+from pricing_sync.changes import held
+from pricing_sync.gate import RULES, Peers
+from pricing_sync.gate.moves import write_move, write_moves
 from pricing_sync.json_views.base import Instant, Listed, View
 from pricing_sync.json_views.usage import BlastRadius
 from pricing_sync.prices import blast_radius as weighed
-from pricing_sync.prices.card_json import write_instant, write_listing, write_when
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.card_json import write_instant, write_listing
 from pricing_sync.store import announcements
 from pricing_sync.store.changes import LedgerChange as StoredChange
 
@@ -45,7 +45,9 @@ class AppliedChange(Change):
     @classmethod
     def of(cls, entry: StoredChange) -> Self:
         change = Change.model_validate(entry.change)
-        return cls(**dict(change), provider=entry.provider, at=entry.at, moves=_moves(entry.change))
+        return cls(
+            **dict(change), provider=entry.provider, at=entry.at, moves=write_moves(entry.change)
+        )
 
 
 class DecidedChange(View):
@@ -100,7 +102,7 @@ class HeldChange(DecidedChange):
             **dict(DecidedChange.model_validate(item)),
             **more,
             version=version(item),
-            moves=_moves(item.change),
+            moves=write_moves(item.change),
             rules=[
                 {"rule": name, "why": card.why, "hard": card.hard}
                 for name in by_rule(item.reasons)
@@ -141,31 +143,6 @@ def by_rule(reasons: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _moves(change: diff.Change) -> list[dict[str, Any]]:
-    """Every rate that differs, with its factor; None for a rate that does not exist."""
-    old, new = (card if isinstance(card, RateCard) else None for card in (change.old, change.new))
-    changed = moves(old, new) if new else []
-    kept = {(when, meter) for when, meter, _ in new.every_rate()} if new else set()
-    gone = [
-        (when, meter, rate)
-        for when, meter, rate in (old.every_rate() if old else [])
-        if (when, meter) not in kept
-    ]
-    return [_move(move.when, move.meter, move.old, move.new) for move in changed] + [
-        _move(when, meter, rate, None) for when, meter, rate in gone
-    ]
-
-
-def _move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -> dict[str, Any]:
-    return {
-        "meter": meter.value,
-        "when": None if when is None else write_when(when),
-        "old": None if old is None else str(old),
-        "new": None if new is None else str(new),
-        "ratio": f"{new / old:.4g}" if old and new else None,
-    }
-
-
 class Rollback(View):
     """What a rollback does to a model: its listing in force before it, and after it."""
 
@@ -197,7 +174,7 @@ class Announcement(View):
     def of(cls, entry: announcements.Announcement) -> Self:
         move = entry.move
         return cls(
-            **_move(move.when, move.meter, move.old, move.new),
+            **write_move(move.when, move.meter, move.old, move.new),
             id=entry.id,
             provider=entry.provider,
             model=move.model,

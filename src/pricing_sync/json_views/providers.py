@@ -10,6 +10,7 @@ from pricing_sync.json_views.base import Instant, View
 from pricing_sync.json_views.prices import Ending
 from pricing_sync.json_views.pushes import PushView
 from pricing_sync.json_views.usage import Drift
+from pricing_sync.json_views.webhooks import WebhookView
 
 
 class LastSync(View):
@@ -82,6 +83,7 @@ class Status(View):
     )
     ending: list[Ending] = Field(description="The models that end within 30 days.")
     pushes: list[PushView] = Field(description="The nodes of other tools that get our prices.")
+    webhooks: list[WebhookView] = Field(description="The endpoints that events are sent to.")
     scheduled: list[dict[str, Any]] = Field(
         description="The prices that lists state for the next 30 days, as in `/v1/scheduled`."
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.errors import PushFailed
+from pricing_sync.errors import DeliveryFailed, PushFailed
 from pricing_sync.store.peers import CatalogRead
 
 __all__ = ["Listener"]
@@ -35,6 +35,11 @@ class Listener:
         self, target: str, revision: str | None, sent: str, error: PushFailed | None
     ) -> None:
         """Prices were pushed to a node, which has this revision; *error* says why it failed."""
+
+    def on_delivery(
+        self, endpoint: str, event_id: str, kind: str, error: DeliveryFailed | None
+    ) -> None:
+        """An event was sent to an endpoint; *error* says why it was not taken."""
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         """Reference catalogs were read, with these results."""

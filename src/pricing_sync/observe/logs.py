@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pricing_sync.changes.run import CANCELLED, NEW_KEYS, Reading, Run
-from pricing_sync.errors import PushFailed, StoreError
+from pricing_sync.errors import DeliveryFailed, PushFailed, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.store.peers import CatalogRead
 
@@ -29,12 +29,13 @@ class LogListener(Listener):
     Each record has the field `action`, and where they apply `provider`, `run_id`, `reading_id`,
     `status`, `error_kind`, `duration_seconds`, `started_by`, `dry_run` and counts of models.
     A provider whose readings are skipped is logged once, until it is read again. So is the error of
-    a node that prices cannot be pushed to.
+    a node that prices cannot be pushed to, and of an endpoint that takes no event.
     """
 
     def __init__(self) -> None:
         self._skipped: set[str] = set()
         self._push_errors: dict[str, str] = {}
+        self._delivery_errors: dict[str, str] = {}
 
     def on_reading(self, reading: Reading, _error: Exception | None) -> None:
         if reading.is_skipped and reading.provider in self._skipped:
@@ -107,6 +108,18 @@ class LogListener(Listener):
         elif self._push_errors.get(target) != str(error):
             self._push_errors[target] = str(error)
             _log_line(logging.WARNING, f"push {target}: failed: {error}", fields)
+
+    def on_delivery(
+        self, endpoint: str, event_id: str, kind: str, error: DeliveryFailed | None
+    ) -> None:
+        fields = {"action": "delivery", "endpoint": endpoint, "event": event_id, "kind": kind}
+        if error is None:
+            self._delivery_errors.pop(endpoint, None)
+            _log_line(logging.INFO, f"webhook {endpoint}: {kind} {event_id}: delivered", fields)
+        elif self._delivery_errors.get(endpoint) != str(error):
+            self._delivery_errors[endpoint] = str(error)
+            sentence = f"webhook {endpoint}: {kind} {event_id}: failed: {error}"
+            _log_line(logging.WARNING, sentence, fields)
 
     def on_catalogs(self, reads: Sequence[CatalogRead]) -> None:
         for read in reads:

@@ -30,6 +30,7 @@ from pricing_sync.prices.age import age, age_seconds
 from pricing_sync.prices.reconciliation import drifts
 from pricing_sync.prices.statements import PriceState
 from pricing_sync.store import Store
+from pricing_sync.store.deliveries import EndpointStatus
 from pricing_sync.store.peers import CatalogRead
 from pricing_sync.store.pushes import PushStatus
 from pricing_sync.store.queue import (
@@ -78,6 +79,7 @@ class _Facts:
     pushes: Sequence[PushStatus] = ()
     #: The day of the newest exchange rates.
     exchange_day: date | None = None
+    webhooks: Sequence[EndpointStatus] = ()
 
     @classmethod
     def of(cls, store: Store, *, exchanges: bool) -> _Facts:
@@ -126,6 +128,7 @@ class PricingMetrics(Collector):
         most_drift: The share of our cost by which a reported one may differ from it.
         pushes: The nodes that prices are pushed to.
         exchanges: Whether exchange rates are in use.
+        webhooks: The endpoints that events are sent to.
     """
 
     def __init__(
@@ -142,6 +145,7 @@ class PricingMetrics(Collector):
         most_drift: Fraction = Fraction(0),
         pushes: Callable[[], Sequence[PushStatus]] = tuple,
         exchanges: bool = False,
+        webhooks: Callable[[], Sequence[EndpointStatus]] = tuple,
     ) -> None:
         self._most_drift = most_drift
         self._store, self._providers = store, tuple(providers)
@@ -149,6 +153,7 @@ class PricingMetrics(Collector):
         self._book_revision, self._left_out = book_revision, left_out
         self._plan, self._stale_since = plan, stale_since
         self._pushes, self._exchanges = pushes, exchanges
+        self._webhooks = webhooks
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -161,8 +166,11 @@ class PricingMetrics(Collector):
         """Every family. If the database cannot be read, the scrape succeeds and reports it."""
         yield from self._of_process()
         try:
-            facts = _Facts.of(self._store, exchanges=self._exchanges)
-            facts = replace(facts, pushes=self._pushes())
+            facts = replace(
+                _Facts.of(self._store, exchanges=self._exchanges),
+                pushes=self._pushes(),
+                webhooks=self._webhooks(),
+            )
         except StoreError:
             yield _store_up(0)
             return
@@ -266,6 +274,7 @@ class PricingMetrics(Collector):
             (),
             {(): _days_age_seconds(facts.exchange_day, now)} if self._exchanges else {},
         )
+        yield from _webhooks(facts, now)
 
 
 def _usage(facts: _Facts, shown: Sequence[str], most_drift: Fraction) -> Iterator[Metric]:
@@ -324,6 +333,45 @@ def _pushes(facts: _Facts, now: datetime) -> Iterator[Metric]:
         "Failed pushes to the node since its last success.",
         ("target",),
         {(name,): state.failures for name, state in states.items()},
+    )
+
+
+def _webhooks(facts: _Facts, now: datetime) -> Iterator[Metric]:
+    counts = {one.name: one.counts for one in facts.webhooks}
+    states = {one.name: one.state for one in facts.webhooks}
+    yield _gauge(
+        "pricing_webhook_pending",
+        "Events that wait to be sent to an endpoint.",
+        ("endpoint",),
+        {(name,): count.waiting for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_oldest_pending_seconds",
+        "For how long the oldest of them waits; 0 if none does.",
+        ("endpoint",),
+        {(name,): age_seconds(count.oldest, now) or 0 for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_dead_letters",
+        "Events that an endpoint did not take for a day.",
+        ("endpoint",),
+        {(name,): count.dead for name, count in counts.items()},
+    )
+    yield _gauge(
+        "pricing_webhook_disabled",
+        "Whether an endpoint has said that it is gone, and is sent nothing.",
+        ("endpoint",),
+        {(name,): int(state.disabled_at is not None) for name, state in states.items()},
+    )
+    yield _counter(
+        "pricing_webhook_attempts",
+        "Attempts to send an event to an endpoint.",
+        ("endpoint", "result"),
+        {
+            (name, result): count
+            for name, state in states.items()
+            for result, count in (("delivered", state.delivered), ("failed", state.failed))
+        },
     )
 
 

@@ -87,7 +87,9 @@ class Pusher:
             return
         await _end([loop])
         with suppress(StoreError):  # the lease ends by itself
-            await asyncio.to_thread(self._store.pushes.release, self._owner, datetime.now(UTC))
+            await asyncio.to_thread(
+                self._store.pushes.lease.release, self._owner, datetime.now(UTC)
+            )
 
     async def _run_loop(self) -> None:
         async with http_client() as client:
@@ -113,7 +115,8 @@ class Pusher:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        leads = await asyncio.to_thread(self._store.pushes.acquire, self._owner, datetime.now(UTC))
+        lease, now = self._store.pushes.lease, datetime.now(UTC)
+        leads = await asyncio.to_thread(lease.acquire, self._owner, now)
         if not leads:
             await _end(self._tasks.values())
             return

@@ -410,6 +410,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "problem": problem,
         "overrides_ending": [],
         "pushes": [],
+        "webhooks": [],
         "ending": [],
         "scheduled": [],
         "unpriced": [],

@@ -8,6 +8,7 @@ own tools use.
 from pricing_sync.settings.fields import ProviderSettings, RetrySettings, Settings
 from pricing_sync.settings.load import load_settings
 from pricing_sync.settings.push import LangfuseNode, LiteLLMNode, PushSettings
+from pricing_sync.settings.webhooks import WebhookSettings
 
 __all__ = [
     "LangfuseNode",
@@ -16,5 +17,6 @@ __all__ = [
     "PushSettings",
     "RetrySettings",
     "Settings",
+    "WebhookSettings",
     "load_settings",
 ]

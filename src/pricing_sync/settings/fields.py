@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,12 +25,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pricing_sync.changes.events import URGENT
 from pricing_sync.errors import SettingsError
 from pricing_sync.gate import Thresholds
 from pricing_sync.gate.threshold_settings import thresholds_from
 from pricing_sync.settings.origins import SECRETS, nested, read_environment, read_file
 from pricing_sync.settings.push import PushSettings
 from pricing_sync.settings.values import (
+    BaseUrl,
+    Clock,
     Cron,
     Currency,
     Dsn,
@@ -39,6 +43,7 @@ from pricing_sync.settings.values import (
     LogFormat,
     LogLevel,
     Names,
+    NotifyUrls,
     OptionalWindow,
     PathSecret,
     ProviderNames,
@@ -46,6 +51,7 @@ from pricing_sync.settings.values import (
     Token,
     Wait,
 )
+from pricing_sync.settings.webhooks import EventNames, WebhookSettings, refuse_same_names
 from pricing_sync.sources.providers import CATALOG
 from pricing_sync.timetable import Plan, Retry
 
@@ -231,6 +237,18 @@ class Settings(_Table, BaseSettings):
     push: PushSettings = Field(
         default=PushSettings(), description="the nodes that prices are pushed to: [[push.litellm]]"
     )
+    webhook: Annotated[tuple[WebhookSettings, ...], AfterValidator(refuse_same_names)] = Field(
+        default=(), description="the addresses that events are sent to: [[webhook]]"
+    )
+    notify_events: EventNames = Field(
+        default=URGENT, description="the events that people get a message of at once"
+    )
+    notify_digest: Clock | None = Field(
+        default=None, description="when people get a message of what changed: HH:MM, by `time_zone`"
+    )
+    public_url: BaseUrl | None = Field(
+        default=None, description="where people reach this service, for the links in messages"
+    )
 
     host: str = Field(default="127.0.0.1", min_length=1, description="listening address")
     port: int = Field(default=8080, ge=0, le=65535, description="listening port; 0: any free one")
@@ -248,6 +266,10 @@ class Settings(_Table, BaseSettings):
         default=None, description="opens the exports below /s/SECRET/, without a token"
     )
     sentry_dsn: Dsn | None = Field(default=None, description="DSN to which errors are reported")
+
+    notify_urls: NotifyUrls | None = Field(
+        default=None, description="Apprise addresses that messages are sent to, with blanks between"
+    )
 
     gate: dict[str, Any] = Field(default={}, description="thresholds: see gate/thresholds.py")
     provider: dict[str, ProviderSettings] = Field(

@@ -22,6 +22,7 @@ from pricing_sync.settings.origins import (
     read_file,
 )
 from pricing_sync.settings.push import LangfuseNode, LiteLLMNode
+from pricing_sync.settings.webhooks import WebhookSettings
 
 #: The settings that are tables. A variable leads into them with two underscores.
 _TABLES = frozenset({"gate", "provider", "push", "retry"})
@@ -87,6 +88,8 @@ def _keys_beside(path: KeyPath) -> Iterable[str]:
     if path[0] == "push":
         nodes: dict[str, type[BaseModel]] = {"litellm": LiteLLMNode, "langfuse": LangfuseNode}
         return nodes[path[1]].model_fields if path[1] in nodes else nodes
+    if path[0] == "webhook":
+        return WebhookSettings.model_fields
     table = RetrySettings if "retry" in path[-2:-1] else ProviderSettings
     return table.model_fields
 

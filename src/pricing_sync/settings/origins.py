@@ -24,6 +24,7 @@ SECRETS: Mapping[str, str] = {
     "read_token": f"{PREFIX}READ_TOKEN",
     "export_secret": f"{PREFIX}EXPORT_SECRET",
     "sentry_dsn": "SENTRY_DSN",
+    "notify_urls": f"{PREFIX}NOTIFY_URLS",
 }
 
 # Kubernetes sets variables in every container for each service of its namespace. A service named
@@ -145,8 +146,8 @@ def _key_path(variable: str, ids: Mapping[str, str]) -> KeyPath:
 
 
 def _value(path: KeyPath, text: str) -> Any:
-    """The value of a variable. Tables, lists of nodes and thresholds are JSON."""
-    if text.startswith("{") or path[0] == "push" or "gate" in (path[0], *path[2:3]):
+    """The value of a variable. Tables, lists of tables and thresholds are JSON."""
+    if text.startswith("{") or path[0] in ("push", "webhook") or "gate" in (path[0], *path[2:3]):
         try:
             return json.loads(text)
         except ValueError:

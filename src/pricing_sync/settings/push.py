@@ -5,34 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from typing import Annotated, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+from pricing_sync.settings.values import BaseUrl
+from pricing_sync.settings.variables import Variable
+
 _NAME = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
-
-
-def _base_url(text: str) -> str:
-    """The address without a slash at its end. A key in it would be shown wherever it is named."""
-    try:
-        parts = urlsplit(text)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    else:
-        usable = usable and parts.scheme in ("http", "https") and "@" not in parts.netloc
-        usable = usable and not parts.query and not parts.fragment
-    if not usable or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("expected an address such as http://litellm-1:4000, without a key in it")
-    return text.rstrip("/")
-
-
-def _variable(text: str) -> str:
-    """A name in capitals: a key that was put in its place must not be shown in errors."""
-    if not _VARIABLE.fullmatch(text):
-        raise ValueError("expected the name of a variable, such as LITELLM_MASTER_KEY")
-    return text
 
 
 def _target_name(text: str) -> str:
@@ -41,15 +20,13 @@ def _target_name(text: str) -> str:
     return text
 
 
-_BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
-_Variable: TypeAlias = Annotated[str, AfterValidator(_variable)]
 _TargetName: TypeAlias = Annotated[str, AfterValidator(_target_name)]
 
 
 class _Node(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: _BaseUrl = Field(description="the address of the node's API")
+    url: BaseUrl = Field(description="the address of the node's API")
     name: _TargetName | None = Field(
         default=None, description="what it is called in status; by default its host and port"
     )
@@ -63,14 +40,14 @@ class _Node(BaseModel):
 class LiteLLMNode(_Node):
     """A LiteLLM proxy that reads its cost map from our export."""
 
-    key_env: _Variable = Field(description="the variable with an admin key of the proxy")
+    key_env: Variable = Field(description="the variable with an admin key of the proxy")
 
 
 class LangfuseNode(_Node):
     """A project of Langfuse."""
 
-    public_key_env: _Variable = Field(description="the variable with the project's public key")
-    secret_key_env: _Variable = Field(description="the variable with the project's secret key")
+    public_key_env: Variable = Field(description="the variable with the project's public key")
+    secret_key_env: Variable = Field(description="the variable with the project's secret key")
     provider: str | None = Field(
         default=None, description="only this provider; models are then named without it"
     )

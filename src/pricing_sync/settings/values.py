@@ -6,6 +6,7 @@ import re
 from datetime import time, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -18,6 +19,7 @@ _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/\S+")
 _CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SHORTEST_TOKEN = 16
 _IN_PATH = re.compile(r"[A-Za-z0-9._-]{16,200}")
 
@@ -69,7 +71,8 @@ def window(value: object) -> Window | None:
     raise ValueError("expected HH:MM-HH:MM, such as 22:00-06:00, from 00:00 to 23:59")
 
 
-def _names(value: Any) -> Any:
+def read_names(value: Any) -> Any:
+    """The names of a text with commas or of a list, each once; anything else as it is."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
@@ -79,7 +82,7 @@ def _names(value: Any) -> Any:
 
 def _provider_names(value: Any) -> Any:
     """The ids of providers, by whichever of their names. Their form is checked elsewhere."""
-    names = _names(value)
+    names = read_names(value)
     if not isinstance(names, tuple):
         return names
     return tuple(dict.fromkeys(name.removeprefix(CATALOG) for name in names))
@@ -148,12 +151,43 @@ def _currency(text: str) -> str | None:
     return text.upper()
 
 
+def _base_url(text: str) -> str:
+    """The address without a slash at its end. A key in it would be shown wherever it is named."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and parts.scheme in ("http", "https") and "@" not in parts.netloc
+        usable = usable and not parts.query and not parts.fragment
+    if not usable or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("expected an address such as https://host:4000, without a key in it")
+    return text.rstrip("/")
+
+
+def _clock(text: str) -> str | None:
+    """A time of a day as HH:MM; None if it is blank."""
+    if not text.strip():
+        return None
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("expected a time such as 09:00")
+    return text
+
+
+def _notify_urls(secret: SecretStr) -> SecretStr | None:
+    return secret if secret.get_secret_value().strip() else None
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
 Currency: TypeAlias = Annotated[str, AfterValidator(_currency)]
-Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
+Clock: TypeAlias = Annotated[str, AfterValidator(_clock)]
+NotifyUrls: TypeAlias = Annotated[SecretStr, AfterValidator(_notify_urls)]
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(read_names)]
 ProviderNames: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_provider_names)]
 Hours: TypeAlias = Annotated[
     float, Field(gt=0, le=8760, allow_inf_nan=False), AfterValidator(_hours)

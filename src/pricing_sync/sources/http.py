@@ -205,7 +205,7 @@ async def _fetch_pages(
     return Fetched(shown_url, tuple(pages), None)
 
 
-class _RedactedURL(httpx.URL):
+class RedactedURL(httpx.URL):
     """A URL whose text is redacted, because httpx logs the text of every URL it requests."""
 
     def __init__(self, url: httpx.URL, text: str) -> None:
@@ -344,7 +344,7 @@ class _Request:
         request = self.client.build_request(
             "GET", url, headers=_headers(self.provider, self.credentials, etag), timeout=None
         )
-        request.url = _RedactedURL(url, self._redacted(str(url)))
+        request.url = RedactedURL(url, self._redacted(str(url)))
         try:
             return await self.client.send(request, stream=True, auth=None, follow_redirects=False)
         except (httpx.InvalidURL, ValueError):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pricing_sync.changes.events import EventKind
+from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading
 from pricing_sync.changes.scheduled import ScheduledPlan
+from pricing_sync.store import events
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
-from pricing_sync.store.rows import (
-    read_instant,
-    write_instant,
-    write_json,
-    write_optional_instant,
-)
+from pricing_sync.store.rows import read_instant, write_instant, write_json
 
 _QUERIES = load_queries({}, "outbox.sql")
 
@@ -27,7 +25,7 @@ class Outbox(NamedQueries):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
 
-    def add(
+    def add_changed(
         self,
         event_id: str,
         plan: ChangePlan,
@@ -38,41 +36,36 @@ class Outbox(NamedQueries):
         created_at: datetime,
         **more: str,
     ) -> None:
-        """Store that a reading changed prices, from *at* on. *more* goes into its payload.
-
-        The event is `prices.changed`.
-        """
-        payload = {
-            "provider": provider,
-            "reading": reading_id,
-            "at": write_instant(at),
-            "changes": plan.counts(),
-        }
-        self._add(event_id, "prices.changed", created_at, payload | more)
+        """Store that a reading changed prices, from *at* on. *more* goes into its payload."""
+        payload = events.changed(plan, provider=provider, reading_id=reading_id, at=at, **more)
+        self.add(event_id, EventKind.PRICE_CHANGED, created_at, payload)
 
     def add_scheduled(self, reading: Reading, plan: ScheduledPlan) -> None:
-        """Store what a reading says of later prices, before anything of it is in force.
+        """Store what a reading says of later prices, before anything of it is in force."""
+        payload = events.scheduled(reading, plan)
+        event_id = f"{reading.id}-scheduled"
+        self.add(event_id, EventKind.PRICE_SCHEDULED, reading.finished_at, payload)
 
-        The event is `prices.scheduled`.
-        """
-        payload = {
-            "provider": reading.provider,
-            "reading": reading.id,
-            "at": write_instant(reading.at),
-            "scheduled": [_entry(change.model, change.starts_at) for change in plan.added],
-            "withdrawn": [_entry(model, starts_at) for model, starts_at in plan.withdrawn],
-        }
-        self._add(f"{reading.id}-scheduled", "prices.scheduled", reading.finished_at, payload)
+    def add_held(self, reading: Reading, items: Sequence[HeldChange], waiting: int) -> None:
+        """Store that a reading holds changes that waited for nobody before."""
+        payload = events.held(reading, items, waiting)
+        self.add(f"{reading.id}-held", EventKind.CHANGES_HELD, reading.finished_at, payload)
 
-    def _add(
-        self, event_id: str, kind: str, created_at: datetime, payload: Mapping[str, Any]
+    def add(
+        self, event_id: str, kind: EventKind, created_at: datetime, payload: Mapping[str, Any]
     ) -> None:
+        """Store an event. Call it in the transaction that makes it true.
+
+        It gets the ledger's revision: of two events about a model, the later has the higher one.
+        """
+        found = self._fetch("revision")
         self._execute(
             "add_event",
             id=event_id,
-            kind=kind,
+            kind=kind.value,
+            provider=payload.get("provider"),
             created_at=write_instant(created_at),
-            payload=write_json(payload),
+            payload=write_json({"revision": found[0][0] if found else 0, **payload}),
         )
 
     def last_reported(self, provider: str) -> datetime | None:
@@ -81,10 +74,13 @@ class Outbox(NamedQueries):
         return read_instant(found[0][0]) if found else None
 
     def pending(self, limit: int = 100) -> list[tuple[str, str, dict[str, Any]]]:
-        """The oldest events that are not delivered yet: id, kind, payload."""
+        """The oldest events that no endpoint was given yet: id, kind, payload."""
         found = self._fetch("pending_events", limit=limit)
         return [(event_id, kind, json.loads(payload)) for event_id, kind, payload in found]
 
-
-def _entry(model: str, starts_at: datetime | None) -> dict[str, Any]:
-    return {"model": model, "starts_at": write_optional_instant(starts_at)}
+    def created_since(
+        self, since: datetime, kind: EventKind
+    ) -> list[tuple[str, str, dict[str, Any]]]:
+        """The events of a kind that were stored since then, the oldest first."""
+        found = self._fetch("events_since", since=write_instant(since), kind=kind.value)
+        return [(event_id, kind, json.loads(payload)) for event_id, kind, payload in found]

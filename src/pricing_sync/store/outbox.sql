@@ -1,8 +1,11 @@
 -- The queries of the outbox.
 
+-- name: revision
+SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
+
 -- name: add_event
-INSERT INTO pricing_outbox (id, kind, created_at, payload)
-VALUES (:id, :kind, :created_at, :payload);
+INSERT INTO pricing_outbox (id, kind, provider, created_at, payload)
+VALUES (:id, :kind, :provider, :created_at, :payload);
 
 -- name: last_reported
 SELECT r.at FROM pricing_readings r
@@ -14,6 +17,12 @@ LIMIT 1;
 -- name: pending_events
 SELECT id, kind, payload
 FROM pricing_outbox
-WHERE delivered_at IS NULL
+WHERE queued_at IS NULL
 ORDER BY created_at, id
 LIMIT :limit;
+
+-- name: events_since
+SELECT id, kind, payload
+FROM pricing_outbox
+WHERE created_at >= :since AND kind = :kind
+ORDER BY created_at, id;

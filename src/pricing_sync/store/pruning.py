@@ -23,7 +23,7 @@ class Pruning(NamedQueries):
     """Deletes old readings, runs, events, decided changes, evidence and usage of a `Store`.
 
     What a later reading, a route or a person can still need stays: the newest success and the
-    newest reading of each provider, what is held, what was rejected, and events not yet sent.
+    newest reading of each provider, what is held, and what was rejected.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -46,6 +46,7 @@ class Pruning(NamedQueries):
         Yields the number of rows that a step has deleted.
         """
         yield from self._by_rows("delete_evidence", evidence_before, _ANSWERS)
+        yield from self._by_rows("delete_deliveries", before, _ROWS)
         yield from self._by_rows("delete_events", before, _ROWS)
         yield from self._by_rows("delete_held", before, _ROWS)
         yield self._execute("delete_reference_reads", before=write_instant(before))

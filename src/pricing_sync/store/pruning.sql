@@ -18,9 +18,18 @@ DELETE FROM pricing_evidence WHERE digest IN (
     SELECT digest FROM pricing_evidence WHERE last_used_at < :before LIMIT :limit
 );
 
+-- name: delete_deliveries
+DELETE FROM pricing_deliveries WHERE (endpoint, event_id) IN (
+    SELECT endpoint, event_id FROM pricing_deliveries WHERE queued_at < :before LIMIT :limit
+);
+
 -- name: delete_events
+-- A replayed event stays while it is in a queue.
 DELETE FROM pricing_outbox WHERE id IN (
-    SELECT id FROM pricing_outbox WHERE delivered_at < :before LIMIT :limit
+    SELECT o.id FROM pricing_outbox o
+    WHERE o.created_at < :before
+        AND NOT EXISTS (SELECT 1 FROM pricing_deliveries d WHERE d.event_id = o.id)
+    LIMIT :limit
 );
 
 -- name: delete_held

@@ -1,11 +1,12 @@
-"""What the nodes of other tools hold, and the lease of the process that pushes prices to them."""
+"""What the nodes of other tools hold that prices are pushed to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.leases import Lease
 from pricing_sync.store.rows import (
     read_instant,
     read_optional_instant,
@@ -14,10 +15,6 @@ from pricing_sync.store.rows import (
 )
 
 _QUERIES = load_queries({}, "pushes.sql")
-#: How long a process may push without renewing its lease.
-LEASE = timedelta(seconds=30)
-#: A lease is renewed when less of it than this is left.
-_RENEWED = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,8 @@ class PushTable(NamedQueries):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
+        #: Of the process that pushes.
+        self.lease = Lease(connection, "push")
 
     def states(self) -> dict[str, PushState]:
         """The state of each node that was pushed to, by its name."""
@@ -92,23 +91,3 @@ class PushTable(NamedQueries):
             error=state.error,
             next_at=write_instant(state.next_at),
         )
-
-    def acquire(self, owner: str, now: datetime) -> bool:
-        """Whether *owner* may push for the next seconds; no other process may meanwhile."""
-        found = self._fetch("lease")
-        if found:
-            holder, until = found[0][0], read_instant(found[0][1])
-            if now < until <= now + LEASE:
-                if holder != owner:
-                    return False
-                if until > now + _RENEWED:
-                    return True
-        until_text = write_instant(now + LEASE)
-        acquired = self._execute(
-            "acquire", owner=owner, now=write_instant(now), until=until_text, horizon=until_text
-        )
-        return bool(acquired)
-
-    def release(self, owner: str, now: datetime) -> None:
-        """End the lease, so that another process can push."""
-        self._execute("release", owner=owner, now=write_instant(now))

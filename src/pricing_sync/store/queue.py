@@ -15,14 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pricing_sync.changes.events import EventKind
 from pricing_sync.changes.run import SCHEDULE, Outcome, Reading, Run, outcome
 from pricing_sync.errors import LostClaim, UnknownName
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.events import run_finished
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.rows import (
+    READING_COLUMNS,
     RUN_COLUMNS,
     read_instant,
     read_optional_instant,
+    read_reading,
     read_row,
     read_run,
     write_instant,
@@ -32,7 +37,13 @@ from pricing_sync.store.rows import (
 from pricing_sync.timetable import Due
 
 _DUE_COLUMNS = ("provider", "plan", "anchor_at", "due_at", "retry_at", "failures")
-_QUERIES = load_queries({"run": ", ".join(f"r.{column}" for column in RUN_COLUMNS)}, "queue.sql")
+_QUERIES = load_queries(
+    {
+        "run": ", ".join(f"r.{column}" for column in RUN_COLUMNS),
+        "reading": ", ".join(READING_COLUMNS),
+    },
+    "queue.sql",
+)
 #: A lease that ends later than this from now was written before the clock was set back.
 _LATEST_LEASE = timedelta(hours=1)
 #: How long a run waits until all its providers are free, before it begins with some of them.
@@ -107,8 +118,9 @@ class PendingWork:
 class Queue(NamedQueries):
     """The runs and the schedule, in the database of a `Store`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
         super().__init__(connection, _QUERIES)
+        self._outbox = outbox
 
     def transaction(self) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing."""
@@ -275,6 +287,10 @@ class Queue(NamedQueries):
         run = self.run(run_id)
         if run.started_by == SCHEDULE:
             self.increment(_run_counts(result, run.duration_seconds or 0))
+        readings = [read_reading(row) for row in self._fetch("readings", run_id=run_id)]
+        payload = run_finished(run, readings)
+        # The id sorts after those of the readings.
+        self._outbox.add(f"{new_id(now)}-run", EventKind.RUN_FINISHED, now, payload)
         return True
 
     # Leadership

@@ -95,6 +95,9 @@ WHERE run_id = :run_id AND state IN ('queued', 'reading');
 SELECT COUNT(*), COALESCE(SUM(CASE WHEN status <> 'failed' THEN 1 ELSE 0 END), 0)
 FROM pricing_readings WHERE run_id = :run_id AND status <> 'skipped';
 
+-- name: readings
+SELECT {reading} FROM pricing_readings WHERE run_id = :run_id ORDER BY id;
+
 -- name: finish_run
 UPDATE pricing_runs SET finished_at = :at, outcome = :outcome
 WHERE id = :id AND finished_at IS NULL;

@@ -113,7 +113,11 @@ class Review(NamedQueries):
         later = plan.scheduled
         self._close([*plan.lapsed, *later.lapsed], State.LAPSED, lapsed)
         self._close([*plan.released, *later.released], State.RELEASED, released)
-        self._execute_many("hold", [_write_held(item) for item in (*plan.hold, *later.hold)])
+        held = [*plan.hold, *later.hold]
+        self._execute_many("hold", [_write_held(item) for item in held])
+        if held:
+            waiting = self.held_counts()[reading.provider].count
+            self._outbox.add_held(reading, held, waiting)
 
     def _close(self, items: Sequence[HeldChange], state: State, action: Action) -> None:
         values = {
@@ -289,7 +293,7 @@ class Review(NamedQueries):
                 retire=[change.model for change in changes if change.new is None],
                 scheduled=ScheduledPlan(added=later),
             )
-            self._outbox.add(
+            self._outbox.add_changed(
                 f"{first.id}-accepted",
                 plan,
                 provider=first.provider,

@@ -172,7 +172,7 @@ class Rollbacks(NamedQueries):
             retire=[one.model for one in changed if not one.then],
         )
         if changed:
-            self._outbox.add(
+            self._outbox.add_changed(
                 f"{first}-rollback",
                 plan,
                 provider=changed[0].provider,

@@ -26,6 +26,7 @@ from pricing_sync.store import as_of, rows
 from pricing_sync.store.announcements import Announcements
 from pricing_sync.store.audit_log import AuditLog
 from pricing_sync.store.changes import ChangeLog
+from pricing_sync.store.conditions import Conditions
 from pricing_sync.store.connection import (
     Connection,
     Row,
@@ -39,6 +40,7 @@ from pricing_sync.store.connection import (
     schema_version,
 )
 from pricing_sync.store.decisions import Decisions
+from pricing_sync.store.deliveries import DeliveryTable
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
 from pricing_sync.store.known_books import KnownBooks
@@ -122,6 +124,8 @@ class Store(OverrideLayers):
         super().__init__(connection, _QUERIES)
         self.ledger = Ledger(connection)
         self.outbox = Outbox(connection)
+        self.conditions = Conditions(connection, self.outbox)
+        self.deliveries = DeliveryTable(connection)
         self.audit_log = AuditLog(connection)
         self.announcements = Announcements(connection, self.audit_log)
         self.scheduled = ScheduledCards(connection, self.ledger)
@@ -130,7 +134,7 @@ class Store(OverrideLayers):
             connection, self.ledger, self.review, self.outbox, self.audit_log, self.statements
         )
         self.peers = PeerTable(connection)
-        self.queue = Queue(connection)
+        self.queue = Queue(connection, self.outbox)
         self.changes = ChangeLog(connection)
         self.names = Names(connection)
         self.pruning = Pruning(connection)
@@ -200,7 +204,7 @@ class Store(OverrideLayers):
         if plan.scheduled.added or plan.scheduled.withdrawn:
             self.outbox.add_scheduled(reading, plan.scheduled)
         if (plan.apply or plan.retire) and not plan.is_minor:
-            self.outbox.add(
+            self.outbox.add_changed(
                 f"{reading.id}-prices",
                 plan,
                 provider=reading.provider,
@@ -211,8 +215,12 @@ class Store(OverrideLayers):
         self.add_reading(reading)
 
     def add_reading(self, reading: Reading) -> None:
-        """Store a reading that changes nothing: a failed one, or a dry run."""
+        """Store a reading that changes nothing: a failed one, or a dry run.
+
+        Call it inside `transaction`.
+        """
         self._execute("add_reading", **rows.write_row(reading, READING_COLUMNS))
+        self.conditions.note_reading(reading)
 
     def _change_cards(self, reading: Reading, plan: ChangePlan) -> None:
         if not (plan.apply or plan.retire or plan.scheduled.timelines):

@@ -84,4 +84,5 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         most_drift=pricing.usage.most_drift,
         pushes=pricing.push_states,
         exchanges=settings.exchange_rates or settings.export_currency is not None,
+        webhooks=pricing.webhooks,
     )

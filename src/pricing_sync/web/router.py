@@ -19,6 +19,7 @@ from pricing_sync.web import (
     runs,
     scheduler,
     usage,
+    webhooks,
 )
 from pricing_sync.web.routes import add_routes
 
@@ -39,6 +40,7 @@ SUBJECTS = tuple(
         announcements,
         rollback,
         usage,
+        webhooks,
     )
 )
 

@@ -17,6 +17,7 @@ from pricing_sync.json_views.prices import (
     PriceShape,
 )
 from pricing_sync.json_views.providers import ProviderState
+from pricing_sync.json_views.webhooks import DeadLetter, WebhookView
 
 T = TypeVar("T")
 
@@ -120,6 +121,31 @@ class Announcements(View):
     """A list of announcements."""
 
     items: list[Announcement]
+
+
+class Webhooks(View):
+    """The endpoints that events are sent to."""
+
+    items: list[WebhookView]
+
+
+class DeadLetters(View):
+    """A list of dead letters."""
+
+    items: list[DeadLetter]
+
+
+class TriedWebhook(View):
+    """Whether an endpoint took a test."""
+
+    delivered: bool
+    error: str | None = Field(description="Why it did not.")
+
+
+class Replayed(View):
+    """What is sent again."""
+
+    queued: int = Field(description="How many events.")
 
 
 class Model(View):

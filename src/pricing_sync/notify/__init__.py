@@ -1,0 +1,1 @@
+"""Events sent to others: as webhooks to programs, as messages to people."""

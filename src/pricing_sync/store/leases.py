@@ -1,0 +1,49 @@
+"""Leases: of the processes that share a database, one does a piece of work at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.rows import read_instant, write_instant
+
+_QUERIES = load_queries({}, "leases.sql")
+#: How long a process may go on without renewing its lease.
+LEASE = timedelta(seconds=30)
+#: A lease is renewed when less of it than this is left.
+_RENEWED = timedelta(seconds=20)
+
+
+class Lease(NamedQueries):
+    """The lease of one piece of work, in the database of a `Store`."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        super().__init__(connection, _QUERIES)
+        self._name = name
+
+    def acquire(self, owner: str, now: datetime) -> bool:
+        """Whether *owner* has the lease for the next seconds; no other process has it meanwhile."""
+        # Twice as long as a lease: another process that looked at its clock a moment later has one
+        # that ends a moment later, and keeps it.
+        horizon = now + 2 * LEASE
+        found = self._fetch("lease", name=self._name)
+        if found:
+            holder, until = found[0][0], read_instant(found[0][1])
+            if now < until <= horizon:
+                if holder != owner:
+                    return False
+                if until > now + _RENEWED:
+                    return True
+        acquired = self._execute(
+            "acquire",
+            name=self._name,
+            owner=owner,
+            now=write_instant(now),
+            until=write_instant(now + LEASE),
+            horizon=write_instant(horizon),
+        )
+        return bool(acquired)
+
+    def release(self, owner: str, now: datetime) -> None:
+        """End the lease, so that another process can have it."""
+        self._execute("release", name=self._name, owner=owner, now=write_instant(now))
