@@ -12,8 +12,10 @@ from pricing_sync.gate import Quote
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.statements import Statement
 
-WIDTH, HEIGHT = 640, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 14, 20
+WIDTH, HEIGHT = 400, 110
+_LEFT, _RIGHT, _TOP, _BOTTOM = 1, 3, 20, 4
+#: The width of a character beside a step, at most.
+_CHARACTER = 8
 #: Beyond this factor between the dearest and the cheapest, an axis is logarithmic.
 _LOG_FACTOR = 20
 DOTS_WIDTH = 240
@@ -29,6 +31,11 @@ class Step(NamedTuple):
     rate: Rate
     since: datetime
     until: datetime | None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its rate can be written above it."""
+        return len(str(self.rate)) * _CHARACTER <= self.right - self.left
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pricing_sync.json_views.changes import by_rule
 from pricing_sync.prices.rates import Meter
 from pricing_sync.version import VERSION
 from pricing_sync.web.pages.links import Links
-from pricing_sync.web.pages.moves import Move, moves_of
+from pricing_sync.web.pages.moves import Move, condition, grouped, moves_of
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
@@ -118,12 +118,13 @@ def _templates() -> Environment:
         "moves": moves,
         "meter": meter_name,
         "day_name": day_name,
-        "condition": texts.condition,
+        "condition": condition,
         "listing": texts.listing,
         "short_reason": texts.short_reason,
         "notice": texts.notice,
         "rules": _rules,
         "amount": _amount,
+        "grouped": grouped,
         "counts": texts.counted,
         "total": _total,
         "pair_moves": lambda pair: moves_of(*pair),

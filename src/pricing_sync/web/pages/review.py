@@ -47,6 +47,14 @@ class Shown:
     excerpt: str | None
     rules: Mapping[str, Sequence[str]]
 
+    def own_rules(self, shared: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+        """What only this change is held for: the rules' names, by what they all say."""
+        found: dict[str, list[str]] = {}
+        for name, details in self.rules.items():
+            if shared.get(name) != details:
+                found.setdefault("; ".join(details), []).append(name)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
