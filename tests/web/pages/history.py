@@ -21,7 +21,8 @@ PROVIDERS = (
     *("openrouter", "novita", "deepinfra", "together", "groq"),
     *("venice", "nebius", "chutes", "xai"),
 )
-#: What an honest client of a provider may find as an id. No page may take it for anything else.
+#: Names of models. A list's ids are printable ASCII that begins with a letter or a digit; in usage
+#: that clients send, a name is any printable text.
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "\"quoted\" & 'quoted'",
@@ -101,9 +102,14 @@ def _decide(pricing: PricingSync) -> None:
         reason="the contract of this year",
         until=now + timedelta(days=90),
     )
-    for name in HOSTILE:
-        rates = {Meter.INPUT: Rate.of("1", Per.MILLION)}
-        pricing.set_override("upstream-of-ours", name, rates, author="Ann Lee", reason=name)
+    pricing.set_override(
+        _OPENROUTER,
+        _GPT,
+        {Meter.CACHE_WRITE: Rate.of("3", Per.MILLION)},
+        author=HOSTILE[0],
+        reason=HOSTILE[1],
+        since=now + timedelta(days=9),
+    )
 
 
 def _today(providers: DemoServer) -> None:
@@ -112,7 +118,7 @@ def _today(providers: DemoServer) -> None:
     providers.set_rate(_OPENROUTER, "openai/gpt-oss-120b", "output", "0")
     providers.set_rate(_OPENROUTER, "minimax/minimax-m3", "input", "0.012")
     providers.set_rate("deepinfra", "moonshotai/Kimi-K2.5", "output", "2.5")
-    for name in HOSTILE:  # only some of them are ids that a list may have
+    for name in HOSTILE:
         providers.add(_OPENROUTER, name, {"input": "1", "output": "2"})
     providers.fault("together", Fault("unit_slip", factor=1e6))
     providers.fault("chutes", Fault("zeroed"))
@@ -132,5 +138,4 @@ def _use(pricing: PricingSync) -> None:
             *((_OPENROUTER, name, {"input": 1}) for name in HOSTILE),
         )
     ]
-    # None is worth a refusal of the others.
     pricing.usage.add([json.dumps(row).encode() for row in rows], key="history")

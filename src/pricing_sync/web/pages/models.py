@@ -70,7 +70,7 @@ def model_page(pricing: Pricing, request: Request, provider: str, model: str) ->
     price = pricing.book().find(provider, model)
     cards = _history(pricing, provider, model)
     known = pricing.store.model_states(provider, model).get((provider, model))
-    if price is None and not cards and known is None:
+    if price is None and not cards and known is None and not _is_used(pricing, provider, model):
         raise UnknownName(f"{provider}: {model}: no such model")
     held = [item for item in pricing.held(provider) if item.change.model == model]
     quantities = _quantities(request)
@@ -99,6 +99,12 @@ def model_page(pricing: Pricing, request: Request, provider: str, model: str) ->
         cost=cost,
         refusal=refusal,
     )
+
+
+def _is_used(pricing: PricingSync, provider: str, model: str) -> bool:
+    """Whether traffic names this model, which no list has."""
+    named = ((one.provider, one.model) for one in pricing.usage.unpriced())
+    return (provider, model) in named
 
 
 def _history(pricing: PricingSync, provider: str, model: str) -> Sequence[Statement]:
