@@ -27,7 +27,7 @@ HOSTILE = (
     "<img src=x onerror=alert(1)>",
     "\"quoted\" & 'quoted'",
     "{{ 7*7 }}{% raw %}",
-    "\u202egnp.live\u202c",
+    "\u05e9\u05dc\u05d5\u05dd/\u0627",
     "maker/" + "very-long-" * 19 + "id",
     "..",
     "a/../b",
