@@ -131,8 +131,8 @@ def _use(pricing: PricingSync) -> None:
     rows = [
         {"provider": provider, "model": model, "at": at.isoformat(), "usage": usage}
         for provider, model, usage in (
-            (_OPENROUTER, _SONNET, {"input": 48_000_000, "output": 2_100_000}),
-            (_OPENROUTER, "openai/gpt-oss-120b", {"input": 9_000_000, "output": 800_000}),
+            *(300 * [(_OPENROUTER, _SONNET, {"input": 120_000, "output": 2_100})]),
+            *(40 * [(_OPENROUTER, "openai/gpt-oss-120b", {"input": 90_000, "output": 8_000})]),
             (_OPENROUTER, "acme/unheard-of", {"input": 1_000_000, "output": 90_000}),
             ("groq", "llama-5-preview", {"input": 70_000, "output": 3_000}),
             *((_OPENROUTER, name, {"input": 1}) for name in HOSTILE),

@@ -110,8 +110,9 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def _here(request: Request) -> str:
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    """The address as it was asked for: decoded, `a%2Fb` would be another model."""
+    path, query = request.scope["raw_path"].decode("latin-1"), request.url.query
+    return f"{path}?{query}" if query else path
 
 
 def first(form: Form, name: str, default: str = "") -> str:
