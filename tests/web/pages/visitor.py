@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from html import unescape
 from html.parser import HTMLParser
 from typing import Any, ClassVar
 from urllib.parse import urljoin
@@ -14,6 +14,7 @@ import httpx
 from server_process import ADMIN, caller
 
 COOKIE = "pricing_sync_session"
+_READ = ("a", "h1", "h2", "pre", "script", "style")
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 
 
@@ -43,6 +44,15 @@ class Visitor:
         assert found, "the overview has no form"
         return found[1]
 
+    def wait_for_the_end_of(self, run: str) -> str:
+        """The page of a run once it has ended."""
+        for _ in range(600):
+            page = self.get(run).text
+            if "Cancel</button>" not in page:
+                return page
+            time.sleep(0.05)
+        raise AssertionError("the run did not end")
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.http.get(self.prefix + path, headers=headers)
 
@@ -62,21 +72,34 @@ class Html(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
-        self._is_script = False
         self.words: list[str] = []
+        #: The texts of headings, of preformatted blocks, and of links by their place in `elements`.
+        self.headings: list[str] = []
+        self.preformatted = ""
+        self.link_texts: dict[int, str] = {}
+        self._open: list[tuple[str, int, int]] = []
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        self._is_script = tag in ("script", "style")
+        if tag in _READ:
+            self._open.append((tag, len(self.elements) - 1, len(self.words)))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._is_script = False
+        if tag not in _READ or not self._open:
+            return
+        _, place, start = self._open.pop()
+        text = "".join(self.words[start:])
+        if tag == "a":
+            self.link_texts[place] = " ".join(text.split())
+        elif tag == "pre":
+            self.preformatted += text
+        elif tag in ("h1", "h2"):
+            self.headings.append(" ".join(text.split()))
 
     def handle_data(self, data: str) -> None:
-        if self._is_script:
+        if self._open and self._open[-1][0] in ("script", "style") and data.strip():
             self.scripts.append(data)
         else:
             self.words.append(data)
@@ -87,10 +110,10 @@ class Html(HTMLParser):
         return " ".join("".join(self.words).split())
 
     def links(self, base: str) -> list[str]:
-        """Where links, forms and files lead to, from a page at *base*."""
+        """Where links, forms and files lead to, from a page at *base*; not those within it."""
         names = {"a": "href", "form": "action", "link": "href", "script": "src"}
         found = (values.get(names.get(tag, "")) for tag, values in self.elements)
-        return [urljoin(base, unescape(target)) for target in found if target is not None]
+        return [urljoin(base, target) for target in found if target and target[0] != "#"]
 
     def forms(self) -> list[dict[str, str | None]]:
         """The attributes of the forms that write."""

@@ -78,9 +78,14 @@ class PagesDoor:
         problem = problem_of(error)
         if problem.status_code == 401:
             return _to_sign_in(request)
-        response = render(request, "error.html", problem.status_code, problem=problem)
-        response.headers.update(problem.headers or {})
-        return response
+        return error_page(request, problem)
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    """An error for somebody with a browser."""
+    response = render(request, "error.html", problem.status_code, problem=problem)
+    response.headers.update({**PagesDoor.headers, **(problem.headers or {})})
+    return response
 
 
 async def _read_form(request: Request) -> Form:

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Annotated, TypeAlias
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from pricing_sync.app import PricingSync
@@ -34,6 +35,8 @@ routes = Routes("pages")
 _SHOWN = 40
 #: The meters whose prices are compared with those of others, of those that move.
 _MOST_METERS = 3
+#: What has just been done. A link from elsewhere makes the page say nothing else.
+_Done: TypeAlias = Annotated[str, Query(pattern=r"^([0-9]{1,7} (accepted|rejected))?$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Group:
 
 @routes.get("/review", Scope.READ)
 def review(
-    pricing: Pricing, request: Request, provider: ProviderFilter = None, done: str = ""
+    pricing: Pricing, request: Request, provider: ProviderFilter = None, done: _Done = ""
 ) -> Response:
     """The held changes by reading, that with the most at stake first."""
     waiting = pricing.held(provider or None)
@@ -105,7 +108,7 @@ def review(
         provider=provider or "",
         rules=RULE_CARDS,
         used_rules={name for shown in details.values() for name in shown.rules},
-        done=done[:200],
+        done=done,
     )
 
 
