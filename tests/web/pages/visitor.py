@@ -83,6 +83,7 @@ class Html(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        self.words.append(" ")
         if tag in _READ:
             self._open.append((tag, len(self.elements) - 1, len(self.words)))
 
