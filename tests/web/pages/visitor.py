@@ -29,6 +29,8 @@ class Visitor:
         self.http = caller(url)
         self.http.headers.update(headers)
         self.prefix = prefix
+        #: Where the pages are, as a browser sees it.
+        self.below = f"{prefix}/"
         self._csrf = ""
 
     def sign_in(self, token: str = ADMIN, **fields: str) -> httpx.Response:

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from pricing_sync.settings import Settings
 from pricing_sync.web.auth import Scope, TokenAuth
 from pricing_sync.web.body_limit import limited
-from pricing_sync.web.pages.links import Links
+from pricing_sync.web.pages.links import Links, path_of
 from pricing_sync.web.pages.rendering import render
 from pricing_sync.web.pages.session import COOKIE, Session, Sessions
 from pricing_sync.web.problems import Problem, problem_of
@@ -115,8 +115,7 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def _here(request: Request) -> str:
-    """The address as it was asked for: decoded, `a%2Fb` would be another model."""
-    path, query = request.scope["raw_path"].decode("latin-1"), request.url.query
+    path, query = path_of(request), request.url.query
     return f"{path}?{query}" if query else path
 
 

@@ -18,7 +18,7 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.json_views.changes import by_rule
 from pricing_sync.prices.rates import Meter
 from pricing_sync.version import VERSION
-from pricing_sync.web.pages.links import Links
+from pricing_sync.web.pages.links import Links, path_of
 from pricing_sync.web.pages.moves import Move, condition, grouped, moves_of
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -30,7 +30,7 @@ def render(request: Request, template: str, status: int = 200, /, **context: Any
     text = _TEMPLATES.get_template(template).render(
         link=Links(request),
         session=request.scope.get("pricing_sync_session"),
-        path=request.url.path,
+        path=path_of(request),
         now=datetime.now(UTC),
         version=VERSION,
         **context,

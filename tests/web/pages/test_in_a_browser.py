@@ -1,0 +1,247 @@
+"""The pages in a real browser: what people do with them, by mouse, by keyboard, without a script."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from pricing_sync.demo.server import DemoServer
+from pricing_sync.web import standalone
+
+from server_process import serving
+from web.pages.browser import CHROMIUM, chromium, signed_in
+from web.pages.conftest import Served
+from web.pages.history import HOSTILE, filled
+
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists() and "CI" not in os.environ, reason="there is no Chromium"
+)
+MODEL = "/models/openrouter/mistralai/codestral-2508"
+PAGES = (
+    *("/", "/review", "/changes?days=90", "/models?provider=openrouter", "/providers/openrouter"),
+    *("/providers/xai", "/models/openrouter/openai/gpt-4o?input=48000", MODEL, "/runs"),
+    *("/models/openrouter/openai/gpt-oss-120b", "/models/openrouter/z-ai/glm-5.2"),
+    *(f"/models/openrouter/{HOSTILE[4]}", "/search?q=very-long", "/audit-log", "/none"),
+)
+WIDE, NARROW = (1280, 900), (320, 700)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with DemoServer() as providers:
+        pricing = filled(tmp_path_factory.mktemp("pages"), providers)
+        with serving(standalone(pricing)) as url:
+            yield Served(pricing, providers, url)
+
+
+class Watched:
+    """A context of which everything is noted that a page should not do."""
+
+    def __init__(self, browser: Browser, url: str, **options: object) -> None:
+        self.context: BrowserContext = browser.new_context(**options)  # type: ignore[arg-type]
+        self.context.set_default_timeout(15_000)
+        self.wrong: list[str] = []
+        self.context.on("weberror", lambda error: self.wrong.append(str(error.error)))
+        self.context.on("console", lambda message: self._note(message.type, message.text))
+        self.context.on(
+            "request",
+            lambda request: request.url.startswith(url) or self.wrong.append(request.url),
+        )
+
+    def _note(self, kind: str, text: str) -> None:
+        # Chromium reports each status from 400 on as an error of the console.
+        if kind in ("error", "warning") and "the server responded with a status of 4" not in text:
+            self.wrong.append(text)
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no script"])
+def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
+    """The overview, with a script and without: whatever one does works in both."""
+    watched = Watched(browser, served.url, java_script_enabled=request.param)
+    yield signed_in(watched.context, served.url)
+    watched.context.close()
+    assert [] == watched.wrong
+
+
+@pytest.fixture
+def scripted(browser: Browser, served: Served) -> Iterator[Page]:
+    watched = Watched(browser, served.url)
+    yield signed_in(watched.context, served.url)
+    watched.context.close()
+    assert [] == watched.wrong
+
+
+def hold(served: Served, model: str, rate: str) -> None:
+    """Have the input of a model of Nebius wait for a decision."""
+    import asyncio  # noqa: PLC0415
+
+    served.providers.set_rate("nebius", model, "input", rate)
+    asyncio.run(served.pricing.sync(["nebius"]))
+    assert model in {item.change.model for item in served.pricing.held("nebius")}
+
+
+def test_a_held_change_is_accepted(served: Served, page: Page) -> None:
+    """Found on the overview, decided on the review page, seen on the page of the model."""
+    model, _ = nebius(served)
+    rate = "4321" if served.pricing.held("nebius") else "5432"
+    hold(served, model, rate)
+    page.goto(served.url)
+    page.get_by_role("link", name=re.compile("changes? waits?")).first.click()
+    form = page.locator("form.group").filter(has=page.get_by_role("heading", name="nebius"))
+    form.get_by_role("checkbox", name=model, exact=True).check()
+    form.get_by_label("Reason").fill("their page says so")
+    form.get_by_role("button", name="Accept").click()
+    expect(page.get_by_role("status").filter(has_text="1 accepted.")).to_be_visible()
+    page.goto(f"{served.url}/models/nebius/{model}")
+    expect(page.locator("section", has=page.get_by_role("heading", name="Price"))).to_contain_text(
+        f"{int(rate):,}"
+    )
+    page.get_by_role("link", name="Audit log").click()
+    expect(page.locator("tbody tr").first).to_contain_text("their page says so")
+
+
+def nebius(served: Served) -> list[str]:
+    """Its models with an input price."""
+    return [price.model for price in served.pricing.book() if price.provider == "nebius"]
+
+
+def test_an_override_is_set_and_ended(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}{MODEL}")
+    page.get_by_text("Set an override").click()
+    form = page.locator("form.fields").filter(has_text="Set")
+    form.get_by_label("output").first.fill("0.77")
+    form.get_by_label("Reason").fill("a contract")
+    form.get_by_role("button", name="Set").click()
+    expect(page.get_by_text("by ann: a contract")).to_be_visible()
+    expect(page.locator("section[aria-labelledby=price]")).to_contain_text("0.77")
+    page.get_by_role("button", name="End output").click()
+    expect(page.get_by_text("The provider's own rates hold.")).to_be_visible()
+
+
+def test_a_price_is_computed(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}{MODEL}")
+    page.locator(".calculator").get_by_label("input", exact=True).fill("2,000,000")
+    page.get_by_role("button", name="Compute").click()
+    expect(page.locator("tfoot")).to_have_text(re.compile(r"Total\s*0.6"))
+
+
+def test_a_search_by_form(served: Served, page: Page) -> None:
+    page.get_by_label("Search models").fill("gpt-4o search")
+    page.get_by_label("Search models").press("Enter")
+    page.get_by_role("link", name="openai/gpt-4o-search-preview").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("openai/gpt-4o-search-preview")
+
+
+def test_signing_out(served: Served, page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.goto(f"{served.url}/runs")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_search_by_keyboard(served: Served, scripted: Page) -> None:
+    """`/`, the words, Enter, and the first model is one Tab away."""
+    scripted.keyboard.press("/")
+    scripted.keyboard.type("sonnet-4.5/")
+    assert "sonnet-4.5/" == scripted.get_by_label("Search models").input_value()
+    scripted.keyboard.press("Backspace")
+    scripted.keyboard.press("Enter")
+    scripted.wait_for_url("**/search?*")
+    scripted.keyboard.press("Tab")
+    expect(scripted.locator("a:focus")).to_have_text("anthropic/claude-sonnet-4.5")
+    scripted.keyboard.press("Enter")
+    expect(scripted.get_by_role("heading", level=1)).to_have_text("anthropic/claude-sonnet-4.5")
+
+
+def test_the_first_tab_leads_past_the_links_of_every_page(served: Served, scripted: Page) -> None:
+    scripted.keyboard.press("Tab")
+    expect(scripted.locator("a:focus")).to_have_text("Skip to the content")
+    scripted.keyboard.press("Enter")
+    expect(scripted.locator("main")).to_be_focused()
+
+
+def test_a_run_is_followed_without_loading_the_page_again(served: Served, scripted: Page) -> None:
+    """One presses the button, and the page fills by itself."""
+    scripted.goto(f"{served.url}/providers/venice")
+    scripted.get_by_role("button", name="Read now").click()
+    scripted.wait_for_url("**/runs/*")
+    scripted.evaluate("window.isTheSame = true")
+    expect(scripted.get_by_text("1 of 1 provider")).to_be_visible()
+    expect(scripted.locator("h1 .state")).to_have_text("success")
+    assert scripted.evaluate("window.isTheSame")
+
+
+def test_an_open_overview_shows_what_is_read(served: Served, scripted: Page) -> None:
+    import asyncio  # noqa: PLC0415
+
+    scripted.goto(served.url)
+    scripted.evaluate("window.isTheSame = true")
+    scripted.wait_for_function("performance.getEntriesByType('resource').some(e => 1)")
+    served.providers.set_rate("deepinfra", "zai-org/GLM-4.7", "input", "0.41")
+    asyncio.run(served.pricing.sync(["deepinfra"]))
+    moved = scripted.locator("section[aria-labelledby=moved]")
+    expect(moved).to_contain_text("zai-org/GLM-4.7", timeout=10_000)
+    assert scripted.evaluate("window.isTheSame")
+
+
+def test_a_page_that_is_being_filled_in_is_left_alone(served: Served, scripted: Page) -> None:
+    """It says that something has changed, and keeps what one has typed."""
+    import asyncio  # noqa: PLC0415
+
+    scripted.goto(f"{served.url}/review?provider=together")
+    scripted.get_by_label("Reason").fill("because")
+    scripted.locator("body").click(position={"x": 2, "y": 2})
+    served.providers.set_rate("deepinfra", "zai-org/GLM-4.6", "input", "0.44")
+    asyncio.run(served.pricing.sync(["deepinfra"]))
+    expect(scripted.locator("#live")).to_contain_text("Something has changed.", timeout=10_000)
+    assert "because" == scripted.get_by_label("Reason").input_value()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_every_page(
+    served: Served, browser: Browser, size: tuple[int, int], scheme: str
+) -> None:
+    """Axe finds nothing serious, and nothing is wider than the window."""
+    watched = Watched(
+        *(browser, served.url),
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+    )
+    page, axe = watched.context.new_page(), Axe()
+    page.goto(f"{served.url}/sign-in")
+    found = judged(page, axe)
+    page.close()
+    page = signed_in(watched.context, served.url)
+    for path in PAGES:
+        page.goto(f"{served.url}{path}")
+        found += judged(page, axe)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > size[0]:
+            found.append(f"{path}: {width} pixels")
+    watched.context.close()
+    assert [] == found
+    assert [] == watched.wrong
+
+
+def judged(page: Page, axe: Axe) -> list[str]:
+    """What axe calls serious or critical."""
+    violations = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{page.url}: {one['id']}: {node['target']} {node['failureSummary']}"
+        for one in violations
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
