@@ -65,7 +65,7 @@ def test_every_link_and_form_stays_below_the_prefix(visitor: Visitor) -> None:
         for link in page.links("http://here/"):
             assert urlsplit(link).path.startswith(visitor.below), link
     page = visitor.get("/").text
-    assert f'data-live="{visitor.below}live"' in page
+    assert f'data-live="{visitor.below}live?seen=' in page
     assert f'<a href="{visitor.below}" aria-current="page">' in page
     assert f'<a href="{visitor.below}runs" aria-current="page">' in visitor.get("/runs").text
 

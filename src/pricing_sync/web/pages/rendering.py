@@ -21,6 +21,8 @@ from pricing_sync.version import VERSION
 from pricing_sync.web.pages.links import Links, path_of
 from pricing_sync.web.pages.moves import Move, condition, grouped, moves_of
 
+#: Where a request has the state (`state_of`) that its page shows at least.
+SEEN = "pricing_sync_seen"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 
@@ -29,6 +31,7 @@ def render(request: Request, template: str, status: int = 200, /, **context: Any
     """A page. It has the links, the session and the present beside its *context*."""
     text = _TEMPLATES.get_template(template).render(
         link=Links(request),
+        seen=request.scope.get(SEEN, ""),
         session=request.scope.get("pricing_sync_session"),
         path=path_of(request),
         now=datetime.now(UTC),

@@ -55,5 +55,5 @@ def dashboard(pricing: PricingSync, *, sign_in_code: str | None = None) -> APIRo
 
 def add_pages(router: APIRouter, pricing: PricingSync, sign_in_code: str | None) -> None:
     """Add the pages to a router."""
-    door = PagesDoor(pricing.settings, sign_in_code)
+    door = PagesDoor(pricing, sign_in_code)
     add_routes(router, pricing, declared_pages(), door, prefix="page_", in_schema=False)
