@@ -55,6 +55,11 @@ class Visitor:
             time.sleep(0.05)
         raise AssertionError("the run did not end")
 
+    def seen_by_live(self) -> None:
+        """Follow the events until the first one: the page saw another state."""
+        with self.http.stream("GET", f"{self.prefix}/live?seen=another") as answer:
+            assert any("changed" in line for line in answer.iter_lines())
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.http.get(self.prefix + path, headers=headers)
 
