@@ -134,6 +134,29 @@ class _Axis:
         return (value - self._low) / width if width else 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class DotPlot:
+    """Where others' prices are, and the old and the new one."""
+
+    #: Of others, as one path of dots.
+    path: str
+    others: str
+    marks: Sequence[Dot]
+
+
+def dot_plot(dots: Sequence[Dot]) -> DotPlot:
+    """A drawing of these prices: one path for all others, which may be many."""
+    peers = [dot for dot in dots if dot.kind == "peer"]
+    rates = sorted(dot.rate for dot in peers)
+    spread = str(rates[0]) if rates[0] == rates[-1] else f"{rates[0]!s} to {rates[-1]!s}"
+    count = len({dot.name for dot in peers})
+    return DotPlot(
+        "".join(f"M{x} 12h0" for x in sorted({dot.x for dot in peers})),
+        f"{count} other{'s' if count > 1 else ''} {spread}",
+        [dot for dot in dots if dot.kind != "peer"],
+    )
+
+
 def dots(meter: Meter, old: Rate | None, new: Rate | None, quotes: Sequence[Quote]) -> list[Dot]:
     """The prices of other sellers for one meter, and the old and the new one, on a log scale.
 

@@ -18,6 +18,7 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.json_views.changes import by_rule
 from pricing_sync.prices.rates import Meter
 from pricing_sync.version import VERSION
+from pricing_sync.web.pages.charts import dot_plot
 from pricing_sync.web.pages.links import Links, path_of
 from pricing_sync.web.pages.moves import Move, condition, grouped, moves_of
 
@@ -130,6 +131,7 @@ def _templates() -> Environment:
         "grouped": grouped,
         "counts": texts.counted,
         "total": _total,
+        "dot_plot": dot_plot,
         "pair_moves": lambda pair: moves_of(*pair),
     }
     return templates

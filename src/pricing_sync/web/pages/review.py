@@ -32,7 +32,7 @@ from pricing_sync.web.routes import Pricing, Routes
 routes = Routes("pages")
 
 #: So many held changes are shown in full; those of the readings after them are on later pages.
-_SHOWN = 40
+_SHOWN = 25
 #: The meters whose prices are compared with those of others, of those that move.
 _MOST_METERS = 3
 #: What has just been done. A link from elsewhere makes the page say nothing else.
