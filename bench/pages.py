@@ -115,7 +115,8 @@ def _list(name: str, days: int, factor: int) -> bytes:
     models = {
         f"maker-{n % 50}/model-{n}": {
             "cost": {
-                "input": round((n % 90 + 10) / 10 * (1 + (days % 7) / 50 * (n % 10 == 0)), 4) * factor,
+                "input": round((n % 90 + 10) / 10 * (1 + (days % 7) / 50 * (n % 10 == 0)), 4)
+                * factor,
                 "output": round((n % 90 + 10) / 3, 4) * factor,
                 "cache_read": round((n % 90 + 10) / 100, 4) * factor,
             }

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.json_views.changes import version
 from pricing_sync.store.connection import Values
 from pricing_sync.store.sqlite import SqliteConnection
-from pricing_sync.json_views.changes import version
 from pricing_sync.web.document import document
 from pricing_sync.web.pages.router import declared_pages
 

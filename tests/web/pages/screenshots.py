@@ -1,6 +1,6 @@
 """Write a picture of every page into a folder: wide, narrow, and dark.
 
-    PYTHONPATH=src:tests python -m web.pages.screenshots [FOLDER] [PART OF A NAME]
+PYTHONPATH=src:tests python -m web.pages.screenshots [FOLDER] [PART OF A NAME]
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ def test_a_change_that_moved_on_is_not_decided(service: Api, ann: Visitor) -> No
         answer = ann.post("/review", {**fields, "decision": "accept", **REASON})
         assert 409 == answer.status_code
         text = Html(answer.text).text
-        assert "It has changed in the meantime" in text and "Nothing was decided." in text
+        assert "It has changed in the meantime" in text
+        assert "Nothing was decided." in text
     assert ({*MODELS}, "2.5") == (waiting(service), rate(service, MODELS[0]))
 
 
@@ -185,4 +186,5 @@ def test_a_held_change_is_shown_with_what_helps(service: Api, ann: Visitor) -> N
     item: HeldChange = service.pricing.held()[0]
     assert f"reading {item.reading_id}" in text
     overview = Html(ann.get("/").text).text
-    assert "3 changes wait" in overview and "and 2 more of this reading" in overview
+    assert "3 changes wait" in overview
+    assert "and 2 more of this reading" in overview

@@ -14,7 +14,7 @@ from web.pages.visitor import Html
 LISTED = ("a/../b", "a?b=c&d", "a#b", "a%2Fb%00", "trailing/", HOSTILE[4])
 
 
-def links_named(page: Html, served: Served, name: str) -> list[str]:
+def links_named(page: Html, name: str) -> list[str]:
     """Where the links of class `id` lead to whose text is *name*."""
     found, wanted = [], " ".join(name.split())
     places = [place for place, (tag, _) in enumerate(page.elements) if tag == "a"]
@@ -31,10 +31,11 @@ def test_a_search_shows_a_name_as_text_and_leads_to_that_model(served: Served, n
     page = Html(answer.text)
     assert " ".join(name.split()) in page.text
     if name in LISTED:
-        (target,) = links_named(page, served, name)
+        (target,) = links_named(page, name)
         shown = Html(served.admin().get(target).text)
         assert name in shown.headings
-        assert "Price" in shown.headings and "no price" not in shown.text
+        assert "Price" in shown.headings
+        assert "no price" not in shown.text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

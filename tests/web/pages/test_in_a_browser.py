@@ -1,4 +1,4 @@
-"""The pages in a real browser: what people do with them, by mouse, by keyboard, without a script."""
+"""The pages in a real browser: by mouse, by keyboard, and without a script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.prices.rates import Meter, RateCard
@@ -63,16 +63,19 @@ class Watched:
         self.context.set_default_timeout(15_000)
         self.wrong: list[str] = []
         self.context.on("weberror", lambda error: self.wrong.append(str(error.error)))
-        self.context.on("console", lambda message: self._note(message.type, message.text))
-        self.context.on(
-            "request",
-            lambda request: request.url.startswith(url) or self.wrong.append(request.url),
-        )
+        self.context.on("console", self._note_message)
+        self.context.on("request", self._note_request)
+        self._url = url
 
-    def _note(self, kind: str, text: str) -> None:
+    def _note_message(self, message: ConsoleMessage) -> None:
         # Chromium reports each status from 400 on as an error of the console.
-        if kind in ("error", "warning") and "the server responded with a status of 4" not in text:
-            self.wrong.append(text)
+        is_status = "the server responded with a status of 4" in message.text
+        if message.type in ("error", "warning") and not is_status:
+            self.wrong.append(message.text)
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith(self._url):
+            self.wrong.append(request.url)
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no script"])
@@ -150,7 +153,7 @@ def test_a_price_is_computed(served: Served, page: Page) -> None:
     expect(page.locator("tfoot")).to_have_text(re.compile(r"Total\s*0.6"))
 
 
-def test_a_search_by_form(served: Served, page: Page) -> None:
+def test_a_search_by_form(page: Page) -> None:
     page.get_by_label("Search models").fill("gpt-4o search")
     page.get_by_label("Search models").press("Enter")
     page.get_by_role("link", name="openai/gpt-4o-search-preview").click()
@@ -164,7 +167,7 @@ def test_signing_out(served: Served, page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_a_search_by_keyboard(served: Served, scripted: Page) -> None:
+def test_a_search_by_keyboard(scripted: Page) -> None:
     """`/`, the words, Enter, and the first model is one Tab away."""
     scripted.keyboard.press("/")
     scripted.keyboard.type("sonnet-4.5/")
@@ -179,7 +182,7 @@ def test_a_search_by_keyboard(served: Served, scripted: Page) -> None:
     expect(scripted.get_by_role("heading", level=1)).to_have_text("anthropic/claude-sonnet-4.5")
 
 
-def test_the_first_tab_leads_past_the_links_of_every_page(served: Served, scripted: Page) -> None:
+def test_the_first_tab_leads_past_the_links_of_every_page(scripted: Page) -> None:
     scripted.keyboard.press("Tab")
     expect(scripted.locator("a:focus")).to_have_text("Skip to the content")
     scripted.keyboard.press("Enter")

@@ -90,7 +90,9 @@ def test_what_changed_before_the_page_listened_is_an_event(api: Api, ann: Visito
     seen = re.search(r"seen=(\w+)", page)
     assert seen
     with ann.http.stream("GET", f"/live?seen={seen[1]}") as answer:
-        (event,) = [line for line, _ in zip(answer.iter_lines(), range(4)) if "event" in line]
+        (event,) = [
+            line for line, _ in zip(answer.iter_lines(), range(4), strict=False) if "event" in line
+        ]
     assert "event: changed" == event
 
 
@@ -115,7 +117,7 @@ def test_the_events_need_a_session(api: Api) -> None:
     assert 200 == Visitor(api.url).http.head("/sign-in").status_code
 
 
-def test_read_now_leads_to_the_run(api: Api, ann: Visitor) -> None:
+def test_read_now_leads_to_the_run(ann: Visitor) -> None:
     """Of one provider, or of all; the run says who began it."""
     for fields, count in (({"provider": "novita"}, 1), ({}, 2)):
         answer = ann.post("/read", fields)
@@ -140,7 +142,8 @@ def test_a_run_is_cancelled_from_its_page(api: Api, ann: Visitor) -> None:
 def test_a_run_that_failed_says_why(api: Api, ann: Visitor) -> None:
     api.providers.fault("novita", Fault("server_error"))
     page = Html(ann.wait_for_the_end_of(ann.post("/read").headers["location"]))
-    assert "novita failed" in page.text and "503" in page.text
+    assert "novita failed" in page.text
+    assert "503" in page.text
     overview = Html(ann.get("/").text).text
     assert "1 provider needs a look" in overview
     assert "503" in Html(ann.get("/providers/novita").text).text

@@ -115,9 +115,9 @@ def test_a_model_without_a_price_costs_nothing_known(ann: Visitor) -> None:
 def test_the_chart_has_a_step_for_each_price(ann: Visitor) -> None:
     """Its value and its time stand in each step's title, and beside it."""
     page = ann.get("/models/openrouter/openai/gpt-4o").text
-    assert 2 == page.count("<svg viewBox=\"0 0 400 110\"")
+    assert 2 == page.count('<svg viewBox="0 0 400 110"')
     assert 'aria-label="input: 4 prices, first 2.5, now 2.1"' in page
-    assert 4 == page.count('<title>2.5 USD since') + page.count('<title>2.2 USD since') + (
+    assert 4 == page.count("<title>2.5 USD since") + page.count("<title>2.2 USD since") + (
         page.count("<title>2 USD since") + page.count("<title>2.1 USD since")
     )
     assert "cache read 1.25: as long as it is known." in Html(page).text

@@ -64,9 +64,9 @@ def test_every_link_and_form_stays_below_the_prefix(visitor: Visitor) -> None:
         page = Html(visitor.get(path).text)
         for link in page.links("http://here/"):
             assert urlsplit(link).path.startswith(visitor.below), link
-    page = visitor.get("/").text
-    assert f'data-live="{visitor.below}live?seen=' in page
-    assert f'<a href="{visitor.below}" aria-current="page">' in page
+    overview = visitor.get("/").text
+    assert f'data-live="{visitor.below}live?seen=' in overview
+    assert f'<a href="{visitor.below}" aria-current="page">' in overview
     assert f'<a href="{visitor.below}runs" aria-current="page">' in visitor.get("/runs").text
 
 

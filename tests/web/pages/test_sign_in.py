@@ -175,7 +175,8 @@ def test_another_token_ends_the_sessions_of_the_old_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "author", ["<b>Ann</b>", "a.b.c", "ann;path=/", 'an"n', "Zoë 李", "x" * 300, "a\r\nSet-Cookie: b"]
+    "author",
+    ["<b>Ann</b>", "a.b.c", "ann;path=/", 'an"n', "Zoë 李", "x" * 300, "a\r\nSet-Cookie: b"],
 )
 def test_a_name_is_kept_as_it_is(served: Served, author: str) -> None:
     """It neither breaks the cookie nor a page, and the audit log has it."""
