@@ -77,10 +77,10 @@ def _move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -
     )
 
 
-def grouped(rate: Rate) -> str:
-    """A rate with its thousands set apart: `1,250,000.5`."""
-    whole, point, fraction = str(rate).partition(".")
-    return f"{int(whole):,}{point}{fraction}" if whole.isdigit() else str(rate)
+def grouped(amount: Rate | str) -> str:
+    """A rate or a plain amount with its thousands set apart: `1,250,000.5`."""
+    whole, point, fraction = str(amount).partition(".")
+    return f"{int(whole):,}{point}{fraction}" if whole.isdigit() else str(amount)
 
 
 def condition(when: When) -> str:

@@ -94,7 +94,7 @@ def day_name(day: date, today: date) -> str:
 
 
 def _amount(amount: Decimal | None) -> str:
-    return "no price" if amount is None else texts.plain_decimal(amount)
+    return "no price" if amount is None else grouped(texts.plain_decimal(amount))
 
 
 def _rules(reasons: Sequence[str]) -> list[str]:

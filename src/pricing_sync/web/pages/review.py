@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Annotated, TypeAlias
 
 from fastapi import Query, Request, Response
@@ -31,8 +31,8 @@ from pricing_sync.web.routes import Pricing, Routes
 
 routes = Routes("pages")
 
-#: So many held changes are shown in full; those of the readings after them are on later pages.
-_SHOWN = 25
+#: So many held changes are shown in full; of each reading so many, unless one provider is chosen.
+_SHOWN, _OF_A_READING = 25, 10
 #: The meters whose prices are compared with those of others, of those that move.
 _MOST_METERS = 3
 #: What has just been done. A link from elsewhere makes the page say nothing else.
@@ -90,7 +90,7 @@ def review(
     waiting = pricing.held(provider or None)
     weights = pricing.usage.blast_radius(waiting)
     ordered = by_blast_radius(waiting, weights)
-    chosen = list(islice(ordered, _SHOWN))
+    chosen = _first(ordered, _SHOWN if provider else _OF_A_READING)
     details = _details(pricing, chosen, weights)
     by_reading: dict[tuple[str, str], list[HeldChange]] = {}
     for item in ordered:
@@ -110,6 +110,17 @@ def review(
         used_rules={name for shown in details.values() for name in shown.rules},
         done=done,
     )
+
+
+def _first(ordered: Sequence[HeldChange], of_a_reading: int) -> list[HeldChange]:
+    """The first changes, and not more of one reading than that."""
+    seen: Counter[str] = Counter()
+    found = []
+    for item in ordered:
+        if seen[item.reading_id] < of_a_reading:
+            found.append(item)
+        seen[item.reading_id] += 1
+    return found[:_SHOWN]
 
 
 def _details(
