@@ -20,7 +20,7 @@ routes = Routes("pages")
 
 Direction: TypeAlias = Literal["", "up", "down", "other"]
 #: Of a filtered list, so many changes are looked through for one page of those that fit.
-_LOOKED_THROUGH = 500
+_LOOKED_THROUGH = 400
 _SHOWN = 100
 _DAYS = (1, 7, 30, 90, 365)
 
