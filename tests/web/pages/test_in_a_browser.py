@@ -12,14 +12,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-from pricing_sync.demo.server import DemoServer
 from pricing_sync.prices.rates import Meter, RateCard
-from pricing_sync.web import standalone
 
-from server_process import serving
 from web.pages.browser import CHROMIUM, chromium, signed_in
 from web.pages.conftest import Served
-from web.pages.history import HOSTILE, filled
+from web.pages.history import HOSTILE
 
 pytestmark = pytest.mark.skipif(
     not CHROMIUM.exists() and "CI" not in os.environ, reason="there is no Chromium"
@@ -45,14 +42,6 @@ LOOKS: tuple[tuple[tuple[int, int], Literal["light", "dark"], tuple[str, ...]], 
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with DemoServer() as providers:
-        pricing = filled(tmp_path_factory.mktemp("pages"), providers)
-        with serving(standalone(pricing)) as url:
-            yield Served(pricing, providers, url)
 
 
 class Watched:
