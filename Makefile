@@ -9,10 +9,10 @@ DOCS := .venv-docs
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test referee check format reference docs bench lock clean
+.PHONY: help setup demo test screenshots referee check format reference docs bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv from requirements.lock
 
@@ -29,6 +29,9 @@ demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--o
 
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+screenshots: $(READY) ## Write a picture of every page into screenshots/ (needs Chromium; ARGS=review for some)
+	PYTHONPATH=tests $(BIN)/python -m web.pages.screenshots screenshots $(ARGS)
 
 referee: $(READY) $(REFEREE)/.ready ## Compare with genai-prices and litellm: their cards here, our exports there
 	PYTHONPATH=src:tests $(REFEREE)/bin/python -m referee $(ARGS)

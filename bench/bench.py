@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import msgspec
 from exporting import exporting
+from pages import pages
 from rerating_bulk import rerating_table
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,7 @@ from lookups import lookup_table
 from service import QUICK, Effort, Line, MakeList, service
 
 ROUNDS = 5
+_PAGES = "pages of 20 providers with 400 models each"
 
 #: Gives the lines of a table.
 Measure: TypeAlias = Callable[[MakeList, Path, Effort], Iterator[Line]]
@@ -233,9 +235,14 @@ def main() -> None:
     parser.add_argument(
         "--serve", action="store_true", help="only the measurements of `pricing-sync serve`"
     )
+    parser.add_argument("--pages", action="store_true", help="only the measurements of the pages")
     arguments = parser.parse_args()
     console = Console(width=110, markup=False)
     effort = QUICK if arguments.quick else Effort()
+    if arguments.pages:
+        with tempfile.TemporaryDirectory() as folder:
+            console.print(_service_table(_PAGES, pages, Path(folder), effort))
+        return
     if not (arguments.service or arguments.serve):
         sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
         console.print(_library_table(sizes, rows))
@@ -251,6 +258,7 @@ def main() -> None:
         if not arguments.service:
             console.print(_service_table("over HTTP", serving, Path(folder), effort))
             console.print(_service_table("exports", exporting, Path(folder), effort))
+            console.print(_service_table(_PAGES, pages, Path(folder), effort))
 
 
 def _service_table(title: str, measure: Measure, folder: Path, effort: Effort) -> Table:

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.json_views.changes import version
 from pricing_sync.settings import WebhookSettings
 from pricing_sync.store.connection import Values
 from pricing_sync.store.sqlite import SqliteConnection
 from pricing_sync.web.document import document
+from pricing_sync.web.pages.router import declared_pages
 
 from server_process import Api, api
+from web.pages.visitor import Visitor
 
 PRICES = "/v1/prices/openrouter/openai/gpt-4o"
 MODEL = {"provider": "openrouter", "model": "openai/gpt-4o"}
@@ -124,6 +127,7 @@ def busy(
         service.sync()
         providers.set_rate("openrouter", "openai/gpt-4o", "input", "2500")
         providers.set_rate("openrouter", "anthropic/claude-sonnet-4.5", "input", "1500")
+        providers.set_rate("openrouter", "moonshotai/kimi-k3", "input", "1700")
         service.sync()
         yield service, folder / "prices.db", statements
 
@@ -201,6 +205,51 @@ def requests(service: Api) -> Iterator[tuple[str, str, str]]:
     yield "post", "/admin/pricing/announcements/{announcement_id}/end", path
 
 
+def open_pages(service: Api) -> Iterator[tuple[str, str]]:
+    """Open every page and send every form: its method and its path."""
+    ann = Visitor(service.url)
+    ann.sign_in()
+    run = service.get("/admin/pricing/runs")["items"][0]["run_id"]
+    item = service.pricing.held()[0]
+    gets = [
+        *(("/" + one, "/" + one) for one in ("", "audit-log", "search?q=gpt", "sign-in")),
+        *(("/review", f"/review{query}") for query in ("", "?provider=openrouter")),
+        *(("/changes", f"/changes{q}") for q in ("", "?provider=openrouter&model=x&added=true")),
+        *(("/models", f"/models{q}") for q in ("", "?provider=openrouter")),
+        *(("/models/{provider}/{model:path}", f"/models/{one}") for one in PAGE_MODELS),
+        ("/evidence/{digest}", f"/evidence/{item.digest}"),
+        ("/providers/{provider}", "/providers/openrouter"),
+        *(("/runs", f"/runs{q}") for q in ("", f"?before={run}")),
+        ("/runs/{run_id}", f"/runs/{run}"),
+        ("/audit-log", "/audit-log?before=ffffffffffffffffffffff"),
+        ("/static/{name}", "/static/style.css"),
+    ]
+    for page, path in gets:
+        assert ann.get(path).status_code in (200, 303, 404), path
+        yield "GET", page.partition("?")[0]
+    ann.seen_by_live()
+    yield "GET", "/live"
+    reason = {"reason": "test"}
+    forms = [
+        ("/override", {**MODEL, **reason, "rate_input": "2"}),
+        ("/override/end", {**MODEL, "meter": "input"}),
+        ("/review", {"change": f"{item.id} {version(item)}", "decision": "reject", **reason}),
+        ("/reconsider", {"provider": item.provider, "model": item.change.model, **reason}),
+        ("/read", {"provider": "novita"}),
+    ]
+    for path, fields in forms:
+        answer = ann.post(path, fields)
+        assert 303 == answer.status_code, f"{path}: {answer.text}"
+        yield "POST", path
+    assert 409 == ann.post(f"/runs/{run}/cancel").status_code
+    yield "POST", "/runs/{run_id}/cancel"
+    yield "POST", "/sign-in"
+    assert 303 == ann.post("/sign-out").status_code
+    yield "POST", "/sign-out"
+    ann.http.close()
+
+
+PAGE_MODELS = ("openrouter/openai/gpt-4o", "openrouter/none")
 HEADERS = {"Prefer": "wait=120", "Idempotency-Key": "one"}
 USED = "?provider=openrouter&model=openai/gpt-4o"
 LISTS = ("announcements", "overrides", "providers", "scheduler/status", "webhooks")
@@ -215,8 +264,10 @@ RUN_FILTERS = (
 
 
 def test_no_request_scans_a_table_that_grows(busy: tuple[Api, Path, Statements]) -> None:
-    """Of every operation in the document, and of the schedule and the readings beside them."""
+    """Of every page, of every operation in the document, and of the schedule beside them."""
     service, path, statements = busy
+    opened = set(open_pages(service))
+    assert {(page.method, page.path) for page in declared_pages()} == opened
     requested = {(method, operation) for method, operation, _ in requests(service)}
     documented = {
         (method, operation)

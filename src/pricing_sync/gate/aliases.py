@@ -7,7 +7,7 @@ model would hold right prices and release wrong ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -63,6 +63,8 @@ def _reversed(names: Names) -> dict[str, str]:
     return {other: name for name, others in names.items() for other in others}
 
 
+# For one list of peers, every model of the ledger is asked for.
+@lru_cache(maxsize=65_536)
 def peer_key(provider: str, model: str) -> str | None:
     """The key that a model shares with the same model elsewhere; None if it can have no peers.
 

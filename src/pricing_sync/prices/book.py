@@ -308,7 +308,7 @@ class PriceBook:
 
     def providers(self) -> list[str]:
         """The providers of the models that have a price now, sorted."""
-        return sorted({price.provider for price in self})
+        return sorted({price.provider for price in self._prices_now()})
 
 
 #: A card or an override, and from when until when it counts.

@@ -205,7 +205,8 @@ class PeerTable(NamedQueries):
     def _catalog_quotes(
         self, own_lineage: str, keys: Collection[str]
     ) -> Iterator[tuple[str, Quote]]:
-        found = self._fetch("references", lineage=own_lineage)
+        only = next(iter(keys)) if len(keys) == 1 else None
+        found = self._fetch("references", lineage=own_lineage, key=only)
         for key, seller, catalog, currency, *rates in found:
             if key in keys:
                 yield key, Quote(seller, catalog, _read_card(currency, rates))

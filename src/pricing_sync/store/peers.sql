@@ -41,6 +41,7 @@ ORDER BY catalog, at;
 SELECT peer_key, lineage, catalog, currency, {rates}
 FROM pricing_references
 WHERE lineage <> :lineage
+    [key: AND peer_key = :key]
 ORDER BY catalog, provider, model;
 
 -- name: cards_of_others

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known, Stored
@@ -429,6 +430,8 @@ def _write_known(listing: Known | None) -> dict[str, Any] | None:
     return None if listing is None else write_listing(listing)
 
 
+# The same changes wait for days, and every page that counts them reads all of them.
+@lru_cache(maxsize=4_096)
 def _read_known(text: str | None) -> Known | None:
     return None if text is None else read_listing(json.loads(text))
 

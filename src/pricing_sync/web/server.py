@@ -15,6 +15,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.version import VERSION
 from pricing_sync.web.auth import Scope
 from pricing_sync.web.pages import api_docs
+from pricing_sync.web.pages.door import error_page
 from pricing_sync.web.pages.rendering import API_DOCS
 from pricing_sync.web.pages.router import add_pages
 from pricing_sync.web.problems import MEDIA_TYPE, Problem, problem_of
@@ -84,10 +85,13 @@ def openapi_document(request: Request) -> dict[str, Any]:
     return found
 
 
-async def _error_response(_request: Request, error: Exception) -> Response:
+async def _error_response(request: Request, error: Exception) -> Response:
     """The response for an unknown path, or for a bug in a route."""
     if isinstance(error, HTTPException):
-        return problem_of(error).response()
+        problem = problem_of(error)
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return error_page(request, problem)
+        return problem.response()
     return Problem(500, "something is wrong here; the log says what").response()
 
 

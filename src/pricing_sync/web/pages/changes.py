@@ -20,7 +20,7 @@ routes = Routes("pages")
 
 Direction: TypeAlias = Literal["", "up", "down", "other"]
 #: Of a filtered list, so many changes are looked through for one page of those that fit.
-_LOOKED_THROUGH = 2_000
+_LOOKED_THROUGH = 400
 _SHOWN = 100
 _DAYS = (1, 7, 30, 90, 365)
 
@@ -37,15 +37,17 @@ def changes(
     added: bool = False,  # noqa: FBT001, FBT002  FastAPI reads it from the query
 ) -> Response:
     """The changes of the last days, newest first."""
+    share = float(at_least or 0) / 100
+    limit = _LOOKED_THROUGH if direction or share else _SHOWN
     found = pricing.changes(
         datetime.now(UTC) - timedelta(days=days),
         provider=provider or None,
         model=model or None,
         include_added=added,
-        limit=_LOOKED_THROUGH,
+        limit=limit + 1,
     )
-    fits = _filter(direction, float(at_least or 0) / 100)
-    fitting = [entry for entry in found if fits(entry)]
+    fits = _filter(direction, share)
+    fitting = [entry for entry in found[:limit] if fits(entry)]
     by_day = groupby(fitting[:_SHOWN], key=lambda entry: entry.at.astimezone(UTC).date())
     return render(
         request,
@@ -53,7 +55,7 @@ def changes(
         days_of=[(day, list(entries)) for day, entries in by_day],
         count=len(fitting),
         shown=min(len(fitting), _SHOWN),
-        is_cut=len(found) == _LOOKED_THROUGH,
+        is_cut=len(found) > limit,
         providers=_provider_names(pricing.settings.providers, found),
         spans=sorted({*_DAYS, days}),
         wanted={

@@ -12,8 +12,10 @@ from pricing_sync.gate import Quote
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.prices.statements import Statement
 
-WIDTH, HEIGHT = 640, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 14, 20
+WIDTH, HEIGHT = 400, 110
+_LEFT, _RIGHT, _TOP, _BOTTOM = 1, 3, 20, 4
+#: The width of a character beside a step, at most.
+_CHARACTER = 8
 #: Beyond this factor between the dearest and the cheapest, an axis is logarithmic.
 _LOG_FACTOR = 20
 DOTS_WIDTH = 240
@@ -29,6 +31,11 @@ class Step(NamedTuple):
     rate: Rate
     since: datetime
     until: datetime | None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its rate can be written above it."""
+        return len(str(self.rate)) * _CHARACTER <= self.right - self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,29 @@ class _Axis:
         value = log10(rate) if self.is_log and rate else float(rate)
         width = self._high - self._low
         return (value - self._low) / width if width else 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DotPlot:
+    """Where others' prices are, and the old and the new one."""
+
+    #: Of others, as one path of dots.
+    path: str
+    others: str
+    marks: Sequence[Dot]
+
+
+def dot_plot(dots: Sequence[Dot]) -> DotPlot:
+    """A drawing of these prices: one path for all others, which may be many."""
+    peers = [dot for dot in dots if dot.kind == "peer"]
+    rates = sorted(dot.rate for dot in peers)
+    spread = str(rates[0]) if rates[0] == rates[-1] else f"{rates[0]!s} to {rates[-1]!s}"
+    count = len({dot.name for dot in peers})
+    return DotPlot(
+        "".join(f"M{x} 12h0" for x in sorted({dot.x for dot in peers})),
+        f"{count} other{'s' if count > 1 else ''} {spread}",
+        [dot for dot in dots if dot.kind != "peer"],
+    )
 
 
 def dots(meter: Meter, old: Rate | None, new: Rate | None, quotes: Sequence[Quote]) -> list[Dot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from time import time
@@ -11,12 +12,13 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from pricing_sync.settings import Settings
+from pricing_sync.app import PricingSync
 from pricing_sync.web.auth import Scope, TokenAuth
 from pricing_sync.web.body_limit import limited
-from pricing_sync.web.pages.links import Links
-from pricing_sync.web.pages.rendering import render
+from pricing_sync.web.pages.links import Links, path_of
+from pricing_sync.web.pages.rendering import SEEN, render
 from pricing_sync.web.pages.session import COOKIE, Session, Sessions
+from pricing_sync.web.pages.state import state_of
 from pricing_sync.web.problems import Problem, problem_of
 from pricing_sync.web.routes import RouteError
 
@@ -41,7 +43,9 @@ class PagesDoor:
         "Cache-Control": "no-store",
     }
 
-    def __init__(self, settings: Settings, sign_in_code: str | None) -> None:
+    def __init__(self, pricing: PricingSync, sign_in_code: str | None) -> None:
+        settings = pricing.settings
+        self._pricing = pricing
         self.auth = TokenAuth(settings)
         self.sessions = Sessions(settings)
         self.session_seconds = round(settings.session_hours * 3600)
@@ -73,14 +77,22 @@ class PagesDoor:
             sent = first(form, "csrf").encode()
             if not hmac.compare_digest(sent, session.csrf.encode()):
                 raise Problem(403, "this form is of another session; go back and load it again")
+        else:
+            # Before the page looks, so that what changes meanwhile is told to it.
+            request.scope[SEEN] = await asyncio.to_thread(state_of, self._pricing)
 
     def response(self, request: Request, error: RouteError) -> Response:
         problem = problem_of(error)
         if problem.status_code == 401:
             return _to_sign_in(request)
-        response = render(request, "error.html", problem.status_code, problem=problem)
-        response.headers.update(problem.headers or {})
-        return response
+        return error_page(request, problem)
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    """An error for somebody with a browser."""
+    response = render(request, "error.html", problem.status_code, problem=problem)
+    response.headers.update({**PagesDoor.headers, **(problem.headers or {})})
+    return response
 
 
 async def _read_form(request: Request) -> Form:
@@ -110,8 +122,8 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def _here(request: Request) -> str:
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    path, query = path_of(request), request.url.query
+    return f"{path}?{query}" if query else path
 
 
 def first(form: Form, name: str, default: str = "") -> str:

@@ -37,6 +37,16 @@ class Links:
         return self(f"static/{name}")
 
 
+def path_of(request: Request) -> str:
+    """The path as it was asked for: decoded, `a%2Fb` would be another model.
+
+    A proxy may have stripped its own part of it.
+    """
+    path: str = request.scope["raw_path"].decode("latin-1")
+    proxy = quote(request.scope.get("root_path", ""))
+    return path if path.startswith(f"{proxy}/") else f"{proxy}{path}"
+
+
 def _query(query: Mapping[str, object]) -> str:
     named = {name: value for name, value in query.items() if value not in (None, "")}
     return f"?{urlencode(named, doseq=True)}" if named else ""

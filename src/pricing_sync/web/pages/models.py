@@ -70,11 +70,11 @@ def model_page(pricing: Pricing, request: Request, provider: str, model: str) ->
     price = pricing.book().find(provider, model)
     cards = _history(pricing, provider, model)
     known = pricing.store.model_states(provider, model).get((provider, model))
-    if price is None and not cards and known is None:
+    if price is None and not cards and known is None and not _is_used(pricing, provider, model):
         raise UnknownName(f"{provider}: {model}: no such model")
     held = [item for item in pricing.held(provider) if item.change.model == model]
-    quantities = _quantities(request)
-    cost, refusal = _cost(price, quantities, request.query_params.get("tier", ""))
+    typed = {meter: request.query_params.get(meter.value, "").strip() for meter in Meter}
+    cost, refusal = _cost(price, typed, request.query_params.get("tier", ""))
     quotes = pricing.store.peers.quotes(provider, [model]).get(model, [])
     return render(
         request,
@@ -94,11 +94,17 @@ def model_page(pricing: Pricing, request: Request, provider: str, model: str) ->
         dots=_dots(price, quotes),
         usual=USUAL,
         meters=list(Meter),
-        quantities=quantities,
+        typed={meter: text for meter, text in typed.items() if text},
         tier=request.query_params.get("tier", ""),
         cost=cost,
         refusal=refusal,
     )
+
+
+def _is_used(pricing: PricingSync, provider: str, model: str) -> bool:
+    """Whether traffic names this model, which no list has."""
+    named = ((one.provider, one.model) for one in pricing.usage.unpriced())
+    return (provider, model) in named
 
 
 def _history(pricing: PricingSync, provider: str, model: str) -> Sequence[Statement]:
@@ -137,27 +143,29 @@ def _overrides(pricing: PricingSync, provider: str, model: str) -> list[dict[str
     ]
 
 
-def _quantities(request: Request) -> dict[Meter, int]:
-    """The quantities of the calculator: whole numbers; what is no such number is left out."""
-    found = {}
-    for meter in Meter:
-        text = request.query_params.get(meter.value, "").replace(",", "").replace("_", "").strip()
-        if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= _LARGEST_QUANTITY:
-            found[meter] = int(text)
-    return found
-
-
-def _cost(
-    price: Price | None, quantities: Mapping[Meter, int], tier: str
-) -> tuple[Cost | None, str]:
+def _cost(price: Price | None, typed: Mapping[Meter, str], tier: str) -> tuple[Cost | None, str]:
     """The cost of the calculator's usage, or why there is none."""
-    if price is None or not quantities:
+    if price is None or not any(typed.values()):
         return None, ""
-    fields: dict[str, Any] = {meter.value: count for meter, count in quantities.items()}
     try:
+        fields: dict[str, Any] = {
+            meter.value: _quantity(meter, text) for meter, text in typed.items() if text
+        }
         return price.cost(Usage(**fields, service_tier=tier or None)), ""
     except (NoPrice, ValueError) as error:
         return None, str(error)
+
+
+def _quantity(meter: Meter, text: str) -> int:
+    """A whole number, with or without commas between its thousands.
+
+    Raises:
+        ValueError: it is none, or too large.
+    """
+    digits = text.replace(",", "")
+    if not (digits.isascii() and digits.isdigit() and int(digits[:20]) <= _LARGEST_QUANTITY):
+        raise ValueError(f"{meter}: expected a whole number, {_LARGEST_QUANTITY:,} at most")
+    return int(digits)
 
 
 @routes.get("/evidence/{digest}", Scope.READ)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pricing_sync import texts
-from pricing_sync.prices.rates import Meter, Rate, RateCard, When
+from pricing_sync.prices.card_json import write_when
+from pricing_sync.prices.rates import Meter, Rate, RateCard, Unpriced, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,14 @@ class Move:
     ratio: str = ""
     #: `up`, `down` or empty.
     direction: str = ""
-    condition: str = ""
+    #: When it holds, or why there is no price.
+    note: str = ""
 
 
 def moves_of(old: texts.Known, new: texts.Known) -> Iterator[Move]:
     """Each rate that differs; one move in words where a listing has no rates."""
     if not (isinstance(old, RateCard) and isinstance(new, RateCard)):
-        yield Move(
-            "",
-            None if old is None else texts.listing(old),
-            texts.listing(new),
-        )
+        yield Move("", None if old is None else texts.listing(old), *_in_words(new))
         return
     if old.currency != new.currency:
         yield Move("currency", old.currency, new.currency)
@@ -38,6 +36,13 @@ def moves_of(old: texts.Known, new: texts.Known) -> Iterator[Move]:
     for key in before | after:
         if before.get(key) != after.get(key):
             yield _move(*key, before.get(key), after.get(key))
+
+
+def _in_words(listing: texts.Known) -> tuple[str, str, str, str]:
+    """The words for a listing, without a ratio or a direction, and its reason apart."""
+    if isinstance(listing, Unpriced):
+        return "no price", "", "", str(listing).replace("_", " ")
+    return texts.listing(listing), "", "", ""
 
 
 def _ratio(old: Rate | None, new: Rate | None) -> str:
@@ -64,9 +69,23 @@ def _move(when: When | None, meter: Meter, old: Rate | None, new: Rate | None) -
         direction = "up" if new > old else "down"
     return Move(
         meter.value.replace("_", " "),
-        None if old is None else str(old),
-        texts.NONE if new is None else str(new),
+        None if old is None else grouped(old),
+        "none" if new is None else grouped(new),
         _ratio(old, new),
         direction,
-        "" if when is None else texts.condition(when),
+        "" if when is None else f"when {condition(when)}",
     )
+
+
+def grouped(amount: Rate | str) -> str:
+    """A rate or a plain amount with its thousands set apart: `1,250,000.5`."""
+    whole, point, fraction = str(amount).partition(".")
+    return f"{int(whole):,}{point}{fraction}" if whole.isdigit() else str(amount)
+
+
+def condition(when: When) -> str:
+    """A condition in words: `min input tokens 200001`."""
+    text = texts.condition(when)
+    for name in write_when(when):
+        text = text.replace(name, name.replace("_", " "), 1)
+    return text

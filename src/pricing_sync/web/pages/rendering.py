@@ -18,12 +18,14 @@ from pricing_sync.changes.run import Reading
 from pricing_sync.json_views.changes import by_rule
 from pricing_sync.prices.rates import Meter
 from pricing_sync.version import VERSION
-from pricing_sync.web.pages.links import Links
-from pricing_sync.web.pages.moves import Move, moves_of
+from pricing_sync.web.pages.charts import dot_plot
+from pricing_sync.web.pages.links import Links, path_of
+from pricing_sync.web.pages.moves import Move, condition, grouped, moves_of
 
 #: Set in the state of an app that has the documentation of its API.
 API_DOCS = "pricing_api_docs"
-
+#: Where a request has the state (`state_of`) that its page shows at least.
+SEEN = "pricing_sync_seen"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 
@@ -32,8 +34,9 @@ def render(request: Request, template: str, status: int = 200, /, **context: Any
     """A page. It has the links, the session and the present beside its *context*."""
     text = _TEMPLATES.get_template(template).render(
         link=Links(request),
+        seen=request.scope.get(SEEN, ""),
         session=request.scope.get("pricing_sync_session"),
-        path=request.url.path,
+        path=path_of(request),
         now=datetime.now(UTC),
         version=VERSION,
         has_api_docs=getattr(request.app.state, API_DOCS, False),
@@ -94,7 +97,7 @@ def day_name(day: date, today: date) -> str:
 
 
 def _amount(amount: Decimal | None) -> str:
-    return "no price" if amount is None else texts.plain_decimal(amount)
+    return "no price" if amount is None else grouped(texts.plain_decimal(amount))
 
 
 def _rules(reasons: Sequence[str]) -> list[str]:
@@ -122,14 +125,16 @@ def _templates() -> Environment:
         "moves": moves,
         "meter": meter_name,
         "day_name": day_name,
-        "condition": texts.condition,
+        "condition": condition,
         "listing": texts.listing,
         "short_reason": texts.short_reason,
         "notice": texts.notice,
         "rules": _rules,
         "amount": _amount,
+        "grouped": grouped,
         "counts": texts.counted,
         "total": _total,
+        "dot_plot": dot_plot,
         "pair_moves": lambda pair: moves_of(*pair),
     }
     return templates

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from typing import Annotated, TypeAlias
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from pricing_sync.app import PricingSync
@@ -30,10 +31,12 @@ from pricing_sync.web.routes import Pricing, Routes
 
 routes = Routes("pages")
 
-#: So many held changes are shown in full; those of the readings after them are on later pages.
-_SHOWN = 40
+#: So many held changes are shown in full; of each reading so many, unless one provider is chosen.
+_SHOWN, _OF_A_READING = 25, 10
 #: The meters whose prices are compared with those of others, of those that move.
 _MOST_METERS = 3
+#: What has just been done. A link from elsewhere makes the page say nothing else.
+_Done: TypeAlias = Annotated[str, Query(pattern=r"^([0-9]{1,7} (accepted|rejected))?$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Shown:
     radius: BlastRadius | None
     excerpt: str | None
     rules: Mapping[str, Sequence[str]]
+
+    def own_rules(self, shared: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+        """What only this change is held for: the rules' names, by what they all say."""
+        found: dict[str, list[str]] = {}
+        for name, details in self.rules.items():
+            if shared.get(name) != details:
+                found.setdefault("; ".join(details), []).append(name)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +84,13 @@ class Group:
 
 @routes.get("/review", Scope.READ)
 def review(
-    pricing: Pricing, request: Request, provider: ProviderFilter = None, done: str = ""
+    pricing: Pricing, request: Request, provider: ProviderFilter = None, done: _Done = ""
 ) -> Response:
     """The held changes by reading, that with the most at stake first."""
     waiting = pricing.held(provider or None)
     weights = pricing.usage.blast_radius(waiting)
     ordered = by_blast_radius(waiting, weights)
-    chosen = list(islice(ordered, _SHOWN))
+    chosen = _first(ordered, _SHOWN if provider else _OF_A_READING)
     details = _details(pricing, chosen, weights)
     by_reading: dict[tuple[str, str], list[HeldChange]] = {}
     for item in ordered:
@@ -97,8 +108,19 @@ def review(
         provider=provider or "",
         rules=RULE_CARDS,
         used_rules={name for shown in details.values() for name in shown.rules},
-        done=done[:200],
+        done=done,
     )
+
+
+def _first(ordered: Sequence[HeldChange], of_a_reading: int) -> list[HeldChange]:
+    """The first changes, and not more of one reading than that."""
+    seen: Counter[str] = Counter()
+    found = []
+    for item in ordered:
+        if seen[item.reading_id] < of_a_reading:
+            found.append(item)
+        seen[item.reading_id] += 1
+    return found[:_SHOWN]
 
 
 def _details(

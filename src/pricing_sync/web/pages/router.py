@@ -62,5 +62,5 @@ def add_pages(
     more: Sequence[Declared] = (),
 ) -> None:
     """Add the pages to a router, and *more* of them."""
-    door = PagesDoor(pricing.settings, sign_in_code)
+    door = PagesDoor(pricing, sign_in_code)
     add_routes(router, pricing, [*declared_pages(), *more], door, prefix="page_", in_schema=False)

@@ -22,8 +22,10 @@ document.addEventListener("keydown", (event) => {
 
 // Somebody who has begun to fill in a form or reads a detail is not interrupted.
 function isBusy() {
-  const fields = main.querySelectorAll("form[method=post] input:not([type=hidden])");
-  const touched = [...fields].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+  const fields = main.querySelectorAll("input:not([type=hidden])");
+  const options = main.querySelectorAll("option[selected]");
+  const touched = [...fields].some((field) => field.value !== field.defaultValue || field.checked !== field.defaultChecked)
+    || [...options].some((option) => !option.selected);
   return touched || main.contains(document.activeElement) && document.activeElement !== main
     || main.querySelector("details[open]") !== null || String(getSelection()) !== "";
 }
@@ -46,6 +48,7 @@ async function refresh() {
   if (found && !isBusy()) {
     main.replaceChildren(...found.childNodes);
     document.title = page.title;
+    address = page.body.dataset.live;
     said.textContent = `Updated ${new Date().toLocaleTimeString()}`;
   }
 }
@@ -63,10 +66,19 @@ function refreshSoon() {
   }, 400);
 }
 
-const address = document.body.dataset.live;
-if (address) {
-  const events = new EventSource(address);
-  events.addEventListener("changed", refreshSoon);
-  events.onerror = () => { said.textContent = "Not connected; trying again"; };
-  events.onopen = () => { if (said.textContent.startsWith("Not")) { said.textContent = ""; refreshSoon(); } };
+// A hidden page is not kept current: a browser has only so many connections to one host.
+let address = document.body.dataset.live;
+let events = null;
+function follow() {
+  if (!address || document.hidden) {
+    events?.close();
+    events = null;
+  } else if (events === null) {
+    events = new EventSource(address);
+    events.addEventListener("changed", refreshSoon);
+    events.onerror = () => { said.textContent = "Not connected; trying again"; };
+    events.onopen = () => { if (said.textContent.startsWith("Not")) { said.textContent = ""; } };
+  }
 }
+document.addEventListener("visibilitychange", follow);
+follow();
