@@ -48,7 +48,7 @@ def test_every_error_is_a_problem(api: Api) -> None:
     assert 422 == problem(api.admin.post(TRIGGER, content=b"{"))[0]
     text = {"Content-Type": "text/plain"}
     assert 422 == problem(api.admin.post(TRIGGER, content=b"novita", headers=text))[0]
-    assert 404 == problem(api.admin.get("/docs"))[0]
+    assert 404 == problem(api.admin.get("/redoc"))[0]
     assert 404 == problem(api.admin.get("/redoc"))[0]
 
 

@@ -214,6 +214,7 @@ def open_pages(service: Api) -> Iterator[tuple[str, str]]:
     gets = [
         *(("/" + one, "/" + one) for one in ("", "audit-log", "search?q=gpt", "sign-in")),
         *(("/review", f"/review{query}") for query in ("", "?provider=openrouter")),
+        *(("/rejected", f"/rejected{query}") for query in ("", "?provider=openrouter")),
         *(("/changes", f"/changes{q}") for q in ("", "?provider=openrouter&model=x&added=true")),
         *(("/models", f"/models{q}") for q in ("", "?provider=openrouter")),
         *(("/models/{provider}/{model:path}", f"/models/{one}") for one in PAGE_MODELS),

@@ -26,7 +26,13 @@ PAGES = (
     *("/", "/review", "/changes?days=90", "/models?provider=openrouter", "/providers/openrouter"),
     *("/providers/xai", "/models/openrouter/openai/gpt-4o?input=48000", MODEL, "/runs"),
     *("/models/openrouter/openai/gpt-oss-120b", "/models/openrouter/z-ai/glm-5.2"),
-    *(f"/models/openrouter/{HOSTILE[4]}", "/search?q=very-long", "/audit-log", "/none"),
+    *(
+        f"/models/openrouter/{HOSTILE[4]}",
+        "/search?q=very-long",
+        "/audit-log",
+        "/rejected",
+        "/none",
+    ),
 )
 WIDE, NARROW = (1280, 900), (320, 700)
 #: Only some rules depend on the colours.
