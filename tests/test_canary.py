@@ -29,6 +29,7 @@ from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from command import runner
+from databases import database_url
 from fault_server import FaultServer, Request, response
 
 KEY, ADMIN, READ = "xq7zkw-key", "xq7zkw-admin-token", "xq7zkw-read-token"
@@ -95,7 +96,7 @@ def excerpt(text: str) -> str:
 
 def settings_of(folder: Path, urls: dict[str, str]) -> Settings:
     return Settings(
-        database=f"sqlite:///{folder / 'prices.db'}",
+        database=database_url(folder),
         providers=tuple(urls),
         provider={name: ProviderSettings(base_url=url) for name, url in urls.items()},
         first_delay_seconds=3600,

@@ -25,6 +25,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from counting import counted
+from databases import database_url
 from fault_server import FaultServer, response
 from scheduled import run_schedule_once, two_providers
 
@@ -34,7 +35,7 @@ OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         yield opened
 
 

@@ -20,6 +20,8 @@ from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.store import Store, open_store
 
+from databases import database_url
+
 _TESTS = str(Path(__file__).parents[1])
 
 # Ticks with a simulated clock: all processes have the same second, and race in it.
@@ -78,7 +80,7 @@ def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+    with open_store(database_url(folder), create=True) as store:
         yield store
 
 

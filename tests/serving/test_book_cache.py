@@ -42,6 +42,7 @@ from pricing_sync.web.prices import price_in_memory
 
 from built import catalogue, openrouter, priced
 from counting import counted
+from databases import database_url
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -53,7 +54,7 @@ MILLION = Usage(input=1_000_000)
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 
@@ -95,7 +96,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @contextmanager
 def new_store(folder: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+    with open_store(database_url(folder), create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield store
 
@@ -269,7 +270,7 @@ def test_a_book_of_a_span_and_the_ledger_give_the_same_price(
 def test_a_snapshot_does_not_see_later_commits(store: Store, tmp_path: Path) -> None:
     """A commit by another process is visible after the snapshot, not within it."""
     save_reading(store, DAY, CHEAP)
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}") as other:
+    with open_store(database_url(tmp_path)) as other:
         with store.snapshot():
             before = store.revision()
             save_reading(other, DAY + HOUR, DEAR)
@@ -495,7 +496,7 @@ def test_three_processes_see_a_corrected_price_within_the_bound(
 ) -> None:
     """The process that corrects the price has it at once, the others after `REFRESH_SECONDS`."""
     read_once(app, catalogue(3))
-    program = [sys.executable, "-c", _WORKER, f"sqlite:///{tmp_path / 'prices.db'}"]
+    program = [sys.executable, "-c", _WORKER, database_url(tmp_path)]
 
     def ask(worker: subprocess.Popen[str], line: str) -> str:
         assert worker.stdin is not None

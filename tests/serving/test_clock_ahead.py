@@ -23,6 +23,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from command import Run, runner
+from databases import database_url
 
 MODEL = "maker/model-0"
 MILLION = Usage(input=1_000_000)
@@ -38,7 +39,7 @@ INSTANTS = {
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 
@@ -166,7 +167,7 @@ def test_doctor_and_audit_say_that_a_clock_was_ahead(
     """Of readings and of prices."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    database = ("--database", f"sqlite:///{tmp_path / 'prices.db'}")
+    database = ("--database", database_url(tmp_path))
     read(app, catalogue(3))
     assert 0 == run(*database, "doctor", "openrouter", "--offline").code
     assert 0 == run(*database, "audit").code

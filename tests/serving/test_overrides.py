@@ -46,6 +46,7 @@ from pricing_sync.store.rows import write_instant
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
+from databases import database_url
 
 DAY = timedelta(days=1)
 MODEL = "maker/model-0"
@@ -60,7 +61,7 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
 
 
 def open_app(folder: Path) -> PricingSync:
-    opened = PricingSync(Settings(database=f"sqlite:///{folder / 'prices.db'}")).open()
+    opened = PricingSync(Settings(database=database_url(folder))).open()
     listed = RecordedAnswer(catalogue(1), datetime.now(UTC) - 30 * DAY)
     asyncio.run(opened.replay("openrouter", [listed]))
     return opened

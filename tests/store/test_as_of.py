@@ -21,6 +21,8 @@ from pricing_sync.store.as_of import instants
 from pricing_sync.store.connection import NamedQueries, applicable
 from pricing_sync.store.rows import write_optional_instant
 
+from databases import database_url
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL = {"provider": "acme", "model": "m"}
 
@@ -31,7 +33,7 @@ def hour(number: int) -> datetime:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)) as opened:
+    with closing(open_store(database_url(tmp_path, "x"), create=True)) as opened:
         yield opened
 
 

@@ -18,6 +18,8 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import _QUERIES, LedgerChange
 from pricing_sync.store.connection import applicable
 
+from databases import database_url
+
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 
 
@@ -31,7 +33,7 @@ def at(day: int) -> datetime:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         opened.queue.insert_run(Run("run", "test", DAY, None, None, False, ()))
         yield opened
 

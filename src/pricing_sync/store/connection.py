@@ -8,22 +8,34 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.rates import UNIT_METERS, Meter
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
+Dialect: TypeAlias = Literal["sqlite", "postgres"]
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_NAME = re.compile(r"^-- name: (\w+(?: \[\w+\])?)$", re.MULTILINE)
 _OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
-_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+#: `0019_name.sql`, and beside it `0019_name.postgres.sql`.
+_MIGRATION = re.compile(r"(\d{4})_\w+(?:\.(postgres))?\.sql")
+#: How long a migration waits for another process that migrates or writes.
+_MIGRATION_WAIT_SECONDS = 300
 
 
 class Connection(Protocol):
-    """One open database, safe for use by several threads. Queries take values as `:name`."""
+    """One open database, safe for use by several threads. Queries take values as `:name`.
 
+    Values and columns are the same for every database: text, whole numbers, bytes and None. An
+    instant is text of fixed width, a day is ISO 8601, JSON is canonical text, an exact decimal is
+    text, a flag is 0 or 1. A connection translates from and to the types of its database.
+    """
+
+    dialect: Dialect
+    #: The type of a column with an instant.
+    instant_sql: str
     #: SQL that turns the column `{0}`, a whole number of 10⁻¹⁵, into an exact decimal.
     decimal_sql: str
     #: SQL for the current instant, in the format of the store's instants.
@@ -41,11 +53,16 @@ class Connection(Protocol):
     def execute_script(self, sql: str) -> None:
         """Run several statements without values."""
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def has_table(self, name: str) -> bool:
+        """Whether the database has a table of this name."""
+
+    def transaction(self, wait_seconds: float | None = None) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing. Writers wait for each other.
 
+        So inside, nothing changes that this transaction does not change.
+
         Raises:
-            StoreBusy: another process did not release the write lock in time.
+            StoreBusy: another process did not release the write lock in time, by default 10 s.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -63,7 +80,7 @@ class NamedQueries:
 
     def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
         self._connection = connection
-        self._queries = queries
+        self._queries = queries_of(queries, connection.dialect)
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
         return self._connection.fetch_all(applicable(self._queries[query], values), values)
@@ -112,6 +129,10 @@ _PROVIDERS = """(
 )"""
 
 
+#: SQL: the rows that a connection sends as one value, which is JSON.
+_ROWS = "jsonb_to_recordset(CAST(:rows AS jsonb))"
+
+
 def applicable(sql: str, values: Values) -> str:
     """A query with those of its optional conditions whose value is given.
 
@@ -139,13 +160,24 @@ def _with(sql: str, given: frozenset[str]) -> str:
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
     """The queries of a file in this folder, by name, with `{…}` replaced.
 
-    `{providers}` is a subquery of the providers that have a reading.
+    `{providers}` is a subquery of the providers that have a reading. `{rows}` is, in PostgreSQL,
+    the values of `execute_many` as a table: `{rows} AS r (provider text, at timestamptz)`.
     """
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
-    filled = {"providers": _PROVIDERS, **replacements}
+    filled = {"providers": _PROVIDERS, "rows": _ROWS, **replacements}
     return {name: _fill(sql, filled) for name, sql in queries.items()}
+
+
+def queries_of(queries: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
+    """Those of a database: `name [postgres]`, after `name`, takes its place in PostgreSQL."""
+    own = f" [{dialect}]"
+    return {
+        name.removesuffix(own): sql
+        for name, sql in queries.items()
+        if name.endswith(own) or not name.endswith("]")
+    }
 
 
 def _fill(sql: str, replacements: Mapping[str, str]) -> str:
@@ -154,39 +186,51 @@ def _fill(sql: str, replacements: Mapping[str, str]) -> str:
     return sql.strip().rstrip(";")
 
 
-def migrations() -> list[tuple[int, str]]:
-    """Every migration in order: its number and its SQL, the same for all databases."""
+@cache
+def migrations(dialect: Dialect) -> list[tuple[int, str]]:
+    """Every migration of a database in order: its number and its SQL.
+
+    PostgreSQL begins with the tables that SQLite has after its migration of the same number.
+    """
     folder = resources.files("pricing_sync.store").joinpath("migrations")
-    found = [(entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name)]
-    return [(int(name[:4]), entry.read_text("utf-8")) for name, entry in sorted(found)]
+    found = []
+    for entry in folder.iterdir():
+        name = _MIGRATION.fullmatch(entry.name)
+        if name and (name[2] or "sqlite") == dialect:
+            found.append((int(name[1]), entry.read_text("utf-8")))
+    return sorted(found)
+
+
+def newest_version(dialect: Dialect) -> int:
+    """The number of the newest migration of a database."""
+    return migrations(dialect)[-1][0]
 
 
 def schema_version(connection: Connection) -> int:
     """The number of the last applied migration; 0 for an empty database."""
-    try:
-        return int(
-            connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0
-        )
-    except StoreError:
+    if not connection.has_table("pricing_migrations"):
         return 0
+    return int(connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0)
 
 
 def migrate(connection: Connection, at: str, upto: int | None = None) -> list[int]:
     """Apply the missing migrations in order, in one transaction; return their numbers.
 
+    Of several processes that migrate at once, one does it and the others wait for it.
+
     Raises:
         StoreError: the database was made by a newer version of this program.
     """
-    with connection.transaction():
+    with connection.transaction(_MIGRATION_WAIT_SECONDS):
         connection.execute_script(
             "CREATE TABLE IF NOT EXISTS pricing_migrations"
-            " (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
+            f" (version INTEGER PRIMARY KEY, applied_at {connection.instant_sql} NOT NULL);"
         )
         current = schema_version(connection)
-        refuse_newer(current)
+        refuse_newer(connection, current)
         missing = [
             (version, sql)
-            for version, sql in migrations()
+            for version, sql in migrations(connection.dialect)
             if version > current and (upto is None or version <= upto)
         ]
         for version, sql in missing:
@@ -200,9 +244,9 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
     return [version for version, _ in missing]
 
 
-def refuse_newer(version: int) -> None:
+def refuse_newer(connection: Connection, version: int) -> None:
     """Raise StoreError when the schema version is newer than this program."""
-    newest = migrations()[-1][0]
+    newest = newest_version(connection.dialect)
     if version > newest:
         raise StoreError(f"database: schema {version} is newer than this program's {newest}")
 
@@ -215,7 +259,8 @@ _VIEW_COLUMNS = {
 
 
 def _views(connection: Connection) -> str:
-    text = resources.files("pricing_sync.store").joinpath("views.sql").read_text("utf-8")
+    name = "views.sql" if connection.dialect == "sqlite" else f"views.{connection.dialect}.sql"
+    text = resources.files("pricing_sync.store").joinpath(name).read_text("utf-8")
     lists = {
         "overridden": [
             f"MAX(CASE WHEN meter = '{m}' AND layer = base_layer THEN rate END) AS \"{m}\""

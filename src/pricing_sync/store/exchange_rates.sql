@@ -9,6 +9,10 @@ SELECT currency, MAX(day), per_euro FROM pricing_exchange_rates
 GROUP BY currency
 ORDER BY currency;
 
+-- name: newest [postgres]
+SELECT DISTINCT ON (currency) currency, day, per_euro FROM pricing_exchange_rates
+ORDER BY currency, day DESC;
+
 -- name: add
 INSERT INTO pricing_exchange_rates (currency, day, per_euro, recorded_at)
 VALUES (:currency, :day, :per_euro, :recorded_at);

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pricing_sync.errors import StoreBusy, StoreError
-from pricing_sync.store.connection import Row, Values
+from pricing_sync.store.connection import Dialect, Row, Values
 
 BUSY_SECONDS = 10
 #: The errors of a file that cannot be written, or of a folder in which no file can be made.
@@ -27,6 +27,8 @@ class SqliteConnection:
     committed rows, without waiting.
     """
 
+    dialect: Dialect = "sqlite"
+    instant_sql = "TEXT"
     decimal_sql = (
         "CASE WHEN \"{0}\" IS NOT NULL THEN printf('%d.%015d',"
         ' "{0}" / 1000000000000000, "{0}" % 1000000000000000) END'
@@ -139,10 +141,14 @@ class SqliteConnection:
                     self._connection.execute(statement)
                     statement = ""
 
+    def has_table(self, name: str) -> bool:
+        found = self.fetch_all("SELECT 1 FROM sqlite_master WHERE name = :name", {"name": name})
+        return bool(found)
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, wait_seconds: float | None = None) -> Iterator[None]:
         with self._write_lock, self._translate_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(wait_seconds)
             self._writing_thread = threading.get_ident()
             try:
                 yield
@@ -154,6 +160,16 @@ class SqliteConnection:
                 raise
             finally:
                 self._writing_thread = None
+
+    def _begin(self, wait_seconds: float | None) -> None:
+        if wait_seconds is None:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return
+        self._connection.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -31,8 +31,8 @@ from pricing_sync.store.connection import (
     Row,
     load_queries,
     migrate,
-    migrations,
     new_revision,
+    newest_version,
     next_recorded_at,
     placeholders,
     refuse_newer,
@@ -152,15 +152,18 @@ class Store(OverrideLayers):
 
     # Schema
 
-    def prepare(self, *, create: bool) -> None:
-        """Check the schema version; with *create*, create the schema in an empty database.
+    def prepare(self, *, create: bool, migrate: bool = False) -> None:
+        """Check the schema version.
+
+        With *create*, create the schema in an empty database; with *migrate*, bring that of an
+        older version of this program to this one.
 
         Raises:
             StoreError: the schema has another version, or does not exist.
         """
-        version, newest = schema_version(self._connection), migrations()[-1][0]
-        refuse_newer(version)
-        if version == 0 and create:
+        version, newest = schema_version(self._connection), newest_version(self._connection.dialect)
+        refuse_newer(self._connection, version)
+        if (create and version == 0) or (migrate and 0 < version < newest):
             self.migrate()
         elif version < newest:
             raise StoreError(

