@@ -206,29 +206,32 @@ def _start() -> str:
     if as_user:
         shutil.chown(folder, "nobody")
         programs = _readable(programs, folder, as_user)
-    data, log = folder / "data", (folder / "log").open("wb")
-    subprocess.run(
+    data = folder / "data"
+    made = subprocess.run(
         [
             programs / "initdb",
             *("--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"),
             *("--encoding", "UTF8", "--no-locale"),
         ],
-        stdout=log,
-        stderr=log,
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
         cwd=folder,
         **as_user,
     )
+    if made.returncode:
+        raise NoServer(made.stderr[-500:])
     (data / "pg_hba.conf").write_text(_HBA)
     options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
-    process = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-k", folder, *options],
-        stdout=log,
-        stderr=log,
-        cwd=folder,
-        preexec_fn=_end_with_parent,
-        **as_user,
-    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", data, "-k", folder, *options],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            preexec_fn=_end_with_parent,
+            **as_user,
+        )
     atexit.register(_stop, process)
     url = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
     deadline = monotonic() + _START_SECONDS

@@ -119,6 +119,7 @@ def test_a_held_change_is_listed_when_it_is_accepted_from_when_it_was_first_seen
     assert (at(1), card("1"), card("2")) == (entry.at, entry.change.old, entry.change.new)
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize("query", ["begun", "ended"])
 def test_the_newest_changes_are_found_by_an_index(store: Store, query: str) -> None:
     """However long the ledger is: nothing is sorted that is not listed."""
