@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -28,6 +30,7 @@ import pytest
 from psycopg import sql
 
 from pricing_sync.store import open_store
+from pricing_sync.store.postgres import WRITE_LOCK
 
 KINDS = ("sqlite", "postgres")
 #: The name of the URL of a server that is running already. Its user must be able to make databases.
@@ -84,6 +87,45 @@ databases = Databases()
 def database_url(folder: Path, name: str = "prices") -> str:
     """A database for a test: of the kind that the test runs with now."""
     return databases.url(folder, name)
+
+
+class Console:
+    """Another client of a database, which knows nothing of this program. It commits at once."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite:")
+        self._connection: Any = (
+            sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+            if self.is_sqlite
+            else psycopg.connect(url, autocommit=True)
+        )
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement; returns its rows, if it has any."""
+        cursor = self._connection.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def lock(self) -> None:
+        """Begin to write, as another process of this program does."""
+        lock = f"BEGIN; SELECT pg_advisory_xact_lock({WRITE_LOCK})"
+        self.execute("BEGIN IMMEDIATE" if self.is_sqlite else lock)
+
+    def later(self, column: str) -> str:
+        """SQL for the instant three days after that of a column."""
+        if self.is_sqlite:
+            return f"strftime('%Y-%m-%dT%H:%M:%f000Z', {column}, '+3 days')"
+        return f"{column} + INTERVAL '3 days'"
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def console(folder: Path, name: str = "prices") -> Console:
+    """An SQL console on the database of a test."""
+    return Console(database_url(folder, name))
 
 
 class PostgresServer:

@@ -19,6 +19,7 @@ from server_process import ADMIN
 from service import RecordingListener, settings_of, until
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_by_default_the_host_does_not_start(tmp_path: Path) -> None:
     """The error is that of the database."""
     (tmp_path / "prices.db").mkdir()
@@ -31,6 +32,7 @@ def test_by_default_the_host_does_not_start(tmp_path: Path) -> None:
         asyncio.run(work())
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_a_host_that_asks_for_it_starts_without_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_host_that_asks_for_it_starts_without_the_database(
         asyncio.run(work(pricing))
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_a_host_that_stops_before_the_database_is_back_stops_at_once(tmp_path: Path) -> None:
     """And a wrong setting is never served without."""
     (tmp_path / "prices.db").mkdir()
@@ -94,7 +97,7 @@ def test_a_host_that_stops_before_the_database_is_back_stops_at_once(tmp_path: P
             pass
 
     asyncio.run(work())
-    with pytest.raises(SettingsError, match="is not of the form"):
+    with pytest.raises(SettingsError, match="is neither of the form"):
         asyncio.run(work(database="mysql://db"))
     with pytest.raises(SettingsError, match="no such provider"):
         asyncio.run(work(providers=("togethr",)))

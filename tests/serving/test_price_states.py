@@ -151,6 +151,7 @@ def test_an_unchanged_reading_confirms_again_and_retires(app: PricingSync) -> No
     assert later == standing(app)
 
 
+@pytest.mark.sqlite("PostgreSQL has one statement for all models")
 def test_a_confirmed_reading_writes_nothing_for_each_model(app: PricingSync) -> None:
     """Only models whose state changes are written."""
     writes: list[Any] = []
@@ -418,6 +419,7 @@ def as_of_migration(version: int, path: Path) -> None:
     path.with_suffix(".old").replace(path)
 
 
+@pytest.mark.sqlite("a migration of SQLite")
 def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> None:
     """From what was stored before. An unreadable price was last confirmed at an unknown time."""
     expected = standing(app)

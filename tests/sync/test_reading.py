@@ -376,6 +376,7 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     assert statements[0] == statements[1]
 
 
+@pytest.mark.sqlite("of a file that cannot grow")
 def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
     """Nothing of the reading is stored, and the error gives the reason."""
     read_once(app, catalogue(3), DAY)

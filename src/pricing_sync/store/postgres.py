@@ -37,7 +37,7 @@ _CONNECTIONS = 16
 #: From this number of rows on, COPY costs less than INSERT.
 _COPY_ROWS = 4
 #: The key of the lock that one transaction which writes holds at a time.
-_WRITE_LOCK = 0x70726963
+WRITE_LOCK = 0x70726963
 
 _VALUE = re.compile(r"--[^\n]*|'[^']*'|%|(?<!:):([a-z]\w*)")
 _PLAIN_INSERT = re.compile(
@@ -163,7 +163,7 @@ class PostgresConnection:
         begin = (
             f"BEGIN; SET LOCAL lock_timeout = {round(seconds * 1000)};"
             f" SET LOCAL idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000};"
-            f" SELECT pg_advisory_xact_lock({_WRITE_LOCK})"
+            f" SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         )
         with self._inside(begin):
             yield
