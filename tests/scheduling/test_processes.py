@@ -95,9 +95,8 @@ def test_four_processes_make_one_run_of_each_slot(tmp_path: Path) -> None:
     """Fifty ticks of four schedulers at once: one leads, and no slot is read twice."""
     with opened(tmp_path), ExitStack() as stack:
         at = datetime(2026, 3, 1, tzinfo=UTC).isoformat()
-        four = [
-            stack.enter_context(process(_TICKING, database_url(tmp_path), at)) for _ in range(4)
-        ]
+        program = _TICKING, database_url(tmp_path), at
+        four = [stack.enter_context(process(*program)) for _ in range(4)]
         assert [["ready\n"]] * 4 == [lines(one, 1) for one in four]
         read = 0
         for _ in range(50):
@@ -122,9 +121,8 @@ def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
     """After its lease at most; its readings do not stay in progress."""
     with opened(tmp_path), DemoServer() as server, ExitStack() as stack:
         url = server.base_url("openrouter")
-        four = [
-            stack.enter_context(process(_SERVING, database_url(tmp_path), url)) for _ in range(4)
-        ]
+        program = _SERVING, database_url(tmp_path), url
+        four = [stack.enter_context(process(*program)) for _ in range(4)]
         _find_leader(four)
         server.fault("openrouter", Fault("hang"))
         leader = _find_leader(four)

@@ -579,7 +579,7 @@ def test_without_any_book_the_error_is_raised(app: PricingSync, tmp_path: Path) 
     """An empty book is no substitute."""
     with console(tmp_path) as other:
         other.execute("ALTER TABLE pricing_ledger RENAME TO elsewhere")
-    with pytest.raises(StoreError, match="no such table|does not exist"):
+    with pytest.raises(StoreError, match=r"no such table|does not exist"):
         app.book()
 
 

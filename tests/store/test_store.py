@@ -472,7 +472,7 @@ def test_many_rows_are_stored_together_or_not_at_all(store: Store) -> None:
         {"id": name, "kind": "prices.changed", "created_at": "2026-07-17", "payload": "{}"}
         for name in ("first", "second", "first")
     ]
-    with pytest.raises(StoreError, match="UNIQUE|unique"):
+    with pytest.raises(StoreError, match=r"UNIQUE|unique"):
         store.outbox._execute_many("add_event", events)
     assert [] == store.outbox.pending()
     store.outbox._execute_many("add_event", events[:2])
