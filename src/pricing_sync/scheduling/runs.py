@@ -15,8 +15,10 @@ from pricing_sync.errors import ReadingError, SettingsError, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.catalog_reads import CatalogReads, catalog_status
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import BOOK_FILE, LocalEngine, MaintenanceTask, ReadClaim
+from pricing_sync.scheduling.engine import Engine
+from pricing_sync.scheduling.local_engine import LocalEngine, MaintenanceTask
 from pricing_sync.scheduling.pruning import prune_if_due
+from pricing_sync.scheduling.readings import BOOK_FILE, ReadClaim, Readings
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
@@ -63,7 +65,7 @@ class Runs:
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners, self._write_book = listeners, write_book
-        self._engine: LocalEngine | None = None
+        self._engine: Engine | None = None
         #: The reader of the engine; None while there is no engine.
         self._reader: ClaimReader | None = None
         self.scheduler = self._new_scheduler()
@@ -125,7 +127,7 @@ class Runs:
         return await self._wait(run_id, timeout_seconds, self._engine)
 
     async def _wait(
-        self, run_id: str, timeout_seconds: float, engine: LocalEngine | None
+        self, run_id: str, timeout_seconds: float, engine: Engine | None
     ) -> tuple[Run, list[Reading]]:
         """Look the run up whenever a reading ends here, and regularly for other processes."""
         clock = asyncio.get_running_loop().time
@@ -257,7 +259,7 @@ class Runs:
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
-        self, run_id: str, engine: LocalEngine, first_error: _FirstError
+        self, run_id: str, engine: Engine, first_error: _FirstError
     ) -> tuple[Run, list[Reading]]:
         """Wait until the run has ended; returns it with its readings.
 
@@ -289,14 +291,22 @@ class Runs:
     ) -> LocalEngine:
         return LocalEngine(
             scheduler,
+            self._new_readings(scheduler, read_claim, listeners),
+            schedules=schedules,
+            at_once=self._settings.at_once,
+            maintenance=maintenance,
+            maintenance_delay_seconds=self._settings.first_delay_seconds,
+        )
+
+    def _new_readings(
+        self, scheduler: Scheduler, read_claim: ReadClaim, listeners: Sequence[Listener]
+    ) -> Readings:
+        return Readings(
+            scheduler,
             self._store,
             read_claim,
             listeners,
-            schedules=schedules,
-            at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=maintenance,
-            maintenance_delay_seconds=self._settings.first_delay_seconds,
             write_book=self._write_book,
         )
 
