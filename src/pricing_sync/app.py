@@ -73,6 +73,8 @@ class PricingSync:
         on_error: What `lifespan` does when the database cannot be opened: raise the error, or let
             the host start without it (`serve_without`) and try again every `RETRY_SECONDS`. Until
             then all that needs the database raises StoreError, and `status` says why.
+        is_worker: Where the `engine` of the settings is `procrastinate`: whether this process reads
+            what is queued. By default it only queues, and workers read.
     """
 
     def __init__(
@@ -84,11 +86,12 @@ class PricingSync:
         listeners: Sequence[Listener] = (),
         create: bool = True,
         on_error: Literal["raise", "serve_without"] = "raise",
+        is_worker: bool = False,
     ) -> None:
         self.settings = settings or load_settings()
         self.access = access or ProviderAccess(self.settings, extra_providers)
         self._listeners = (LogListener(), *listeners)
-        self._create, self._on_error = create, on_error
+        self._create, self._on_error, self._is_worker = create, on_error, is_worker
         self._open: _Open | None = None
         #: Why the host runs without the database; None if it does not.
         self._problem: str | None = None
@@ -103,8 +106,10 @@ class PricingSync:
         """
         if self._open is None:
             store = open_store(self.settings.database, create=self._create)
+            if self.settings.engine == "procrastinate" and self._create:
+                store.migrate_transport()
             self.access.is_in_catalog = store.catalog_has
-            self._open = _Open(self.settings, store, self.access, self._listeners)
+            self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
         return self
 
     def close(self) -> None:
@@ -217,13 +222,14 @@ class PricingSync:
     def start(self) -> None:
         """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
 
-        Returns at once. Starting twice is harmless.
+        Where workers read, it only sends runs to them. Returns at once. Starting twice is harmless.
 
         Raises:
             SettingsError: the settings name an unknown provider.
         """
         self._parts.runs.start(self.status)
-        self._parts.pusher.start()
+        if self._parts.runs.reads:
+            self._parts.pusher.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -236,8 +242,13 @@ class PricingSync:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process can start readings."""
+        """Whether `start` was called, and not `stop`."""
         return self._open is not None and self._open.runs.is_running
+
+    @property
+    def reads(self) -> bool:
+        """Whether what is queued is read in this process, and not only by workers."""
+        return self._is_worker or self.settings.engine == "local"
 
     # Runs
 
@@ -748,12 +759,20 @@ class _Open:
     store: Store
     access: ProviderAccess
     listeners: Sequence[Listener]
+    is_worker: bool
 
     @cached_property
     def runs(self) -> Runs:
         path = self.settings.book_file
         write_book = partial(self.book_snapshots.write, path) if path else None
-        return Runs(self.settings, self.store, self.access, self.listeners, write_book)
+        return Runs(
+            self.settings,
+            self.store,
+            self.access,
+            self.listeners,
+            write_book,
+            is_worker=self.is_worker,
+        )
 
     @cached_property
     def book_snapshots(self) -> BookSnapshots:

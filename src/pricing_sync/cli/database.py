@@ -21,6 +21,8 @@ def migrate(settings: Settings) -> Output:
     """Bring the database's tables to this version."""
     with connect(settings.database, create=True) as store:
         applied, version = store.migrate(), store.version
+        if settings.engine == "procrastinate":
+            store.migrate_transport()
     done = ", ".join(map(str, applied)) or "none needed"
     return Output(
         {"applied": applied, "version": version},

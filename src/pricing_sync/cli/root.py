@@ -29,6 +29,7 @@ from pricing_sync.cli import (
     serve,
     sync,
     usage,
+    worker,
 )
 from pricing_sync.cli import arguments as typed
 from pricing_sync.version import VERSION
@@ -74,6 +75,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
     ),
     "Operate": (
         serve.serve,
+        worker.worker,
         runs.status,
         runs.cancel,
         config.config,

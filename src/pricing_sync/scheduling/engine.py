@@ -19,7 +19,7 @@ class Engine(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether this process can start a reading."""
+        """Whether it was started, and not stopped."""
 
     @property
     def next_finished(self) -> asyncio.Event:

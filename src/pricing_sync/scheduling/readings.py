@@ -48,7 +48,8 @@ class Readings:
         self._renew_seconds = lease_seconds / 3
         self._renewed_at = time.monotonic()
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
-        self._last_error = ""
+        #: The last error at each place, while it lasts.
+        self._errors: dict[str, str] = {}
         self._next_finished = asyncio.Event()
 
     @property
@@ -163,15 +164,15 @@ class Readings:
         if isinstance(result, Exception):
             await self._report_error(where, result)
             return None
-        self._last_error = ""
+        self._errors.pop(where, None)
         return result
 
     async def _report_error(self, where: str, error: Exception) -> None:
         """Report an error to the listeners; a repeated StoreError only once."""
-        report = f"{where}: {error!r}"
-        if isinstance(error, StoreError) and report == self._last_error:
+        report = repr(error)
+        if isinstance(error, StoreError) and report == self._errors.get(where):
             return
-        self._last_error = report
+        self._errors[where] = report
         for listener in self._listeners:
             await _result_or_error(_call(lambda each: each.on_error(where, error), listener))
 

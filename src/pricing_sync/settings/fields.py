@@ -141,6 +141,10 @@ class Settings(_Table, BaseSettings):
     database: str = Field(
         default="sqlite:///pricing-sync.db", description="the database: sqlite:///FILE"
     )
+    engine: Literal["local", "procrastinate"] = Field(
+        default="local",
+        description="who reads: each service by itself (local), or workers (procrastinate)",
+    )
 
     first_delay_seconds: float = Field(
         default=30, ge=0, allow_inf_nan=False, description="seconds until the first reading"
@@ -271,6 +275,12 @@ class Settings(_Table, BaseSettings):
     @classmethod
     def _by_id(cls, tables: dict[str, ProviderSettings]) -> dict[str, ProviderSettings]:
         return {name.removeprefix(CATALOG): table for name, table in tables.items()}
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Settings:
+        if self.engine == "procrastinate" and not self.database.startswith("postgres"):
+            raise ValueError("engine: procrastinate needs a database in PostgreSQL")
+        return self
 
     @model_validator(mode="after")
     def _check_tokens_differ(self) -> Settings:

@@ -22,7 +22,7 @@ _OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
 #: `0019_name.sql`, and beside it `0019_name.postgres.sql`.
 _MIGRATION = re.compile(r"(\d{4})_\w+(?:\.(postgres))?\.sql")
 #: How long a migration waits for another process that migrates or writes.
-_MIGRATION_WAIT_SECONDS = 300
+MIGRATION_WAIT_SECONDS = 300
 
 
 class Connection(Protocol):
@@ -221,7 +221,7 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
     Raises:
         StoreError: the database was made by a newer version of this program.
     """
-    with connection.transaction(_MIGRATION_WAIT_SECONDS):
+    with connection.transaction(MIGRATION_WAIT_SECONDS):
         connection.execute_script(
             "CREATE TABLE IF NOT EXISTS pricing_migrations"
             f" (version INTEGER PRIMARY KEY, applied_at {connection.instant_sql} NOT NULL);"

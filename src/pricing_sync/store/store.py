@@ -62,6 +62,7 @@ from pricing_sync.store.rows import (
     write_instant,
 )
 from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
+from pricing_sync.store.transport_tables import migrate_transport
 from pricing_sync.store.usage import UsageTable
 
 
@@ -173,6 +174,10 @@ class Store(OverrideLayers):
     def migrate(self, upto: int | None = None) -> list[int]:
         """Apply the missing migrations, up to *upto*; return their numbers."""
         return migrate(self._connection, write_instant(datetime.now(UTC)), upto)
+
+    def migrate_transport(self) -> list[str]:
+        """Make or migrate the tables by which processes tell each other of runs. See there."""
+        return migrate_transport(self._connection)
 
     @property
     def version(self) -> int:

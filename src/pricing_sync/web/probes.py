@@ -74,7 +74,7 @@ def collector(pricing: PricingSync) -> PricingMetrics:
     return PricingMetrics(
         pricing.store,
         pricing.settings.providers,
-        is_running=lambda: pricing.is_running,
+        is_running=lambda: pricing.is_running and pricing.reads,
         unpriced=lambda: pricing.unpriced,
         book_revision=lambda: pricing.book_revision,
         left_out=lambda: pricing.exports.left_out,
