@@ -101,11 +101,14 @@ class PricingSync:
         Raises:
             SettingsError, StoreError: it cannot be opened.
         """
+        self._open_store(create=self._create, migrate=False)
+        return self
+
+    def _open_store(self, *, create: bool, migrate: bool) -> None:
         if self._open is None:
-            store = open_store(self.settings.database, create=self._create)
+            store = open_store(self.settings.database, create=create, migrate=migrate)
             self.access.is_in_catalog = store.catalog_has
             self._open = _Open(self.settings, store, self.access, self._listeners)
-        return self
 
     def close(self) -> None:
         """Close the database. Closing twice is harmless."""
@@ -167,6 +170,8 @@ class PricingSync:
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """Open the database, run the schedule while the block runs, then stop and close.
 
+        The database is migrated before, unless the setting `migrate` says no.
+
         Use it as the lifespan of a FastAPI app, or as a part of it:
         `async with pricing.lifespan(app): yield`.
 
@@ -194,7 +199,10 @@ class PricingSync:
             await asyncio.to_thread(self.close)
 
     async def _open_and_start(self) -> None:
-        await asyncio.to_thread(self.open)
+        migrate = self.settings.migrate
+        await asyncio.to_thread(
+            self._open_store, create=self._create and migrate, migrate=migrate
+        )
         self.start()
         self._problem = None
 

@@ -38,6 +38,7 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.copying import CopiedTable, copy_rows
 from pricing_sync.store.decisions import Decisions
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
@@ -173,6 +174,10 @@ class Store(OverrideLayers):
     def migrate(self, upto: int | None = None) -> list[int]:
         """Apply the missing migrations, up to *upto*; return their numbers."""
         return migrate(self._connection, write_instant(datetime.now(UTC)), upto)
+
+    def copy_from(self, source: Store) -> list[CopiedTable]:
+        """Copy every row of another store into this one, which has none; see `copy_rows`."""
+        return copy_rows(source._connection, self._connection)
 
     @property
     def version(self) -> int:
