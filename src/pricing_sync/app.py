@@ -104,13 +104,16 @@ class PricingSync:
         Raises:
             SettingsError, StoreError: it cannot be opened.
         """
+        self._open_store(create=self._create, migrate=False)
+        return self
+
+    def _open_store(self, *, create: bool, migrate: bool) -> None:
         if self._open is None:
-            store = open_store(self.settings.database, create=self._create)
-            if self.settings.engine == "procrastinate" and self._create:
+            store = open_store(self.settings.database, create=create, migrate=migrate)
+            if self.settings.engine == "procrastinate" and (create or migrate):
                 store.migrate_transport()
             self.access.is_in_catalog = store.catalog_has
             self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
-        return self
 
     def close(self) -> None:
         """Close the database. Closing twice is harmless."""
@@ -172,6 +175,8 @@ class PricingSync:
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """Open the database, run the schedule while the block runs, then stop and close.
 
+        The database is migrated before, unless the setting `migrate` says no.
+
         Use it as the lifespan of a FastAPI app, or as a part of it:
         `async with pricing.lifespan(app): yield`.
 
@@ -199,7 +204,8 @@ class PricingSync:
             await asyncio.to_thread(self.close)
 
     async def _open_and_start(self) -> None:
-        await asyncio.to_thread(self.open)
+        migrate = self.settings.migrate
+        await asyncio.to_thread(self._open_store, create=self._create and migrate, migrate=migrate)
         self.start()
         self._problem = None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -13,21 +14,47 @@ from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import UnknownName
 from pricing_sync.settings import Settings, load_settings
-from pricing_sync.store import connect
+from pricing_sync.store import Store, connect, open_store
+from pricing_sync.store.copying import CopiedTable
 
 
 @command
-def migrate(settings: Settings) -> Output:
+def migrate(
+    settings: Settings,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="Then copy everything from this database, and compare: sqlite:///FILE.",
+            show_default=False,
+        ),
+    ] = None,
+) -> Output:
     """Bring the database's tables to this version."""
     with connect(settings.database, create=True) as store:
         applied, version = store.migrate(), store.version
         if settings.engine == "procrastinate":
             store.migrate_transport()
+        copied = [] if source is None else _copied(source, store)
     done = ", ".join(map(str, applied)) or "none needed"
+
+    def show() -> None:
+        tables.print_line(f"migrations applied: {done}; schema {version}")
+        for one in copied:
+            tables.print_line(f"{one.name}: {one.rows} rows, digest {one.digest[:16]}", "  ")
+        if copied:
+            tables.print_line("both databases have the same rows")
+
+    report: dict[str, Any] = {"applied": applied, "version": version}
     return Output(
-        {"applied": applied, "version": version},
-        lambda: tables.print_line(f"migrations applied: {done}; schema {version}"),
+        report if source is None else report | {"copied": [asdict(one) for one in copied]}, show
     )
+
+
+def _copied(source: str, store: Store) -> list[CopiedTable]:
+    with open_store(source) as other:
+        return store.copy_from(other)
 
 
 def evidence(

@@ -139,7 +139,11 @@ class Settings(_Table, BaseSettings):
         description="ids of the providers to read, separated by commas",
     )
     database: str = Field(
-        default="sqlite:///pricing-sync.db", description="the database: sqlite:///FILE"
+        default="sqlite:///pricing-sync.db",
+        description="the database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
+    )
+    migrate: bool = Field(
+        default=True, description="whether the service migrates the database at its start"
     )
     engine: Literal["local", "procrastinate"] = Field(
         default="local",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -23,6 +24,15 @@ _OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
 _MIGRATION = re.compile(r"(\d{4})_\w+(?:\.(postgres))?\.sql")
 #: How long a migration waits for another process that migrates or writes.
 MIGRATION_WAIT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns with their types, and those of its primary key, in order."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: Sequence[str]
 
 
 class Connection(Protocol):
@@ -53,8 +63,8 @@ class Connection(Protocol):
     def execute_script(self, sql: str) -> None:
         """Run several statements without values."""
 
-    def has_table(self, name: str) -> bool:
-        """Whether the database has a table of this name."""
+    def tables(self) -> dict[str, Table]:
+        """The tables of this program, by name."""
 
     def transaction(self, wait_seconds: float | None = None) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing. Writers wait for each other.
@@ -208,7 +218,7 @@ def newest_version(dialect: Dialect) -> int:
 
 def schema_version(connection: Connection) -> int:
     """The number of the last applied migration; 0 for an empty database."""
-    if not connection.has_table("pricing_migrations"):
+    if "pricing_migrations" not in connection.tables():
         return 0
     return int(connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0)
 
@@ -274,6 +284,21 @@ def _views(connection: Connection) -> str:
     }
     joined = {name: ",\n        ".join(lines) for name, lines in lists.items()}
     return _fill(text, joined | {"now": connection.now_sql}) + ";"
+
+
+def tables_of(columns: Iterable[Row]) -> dict[str, Table]:
+    """Tables from their columns: table, column, type, and the place in the key or None."""
+    found: dict[str, list[Row]] = {}
+    for table, *column in columns:
+        found.setdefault(table, []).append(tuple(column))
+    return {
+        table: Table(
+            table,
+            {name: kind for name, kind, _ in rows},
+            [name for name, _, place in sorted(rows, key=lambda row: row[2] or 0) if place],
+        )
+        for table, rows in found.items()
+    }
 
 
 def placeholders(names: Iterable[str]) -> str:

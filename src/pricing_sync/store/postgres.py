@@ -21,7 +21,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pricing_sync.errors import SettingsError, StoreBusy, StoreError, masked
-from pricing_sync.store.connection import Dialect, Row, Values
+from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
 from pricing_sync.store.postgres_types import register_types
 from pricing_sync.store.rows import write_json
 
@@ -38,6 +38,18 @@ _CONNECTIONS = 16
 _COPY_ROWS = 4
 #: The key of the lock that one transaction which writes holds at a time.
 WRITE_LOCK = 0x70726963
+
+#: Of the tables in the schema that the connection uses.
+_COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL),
+    1 + array_position(i.indkey, a.attnum)
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relname LIKE 'pricing%'
+    AND pg_table_is_visible(c.oid)
+ORDER BY c.relname, a.attnum
+"""
 
 _VALUE = re.compile(r"--[^\n]*|'[^']*'|%|(?<!:):([a-z]\w*)")
 _PLAIN_INSERT = re.compile(
@@ -150,9 +162,8 @@ class PostgresConnection:
         with self._connected() as connection:
             connection.execute(sql)
 
-    def has_table(self, name: str) -> bool:
-        found = self.fetch_all("SELECT to_regclass(:name) IS NOT NULL", {"name": name})
-        return bool(found[0][0])
+    def tables(self) -> dict[str, Table]:
+        return tables_of(self.fetch_all(_COLUMNS, {}))
 
     # Transactions
 

@@ -13,11 +13,15 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pricing_sync.errors import StoreBusy, StoreError
-from pricing_sync.store.connection import Dialect, Row, Values
+from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
 
 BUSY_SECONDS = 10
 #: The errors of a file that cannot be written, or of a folder in which no file can be made.
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+_COLUMNS = """
+SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
+WHERE m.type = 'table' AND m.name LIKE 'pricing%'
+"""
 
 
 class SqliteConnection:
@@ -141,9 +145,8 @@ class SqliteConnection:
                     self._connection.execute(statement)
                     statement = ""
 
-    def has_table(self, name: str) -> bool:
-        found = self.fetch_all("SELECT 1 FROM sqlite_master WHERE name = :name", {"name": name})
-        return bool(found)
+    def tables(self) -> dict[str, Table]:
+        return tables_of(self.fetch_all(_COLUMNS, {}))
 
     @contextmanager
     def transaction(self, wait_seconds: float | None = None) -> Iterator[None]:

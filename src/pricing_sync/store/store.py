@@ -38,6 +38,7 @@ from pricing_sync.store.connection import (
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.copying import CopiedTable, copy_rows
 from pricing_sync.store.decisions import Decisions
 from pricing_sync.store.exchange_rates import ExchangeRateTable
 from pricing_sync.store.in_force import FRAGMENTS, clocks, now
@@ -178,6 +179,10 @@ class Store(OverrideLayers):
     def migrate_transport(self) -> list[str]:
         """Make or migrate the tables by which processes tell each other of runs. See there."""
         return migrate_transport(self._connection)
+
+    def copy_from(self, source: Store) -> list[CopiedTable]:
+        """Copy every row of another store into this one, which has none; see `copy_rows`."""
+        return copy_rows(source._connection, self._connection)
 
     @property
     def version(self) -> int:
