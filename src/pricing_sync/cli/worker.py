@@ -16,7 +16,7 @@ from pricing_sync.settings import load_settings
 
 
 def worker(context: typer.Context, *, database: typed.Database = None) -> None:
-    """Read what is due or triggered, for all services on this database, until Ctrl-C.
+    """Read for all services on this database, until Ctrl-C.
 
     Needs PRICING_SYNC_ENGINE=procrastinate and PostgreSQL. Start as many as you like, on any host.
     SIGTERM and Ctrl-C let the readings in progress end, for PRICING_SYNC_STOP_SECONDS at most. A
@@ -28,8 +28,7 @@ def worker(context: typer.Context, *, database: typed.Database = None) -> None:
             "worker: PRICING_SYNC_ENGINE: expected procrastinate, here and for each service"
         )
     configure(settings.log_format, settings.log_level)
-    with PricingSync(settings, listeners=listeners(settings), is_worker=True) as pricing:
-        asyncio.run(_work(pricing))
+    asyncio.run(_work(PricingSync(settings, listeners=listeners(settings), is_worker=True)))
 
 
 async def _work(pricing: PricingSync) -> None:

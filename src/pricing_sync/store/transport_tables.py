@@ -14,6 +14,9 @@ from pricing_sync.store.connection import MIGRATION_WAIT_SECONDS, Connection
 
 _JOBS = "procrastinate_jobs"
 _SET_BY_US = "made by pricing-sync, migration "
+_FOUND = """
+SELECT to_regclass(:name) IS NOT NULL, COALESCE(obj_description(to_regclass(:name), 'pg_class'), '')
+"""
 
 
 def migrate_transport(connection: Connection) -> list[str]:
@@ -41,12 +44,9 @@ def migrate_transport(connection: Connection) -> list[str]:
 
 def _missing(connection: Connection) -> list[tuple[str, str]]:
     """What is to be run: nothing, all the tables at once, or single migrations."""
-    if not connection.has_table(_JOBS):
+    is_there, comment = connection.fetch_all(_FOUND, {"name": _JOBS})[0]
+    if not is_there:
         return [(_migrations()[-1][0], _read("schema.sql"))]
-    rows = connection.fetch_all(
-        "SELECT COALESCE(obj_description(to_regclass(:name), 'pg_class'), '')", {"name": _JOBS}
-    )
-    comment = str(rows[0][0])
     if not comment.startswith(_SET_BY_US):
         return []
     applied = comment.removeprefix(_SET_BY_US)
