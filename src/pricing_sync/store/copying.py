@@ -61,7 +61,9 @@ def _copied(source: Connection, own: Table, target: Connection, table: Table) ->
     try:
         for page in _pages(source, own, tuple(table.columns)):
             before.add(page)
-            target.execute_many(insert, [dict(zip(table.columns, row, strict=True)) for row in page])
+            target.execute_many(
+                insert, [dict(zip(table.columns, row, strict=True)) for row in page]
+            )
         after = _Digest(table)
         for page in _pages(target, table, tuple(table.columns)):
             after.add(page)

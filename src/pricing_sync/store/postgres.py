@@ -55,8 +55,8 @@ _VALUE = re.compile(r"--[^\n]*|'[^']*'|%|(?<!:):([a-z]\w*)")
 _PLAIN_INSERT = re.compile(
     r"INSERT INTO (\w+)\s*\(([^()]*)\)\s*VALUES\s*\(((?:\s*:\w+,?)+)\s*\)\s*", re.IGNORECASE
 )
-#: What the database says when a client cannot connect; before it is who connected where.
-_FATAL = re.compile(r"FATAL:\s+(.*)")
+#: What comes before the reason why a client cannot connect.
+_CONNECTION = re.compile(r"connection (?:failed|is bad): |.*FATAL:\s+")
 
 _Connection: TypeAlias = "psycopg.Connection[Row]"
 _T = TypeVar("_T")
@@ -83,11 +83,8 @@ class PostgresConnection:
             StoreError: the database cannot be reached or used.
         """
         self.name = masked(url)
-        try:
-            conninfo_to_dict(url)
-        except psycopg.Error:
-            # Its message may contain the password.
-            raise SettingsError(f"database: {self.name}: is no valid URL of PostgreSQL") from None
+        if not _is_valid(url):
+            raise SettingsError(f"database: {self.name}: is no valid URL of PostgreSQL")
         adapters = AdaptersMap(psycopg.adapters)
         register_types(adapters)
         self._options: dict[str, Any] = {
@@ -169,11 +166,13 @@ class PostgresConnection:
 
     @contextmanager
     def transaction(self, wait_seconds: float | None = None) -> Iterator[None]:
+        if self._current is not None:
+            raise StoreError(f"database: {self.name}: a transaction within a transaction")
         seconds = BUSY_SECONDS if wait_seconds is None else wait_seconds
         # Each statement after the lock sees what its last holder has committed.
         begin = (
             f"BEGIN; SET LOCAL lock_timeout = {round(seconds * 1000)};"
-            f" SET LOCAL idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000};"
+            f" SET LOCAL idle_in_transaction_session_timeout = {round(_IDLE_SECONDS * 1000)};"
             f" SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         )
         with self._inside(begin):
@@ -270,6 +269,22 @@ class PostgresConnection:
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 
 
+def _is_valid(url: str) -> bool:
+    """Whether each part of a URL is what it seems to be.
+
+    In a password that is not quoted, a part may be taken for the host, and be in an error.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return False
+    places = [str(parts.get(name) or "") for name in ("host", "port", "dbname")]
+    ports = places[1].split(",")
+    return not any("@" in place for place in places) and all(
+        not port or port.isdecimal() for port in ports
+    )
+
+
 class _Context(NamedTuple):
     """What a new connection takes its types from."""
 
@@ -291,8 +306,7 @@ def _roll_back(connection: _Connection) -> None:
 def _message(error: psycopg.Error) -> str:
     """What went wrong, in one line, without the values of the statement."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
-    fatal = _FATAL.search(text)
-    return fatal[1] if fatal else text.partition("\n")[0]
+    return _CONNECTION.sub("", text.partition("\n")[0])
 
 
 @cache
