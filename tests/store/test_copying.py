@@ -76,7 +76,7 @@ def test_every_row_is_carried_over_and_back(
         open_store(back, create=True) as again,
     ):
         copied = {one.name: one for one in target.copy_from(source)}
-        assert 44 == copied["pricing_ledger"].rows
+        assert 42 == copied["pricing_ledger"].rows
         assert {1} == {copied[name].rows for name in ("pricing_overrides", "pricing_usage")}
         assert len({one.digest for one in copied.values() if one.rows}) == len(
             [one for one in copied.values() if one.rows]
