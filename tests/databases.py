@@ -187,6 +187,10 @@ class PostgresServer:
         self._create(name, template)
         return name
 
+    def create_again(self, name: str) -> None:
+        """The empty database of a name that was dropped."""
+        self._create(name, "template0")
+
     def _create(self, name: str, template: str) -> None:
         self._admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(
