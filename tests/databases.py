@@ -187,9 +187,9 @@ class PostgresServer:
         self._create(name, template)
         return name
 
-    def create_again(self, name: str) -> None:
-        """The empty database of a name that was dropped."""
-        self._create(name, "template0")
+    def create_again(self, name: str, template: str = "template0") -> None:
+        """A database of a name that was dropped."""
+        self._create(name, template)
 
     def _create(self, name: str, template: str) -> None:
         self._admin.execute(

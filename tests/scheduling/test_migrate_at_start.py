@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from service import settings_of
 pytestmark = pytest.mark.sqlite("PostgreSQL has no older version yet")
 
 
-def started(folder: Path, **settings: object) -> int:
+def started(folder: Path, **settings: Any) -> int:
     """The version of the tables in a running service."""
 
     async def work() -> int:

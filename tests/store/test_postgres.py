@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from pricing_sync.changes.run import Reading, Run, Status
 from pricing_sync.errors import LostClaim, SettingsError, StoreBusy, StoreError
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store import Store, connect, open_store, postgres
+from pricing_sync.store.audit_log import Action
 from pricing_sync.store.connection import migrations
 
 from databases import WITH_PASSWORD, PostgresServer, database_url, require_server
@@ -291,6 +293,25 @@ class at_rest:  # noqa: N801  it reads as a phrase
         pass
 
 
+def test_a_database_that_is_away_is_an_error_at_once_and_is_found_again(
+    server: PostgresServer,
+) -> None:
+    """No call waits for long while it is away, or after it is back."""
+    name = server.create("pricing_sync_template")
+    try:
+        with open_store(server.url(name)) as store:
+            server.drop(name)
+            began = time.monotonic()
+            for use in (store.revision, store.book, lambda: save(store, "acme", 1)):
+                with pytest.raises(StoreError, match="does not exist"):
+                    use()
+            server.create_again(name, "pricing_sync_template")
+            assert "0" == store.revision()
+            assert time.monotonic() - began < postgres.BUSY_SECONDS
+    finally:
+        server.drop(name)
+
+
 def test_a_transaction_that_loses_its_connection_stores_nothing(
     server: PostgresServer, store: Store, url: str
 ) -> None:
@@ -527,3 +548,29 @@ def test_a_frozen_writer_does_not_stop_the_others(
         frozen.queue.increment({("frozen", ()): 1})
     assert {} == store.queue.counters().get("frozen", {})
     assert 1 == len(store.statements("acme"))
+
+
+# Characters
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\\\0", "\\u0000", "%s :name 'x' \"y\" \\", "é ☃ 𝄞"])
+def test_any_text_can_be_stored(store: Store, text: str) -> None:
+    """PostgreSQL has no NUL character: another one takes its place, in JSON too."""
+    stored = text.replace("\0", "\ufffd")
+    for name in ("acme", text):  # what is sought can be anything too
+        store.set_overrides(
+            *(name, text, {Meter.INPUT: Rate(1)}),
+            currency="USD",
+            author=text,
+            reason=text,
+            since=DAY,
+            until=None,
+            now=DAY,
+        )
+        (override,) = store.overrides(name, text)
+        assert [stored] * 3 == [override.model, override.author, override.reason]
+    action = Action("test", text, text, DAY)
+    store.audit_log.add(
+        action, [{"provider": None, "model": None, "subject": None, "what": {text: text}}] * 9
+    )
+    assert {stored: stored} == store.audit_log.entries(1)[0].what
