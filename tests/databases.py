@@ -72,6 +72,16 @@ class Databases:
         return server().url(self._used[key])
 
     @contextmanager
+    def of(self, kind: str) -> Iterator[None]:
+        """Databases of that kind inside, which are emptied afterwards."""
+        before, self.kind = self.kind, kind
+        try:
+            with self.released():
+                yield
+        finally:
+            self.kind = before
+
+    @contextmanager
     def released(self) -> Iterator[None]:
         """Afterwards, what was used inside is emptied for others."""
         before = set(self._used)
