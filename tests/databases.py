@@ -224,7 +224,7 @@ class PostgresServer:
             tables = _tables(connection)
             if tables == self._template_tables:
                 # The tables that refer to others come first.
-                last = [table for table in tables if table == "pricing_runs"]
+                last = [name for name in tables if name in ("pricing_outbox", "pricing_runs")]
                 names = [table for table in tables if table not in last] + last
                 connection.execute(";".join(f"DELETE FROM {table}" for table in names).encode())
                 return True
