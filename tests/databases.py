@@ -223,8 +223,8 @@ class PostgresServer:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             tables = _tables(connection)
             if tables == self._template_tables:
-                # The tables that refer to others come first.
-                last = [name for name in tables if name in ("pricing_outbox", "pricing_runs")]
+                # Others refer to the rows of these.
+                last = [one for one in tables if one in ("pricing_outbox", "pricing_runs")]
                 names = [table for table in tables if table not in last] + last
                 connection.execute(";".join(f"DELETE FROM {table}" for table in names).encode())
                 return True

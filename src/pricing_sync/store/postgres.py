@@ -243,6 +243,7 @@ class PostgresConnection:
                 return connection, first(connection)
             except BaseException as error:
                 is_stale = isinstance(error, psycopg.OperationalError) and connection.broken
+                _roll_back(connection)
                 self._pool.putconn(connection)
                 if is_last or not is_stale:
                     raise
