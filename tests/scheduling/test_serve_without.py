@@ -15,6 +15,7 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.web import router
 
+from databases import require_server
 from server_process import ADMIN
 from service import RecordingListener, settings_of, until
 
@@ -101,3 +102,30 @@ def test_a_host_that_stops_before_the_database_is_back_stops_at_once(tmp_path: P
         asyncio.run(work(database="mysql://db"))
     with pytest.raises(SettingsError, match="no such provider"):
         asyncio.run(work(providers=("togethr",)))
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_comes_later_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the status says why, without the password. Then its tables are made."""
+    monkeypatch.setattr(app, "RETRY_SECONDS", 0.1)
+    server = require_server()
+    name = server.create()
+    url = server.url(name)
+    server.drop(name)
+
+    async def work(pricing: PricingSync) -> None:
+        async with pricing.lifespan():
+            assert "does not exist" in pricing.status()["problem"]
+            server.create_again(name)
+            await until(lambda: pricing.is_running)
+            assert pricing.status()["problem"] is None
+            assert 18 <= pricing.store.version
+
+    try:
+        asyncio.run(
+            work(PricingSync(settings_of(tmp_path, None, database=url), on_error="serve_without"))
+        )
+    finally:
+        server.drop(name)

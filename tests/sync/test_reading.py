@@ -576,3 +576,13 @@ def test_small_steps_are_recorded_and_notified_only_when_they_add_up(app: Pricin
         event_counts.append(len(app.store.outbox.pending()))
     assert [1, 1, 1, 2] == event_counts
     assert 4 == len(app.history("openrouter", "maker/model"))
+
+
+def test_a_model_whose_name_no_database_stores_spoils_only_its_own_row(app: PricingSync) -> None:
+    """It counts as a row without a name, in every kind of database."""
+    rows = {"maker/a": priced("0.000001"), "maker/\0": priced("0.000001"), "é" * 600: priced("1")}
+    (result,) = asyncio.run(
+        app.replay("openrouter", [RecordedAnswer(openrouter(rows), None)])
+    ).results
+    assert (None, 2) == (result.reading.error, result.reading.listings["nameless"])
+    assert ["maker/a"] == [price.model for price in app.prices()]

@@ -20,6 +20,7 @@ from pricing_sync.web.document import document
 
 from server_process import Api, api
 
+pytestmark = pytest.mark.sqlite("those of PostgreSQL: store/test_postgres_plans.py")
 PRICES = "/v1/prices/openrouter/openai/gpt-4o"
 MODEL = {"provider": "openrouter", "model": "openai/gpt-4o"}
 SIGNATURE = {"author": "ann", "reason": "test"}

@@ -16,8 +16,8 @@ from pricing_sync.store.rows import write_instant, write_json
 
 #: Each database has its own rows there.
 _LEFT_OUT = "pricing_migrations"
-#: Others refer to its rows.
-_FIRST = "pricing_runs"
+#: Others refer to their rows.
+_FIRST = ("pricing_outbox", "pricing_runs")
 #: Rows that are read at once. An answer of a provider is up to 3 MB when compressed.
 _PAGE, _PAGE_OF_ANSWERS = 5_000, 20
 _BITS = 256
@@ -42,7 +42,7 @@ def copy_rows(source: Connection, target: Connection) -> list[CopiedTable]:
         StoreError: *target* has rows, a row does not fit, or a table is not the same afterwards.
     """
     tables, own = target.tables(), source.tables()
-    names = sorted(tables.keys() - {_LEFT_OUT}, key=lambda name: (name != _FIRST, name))
+    names = sorted(tables.keys() - {_LEFT_OUT}, key=lambda name: (name not in _FIRST, name))
     with source.snapshot(), target.transaction():
         _refuse_rows(target, names)
         return [_copied(source, own[name], target, tables[name]) for name in names]

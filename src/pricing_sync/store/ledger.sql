@@ -13,6 +13,24 @@ LEFT JOIN pricing_ledger l
     )
 WHERE m.provider = :provider;
 
+-- name: known_models [postgres]
+SELECT m.model, m.missing_since, m.retired_at, m.unreadable, m.state, l.since, {card}
+FROM pricing_models m
+LEFT JOIN LATERAL (
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model AND m.retired_at IS NULL
+        AND c.superseded_at IS NULL AND c.until IS NULL AND {in_force}
+    UNION ALL
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model AND m.retired_at IS NULL
+        AND c.superseded_at IS NULL AND c.until > :at AND {in_force}
+    UNION ALL
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model
+        AND c.superseded_at IS NULL AND c.until = m.retired_at
+) l ON TRUE
+WHERE m.provider = :provider;
+
 -- name: timelines
 -- The cards that begin after an instant, the next one first. `|| ''` makes SQLite search by the
 -- instant, after which little begins, and not by the provider.

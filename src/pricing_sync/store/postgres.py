@@ -33,6 +33,8 @@ BUSY_SECONDS = 10
 #: database ends it. So a process that is frozen does not stop the others.
 _IDLE_SECONDS = 60
 _CONNECT_SECONDS = 5
+#: How long a thread waits for a connection before it finds out whether there is a database at all.
+_PROBE_SECONDS = 1
 _CONNECTIONS = 16
 #: From this number of rows on, COPY costs less than INSERT.
 _COPY_ROWS = 4
@@ -55,8 +57,8 @@ _VALUE = re.compile(r"--[^\n]*|'[^']*'|%|(?<!:):([a-z]\w*)")
 _PLAIN_INSERT = re.compile(
     r"INSERT INTO (\w+)\s*\(([^()]*)\)\s*VALUES\s*\(((?:\s*:\w+,?)+)\s*\)\s*", re.IGNORECASE
 )
-#: What the database says when a client cannot connect; before it is who connected where.
-_FATAL = re.compile(r"FATAL:\s+(.*)")
+#: What comes before the reason why a client cannot connect.
+_CONNECTION = re.compile(r"connection (?:failed|is bad): |.*FATAL:\s+")
 
 _Connection: TypeAlias = "psycopg.Connection[Row]"
 _T = TypeVar("_T")
@@ -83,11 +85,8 @@ class PostgresConnection:
             StoreError: the database cannot be reached or used.
         """
         self.name = masked(url)
-        try:
-            conninfo_to_dict(url)
-        except psycopg.Error:
-            # Its message may contain the password.
-            raise SettingsError(f"database: {self.name}: is no valid URL of PostgreSQL") from None
+        if not _is_valid(url):
+            raise SettingsError(f"database: {self.name}: is no valid URL of PostgreSQL")
         adapters = AdaptersMap(psycopg.adapters)
         register_types(adapters)
         self._options: dict[str, Any] = {
@@ -100,6 +99,7 @@ class PostgresConnection:
         }
         self._url = url
         self._own = threading.local()
+        self._is_away = False
         with self._translate_errors(), self._connect() as connection:
             self._refuse_unsupported(connection)
         self._pool: ConnectionPool[_Connection] = ConnectionPool(
@@ -108,6 +108,8 @@ class PostgresConnection:
             min_size=1,
             max_size=_CONNECTIONS,
             timeout=BUSY_SECONDS,
+            # Later tries are those of the threads that need a connection.
+            reconnect_timeout=_PROBE_SECONDS,
             name="pricing-sync",
             open=True,
         )
@@ -128,7 +130,7 @@ class PostgresConnection:
     # Statements
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
-        statement = _translated(sql)
+        statement, values = _translated(sql), _without_nul(values)
         with self._translate_errors():
             if (own := self._current) is not None:
                 return own.execute(statement, values).fetchall()
@@ -140,7 +142,7 @@ class PostgresConnection:
 
     def execute(self, sql: str, values: Values) -> int:
         with self._connected() as connection:
-            return connection.execute(_translated(sql), values).rowcount
+            return connection.execute(_translated(sql), _without_nul(values)).rowcount
 
     def execute_many(self, sql: str, values: Sequence[Values]) -> None:
         """One round trip: `:rows` is all values as JSON; a plain INSERT is copied.
@@ -156,7 +158,9 @@ class PostgresConnection:
             else:
                 statement, cursor = _translated(sql), psycopg.ClientCursor(connection)
                 # Several statements in one text are one transaction.
-                cursor.execute(";\n".join(cursor.mogrify(statement, each) for each in values))
+                cursor.execute(
+                    ";\n".join(cursor.mogrify(statement, _without_nul(each)) for each in values)
+                )
 
     def execute_script(self, sql: str) -> None:
         with self._connected() as connection:
@@ -169,11 +173,13 @@ class PostgresConnection:
 
     @contextmanager
     def transaction(self, wait_seconds: float | None = None) -> Iterator[None]:
+        if self._current is not None:
+            raise StoreError(f"database: {self.name}: a transaction within a transaction")
         seconds = BUSY_SECONDS if wait_seconds is None else wait_seconds
         # Each statement after the lock sees what its last holder has committed.
         begin = (
             f"BEGIN; SET LOCAL lock_timeout = {round(seconds * 1000)};"
-            f" SET LOCAL idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000};"
+            f" SET LOCAL idle_in_transaction_session_timeout = {round(_IDLE_SECONDS * 1000)};"
             f" SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         )
         with self._inside(begin):
@@ -219,9 +225,12 @@ class PostgresConnection:
         with self._translate_errors():
             if (own := self._current) is not None:
                 yield own
-            else:
-                with self._pool.connection() as connection:
-                    yield connection
+                return
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._pool.putconn(connection)
 
     def _checked_out(self, first: Callable[[_Connection], _T]) -> tuple[_Connection, _T]:
         """A connection, and the result of *first* on it, which must be harmless to repeat.
@@ -229,16 +238,34 @@ class PostgresConnection:
         The database may have closed a connection of the pool, for example when it was restarted.
         """
         for is_last in (False, True):
-            connection = self._pool.getconn()
+            connection = self._take()
             try:
                 return connection, first(connection)
             except BaseException as error:
                 is_stale = isinstance(error, psycopg.OperationalError) and connection.broken
+                _roll_back(connection)
                 self._pool.putconn(connection)
                 if is_last or not is_stale:
                     raise
+            self._find()
             self._pool.check()
         raise AssertionError  # unreachable
+
+    def _take(self) -> _Connection:
+        """A connection of the pool. It has to be put back."""
+        if self._is_away:
+            self._find()
+        try:
+            return self._pool.getconn(timeout=_PROBE_SECONDS)
+        except PoolTimeout:
+            self._find()
+        return self._pool.getconn()
+
+    def _find(self) -> None:
+        """Raise the error of the database at once while there is none: the pool would wait."""
+        self._is_away = True
+        self._connect().close()
+        self._is_away = False
 
     def close(self) -> None:
         self._pool.close()
@@ -250,17 +277,10 @@ class PostgresConnection:
         try:
             yield
         except PoolTimeout as error:
-            raise self._pool_error() from error
+            why = f"all {_CONNECTIONS} connections are in use"
+            raise StoreBusy(f"database: {self.name}: {why}") from error
         except psycopg.Error as error:
             raise self._store_error(error) from error
-
-    def _pool_error(self) -> StoreError:
-        """Why the pool has no connection: the database is not there, or all are in use."""
-        try:
-            self._connect().close()
-        except psycopg.Error as error:
-            return self._store_error(error)
-        return StoreBusy(f"database: {self.name}: all {_CONNECTIONS} connections are in use")
 
     def _store_error(self, error: psycopg.Error) -> StoreError:
         kind = StoreBusy if isinstance(error, _BUSY) else StoreError
@@ -268,6 +288,22 @@ class PostgresConnection:
 
 
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
+
+
+def _is_valid(url: str) -> bool:
+    """Whether each part of a URL is what it seems to be.
+
+    In a password that is not quoted, a part may be taken for the host, and be in an error.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return False
+    places = [str(parts.get(name) or "") for name in ("host", "port", "dbname")]
+    ports = places[1].split(",")
+    return not any("@" in place for place in places) and all(
+        not port or port.isdecimal() for port in ports
+    )
 
 
 class _Context(NamedTuple):
@@ -291,8 +327,7 @@ def _roll_back(connection: _Connection) -> None:
 def _message(error: psycopg.Error) -> str:
     """What went wrong, in one line, without the values of the statement."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
-    fatal = _FATAL.search(text)
-    return fatal[1] if fatal else text.partition("\n")[0]
+    return _CONNECTION.sub("", text.partition("\n")[0])
 
 
 @cache
@@ -305,6 +340,16 @@ def _translated(sql: str) -> str:
         return "" if part[0].startswith("--") else part[0].replace("%", "%%")
 
     return _VALUE.sub(replace, sql)
+
+
+def _without_nul(values: Values) -> Values:
+    """The values with U+FFFD in place of the one character that PostgreSQL refuses in a text."""
+    if not any(type(value) is str and "\0" in value for value in values.values()):
+        return values
+    return {
+        name: value.replace("\0", "\ufffd") if type(value) is str else value
+        for name, value in values.items()
+    }
 
 
 class _Target(NamedTuple):
@@ -333,4 +378,5 @@ def _copy(connection: _Connection, target: _Target, values: Sequence[Values]) ->
     statement = f"COPY {target.table} ({target.columns}) FROM STDIN"
     with connection.cursor().copy(statement) as copy:
         for each in values:
+            each = _without_nul(each)
             copy.write_row([each[name] for name in target.names])
