@@ -36,6 +36,7 @@ from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
 from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
+from pricing_sync.serving.book_watcher import BookWatcher, LearnedBy
 from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
@@ -43,7 +44,7 @@ from pricing_sync.serving.usage import RecordedUsage
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
-from pricing_sync.store import Store, open_store
+from pricing_sync.store import Store, is_postgres, open_store
 from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.names import SOON, Ending
@@ -236,6 +237,8 @@ class PricingSync:
         self._parts.runs.start(self.status)
         if self._parts.runs.reads:
             self._parts.pusher.start()
+        if self._parts.book_watcher is not None and not self._is_worker:
+            self._parts.book_watcher.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -243,6 +246,8 @@ class PricingSync:
         Stopping twice is harmless.
         """
         if self._open is not None:
+            if self._open.book_watcher is not None:
+                await self._open.book_watcher.stop()
             await self._open.pusher.stop()
             await self._open.runs.stop()
 
@@ -438,6 +443,15 @@ class PricingSync:
         """The ledger's revision in the last `book`; None before the first call of `book`."""
         last = self._parts.book_cache.last
         return int(last.revision) if last else None
+
+    @property
+    def book_learned_by(self) -> LearnedBy | None:
+        """How this process learned of that revision: PostgreSQL told it (`notify`), or it asked.
+
+        None before the first new revision, with SQLite, and where nothing was started.
+        """
+        watcher = self._parts.book_watcher
+        return watcher.learned_by if watcher else None
 
     @property
     def unpriced(self) -> Counter[str]:
@@ -787,6 +801,17 @@ class _Open:
     @cached_property
     def book_cache(self) -> BookCache:
         return BookCache(self.store)
+
+    @cached_property
+    def book_watcher(self) -> BookWatcher | None:
+        """What keeps the book up to date; None where each reader does, as with SQLite."""
+        url = self.settings.database
+        if not is_postgres(url):
+            return None
+        # Its driver is an optional extra.
+        from pricing_sync.store.notifications import revision_notifications
+
+        return BookWatcher(self.book_cache, partial(revision_notifications, url))
 
     @cached_property
     def exports(self) -> Exports:

@@ -36,6 +36,8 @@ class BookCache:
         #: Calls of `cost` without a price, by reason: `unknown_model`, `unpriced` (the provider
         #: states no fixed price), `no_rate` (the card has no rate for a meter that was used).
         self.unpriced: Counter[str] = Counter()
+        #: Whether something calls `refresh` all the time, so that readers need not query.
+        self.is_watched = False
         self._confirmed_at = datetime.now(UTC)
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
@@ -43,17 +45,23 @@ class BookCache:
     @property
     def checked(self) -> PriceBook | None:
         """What `book` returns without a query of the database; None when it would query."""
-        return self.last if monotonic() < self._next_check_at else None
+        return self.last if self._is_fresh else None
+
+    @property
+    def _is_fresh(self) -> bool:
+        return self.is_watched or monotonic() < self._next_check_at
 
     def book(self) -> PriceBook:
         """The current book, checked within the last `REFRESH_SECONDS` unless `stale_since` is set.
+
+        While `is_watched`, only the first call queries the database.
 
         Raises:
             StoreError: the database cannot be read, and no book was read before.
         """
         last = self.last
         if last is not None:
-            if monotonic() < self._next_check_at or not self._refresh_lock.acquire(blocking=False):
+            if self._is_fresh or not self._refresh_lock.acquire(blocking=False):
                 return last
             try:
                 return self._refreshed(last)
@@ -63,7 +71,7 @@ class BookCache:
             return self._read_first() if self.last is None else self.last
 
     def refresh(self) -> None:
-        """Query the revision now, so that a change by this process is in the book at once."""
+        """Query the revision now, so that a change is in the book at once, if there is a book."""
         with self._refresh_lock:
             if self.last is not None:
                 self._refreshed(self.last)

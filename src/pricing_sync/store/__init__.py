@@ -8,7 +8,7 @@ from pricing_sync.errors import SettingsError, masked
 from pricing_sync.store.connection import Connection
 from pricing_sync.store.store import Store
 
-__all__ = ["Connection", "Store", "connect", "open_store"]
+__all__ = ["Connection", "Store", "connect", "is_postgres", "open_store"]
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
@@ -37,7 +37,7 @@ def open_store(url: str, *, create: bool = False, migrate: bool = False) -> Stor
 def connect(url: str, *, create: bool = False) -> Store:
     """As `open_store`, but without a check of the schema version: for migrations."""
     # Drivers are imported here, so that only the one in use needs to be installed.
-    if url.startswith(_POSTGRES):
+    if is_postgres(url):
         return Store(_postgres(url))
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not path:
@@ -48,6 +48,11 @@ def connect(url: str, *, create: bool = False) -> Store:
     from pricing_sync.store.sqlite import SqliteConnection
 
     return Store(SqliteConnection(Path(path), create=create))
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL is one of PostgreSQL."""
+    return url.startswith(_POSTGRES)
 
 
 def _postgres(url: str) -> Connection:

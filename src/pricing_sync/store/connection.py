@@ -114,17 +114,31 @@ def next_recorded_at(connection: Connection, now: datetime) -> datetime:
     return datetime.fromisoformat(latest) + timedelta(microseconds=1)
 
 
+#: The channel on which PostgreSQL tells of a new revision, when it is committed.
+REVISION_CHANNEL = "pricing_revision"
+_NEW_REVISION: Mapping[Dialect, str] = {
+    "sqlite": """
+INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+""",
+    "postgres": """
+WITH counted AS (
+    INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+    ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+    RETURNING value
+)
+SELECT pg_notify('pricing_revision', CAST(value AS text)) FROM counted
+""",
+}
+
+
 def new_revision(connection: Connection) -> None:
     """Count a change of cards or overrides. Call it in the transaction that makes the change.
 
     It is a counter, because the newest time in the tables would miss changes: a card may end
     without a new row, and clocks may be set back.
     """
-    connection.execute(
-        "INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)"
-        " ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1",
-        {},
-    )
+    connection.execute(_NEW_REVISION[connection.dialect], {})
 
 
 #: SQL: the providers that have a reading, one seek each, however many readings they have.
