@@ -8,10 +8,10 @@ REFEREE := .venv-referee
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test referee check format bench lock clean
+.PHONY: help setup demo demo-cluster test referee check format bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv from requirements.lock
 
@@ -25,6 +25,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--once ends before)
 	@$(BIN)/pricing-sync demo $(ARGS)
+
+demo-cluster: $(READY) ## Lose workers and PostgreSQL under load, offline, and account for it
+	@PYTHONPATH=src:tests $(BIN)/python -m cluster_demo
 
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
