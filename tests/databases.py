@@ -36,7 +36,6 @@ KINDS = ("sqlite", "postgres")
 #: The name of the URL of a server that is running already. Its user must be able to make databases.
 URL_VARIABLE = "TEST_POSTGRES_URL"
 _START_SECONDS = 60
-_TEMPLATE = "pricing_sync_template"
 _OPTIONS = {
     # No test cuts the power.
     **dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "off"),
@@ -68,7 +67,7 @@ class Databases:
             return f"sqlite:///{folder / name}.db"
         key = (folder.absolute(), name)
         if key not in self._used:
-            self._used[key] = self._free.pop() if self._free else server().create(_TEMPLATE)
+            self._used[key] = self._free.pop() if self._free else server().create(server().template)
         return server().url(self._used[key])
 
     @contextmanager
@@ -173,14 +172,15 @@ class PostgresServer:
         self._url = url
         self._numbers = itertools.count(1)
         self._admin = psycopg.connect(url, autocommit=True)
+        self._created: set[str] = set()
+        #: A database with the tables of this version, which others are copies of.
+        self.template = self.create()
+        open_store(self.url(self.template), create=True).close()
 
-    def prepare(self) -> None:
-        """Make the database that others are copies of."""
-        if not self._admin.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]
-        ).fetchone():
-            self._create(_TEMPLATE, "template0")
-        open_store(self.url(_TEMPLATE), create=True).close()
+    def drop_all(self) -> None:
+        """Leave nothing behind."""
+        for name in [*self._created]:
+            self.drop(name)
 
     def url(self, name: str, user: str | None = None, password: str | None = None) -> str:
         """The URL of a database, for another user if one is given."""
@@ -201,12 +201,21 @@ class PostgresServer:
         """A database of a name that was dropped."""
         self._create(name, template)
 
+    def asks_for_passwords(self, user: str) -> bool:
+        """Whether this user cannot connect without a password."""
+        try:
+            psycopg.connect(self.url("postgres", user)).close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
     def _create(self, name: str, template: str) -> None:
         self._admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+        self._created.add(name)
 
     def execute(self, statement: str) -> None:
         """Run a statement of the server's superuser."""
@@ -216,6 +225,7 @@ class PostgresServer:
         self._admin.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
+        self._created.discard(name)
 
     def empty(self, name: str) -> bool:
         """Delete the rows of a copy of the template; drop one whose tables a test has changed."""
@@ -244,7 +254,7 @@ class PostgresServer:
 
 @cache
 def _template_tables(running: PostgresServer) -> list[str]:
-    with psycopg.connect(running.url(_TEMPLATE)) as connection:
+    with psycopg.connect(running.url(running.template)) as connection:
         return _tables(connection)
 
 
@@ -265,8 +275,11 @@ def server() -> PostgresServer:
     Raises:
         NoServer: there is none.
     """
-    running = PostgresServer(os.environ.get(URL_VARIABLE) or _start())
-    running.prepare()
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        return PostgresServer(_start())
+    running = PostgresServer(url)
+    atexit.register(running.drop_all)
     return running
 
 

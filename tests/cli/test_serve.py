@@ -21,6 +21,8 @@ import pytest
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 
+from databases import database_url, databases
+
 TOKEN = "a-token-for-the-tests-of-serve"
 
 
@@ -77,6 +79,8 @@ def environment(server: DemoServer, **more: str) -> dict[str, str]:
 @contextmanager
 def serve(folder: Path, server: DemoServer, *options: str, **more: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "pricing_sync", "serve", *options]
+    if databases.kind != "sqlite":
+        more.setdefault("PRICING_SYNC_DATABASE", database_url(folder))
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -103,7 +107,9 @@ def server() -> Iterator[DemoServer]:
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def one_served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database_kind: str,  # noqa: ARG001  a service for each
 ) -> Iterator[str]:
     """The URL of a service that has read its providers, on each event loop."""
     folder, more = tmp_path_factory.mktemp("served"), {"ADMIN_TOKEN": TOKEN}

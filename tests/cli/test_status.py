@@ -12,7 +12,7 @@ from pricing_sync.settings import load_settings
 from pricing_sync.store import open_store
 
 from command import Run
-from databases import database_url
+from databases import database_url, databases
 from service import service, settings_of
 
 
@@ -59,4 +59,4 @@ def test_a_run_that_waits_is_cancelled(run: Run, tmp_path: Path) -> None:
     assert "failed" == run("cancel", made.id, "--json").json["status"]
     code, _, err = run("cancel", "nothing")
     assert (2, "error: run: 'nothing': no such run\n") == (code, err)
-    assert (tmp_path / "pricing-sync.db").is_file()
+    assert (databases.kind == "sqlite") == (tmp_path / "pricing-sync.db").is_file()

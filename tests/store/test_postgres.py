@@ -172,6 +172,8 @@ def test_a_wrong_password(server: PostgresServer, url: str) -> None:
     server.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'right'")
     name = name_of(url)
     try:
+        if not server.asks_for_passwords(user):
+            pytest.skip("the server of TEST_POSTGRES_URL asks for no password")
         with pytest.raises(StoreError, match="password authentication failed") as caught:
             open_store(server.url(name, user, "wr:ong@/hidden"))
         assert "hidden" not in str(caught.value)
@@ -214,7 +216,7 @@ def test_a_version_that_is_too_old(url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_another_encoding(server: PostgresServer) -> None:
     """The names of models may have any character."""
-    server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_CTYPE 'C'")
+    server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     try:
         with pytest.raises(StoreError, match="its encoding is LATIN1, UTF8 is needed"):
             open_store(server.url("latin"))
@@ -230,7 +232,7 @@ def test_a_database_without_our_tables(empty: str) -> None:
 
 def test_a_newer_schema(server: PostgresServer) -> None:
     """An old program cannot know it."""
-    name = server.create("pricing_sync_template")
+    name = server.create(server.template)
     try:
         with psycopg.connect(server.url(name), autocommit=True) as console:
             console.execute("INSERT INTO pricing_migrations VALUES (999, now())")
@@ -242,7 +244,7 @@ def test_a_newer_schema(server: PostgresServer) -> None:
 
 def test_a_database_that_is_read_only_is_read(server: PostgresServer) -> None:
     """As a replica is. What would write says why it cannot."""
-    name = server.create("pricing_sync_template")
+    name = server.create(server.template)
     try:
         server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         with open_store(server.url(name)) as store:
@@ -297,7 +299,7 @@ def test_a_database_that_is_away_is_an_error_at_once_and_is_found_again(
     server: PostgresServer,
 ) -> None:
     """No call waits for long while it is away, or after it is back."""
-    name = server.create("pricing_sync_template")
+    name = server.create(server.template)
     try:
         with open_store(server.url(name)) as store:
             server.drop(name)
@@ -305,7 +307,7 @@ def test_a_database_that_is_away_is_an_error_at_once_and_is_found_again(
             for use in (store.revision, store.book, lambda: save(store, "acme", 1)):
                 with pytest.raises(StoreError, match="does not exist"):
                     use()
-            server.create_again(name, "pricing_sync_template")
+            server.create_again(name, server.template)
             assert "0" == store.revision()
             assert time.monotonic() - began < postgres.BUSY_SECONDS
     finally:
