@@ -27,6 +27,7 @@ from cluster import (
 )
 
 _CORRECTIONS = 40
+_CALM_SLOTS = 3
 _SLOW = Fault("latency", seconds=1.5)
 _FIRST = PROVIDERS[0]
 
@@ -67,6 +68,7 @@ def scenario(cluster: Cluster, say: Callable[[str], None]) -> list[str]:
     for provider in PROVIDERS:
         cluster.next_valid(provider, 0)
     say(f"every provider was read; {EVERY_SECONDS} s to the next slot, leases of {LEASE_SECONDS} s")
+    _calm(cluster, say)
     broken = _corrections(cluster, say)
     for name, number in (("killed", signal.SIGKILL), ("frozen", signal.SIGSTOP)):
         _lose_reader(cluster, say, name, number)
@@ -87,6 +89,19 @@ def scenario(cluster: Cluster, say: Callable[[str], None]) -> list[str]:
     listed = ", ".join(f"{number} {kind}" for kind, number in kinds)
     say(f"{runs} scheduled runs, {readings} readings: {listed}")
     return [*broken, *broken_invariants(cluster)]
+
+
+def _calm(cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Some slots without any loss."""
+    sleep(_CALM_SLOTS * EVERY_SECONDS)
+    runs, readings, workers = cluster.query(
+        "SELECT (SELECT COUNT(*) FROM pricing_runs WHERE started_by = 'schedule'),"
+        " (SELECT COUNT(*) FROM pricing_readings),"
+        " (SELECT COUNT(DISTINCT owner) FROM pricing_queue)"
+    )[0]
+    say(
+        f"{runs} slots so far: {readings} readings of {len(PROVIDERS)} providers by {workers} workers"
+    )
 
 
 def _corrections(cluster: Cluster, say: Callable[[str], None]) -> list[str]:

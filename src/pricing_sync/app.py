@@ -454,6 +454,11 @@ class PricingSync:
         return watcher.learned_by if watcher else None
 
     @property
+    def book_unconfirmed_seconds(self) -> float | None:
+        """How long ago `book` was known to be the newest, where PostgreSQL tells of new ones."""
+        return self._parts.book_cache.unconfirmed_seconds
+
+    @property
     def unpriced(self) -> Counter[str]:
         """How often `cost` found no price, by `unknown_model`, `unpriced` and `no_rate`."""
         return self._parts.book_cache.unpriced

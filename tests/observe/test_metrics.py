@@ -332,6 +332,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_process_runs_readings": "gauge",
         "pricing_unpriced_lookups": "counter",
         "pricing_book_revision": "gauge",
+        "pricing_book_unconfirmed_seconds": "gauge",
         "pricing_export_left_out": "gauge",
         "pricing_store_up": "gauge",
         "pricing_labels_dropped": "gauge",

@@ -115,6 +115,7 @@ class PricingMetrics(Collector):
         is_running: Whether this process runs readings.
         unpriced: The look-ups in this process that found no price, by reason.
         book_revision: The ledger revision of this process's price book; None before the first.
+        book_unconfirmed: How many seconds ago that book was known to be the newest.
         left_out: How much the exports of this process leave out, by format and part.
         most_drift: The share of our cost by which a reported one may differ from it.
         pushes: The nodes that prices are pushed to.
@@ -128,6 +129,7 @@ class PricingMetrics(Collector):
         is_running: Callable[[], bool],
         unpriced: Callable[[], Mapping[str, int]] = dict,
         book_revision: Callable[[], int | None] = lambda: None,
+        book_unconfirmed: Callable[[], float | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         most_drift: Fraction = Fraction(0),
         pushes: Callable[[], Sequence[PushStatus]] = tuple,
@@ -136,6 +138,7 @@ class PricingMetrics(Collector):
         self._store, self._providers = store, tuple(providers)
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
+        self._book_unconfirmed = book_unconfirmed
         self._pushes = pushes
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -183,6 +186,13 @@ class PricingMetrics(Collector):
             "The ledger revision of this process's price book; it grows with each reading.",
             (),
             {} if revision is None else {(): revision},
+        )
+        unconfirmed = self._book_unconfirmed()
+        yield _gauge(
+            "pricing_book_unconfirmed_seconds",
+            "How long ago this process's price book was known to be the newest.",
+            (),
+            {} if unconfirmed is None else {(): unconfirmed},
         )
         yield _gauge(
             "pricing_export_left_out",

@@ -51,6 +51,13 @@ class BookCache:
     def _is_fresh(self) -> bool:
         return self.is_watched or monotonic() < self._next_check_at
 
+    @property
+    def unconfirmed_seconds(self) -> float | None:
+        """How long ago the book was known to be the newest; None unless it is watched."""
+        if not self.is_watched:
+            return None
+        return (datetime.now(UTC) - self._confirmed_at).total_seconds()
+
     def book(self) -> PriceBook:
         """The current book, checked within the last `REFRESH_SECONDS` unless `stale_since` is set.
 

@@ -85,6 +85,7 @@ def collector(pricing: PricingSync) -> PricingMetrics:
         is_running=lambda: pricing.is_running and pricing.reads,
         unpriced=lambda: pricing.unpriced,
         book_revision=lambda: pricing.book_revision,
+        book_unconfirmed=lambda: pricing.book_unconfirmed_seconds,
         left_out=lambda: pricing.exports.left_out,
         most_drift=pricing.usage.most_drift,
         pushes=pricing.push_states,
