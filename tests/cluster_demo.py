@@ -99,9 +99,7 @@ def _calm(cluster: Cluster, say: Callable[[str], None]) -> None:
         " (SELECT COUNT(*) FROM pricing_readings),"
         " (SELECT COUNT(DISTINCT owner) FROM pricing_queue)"
     )[0]
-    say(
-        f"{runs} slots so far: {readings} readings of {len(PROVIDERS)} providers by {workers} workers"
-    )
+    say(f"{runs} slots, {readings} readings of {len(PROVIDERS)} providers by {workers} workers")
 
 
 def _corrections(cluster: Cluster, say: Callable[[str], None]) -> list[str]:

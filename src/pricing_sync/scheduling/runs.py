@@ -282,7 +282,9 @@ class Runs:
                 return run, readings
 
     def _new_reader(self) -> ClaimReader:
-        catalogs = CatalogReads(self._settings, self._store.peers, self._listeners)
+        # Several workers begin to read at the same time.
+        scheduler = None if self._leads_as is None else self.scheduler
+        catalogs = CatalogReads(self._settings, self._store.peers, self._listeners, scheduler)
         return ClaimReader(self._settings, self._store, self._access, catalogs)
 
     def _new_scheduler(self, leads_as: str | None = None) -> Scheduler:

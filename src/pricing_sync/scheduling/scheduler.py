@@ -32,6 +32,8 @@ WORKERS = "workers"
 #: For how long the worker that does the maintenance is the only one that does it. The lease is
 #: shorter than the longest that counts, so that clocks may differ.
 _MAINTENANCE = timedelta(minutes=50)
+#: The longest time in which one worker alone reads the catalogs.
+_CATALOGS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,15 @@ class Scheduler:
     def acquire_maintenance(self, now: datetime) -> bool:
         """Whether this process shall do the maintenance. For most of an hour no other will."""
         return self._queue.acquire_maintenance(self.owner, now, now + _MAINTENANCE)
+
+    def acquire_catalogs(self) -> bool:
+        """Whether this process shall read the catalogs: until it releases them, no other will."""
+        now = datetime.now(UTC)
+        return self._queue.acquire_catalogs(self.owner, now, now + _CATALOGS)
+
+    def release_catalogs(self) -> None:
+        """Let another process read the catalogs."""
+        self._queue.release_catalogs(self.owner, datetime.now(UTC))
 
     def worker_seen(self, now: datetime) -> None:
         """Note that this process is alive and reads for others."""

@@ -334,6 +334,14 @@ class Queue(NamedQueries):
         """Whether *owner* shall do the maintenance: until *until*, nobody else will."""
         return self._acquire("maintenance", owner, now, until)
 
+    def acquire_catalogs(self, owner: str, now: datetime, until: datetime) -> bool:
+        """Whether *owner* shall read the catalogs: until *until*, nobody else will."""
+        return self._acquire("catalogs", owner, now, until)
+
+    def release_catalogs(self, owner: str, now: datetime) -> None:
+        """End that lease now."""
+        self._execute("release_lease", name="catalogs", owner=owner, now=write_instant(now))
+
     def _acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
         return bool(
             self._execute(
