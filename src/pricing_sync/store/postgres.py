@@ -95,6 +95,7 @@ class PostgresConnection:
             "cursor_factory": psycopg.ClientCursor,
             "connect_timeout": _CONNECT_SECONDS,
             "application_name": "pricing-sync",
+            "client_encoding": "UTF8",
             "context": _Context(adapters),
         }
         self._url = url
