@@ -201,6 +201,14 @@ def test_a_url_that_is_not_valid(url: str) -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_the_parameters_of_a_url_count(url: str) -> None:
+    """The others have our values."""
+    shown = "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    for more, name in (("", "pricing-sync"), ("&application_name=billing", "billing")):
+        with open_store(url + more) as store:
+            assert [(name,)] == store._connection.fetch_all(shown, {})
+
+
 def test_a_database_that_does_not_exist(server: PostgresServer) -> None:
     """It is not created: that takes other rights."""
     with pytest.raises(StoreError, match='database "nothing" does not exist'):

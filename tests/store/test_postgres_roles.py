@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.store import Store, connect, open_store
 
 from databases import PostgresServer, require_server
+from service import service, settings_of
 
 pytestmark = pytest.mark.postgres
 
@@ -82,6 +85,26 @@ def test_the_roles_can_do_what_they_are_for_and_no_more(database: Database) -> N
         with pytest.raises(StoreError, match="permission denied"):
             override(reader)
     database.run("roles.sql")
+
+
+def test_a_service_that_may_change_no_table_reads_a_provider(
+    database: Database, tmp_path: Path
+) -> None:
+    """With `migrate = false`, from its start on. Without the tables it says what to do."""
+    url = database.url("pricing_sync_serve")
+    with DemoServer() as providers:
+        settings = settings_of(tmp_path, providers, ("novita",), database=url, migrate=False)
+
+        async def prices() -> int:
+            async with (app := service(settings)).lifespan():
+                run = await app.sync(["novita"])
+                assert not any(result.reading.is_failed for result in run.results)
+                return len(app.prices())
+
+        with pytest.raises(StoreError, match=r"schema 0, needed .*run `pricing-sync migrate`"):
+            asyncio.run(prices())
+        database.migrate()
+        assert asyncio.run(prices()) > 0
 
 
 def test_row_level_security_hides_tables_and_views_from_others(database: Database) -> None:

@@ -15,7 +15,9 @@ _POSTGRES = ("postgresql://", "postgres://")
 
 
 def open_store(url: str, *, create: bool = False, migrate: bool = False) -> Store:
-    """The store at *url*: `sqlite:///prices.db`, `sqlite:////absolute/prices.db` or
+    """The store at *url*, in SQLite or PostgreSQL.
+
+    It is of the form `sqlite:///prices.db`, `sqlite:////absolute/prices.db` or
     `postgresql://user:password@host/database`.
 
     With *create*, a missing SQLite file and missing tables are created. With *migrate*, the tables

@@ -32,7 +32,8 @@ BUSY_SECONDS = 10
 #: How long a process may do nothing inside a transaction, in which all others wait, before the
 #: database ends it. So a process that is frozen does not stop the others.
 _IDLE_SECONDS = 60
-_CONNECT_SECONDS = 5
+#: What a URL can set otherwise.
+_PARAMETERS = {"connect_timeout": 5, "application_name": "pricing-sync"}
 #: How long a thread waits for a connection before it finds out whether there is a database at all.
 _PROBE_SECONDS = 1
 _CONNECTIONS = 16
@@ -93,10 +94,13 @@ class PostgresConnection:
             "autocommit": True,
             "prepare_threshold": None,
             "cursor_factory": psycopg.ClientCursor,
-            "connect_timeout": _CONNECT_SECONDS,
-            "application_name": "pricing-sync",
+            "client_encoding": "UTF8",
             "context": _Context(adapters),
         }
+        given = conninfo_to_dict(url)
+        for name, usual in _PARAMETERS.items():
+            if name not in given:
+                self._options[name] = usual
         self._url = url
         self._own = threading.local()
         self._is_away = False
