@@ -171,6 +171,7 @@ class Cluster:
                 env=self._environment,
                 stdout=log,
                 stderr=log,
+                preexec_fn=_end_with_parent,
             )
         self._stack.callback(_end, process)
         return process

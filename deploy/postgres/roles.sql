@@ -35,3 +35,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE pricing_sync_migrate IN SCHEMA pricing_sync
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO pricing_sync_serve;
 ALTER DEFAULT PRIVILEGES FOR ROLE pricing_sync_migrate IN SCHEMA pricing_sync
     GRANT SELECT ON TABLES TO pricing_sync_read;
+-- The jobs of workers are numbered.
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA pricing_sync TO pricing_sync_serve;
+ALTER DEFAULT PRIVILEGES FOR ROLE pricing_sync_migrate IN SCHEMA pricing_sync
+    GRANT USAGE ON SEQUENCES TO pricing_sync_serve;

@@ -10,13 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pricing_sync.app import PricingSync
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.store import Store, connect, open_store
+from pricing_sync.sync.access import ProviderAccess
 
 from databases import PostgresServer, require_server
-from service import service, settings_of
+from service import KEYS, service, settings_of
 
 pytestmark = pytest.mark.postgres
 
@@ -134,3 +136,29 @@ def test_row_level_security_hides_tables_and_views_from_others(database: Databas
         assert 1 == len(other.execute(shown).fetchall())
     with psycopg.connect(database.url(), autocommit=True) as console:
         console.execute("DROP OWNED BY anon")
+
+
+def test_a_worker_needs_no_more_than_the_role_that_serves(database: Database) -> None:
+    """Another role has made the tables of its jobs."""
+    database.migrate()
+    with connect(database.url("pricing_sync_migrate")) as store:
+        assert store.migrate_transport()
+
+    async def work(providers: DemoServer) -> None:
+        settings = settings_of(
+            Path(),
+            providers,
+            ["openrouter"],
+            database=database.url("pricing_sync_serve"),
+            engine="procrastinate",
+            migrate=False,
+        )
+        access = ProviderAccess(settings, environment=KEYS)
+        worker = PricingSync(settings, access=access, is_worker=True)
+        async with worker.lifespan():
+            run, _ = await worker.trigger()
+            _, readings = await worker.wait(run.id, 20)
+            assert ["read"] == [reading.state for reading in readings]
+
+    with DemoServer() as providers:
+        asyncio.run(work(providers))
