@@ -7,7 +7,6 @@ single kind: see `conftest.py`.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import itertools
 import os
 import shutil
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from pwd import getpwnam
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -46,6 +46,20 @@ _OPTIONS = {
 #: A user that needs a password; others do not.
 WITH_PASSWORD = "pricing_sync_with_password"
 _HBA = f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n"
+
+
+#: Becomes a program, as a user, that Linux ends when the tests are killed.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+user, *command = sys.argv[1:]
+if user:
+    os.setgroups([])
+    os.setuid(int(user))
+if sys.platform == "linux":
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
+os.execv(command[0], command)
+"""
 
 
 class NoServer(Exception):
@@ -322,13 +336,10 @@ def _start() -> str:
     (data / "pg_hba.conf").write_text(_HBA)
     options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
     with (folder / "log").open("wb") as log:
+        user = str(getpwnam("nobody").pw_uid) if as_user else ""
+        command = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options]
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, *options],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            preexec_fn=_end_with_parent,
-            **as_user,
+            [sys.executable, "-c", _LAUNCHER, user, *command], stdout=log, stderr=log, cwd=folder
         )
     atexit.register(_stop, process)
     url = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
@@ -345,13 +356,6 @@ def _start() -> str:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGQUIT)  # at once: nothing of it is needed
     process.wait(10)
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when the tests are killed."""
-    if sys.platform == "linux":
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
 
 
 def _programs() -> Path:
