@@ -48,4 +48,4 @@ USER ${USER_ID}:${USER_ID}
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", \
     "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ['PRICING_SYNC_PORT']), timeout=4); c.request('GET', '/ready'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["pricing-sync"]
-CMD ["serve", "--migrate"]
+CMD ["serve"]

@@ -9,10 +9,10 @@ DOCS := .venv-docs
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test screenshots referee check format reference docs bench lock clean
+.PHONY: help setup demo demo-cluster test screenshots referee check format reference docs bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv from requirements.lock
 
@@ -26,6 +26,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## Read simulated providers, offline, then as a service (ARGS=--once ends before)
 	@$(BIN)/pricing-sync demo $(ARGS)
+
+demo-cluster: $(READY) ## Lose workers and PostgreSQL under load, offline, and account for it
+	@PYTHONPATH=src:tests $(BIN)/python -m cluster_demo
 
 test: $(READY) ## Run the tests (ARGS= is passed to pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)

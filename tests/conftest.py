@@ -12,6 +12,8 @@ from hypothesis import settings
 from pricing_sync.observe.logs import LOGGERS
 from pricing_sync.store.sqlite import SqliteConnection
 
+from databases import KINDS, databases, require_server
+
 # Tests do not time. A slow machine is no failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -21,6 +23,52 @@ os.environ["PRICING_SYNC_REFERENCE_HOURS"] = "0"
 
 # No test cuts the power. Waiting for the disk would take most of the time of the whole suite.
 SqliteConnection.synchronous = "OFF"
+
+
+#: The folders and files whose tests open no database.
+_WITHOUT = (
+    *("exports", "prices", "referee", "settings", "sources", "test_docs.py", "test_timetable.py"),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite(why): only with SQLite")
+    config.addinivalue_line("markers", "postgres: only with PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test that may open a database runs with every kind of one."""
+    path = metafunc.definition.path.relative_to(metafunc.config.rootpath / "tests")
+    has_folder = {"tmp_path", "tmp_path_factory"} & set(metafunc.fixturenames)
+    if metafunc.definition.get_closest_marker("postgres"):
+        kinds: tuple[str, ...] = ("postgres",)
+    elif (
+        not has_folder
+        or path.parts[0] in _WITHOUT
+        or metafunc.definition.get_closest_marker("sqlite")
+    ):
+        return
+    else:
+        kinds = KINDS
+    metafunc.parametrize("database_kind", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of the databases of the test."""
+    databases.kind = getattr(request, "param", "sqlite")
+    if databases.kind == "postgres":
+        require_server()
+    with databases.released():
+        yield databases.kind
+    databases.kind = "sqlite"
+
+
+@pytest.fixture(autouse=True)
+def _own_databases(database_kind: str) -> Iterator[None]:  # noqa: ARG001
+    """What a test has stored is gone after it."""
+    with databases.released():
+        yield
 
 
 @pytest.fixture(autouse=True)

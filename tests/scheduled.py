@@ -11,6 +11,7 @@ from pricing_sync.observe.listener import Listener
 from pricing_sync.settings import Settings
 from pricing_sync.settings.fields import ProviderSettings
 
+from databases import database_url
 from fault_server import FaultServer
 
 
@@ -22,7 +23,7 @@ def two_providers(
         name: ProviderSettings(base_url=server.url) for name, server in (servers or {}).items()
     }
     settings = Settings(
-        database=f"sqlite:///{folder / 'prices.db'}",
+        database=database_url(folder),
         providers=("openrouter", "nearai"),
         first_delay_seconds=0,
         attempts=1,

@@ -17,6 +17,8 @@ from pricing_sync.settings import ProviderSettings, Settings
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
 
+from databases import database_url
+
 #: Providers that need no key.
 TWO = ("openrouter", "novita")
 KEYS = {
@@ -59,7 +61,7 @@ def settings_of(
     """
     tables = more.pop("tables", {})
     defaults: dict[str, Any] = {
-        "database": f"sqlite:///{folder / 'prices.db'}",
+        "database": database_url(folder),
         "providers": tuple(providers),
         "first_delay_seconds": 3600,
         "attempts": 1,

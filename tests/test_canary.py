@@ -31,6 +31,7 @@ from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
 from command import runner
+from databases import console, database_url, databases
 from fault_server import FaultServer, Request, response
 from receivers import Handler, Receiver, receiving
 
@@ -100,7 +101,7 @@ def excerpt(text: str) -> str:
 def settings_of(folder: Path, urls: dict[str, str], **more: Any) -> Settings:
     return Settings(
         **more,
-        database=f"sqlite:///{folder / 'prices.db'}",
+        database=database_url(folder),
         providers=tuple(urls),
         provider={name: ProviderSettings(base_url=url) for name, url in urls.items()},
         first_delay_seconds=3600,
@@ -141,6 +142,15 @@ async def call_everything(pricing: PricingSync, server: DemoServer | None) -> li
     return answers
 
 
+def stored_texts(folder: Path) -> list[str]:
+    """The bytes of the database's files, or its rows if it has no files here."""
+    if databases.kind == "sqlite":
+        return [file.read_bytes().decode("latin-1") for file in sorted(folder.glob("prices.db*"))]
+    with console(folder) as database:
+        tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return [repr(database.execute(f"SELECT * FROM {table}")) for (table,) in tables]
+
+
 def outputs(folder: Path, pricing: PricingSync, server: DemoServer | None) -> dict[str, str]:
     """The text of every output that could have a secret, by the name of the output."""
     transport = RecordingTransport()
@@ -151,7 +161,7 @@ def outputs(folder: Path, pricing: PricingSync, server: DemoServer | None) -> di
         sentry_sdk.flush()
     finally:
         sentry_sdk.init()
-    files = [file.read_bytes().decode("latin-1") for file in sorted(folder.glob("prices.db*"))]
+    files = stored_texts(folder)
     # The header of an envelope has the public part of the DSN, which identifies the sender.
     events = [part.split("\n", 1)[1] for part in transport.sent]
     assert lines

@@ -83,7 +83,7 @@ def test_starting_twice_and_stopping_twice(tmp_path: Path, server: DemoServer) -
 
 def test_a_failed_start_leaves_nothing_running(tmp_path: Path) -> None:
     """A second attempt with corrected settings can start."""
-    bad_database = service(settings_of(tmp_path, None, database="postgres://nowhere"))
+    bad_database = service(settings_of(tmp_path, None, database="mysql://nowhere"))
     unknown_provider = service(settings_of(tmp_path, None, ["opnrouter"]))
     for broken in (bad_database, unknown_provider):
         with pytest.raises(SettingsError):

@@ -15,6 +15,8 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 
+from databases import database_url
+
 NAIVE = datetime(2026, 7, 17, 12)  # noqa: DTZ001
 CARD = RateCard({Meter.INPUT: Rate(1)})
 MODEL = ("openrouter", "maker/model-0")
@@ -22,7 +24,7 @@ MODEL = ("openrouter", "maker/model-0")
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         override(opened, since=datetime.now(UTC) - timedelta(1))
         yield opened
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from pricing_sync.store import open_store
+
+from databases import console, database_url
 
 KILLS = 25
 
@@ -53,21 +54,20 @@ for line in sys.stdin:
 @pytest.mark.parametrize("seed", [1])
 def test_a_killed_reading_is_stored_whole_or_not_at_all(tmp_path: Path, seed: int) -> None:
     """Every stored reading has all its cards and its evidence, and no cards overlap."""
-    path, chance = tmp_path / "prices.db", random.Random(seed)
-    with _reading(path) as program:
+    chance = random.Random(seed)
+    with _reading(database_url(tmp_path)) as program:
         for number in range(KILLS):
             _kill_after(program, number, chance.uniform(0, 1.5))
-            _assert_consistent(path)
-    with sqlite3.connect(path) as database:
-        (stored,) = database.execute("SELECT COUNT(*) FROM pricing_readings").fetchone()
-    database.close()
+            _assert_consistent(tmp_path)
+    with console(tmp_path) as database:
+        [(stored,)] = database.execute("SELECT COUNT(*) FROM pricing_readings")
     assert stored >= KILLS  # at least one between two kills
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[subprocess.Popen[str]]:
+def _reading(url: str) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    program = [sys.executable, "-c", _READ_FOREVER, f"sqlite:///{path}", str(Path(__file__).parent)]
+    program = [sys.executable, "-c", _READ_FOREVER, url, str(Path(__file__).parent)]
     with subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) as running:
         try:
             yield running
@@ -89,32 +89,34 @@ def _kill_after(program: subprocess.Popen[str], number: int, readings: float) ->
         pass
 
 
-def _assert_consistent(path: Path) -> None:
-    with open_store(f"sqlite:///{path}"):
+def _assert_consistent(folder: Path) -> None:
+    with open_store(database_url(folder)):
         pass
-    with sqlite3.connect(path) as database:
+    with console(folder) as database:
         execute = database.execute
-        assert execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        if database.is_sqlite:
+            assert [("ok",)] == execute("PRAGMA integrity_check")
         incomplete = execute(
             "SELECT r.id FROM pricing_readings r WHERE"
-            " json_extract(r.changes, '$.added') + json_extract(r.changes, '$.changed')"
-            " + json_extract(r.changes, '$.returned') <>"
+            " CAST(r.changes ->> 'added' AS INTEGER) + CAST(r.changes ->> 'changed' AS INTEGER)"
+            " + CAST(r.changes ->> 'returned' AS INTEGER) <>"
             " (SELECT COUNT(DISTINCT card_id) FROM pricing_ledger l"
             "  WHERE l.reading_id = r.id AND l.card_id LIKE r.id || '-%')"
-        ).fetchall()
+        )
         orphans = execute(
             "SELECT card_id FROM pricing_ledger WHERE reading_id NOT IN"
             " (SELECT id FROM pricing_readings)"
-        ).fetchall()
+        )
         overlapping = execute(
             "SELECT a.model FROM pricing_ledger a JOIN pricing_ledger b"
-            " ON a.provider = b.provider AND a.model = b.model AND a.rowid < b.rowid"
+            " ON a.provider = b.provider AND a.model = b.model"
+            " AND (a.card_id, a.recorded_at) < (b.card_id, b.recorded_at)"
             " WHERE a.superseded_at IS NULL AND b.superseded_at IS NULL"
-            " AND a.since < COALESCE(b.until, '9') AND b.since < COALESCE(a.until, '9')"
-        ).fetchall()
+            " AND (b.until IS NULL OR a.since < b.until)"
+            " AND (a.until IS NULL OR b.since < a.until)"
+        )
         without_evidence = execute(
             "SELECT digest FROM pricing_readings WHERE digest IS NOT NULL AND digest NOT IN"
             " (SELECT digest FROM pricing_evidence)"
-        ).fetchall()
-    database.close()
+        )
     assert ([], [], [], []) == (incomplete, orphans, overlapping, without_evidence)

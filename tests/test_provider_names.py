@@ -25,6 +25,7 @@ from pricing_sync.web import standalone
 from catalogs import MODELS_DEV, serving
 from catalogs import models_dev as models_dev_body
 from command import Run, runner
+from databases import database_url
 from recorded import needs_samples, sample
 from server_process import caller
 from server_process import serving as serving_app
@@ -219,7 +220,7 @@ def server_fixture() -> Any:
 def settings_of(folder: Path, url: str, **more: Any) -> Settings:
     return Settings(
         **{
-            "database": f"sqlite:///{folder / 'prices.db'}",
+            "database": database_url(folder),
             "providers": (NAMES[1],),
             "provider": {NAMES[1]: {"base_url": url}},
             "first_delay_seconds": 0,

@@ -30,6 +30,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web import standalone
 
 from command import Run, runner
+from databases import database_url
 from recorded import needs_samples, sample
 from server_process import caller, serving
 
@@ -67,7 +68,7 @@ DATED = "openai/gpt-6-20260717"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 
@@ -356,7 +357,7 @@ def test_the_command_tells_what_ends(run: Run) -> None:
 def test_the_api_resolves_a_name_and_says_so(tmp_path: Path) -> None:
     """The same values as the command, now and at an instant."""
     token = "an-admin-token-of-the-tests"
-    database = f"sqlite:///{tmp_path / 'prices.db'}"
+    database = database_url(tmp_path)
     with PricingSync(Settings(database=database)) as app:
         read(app, (LIST, DAY))
     pricing = PricingSync(Settings(database=database, admin_token=token, enabled=False))  # type: ignore[arg-type]

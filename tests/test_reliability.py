@@ -29,6 +29,7 @@ from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import openrouter, priced
+from databases import database_url
 from recorded import needs_samples, sample
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
@@ -42,7 +43,7 @@ UNIT_FACTORS = ["1e6", "1e-6", "1e3", "1e-3", "100", "0.01", "1e5", "8000", "7.2
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 

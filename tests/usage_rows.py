@@ -15,6 +15,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import openrouter, priced
+from databases import database_url
 
 NOW = datetime.now(UTC)
 
@@ -34,7 +35,7 @@ def lines(*rows: dict[str, Any]) -> list[bytes]:
 @contextmanager
 def ledger(folder: Path, **settings: Any) -> Iterator[PricingSync]:
     """`maker/a` for 2.5 and 10 dollars since 20 days ago, and for 2 and 10 since 2 days ago."""
-    made = Settings(database=f"sqlite:///{folder / 'prices.db'}", **settings)
+    made = Settings(database=database_url(folder), **settings)
     with PricingSync(made) as app:
         for days, prompt in ((20, "0.0000025"), (2, "0.000002")):
             replay(app, {"maker/a": priced(prompt), "maker/b": priced()}, days)

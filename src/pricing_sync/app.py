@@ -39,6 +39,7 @@ from pricing_sync.scheduling.runs import OnReading, RunResult, Runs
 from pricing_sync.scheduling.scheduler import status_without_database
 from pricing_sync.serving.book_cache import BookCache
 from pricing_sync.serving.book_snapshots import BookSnapshots, RenderedBook
+from pricing_sync.serving.book_watcher import BookWatcher, LearnedBy
 from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
@@ -46,13 +47,14 @@ from pricing_sync.serving.usage import RecordedUsage
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.sources.providers import CATALOG
-from pricing_sync.store import Store, open_store
+from pricing_sync.store import Store, is_postgres, open_store
 from pricing_sync.store.audit_log import AuditEntry
 from pricing_sync.store.backup import Backup, OnProgress, back_up
 from pricing_sync.store.changes import LedgerChange
 from pricing_sync.store.deliveries import Delivery, EndpointStatus
 from pricing_sync.store.names import SOON, Ending
 from pricing_sync.store.pushes import PushStatus
+from pricing_sync.store.upgrade import upgrade
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
@@ -78,6 +80,8 @@ class PricingSync:
         on_error: What `lifespan` does when the database cannot be opened: raise the error, or let
             the host start without it (`serve_without`) and try again every `RETRY_SECONDS`. Until
             then all that needs the database raises StoreError, and `status` says why.
+        is_worker: Where the `engine` of the settings is `procrastinate`: whether this process reads
+            what is queued. By default it only queues, and workers read.
     """
 
     def __init__(
@@ -89,11 +93,12 @@ class PricingSync:
         listeners: Sequence[Listener] = (),
         create: bool = True,
         on_error: Literal["raise", "serve_without"] = "raise",
+        is_worker: bool = False,
     ) -> None:
         self.settings = settings or load_settings()
         self.access = access or ProviderAccess(self.settings, extra_providers)
         self._listeners = (LogListener(), *listeners)
-        self._create, self._on_error = create, on_error
+        self._create, self._on_error, self._is_worker = create, on_error, is_worker
         self._open: _Open | None = None
         #: Why the host runs without the database; None if it does not.
         self._problem: str | None = None
@@ -106,11 +111,18 @@ class PricingSync:
         Raises:
             SettingsError, StoreError: it cannot be opened.
         """
-        if self._open is None:
-            store = open_store(self.settings.database, create=self._create)
-            self.access.is_in_catalog = store.catalog_has
-            self._open = _Open(self.settings, store, self.access, self._listeners)
+        self._open_store(create=self._create, migrate=False)
         return self
+
+    def _open_store(self, *, create: bool, migrate: bool) -> None:
+        if self._open is None:
+            if migrate:
+                upgrade(self.settings.database, create=create)
+            store = open_store(self.settings.database, create=create)
+            if self.settings.engine == "procrastinate" and (create or migrate):
+                store.migrate_transport()
+            self.access.is_in_catalog = store.catalog_has
+            self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
 
     def close(self) -> None:
         """Close the database. Closing twice is harmless."""
@@ -173,6 +185,8 @@ class PricingSync:
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """Open the database, run the schedule while the block runs, then stop and close.
 
+        The database is migrated before, unless the setting `migrate` says no.
+
         Use it as the lifespan of a FastAPI app, or as a part of it:
         `async with pricing.lifespan(app): yield`.
 
@@ -200,7 +214,8 @@ class PricingSync:
             await asyncio.to_thread(self.close)
 
     async def _open_and_start(self) -> None:
-        await asyncio.to_thread(self.open)
+        migrate = self.settings.migrate
+        await asyncio.to_thread(self._open_store, create=self._create and migrate, migrate=migrate)
         self.start()
         self._problem = None
 
@@ -223,14 +238,17 @@ class PricingSync:
     def start(self) -> None:
         """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
 
-        Returns at once. Starting twice is harmless.
+        Where workers read, it only sends runs to them. Returns at once. Starting twice is harmless.
 
         Raises:
             SettingsError: the settings name an unknown provider.
         """
         self._parts.runs.start(self.status)
-        self._parts.pusher.start()
-        self._parts.deliverer.start()
+        if self._parts.runs.reads:
+            self._parts.pusher.start()
+            self._parts.deliverer.start()
+        if self._parts.book_watcher is not None and not self._is_worker:
+            self._parts.book_watcher.start()
 
     async def stop(self) -> None:
         """Start nothing more, wait `stop_seconds` for readings in flight, then cancel them.
@@ -238,14 +256,21 @@ class PricingSync:
         Stopping twice is harmless.
         """
         if self._open is not None:
+            if self._open.book_watcher is not None:
+                await self._open.book_watcher.stop()
             await self._open.pusher.stop()
             await self._open.runs.stop()
             await self._open.deliverer.stop()
 
     @property
     def is_running(self) -> bool:
-        """Whether this process can start readings."""
+        """Whether `start` was called, and not `stop`."""
         return self._open is not None and self._open.runs.is_running
+
+    @property
+    def reads(self) -> bool:
+        """Whether what is queued is read in this process, and not only by workers."""
+        return self._is_worker or self.settings.engine == "local"
 
     # Runs
 
@@ -467,6 +492,20 @@ class PricingSync:
         """The ledger's revision in the last `book`; None before the first call of `book`."""
         last = self._parts.book_cache.last
         return int(last.revision) if last else None
+
+    @property
+    def book_learned_by(self) -> LearnedBy | None:
+        """How this process learned of that revision: PostgreSQL told it (`notify`), or it asked.
+
+        None before the first new revision, with SQLite, and where nothing was started.
+        """
+        watcher = self._parts.book_watcher
+        return watcher.learned_by if watcher else None
+
+    @property
+    def book_unconfirmed_seconds(self) -> float | None:
+        """How long ago `book` was known to be the newest, where PostgreSQL tells of new ones."""
+        return self._parts.book_cache.unconfirmed_seconds
 
     @property
     def unpriced(self) -> Counter[str]:
@@ -809,12 +848,20 @@ class _Open:
     store: Store
     access: ProviderAccess
     listeners: Sequence[Listener]
+    is_worker: bool
 
     @cached_property
     def runs(self) -> Runs:
         path = self.settings.book_file
         write_book = partial(self.book_snapshots.write, path) if path else None
-        return Runs(self.settings, self.store, self.access, self.listeners, write_book)
+        return Runs(
+            self.settings,
+            self.store,
+            self.access,
+            self.listeners,
+            write_book,
+            is_worker=self.is_worker,
+        )
 
     @cached_property
     def book_snapshots(self) -> BookSnapshots:
@@ -823,6 +870,17 @@ class _Open:
     @cached_property
     def book_cache(self) -> BookCache:
         return BookCache(self.store)
+
+    @cached_property
+    def book_watcher(self) -> BookWatcher | None:
+        """What keeps the book up to date; None where each reader does, as with SQLite."""
+        url = self.settings.database
+        if not is_postgres(url):
+            return None
+        # Its driver is an optional extra.
+        from pricing_sync.store.notifications import revision_notifications
+
+        return BookWatcher(self.book_cache, partial(revision_notifications, url))
 
     @cached_property
     def exports(self) -> Exports:

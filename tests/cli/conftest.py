@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from command import Run, runner
+from databases import database_url, databases
 
 
 @pytest.fixture
@@ -18,4 +19,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         "COLUMNS",  # as in a pipe: nothing is cut
     ):
         monkeypatch.delenv(name, raising=False)
+    if databases.kind != "sqlite":
+        monkeypatch.setenv("PRICING_SYNC_DATABASE", database_url(tmp_path))
     return runner(monkeypatch, capsys)

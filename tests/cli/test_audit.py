@@ -7,8 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from built import openrouter, priced
 from command import Run
+
+pytestmark = pytest.mark.sqlite("PostgreSQL refuses such rows")
 
 
 def read_list(run: Run, models: dict[str, dict[str, str]]) -> None:

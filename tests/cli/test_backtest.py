@@ -174,6 +174,7 @@ def test_a_line_that_is_no_update_is_named(run: Run, line: str, why: str) -> Non
     assert why in refused(run("backtest", "updates.jsonl"))
 
 
+@pytest.mark.sqlite("of a file")
 def test_files_that_are_not_there(run: Run) -> None:
     """Nor is there a ledger to fall back on."""
     assert "nothing.jsonl: No such file" in refused(run("backtest", "nothing.jsonl"))

@@ -322,6 +322,7 @@ def test_bad_input_gets_one_clear_line(run: Run, arguments: tuple[str, ...], say
     assert "" == result.out
 
 
+@pytest.mark.sqlite("of a file")
 def test_a_database_that_is_none_gets_one_clear_line(run: Run) -> None:
     """Reading commands do not make one, and a file of another kind is left alone."""
     result = run("prices")
@@ -370,6 +371,7 @@ def test_a_file_that_cannot_be_used_is_named(run: Run, text: str, says: str) -> 
     assert (2, True) == (result.code, says in result.err), result.err
 
 
+@pytest.mark.sqlite("of a file")
 def test_the_environment_wins_over_the_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the command line over both."""
     Path("pricing-sync.toml").write_text('database = "sqlite:///file.db"')
@@ -422,6 +424,7 @@ def test_a_price_may_fall_to_nothing_when_a_person_says_so(
     assert held == len(run("held", "--json").json)
 
 
+@pytest.mark.sqlite("PostgreSQL refuses it")
 def test_a_value_planted_in_the_database_is_named(run: Run) -> None:
     """By whose it is, in one line, by every command that would have to believe it."""
     record("a.json", catalogue(2))

@@ -29,6 +29,7 @@ def test_every_setting_is_in_one_group() -> None:
     assert sorted(Settings.model_fields.keys() - {"provider"}) == sorted(shown)
 
 
+@pytest.mark.sqlite("no database is opened")
 def test_defaults_are_said_to_be_defaults(run: Run) -> None:
     """Without a file, a variable or a database."""
     shown = run("config", "--json").json
@@ -89,10 +90,11 @@ def test_a_provider_shows_the_plan_that_results(run: Run, monkeypatch: pytest.Mo
     assert "  base_url = not set (default)" in lines
 
 
+@pytest.mark.sqlite("no database is opened")
 def test_secrets_show_that_they_are_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """And how long they are; not a character of them."""
     Path("pricing-sync.toml").write_text(
-        'database = "postgresql://me:canary-pass@db/prices"\nproviders = ["together"]\n'
+        'database = "postgresql://me:canary-pass@db.invalid/prices"\nproviders = ["together"]\n'
         '[provider.together]\nbase_url = "https://canary-user@proxy.example?api_key=canary-key"'
     )
     monkeypatch.setenv("ADMIN_TOKEN", "canary-0815-canary-0815")
@@ -107,7 +109,7 @@ def test_secrets_show_that_they_are_set(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "  read_token = set (25 characters) (PRICING_SYNC_READ_TOKEN)" in lines
     assert "  sentry_dsn = set (31 characters) (SENTRY_DSN)" in lines
     assert "  TOGETHER_API_KEY = set (TOGETHER_API_KEY)" in lines
-    assert "  database = postgresql://me:***@db/prices (pricing-sync.toml)" in lines
+    assert "  database = postgresql://me:***@db.invalid/prices (pricing-sync.toml)" in lines
 
 
 @pytest.mark.parametrize(
@@ -165,12 +167,13 @@ def test_a_scheduled_provider_that_is_none_fails(
     )
 
 
+@pytest.mark.sqlite("no database is opened")
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://me:canary-pass@db/prices",
-        "postgresql://canary@db/prices",
-        "postgresql://db/prices?password=canary",
+        "postgresql://me:canary-pass@db.invalid/prices",
+        "postgresql://canary@db.invalid/prices",
+        "postgresql://db.invalid/prices?password=canary",
         "postgresql:/me:canary@db/prices",
         "me:canary@db/prices",
         "sqlite://me:canary@db",
@@ -192,9 +195,13 @@ def test_no_command_shows_the_password_of_the_database(
     monkeypatch.setenv("ADMIN_TOKEN", "a-token-of-the-tests")
     result = run(*command.split())
     assert "canary" not in result.out + result.err
-    if not command.startswith("config"):
-        assert (2, 1) == (result.code, len(result.err.splitlines()))
-        assert "db" in result.err
+    if command.startswith("config"):
+        return
+    # Such a database cannot be reached. Two commands need none, and report that.
+    code = 1 if url.startswith("postgresql://") else 2
+    code = 0 if code == 1 and command.startswith(("doctor", "providers")) else code
+    assert (code, min(code, 1)) == (result.code, len(result.err.splitlines()))
+    assert not code or "db" in result.err
 
 
 def test_what_cannot_be_used_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

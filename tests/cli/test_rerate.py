@@ -11,7 +11,7 @@ import pytest
 
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.rates import Meter, Per, Rate
-from pricing_sync.settings import Settings
+from pricing_sync.settings import load_settings
 
 from built import openrouter, priced
 from command import Run
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_one_line(prices: Run, arguments: list[str], message: s
 
 def test_what_was_known_then_is_what_price_knew_then(prices: Run) -> None:
     """An override that was set later for an earlier time does not count; one that ended does."""
-    with PricingSync(Settings(database="sqlite:///pricing-sync.db")) as app:
+    with PricingSync(load_settings()) as app:
         before = datetime.now(UTC)
         app.set_override(
             "openrouter",

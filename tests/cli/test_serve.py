@@ -22,6 +22,8 @@ from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.store import connect
 
+from databases import database_url, databases
+
 TOKEN = "a-token-for-the-tests-of-serve"
 
 
@@ -78,6 +80,8 @@ def environment(server: DemoServer, **more: str) -> dict[str, str]:
 @contextmanager
 def serve(folder: Path, server: DemoServer, *options: str, **more: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "pricing_sync", "serve", *options]
+    if databases.kind != "sqlite":
+        more.setdefault("PRICING_SYNC_DATABASE", database_url(folder))
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -104,7 +108,9 @@ def server() -> Iterator[DemoServer]:
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def one_served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database_kind: str,  # noqa: ARG001  a service for each
 ) -> Iterator[str]:
     """The URL of a service that has read its providers, on each event loop."""
     folder, more = tmp_path_factory.mktemp("served"), {"ADMIN_TOKEN": TOKEN}
@@ -310,7 +316,7 @@ def test_serve_migrates_an_older_database_if_it_is_told_to(
         store.migrate(upto=16)
     with serve(tmp_path, server, "--port", "0", ADMIN_TOKEN=TOKEN) as served:
         assert served.said(r"(run `pricing-sync migrate`)")
-    with serve(tmp_path, server, "--port", "0", "--migrate", ADMIN_TOKEN=TOKEN) as served:
+    with serve(tmp_path, server, "--port", "0", ADMIN_TOKEN=TOKEN) as served:
         assert served.said(r"migrations applied: 17.*; as it was: (.*schema-16-)")
         assert served.said(
             r"openrouter, novita are read on schedule into (sqlite:///\S+), from 0 s"

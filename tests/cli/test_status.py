@@ -12,6 +12,7 @@ from pricing_sync.settings import load_settings
 from pricing_sync.store import open_store
 
 from command import Run
+from databases import database_url, databases
 from service import service, settings_of
 
 
@@ -30,7 +31,7 @@ def test_what_a_service_has_planned_is_shown(
     """By another process, from the database, whatever its own settings say."""
     monkeypatch.setenv("PRICING_SYNC_REFERENCE_HOURS", "24")
     monkeypatch.setenv("PRICING_SYNC_PROVIDERS", "openrouter,novita")
-    monkeypatch.setenv("PRICING_SYNC_DATABASE", f"sqlite:///{tmp_path / 'prices.db'}")
+    monkeypatch.setenv("PRICING_SYNC_DATABASE", database_url(tmp_path))
 
     async def work() -> tuple[int, str, str]:
         tables = {"novita": {"cron": "0 3 * * *"}}
@@ -58,4 +59,4 @@ def test_a_run_that_waits_is_cancelled(run: Run, tmp_path: Path) -> None:
     assert "failed" == run("cancel", made.id, "--json").json["status"]
     code, _, err = run("cancel", "nothing")
     assert (2, "error: run: 'nothing': no such run\n") == (code, err)
-    assert (tmp_path / "pricing-sync.db").is_file()
+    assert (databases.kind == "sqlite") == (tmp_path / "pricing-sync.db").is_file()

@@ -16,13 +16,14 @@ from pricing_sync.settings import load_settings
 
 from built import priced
 from command import Result, Run
+from databases import database_url
 from usage_rows import NOW, ledger, lines, replay, row
 
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger with `maker/a` and `maker/b`, as the commands' database."""
-    monkeypatch.setenv("PRICING_SYNC_DATABASE", f"sqlite:///{tmp_path / 'prices.db'}")
+    monkeypatch.setenv("PRICING_SYNC_DATABASE", database_url(tmp_path))
     with ledger(tmp_path):
         return tmp_path
 

@@ -28,6 +28,7 @@ from pricing_sync.timetable import Plan
 
 from built import catalogue, openrouter, priced
 from counting import counted
+from databases import database_url
 from fault_server import FaultServer, response
 from scheduled import run_schedule_once, two_providers
 
@@ -37,7 +38,7 @@ OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         yield opened
 
 
@@ -383,6 +384,7 @@ def test_the_names_and_types_of_all_metrics(tmp_path: Path) -> None:
         "pricing_ledger_revision": "gauge",
         "pricing_stale_timestamp_seconds": "gauge",
         "pricing_exchange_rates_age_seconds": "gauge",
+        "pricing_book_unconfirmed_seconds": "gauge",
         "pricing_export_left_out": "gauge",
         "pricing_store_up": "gauge",
         "pricing_labels_dropped": "gauge",

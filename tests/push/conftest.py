@@ -12,6 +12,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.push import litellm, pusher
 from pricing_sync.settings import LangfuseNode, LiteLLMNode, PushSettings, Settings
 
+from databases import database_url
 from exported import UPSTREAM
 from nodes import FakeLangfuse, FakeLiteLLM
 from pushed import EXPORT_SECRET, SECRET, Make
@@ -55,7 +56,7 @@ def make(tmp_path: Path) -> Make:
             ),
         )
         defaults: dict[str, Any] = {
-            "database": f"sqlite:///{tmp_path}/prices.db",
+            "database": database_url(tmp_path),
             "enabled": False,
             "reference_hours": 0,
             "deadline_seconds": 5,

@@ -122,7 +122,9 @@ def test_a_wrong_key_is_not_repeated(make: Make, monkeypatch: pytest.MonkeyPatch
         assert result.error is not None
         assert "401: " in result.error
         assert "Bearer [redacted]" in result.error
-        assert b"sk-wrong-and-secret" not in app.store._connection.path.read_bytes()  # type: ignore[attr-defined]
+        stored = app.store._connection.fetch_all("SELECT * FROM pricing_pushes", {})
+        assert "Bearer [redacted]" in repr(stored)
+        assert "sk-wrong-and-secret" not in repr(stored)
 
 
 def test_a_missing_key_is_named(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

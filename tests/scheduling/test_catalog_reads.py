@@ -18,11 +18,12 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.observe.metrics import PricingMetrics
 from pricing_sync.prices.rates import Meter, RateCard
 from pricing_sync.settings import ProviderSettings
+from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from catalogs import MODELS_DEV, PATHS, CatalogServer, models_dev, serving
 from command import runner
-from service import RecordingListener, service, settings_of, until
+from service import KEYS, RecordingListener, service, settings_of, until
 
 #: The right prices of OpenRouter's models, at another seller, and a key that no meter has.
 ELSEWHERE = models_dev(
@@ -203,3 +204,42 @@ def test_a_recorded_answer_does_not_wait(scene: Scene) -> None:
     with app:
         asyncio.run(app.replay("openrouter", [RecordedAnswer(body, None, "a.json")]))
     assert [] == scene.catalogs.answers
+
+
+@pytest.mark.postgres
+def test_of_several_workers_one_reads_the_catalogs(scene: Scene) -> None:
+    """Their first readings begin at the same time. Each waits, and judges with what was read."""
+    settings = scene.app(engine="procrastinate", at_once=1).settings
+    names = ("openrouter", "novita")
+    settings = settings.model_copy(
+        update={
+            "providers": names,
+            "provider": {
+                **settings.provider,
+                "novita": ProviderSettings(base_url=scene.providers.base_url("novita")),
+            },
+        }
+    )
+    workers = [
+        PricingSync(
+            settings,
+            access=ProviderAccess(settings, environment=KEYS),
+            listeners=[scene.recorder],
+            is_worker=True,
+        )
+        for _ in range(2)
+    ]
+
+    async def work() -> None:
+        async with workers[0].lifespan(), workers[1].lifespan():
+            run, _ = await workers[0].trigger(names)
+            ended, _ = await workers[0].wait(run.id, 30)
+            assert ended.finished_at is not None
+            owners = workers[0].store._connection.fetch_all(
+                "SELECT COUNT(DISTINCT owner) FROM pricing_queue", {}
+            )
+            assert [(2,)] == owners
+
+    asyncio.run(work())
+    assert [] == scene.recorder.errors
+    assert 1 == [name for name, _ in scene.catalogs.answers].count(MODELS_DEV)

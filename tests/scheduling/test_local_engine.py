@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from pricing_sync.settings import ProviderSettings
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
+from databases import console
 from fault_server import FaultServer, response
 from service import TWO, RecordingListener, service, settings_of, until
 
@@ -145,9 +144,9 @@ def test_starting_and_stopping_leaves_no_task_behind(tmp_path: Path, server: Dem
         assert before == asyncio.all_tasks()
 
     within(60, work)
-    with closing(sqlite3.connect(tmp_path / "prices.db")) as database:
+    with console(tmp_path) as database:
         unfinished = "SELECT COUNT(*) FROM pricing_queue WHERE state = 'reading'"
-        assert (0,) == database.execute(unfinished).fetchone()
+        assert [(0,)] == database.execute(unfinished)
 
 
 # Stopping
@@ -232,8 +231,8 @@ def test_a_stop_while_another_process_has_the_database_locked(
         async with pricing.lifespan():
             run, _ = await pricing.trigger(["openrouter"])
             await until(lambda: server.requests)
-            with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
+            with console(tmp_path) as other:
+                other.lock()
                 await asyncio.sleep(0.5)
                 stopping = asyncio.create_task(pricing.stop())
                 await asyncio.sleep(1)
@@ -410,7 +409,7 @@ def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: DemoSe
         async with pricing.lifespan():
             await until(lambda: len(recorder.runs) == 1)
             before = [price.listing for price in pricing.prices()]
-            with closing(sqlite3.connect(tmp_path / "prices.db", isolation_level=None)) as other:
+            with console(tmp_path) as other:
                 other.execute("ALTER TABLE pricing_leases RENAME TO pricing_away")
                 await until(lambda: recorder.errors)
                 await asyncio.sleep(2.2)

@@ -20,6 +20,8 @@ from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.store import Store, open_store
 
+from databases import database_url
+
 _TESTS = str(Path(__file__).parents[1])
 
 # Ticks with a simulated clock: all processes have the same second, and race in it.
@@ -32,7 +34,9 @@ from pricing_sync.store import open_store
 from service import settings_of
 from scheduling.test_scheduler import Clockwork
 
-settings = settings_of(Path(sys.argv[2]), None, first_delay_seconds=1, interval_hours=1 / 3600)
+settings = settings_of(
+    Path(), None, first_delay_seconds=1, interval_hours=1 / 3600, database=sys.argv[2]
+)
 with open_store(settings.database) as store:
     clock = Clockwork(settings, store, datetime.fromisoformat(sys.argv[3]))
     print("ready", flush=True)
@@ -51,7 +55,7 @@ from service import service, settings_of
 
 async def main():
     settings = settings_of(
-        Path(sys.argv[2]), None, ["openrouter"],
+        Path(), None, ["openrouter"], database=sys.argv[2],
         first_delay_seconds=0, interval_hours=1 / 3600, lease_seconds=1.5, stop_seconds=1,
     ).model_copy(update={"provider": {"openrouter": ProviderSettings(base_url=sys.argv[3])}})
     pricing = service(settings)
@@ -78,7 +82,7 @@ def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{folder / 'prices.db'}", create=True) as store:
+    with open_store(database_url(folder), create=True) as store:
         yield store
 
 
@@ -91,7 +95,8 @@ def test_four_processes_make_one_run_of_each_slot(tmp_path: Path) -> None:
     """Fifty ticks of four schedulers at once: one leads, and no slot is read twice."""
     with opened(tmp_path), ExitStack() as stack:
         at = datetime(2026, 3, 1, tzinfo=UTC).isoformat()
-        four = [stack.enter_context(process(_TICKING, str(tmp_path), at)) for _ in range(4)]
+        program = _TICKING, database_url(tmp_path), at
+        four = [stack.enter_context(process(*program)) for _ in range(4)]
         assert [["ready\n"]] * 4 == [lines(one, 1) for one in four]
         read = 0
         for _ in range(50):
@@ -116,7 +121,8 @@ def test_when_the_leader_is_killed_another_takes_over(tmp_path: Path) -> None:
     """After its lease at most; its readings do not stay in progress."""
     with opened(tmp_path), DemoServer() as server, ExitStack() as stack:
         url = server.base_url("openrouter")
-        four = [stack.enter_context(process(_SERVING, str(tmp_path), url)) for _ in range(4)]
+        program = _SERVING, database_url(tmp_path), url
+        four = [stack.enter_context(process(*program)) for _ in range(4)]
         _find_leader(four)
         server.fault("openrouter", Fault("hang"))
         leader = _find_leader(four)
@@ -179,12 +185,12 @@ def test_a_frozen_process_that_wakes_does_not_store_what_it_read(tmp_path: Path)
     """It is stopped during a reading for longer than its lease. Its claim has expired."""
     with opened(tmp_path) as store, DemoServer() as server:
         url = server.base_url("openrouter")
-        with process(_SERVING, str(tmp_path), url) as frozen:
+        with process(_SERVING, database_url(tmp_path), url) as frozen:
             server.fault("openrouter", Fault("latency", seconds=0.6))
             _wait_until_reading(tmp_path)
             os.kill(frozen.pid, signal.SIGSTOP)
             (reading,) = [item for item in store.queue.active() if item.state == "reading"]
-            with process(_SERVING, str(tmp_path), url):
+            with process(_SERVING, database_url(tmp_path), url):
                 deadline = time.monotonic() + 120
                 while store.queue.run(reading.run_id).finished_at is None:
                     assert time.monotonic() < deadline

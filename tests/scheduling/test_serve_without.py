@@ -15,10 +15,12 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.web import router
 
+from databases import require_server
 from server_process import ADMIN
 from service import RecordingListener, settings_of, until
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_by_default_the_host_does_not_start(tmp_path: Path) -> None:
     """The error is that of the database."""
     (tmp_path / "prices.db").mkdir()
@@ -31,6 +33,7 @@ def test_by_default_the_host_does_not_start(tmp_path: Path) -> None:
         asyncio.run(work())
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_a_host_that_asks_for_it_starts_without_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +84,7 @@ def test_a_host_that_asks_for_it_starts_without_the_database(
         asyncio.run(work(pricing))
 
 
+@pytest.mark.sqlite("of a file that cannot be opened; for PostgreSQL: test_postgres.py")
 def test_a_host_that_stops_before_the_database_is_back_stops_at_once(tmp_path: Path) -> None:
     """And a wrong setting is never served without."""
     (tmp_path / "prices.db").mkdir()
@@ -94,7 +98,34 @@ def test_a_host_that_stops_before_the_database_is_back_stops_at_once(tmp_path: P
             pass
 
     asyncio.run(work())
-    with pytest.raises(SettingsError, match="is not of the form"):
+    with pytest.raises(SettingsError, match="is neither of the form"):
         asyncio.run(work(database="mysql://db"))
     with pytest.raises(SettingsError, match="no such provider"):
         asyncio.run(work(providers=("togethr",)))
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_comes_later_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the status says why, without the password. Then its tables are made."""
+    monkeypatch.setattr(app, "RETRY_SECONDS", 0.1)
+    server = require_server()
+    name = server.create()
+    url = server.url(name)
+    server.drop(name)
+
+    async def work(pricing: PricingSync) -> None:
+        async with pricing.lifespan():
+            assert "does not exist" in pricing.status()["problem"]
+            server.create_again(name)
+            await until(lambda: pricing.is_running)
+            assert pricing.status()["problem"] is None
+            assert 18 <= pricing.store.version
+
+    try:
+        asyncio.run(
+            work(PricingSync(settings_of(tmp_path, None, database=url), on_error="serve_without"))
+        )
+    finally:
+        server.drop(name)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +21,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from command import Run, runner
+from databases import console, database_url
 
 MODEL = "maker/model-0"
 MILLION = Usage(input=1_000_000)
@@ -38,7 +37,7 @@ INSTANTS = {
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 
@@ -49,14 +48,10 @@ def read(app: PricingSync, body: bytes) -> None:
 
 def set_back(folder: Path, tables: Sequence[str] = tuple(INSTANTS), where: str = "TRUE") -> None:
     """Set the clock back by three days: what is stored is three days later now."""
-    with closing(sqlite3.connect(folder / "prices.db")) as database:
+    with console(folder) as database:
         for table in tables:
-            later = ", ".join(
-                f"{column} = strftime('%Y-%m-%dT%H:%M:%f000Z', {column}, '+3 days')"
-                for column in INSTANTS[table]
-            )
+            later = ", ".join(f"{column} = {database.later(column)}" for column in INSTANTS[table])
             database.execute(f"UPDATE {table} SET {later} WHERE {where}")
-        database.commit()
 
 
 def totals(app: PricingSync, at: datetime | None = None) -> set[Decimal]:
@@ -94,12 +89,11 @@ def test_a_change_in_the_future_has_replaced_the_price_now(
     read(app, catalogue(3))
     read(app, openrouter({f"maker/model-{n}": priced(f"0.0000026{n}") for n in range(3)}))
     set_back(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "prices.db")) as database:
+    with console(tmp_path) as database:
         database.execute(
             "UPDATE pricing_ledger SET since = '2026-01-01T00:00:00.000000Z'"
             " WHERE input = 2500000000"
         )
-        database.commit()
     assert {Decimal("2.6")} == totals(app)
 
 
@@ -136,8 +130,8 @@ def test_an_override_that_was_set_in_the_future_counts_now(
     app.set_override("openrouter", "maker/model-1", later, author="me", reason="x", since=begin)
     set_back(tmp_path)
     assert {Decimal(2)} == totals(app)
-    with closing(sqlite3.connect(tmp_path / "prices.db")) as database:
-        shown = dict(database.execute("SELECT model, source FROM model_pricing").fetchall())
+    with console(tmp_path) as database:
+        shown = dict(database.execute("SELECT model, source FROM model_pricing"))
     assert {MODEL: "override", "maker/model-1": "api", "maker/model-2": "api"} == shown
 
 
@@ -166,7 +160,7 @@ def test_doctor_and_audit_say_that_a_clock_was_ahead(
     """Of readings and of prices."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    database = ("--database", f"sqlite:///{tmp_path / 'prices.db'}")
+    database = ("--database", database_url(tmp_path))
     read(app, catalogue(3))
     assert 0 == run(*database, "doctor", "openrouter", "--offline").code
     assert 0 == run(*database, "audit").code

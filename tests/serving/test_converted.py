@@ -16,6 +16,7 @@ from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.serving.exports import Wanted
 from pricing_sync.settings import Settings
 
+from databases import database_url
 from exported import usd
 
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()
@@ -38,7 +39,7 @@ def look_again(app: PricingSync) -> None:
 @pytest.fixture(name="app")
 def app_fixture(tmp_path: Path) -> Iterator[PricingSync]:
     """A model in dollars, one in yuan, and one in yen, of which no rate is stored."""
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path}/prices.db")) as app:
+    with PricingSync(Settings(database=database_url(tmp_path))) as app:
         app.store.exchange_rates.add({YESTERDAY: RATES}, datetime.now(UTC))
         for model, currency in (("dollars", "USD"), ("yuan", "CNY"), ("yen", "JPY")):
             own(app, model, currency)

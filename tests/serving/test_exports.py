@@ -18,6 +18,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import openrouter, priced
+from databases import database_url
 from exported import usd
 
 CSV = Wanted("csv")
@@ -26,7 +27,7 @@ CSV = Wanted("csv")
 @pytest.fixture(name="app")
 def app_fixture(tmp_path: Path) -> Iterator[PricingSync]:
     """A ledger with one model."""
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path}/prices.db")) as app:
+    with PricingSync(Settings(database=database_url(tmp_path))) as app:
         replay(app, priced())
         yield app
 
@@ -89,6 +90,6 @@ def test_memory_is_bounded(app: PricingSync, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_same_prices_are_the_same_bytes(app: PricingSync, tmp_path: Path) -> None:
     """In another process too: a validator survives a restart."""
     first = app.exports.get(CSV)
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path}/prices.db")) as other:
+    with PricingSync(Settings(database=database_url(tmp_path))) as other:
         second = other.exports.get(CSV)
     assert (first.etag, first.gzipped) == (second.etag, second.gzipped)

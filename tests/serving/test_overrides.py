@@ -46,6 +46,7 @@ from pricing_sync.store.rows import write_instant
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
+from databases import database_url, databases, require_server
 
 DAY = timedelta(days=1)
 MODEL = "maker/model-0"
@@ -60,7 +61,7 @@ def app(tmp_path: Path) -> Iterator[PricingSync]:
 
 
 def open_app(folder: Path) -> PricingSync:
-    opened = PricingSync(Settings(database=f"sqlite:///{folder / 'prices.db'}")).open()
+    opened = PricingSync(Settings(database=database_url(folder))).open()
     listed = RecordedAnswer(catalogue(1), datetime.now(UTC) - 30 * DAY)
     asyncio.run(opened.replay("openrouter", [listed]))
     return opened
@@ -480,9 +481,12 @@ DAYS = st.integers(-20, 20)
 class Layers(RuleBasedStateMachine):
     """Overrides set and ended in any order, beside a list that does the same."""
 
+    kind = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
+        self.stack.enter_context(databases.of(self.kind))
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.app = self.stack.enter_context(open_app(Path(folder)))
         self.now = datetime.now(UTC)
@@ -537,10 +541,22 @@ class Layers(RuleBasedStateMachine):
         assert self._expected(0.001) == view_rates(self.app)
 
 
+class LayersInPostgres(Layers):
+    """The same in the other kind of database."""
+
+    kind = "postgres"
+
+    def __init__(self) -> None:
+        require_server()
+        super().__init__()
+
+
 TestLayers = Layers.TestCase
+TestLayersInPostgres = LayersInPostgres.TestCase
 TestLayers.settings = settings(
     max_examples=12,
     stateful_step_count=8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestLayersInPostgres.settings = settings(TestLayers.settings, max_examples=4)

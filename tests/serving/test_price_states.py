@@ -32,6 +32,7 @@ from pricing_sync.web.probes import collector
 from built import openrouter, priced
 from command import Run, runner
 from counting import counted
+from databases import database_url
 from server_process import ADMIN, READ, caller, serving
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
@@ -101,7 +102,7 @@ def decide(app: PricingSync, model: str, state: State) -> None:
 def app(tmp_path: Path) -> Iterator[PricingSync]:
     """Three readings of a provider on three days, and a person's decisions after the second."""
     settings = Settings(
-        database=f"sqlite:///{tmp_path / 'prices.db'}",
+        database=database_url(tmp_path),
         enabled=False,
         admin_token=SecretStr(ADMIN),
         read_token=SecretStr(READ),
@@ -150,6 +151,7 @@ def test_an_unchanged_reading_confirms_again_and_retires(app: PricingSync) -> No
     assert later == standing(app)
 
 
+@pytest.mark.sqlite("PostgreSQL has one statement for all models")
 def test_a_confirmed_reading_writes_nothing_for_each_model(app: PricingSync) -> None:
     """Only models whose state changes are written."""
     writes: list[Any] = []
@@ -212,9 +214,7 @@ def test_library_command_line_and_service_say_the_same(
     """Of every price in every state: value, state, last confirmation and reason."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    shown = run(
-        "--database", f"sqlite:///{tmp_path / 'prices.db'}", "prices", "openrouter", "--json"
-    )
+    shown = run("--database", database_url(tmp_path), "prices", "openrouter", "--json")
     command_line = by_model(shown.json)
     ages = {record["model"]: record["age_seconds"] for record in shown.json}
     assert EXPECTED.keys() | STEADY.keys() == command_line.keys()
@@ -286,7 +286,7 @@ def test_a_cost_without_a_price_has_the_reason(
         app.cost("openrouter", model, MILLION, datetime.now(UTC))
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    database = ("--database", f"sqlite:///{tmp_path / 'prices.db'}")
+    database = ("--database", database_url(tmp_path))
     result = run(*database, "cost", "openrouter", model, "input=1000")
     assert (1, True) == (result.code, reason in " ".join(result.err.split()))
     with serving(standalone(app)) as url, caller(url, READ) as client:
@@ -304,7 +304,7 @@ def test_a_cost_at_a_doubtful_price_says_so(
     """The price in force counts; the reader learns that it is not confirmed."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    arguments = ("--database", f"sqlite:///{tmp_path / 'prices.db'}", "cost", "openrouter")
+    arguments = ("--database", database_url(tmp_path), "cost", "openrouter")
     record = run(*arguments, "maker/held", "input=1000", "--json").json
     assert ("held", True) == (record["state"], record["reason"].startswith("held: band"))
     assert "held: band" in run(*arguments, "maker/held", "input=1000").err
@@ -332,7 +332,7 @@ def test_the_audit_reports_prices_that_are_not_confirmed(
     """With their state and reason: an error when it lasts, otherwise a warning."""
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    arguments = ("--database", f"sqlite:///{tmp_path / 'prices.db'}", "audit", "--json")
+    arguments = ("--database", database_url(tmp_path), "audit", "--json")
     doubtful = {
         model: state
         for model, (state, _) in EXPECTED.items()
@@ -377,7 +377,7 @@ def test_prices_in_doubt_are_below_the_table(
     app.close()
     monkeypatch.chdir(tmp_path)
     run: Run = runner(monkeypatch, capsys)
-    arguments = ("--database", f"sqlite:///{tmp_path / 'prices.db'}", "prices", "openrouter")
+    arguments = ("--database", database_url(tmp_path), "prices", "openrouter")
     out = run(*arguments).out
     assert ", last confirmed 2026-07-17 12:00Z: maker/held, maker/overridden\n" in out
     assert "x20" not in out
@@ -419,12 +419,13 @@ def as_of_migration(version: int, path: Path) -> None:
     path.with_suffix(".old").replace(path)
 
 
+@pytest.mark.sqlite("a migration of SQLite")
 def test_migration_7_derives_the_states(app: PricingSync, tmp_path: Path) -> None:
     """From what was stored before. An unreadable price was last confirmed at an unknown time."""
     expected = standing(app)
     app.close()
     as_of_migration(6, tmp_path / "prices.db")
-    with connect(f"sqlite:///{tmp_path / 'prices.db'}") as store:
+    with connect(database_url(tmp_path)) as store:
         assert 7 in store.migrate()
     with app:
         found = standing(app)

@@ -26,6 +26,7 @@ from pricing_sync.web.model_states import model_entries
 from pricing_sync.web.prices import get_price, list_scheduled
 
 from command import runner
+from databases import database_url
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 #: The day on which the promotion of these tests ends.
@@ -46,7 +47,7 @@ def body(models: Mapping[str, list[dict[str, Any]]]) -> bytes:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
+    settings = Settings(database=database_url(tmp_path))
     with PricingSync(settings, extra_providers=[genai_prices_provider("google")]) as opened:
         yield opened
 
@@ -332,7 +333,7 @@ def test_a_price_says_what_is_scheduled(app: PricingSync) -> None:
 def test_the_settings_choose_the_catalog_of_a_provider(tmp_path: Path) -> None:
     """`google` is read from models.dev, or from genai-prices, which states prices of later."""
     tables = {"google": {"catalog": "genai-prices"}, "openai": {"catalog": "models.dev"}}
-    settings = Settings(database=f"sqlite:///{tmp_path / 'a.db'}", provider=tables)  # type: ignore[arg-type]
+    settings = Settings(database=database_url(tmp_path, "a"), provider=tables)  # type: ignore[arg-type]
     access = PricingSync(settings).access
     assert "genai-prices" in access.provider("google").url
     assert "google" == access.provider("google").id

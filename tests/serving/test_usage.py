@@ -17,7 +17,6 @@ from pricing_sync.errors import BadUsage
 from pricing_sync.prices.rates import Meter, Per, Rate
 from pricing_sync.prices.usage import Usage
 from pricing_sync.store.connection import Row, Values
-from pricing_sync.store.sqlite import SqliteConnection
 
 from built import priced
 from usage_rows import NOW, ledger, lines, replay, row
@@ -191,12 +190,13 @@ def test_the_price_of_a_model_is_looked_up_once(
     """Whatever the number of rows, and of instants, and whether there is a price."""
 
     queries: list[str] = []
-    real = SqliteConnection.fetch_all
+    connection = app.store._connection
+    real = connection.fetch_all
     begin = days_ago(3).replace(minute=0, second=0, microsecond=0)
 
-    def fetch_all(self: SqliteConnection, sql: str, values: Values) -> list[Row]:
+    def fetch_all(sql: str, values: Values) -> list[Row]:
         queries.append(sql)
-        return real(self, sql, values)
+        return real(sql, values)
 
     def statements(rows: int) -> int:
         app._refresh_book()
@@ -206,7 +206,7 @@ def test_the_price_of_a_model_is_looked_up_once(
         return len(queries)
 
     app.book()
-    monkeypatch.setattr(SqliteConnection, "fetch_all", fetch_all)
+    monkeypatch.setattr(connection, "fetch_all", fetch_all)
     assert 0 < statements(20) == statements(2000)
 
 

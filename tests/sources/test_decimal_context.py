@@ -20,6 +20,7 @@ from pricing_sync.sources.strict_json import Malformed
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from answers import BUILT, RECORDED, Sample, provider_of
+from databases import database_url
 from recorded import needs_samples
 
 #: Three digits, rounded up, and an error wherever a digit would be lost.
@@ -79,7 +80,7 @@ def test_a_rate_and_a_cost_have_every_digit(context: Context, tmp_path: Path) ->
     body = json.dumps({"data": [{"id": "maker/model", "pricing": pricing}]}).encode()
     with (
         localcontext(context),
-        PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as app,
+        PricingSync(Settings(database=database_url(tmp_path))) as app,
     ):
         day = datetime(2026, 7, 17, tzinfo=UTC)
         result = asyncio.run(app.replay("openrouter", [RecordedAnswer(body, day)]))

@@ -17,6 +17,7 @@ from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.reading import ReadingResult
 from pricing_sync.sync.recorded import RecordedAnswer
 
+from databases import database_url
 from price_lists import FORMATS, MODEL, Format
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
@@ -49,7 +50,7 @@ def replay(
 ) -> list[ReadingResult]:
     """Read these answers, a day apart, with *free* in the settings of the provider."""
     tables = {form.provider_id: ProviderSettings(free=free)}
-    settings = Settings(database=f"sqlite:///{path / 'prices.db'}", provider=tables)
+    settings = Settings(database=database_url(path), provider=tables)
     with PricingSync(settings) as app:
         last = app.store.last_reading(form.provider_id)
         start = last.at + timedelta(days=1) if last else DAY
@@ -61,7 +62,7 @@ def replay(
 
 def in_force(path: Path, form: Format) -> object:
     """The rates in force; the listing when it has none."""
-    with PricingSync(Settings(database=f"sqlite:///{path / 'prices.db'}")) as app:
+    with PricingSync(Settings(database=database_url(path))) as app:
         found = app.price(form.provider_id, MODEL).listing
     return found.rates if isinstance(found, RateCard) else found
 

@@ -21,6 +21,8 @@ from pricing_sync.store.as_of import instants
 from pricing_sync.store.connection import NamedQueries, applicable
 from pricing_sync.store.rows import write_optional_instant
 
+from databases import database_url
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL = {"provider": "acme", "model": "m"}
 
@@ -31,7 +33,7 @@ def hour(number: int) -> datetime:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(f"sqlite:///{tmp_path / 'x.db'}", create=True)) as opened:
+    with closing(open_store(database_url(tmp_path, "x"), create=True)) as opened:
         yield opened
 
 
@@ -82,8 +84,8 @@ class History:
         connection.execute("DELETE FROM pricing_models", {})
         connection.execute(
             "INSERT INTO pricing_models (provider, model, first_seen)"
-            " VALUES (:provider, :model, '')",
-            MODEL,
+            " VALUES (:provider, :model, :at)",
+            MODEL | {"at": written(0)},
         )
         connection.execute_many(
             "INSERT INTO pricing_ledger (card_id, provider, model, since, until, recorded_at,"
@@ -122,8 +124,8 @@ def test_the_card_of_an_instant_is_the_one_that_was_in_force_and_known(
     questions: list[tuple[int, int | None]],
 ) -> None:
     """Cards may be recorded long after they began, or before: scheduled ones."""
-    path = tmp_path_factory.getbasetemp() / "as-of.db"
-    with closing(open_store(f"sqlite:///{path}", create=True)) as store:
+    folder = tmp_path_factory.getbasetemp()
+    with closing(open_store(database_url(folder, "as-of"), create=True)) as store:
         history.write(store)
         for at, known_at in questions:
             known = None if known_at is None else hour(known_at)
@@ -146,6 +148,7 @@ def plan(part: NamedQueries, query: str, **values: Any) -> list[str]:
 AT = hour(5)
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize("known_at", [None, AT])
 def test_a_card_of_an_instant_is_sought(store: Store, known_at: datetime | None) -> None:
     """By provider, model and instant; rows that are not its own are never read."""
@@ -156,6 +159,7 @@ def test_a_card_of_an_instant_is_sought(store: Store, known_at: datetime | None)
     assert 3 == sum("since>?" in step or "since<?" in step for step in seeks), seeks
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize(
     ("query", "values"),
     [
@@ -180,6 +184,7 @@ def test_what_is_asked_of_one_model_is_sought(
     assert any(by in step for step in steps), steps
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize(
     "values",
     [
@@ -194,6 +199,7 @@ def test_held_changes_are_sought(store: Store, values: dict[str, Any]) -> None:
     assert not [step for step in steps if step.startswith("SCAN")], steps
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 def test_accepted_changes_of_a_model_are_sought(store: Store) -> None:
     """The anchors leave out what a person has accepted since: a seek for each model."""
     steps = plan(store.ledger, "anchors", provider="acme")
@@ -201,6 +207,7 @@ def test_accepted_changes_of_a_model_are_sought(store: Store) -> None:
     assert "provider=? AND model=? AND state=? AND decided_at>?" in held, held
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 def test_a_name_of_a_model_is_sought(store: Store) -> None:
     """Every price is looked up by its name first."""
     for query, values in (

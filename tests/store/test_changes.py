@@ -18,6 +18,8 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import _QUERIES, LedgerChange
 from pricing_sync.store.connection import applicable
 
+from databases import database_url
+
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 
 
@@ -31,7 +33,7 @@ def at(day: int) -> datetime:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         opened.queue.insert_run(Run("run", "test", DAY, None, None, False, ()))
         yield opened
 
@@ -117,6 +119,7 @@ def test_a_held_change_is_listed_when_it_is_accepted_from_when_it_was_first_seen
     assert (at(1), card("1"), card("2")) == (entry.at, entry.change.old, entry.change.new)
 
 
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize("query", ["begun", "ended"])
 def test_the_newest_changes_are_found_by_an_index(store: Store, query: str) -> None:
     """However long the ledger is: nothing is sorted that is not listed."""

@@ -16,6 +16,8 @@ from pricing_sync.store import connect, open_store
 from pricing_sync.store.connection import migrations
 from pricing_sync.store.rows import write_json
 
+pytestmark = pytest.mark.sqlite("those of PostgreSQL: test_postgres.py")
+
 
 def schema(path: Path) -> set[tuple[str, str]]:
     with sqlite3.connect(path) as database:
@@ -25,7 +27,7 @@ def schema(path: Path) -> set[tuple[str, str]]:
     return rows
 
 
-@pytest.mark.parametrize("version", [version for version, _ in migrations()])
+@pytest.mark.parametrize("version", [version for version, _ in migrations("sqlite")])
 def test_every_older_version_migrates_to_the_fresh_schema(tmp_path: Path, version: int) -> None:
     """A migrated database and a new one have the same tables, indexes and views."""
     with open_store(f"sqlite:///{tmp_path / 'fresh.db'}", create=True):
@@ -39,14 +41,14 @@ def test_every_older_version_migrates_to_the_fresh_schema(tmp_path: Path, versio
 
 def test_migrations_are_numbered_without_gaps() -> None:
     """The newest number is also their count."""
-    numbers = [version for version, _ in migrations()]
+    numbers = [version for version, _ in migrations("sqlite")]
     assert list(range(1, len(numbers) + 1)) == numbers
 
 
 def test_migrating_again_does_nothing(tmp_path: Path) -> None:
     """It can run at every start."""
     with connect(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as store:
-        assert [version for version, _ in migrations()] == store.migrate()
+        assert [version for version, _ in migrations("sqlite")] == store.migrate()
         assert [] == store.migrate()
 
 

@@ -19,13 +19,14 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
 
 from counting import counted
+from databases import database_url
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         opened.queue.insert_run(Run("run", "test", DAY, DAY, Outcome.SUCCESS, False, ()))
         yield opened
 

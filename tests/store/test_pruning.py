@@ -24,6 +24,7 @@ from pricing_sync.store.ids import new_id
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
+from databases import database_url
 from service import TWO, RecordingListener, service, settings_of, until
 
 NOW = datetime(2026, 7, 17, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ BEFORE = NOW - timedelta(days=400)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         yield opened
 
 
@@ -156,7 +157,7 @@ def test_events_go_with_their_deliveries(store: Store) -> None:
 def test_decided_changes_go_and_rejected_ones_stay(tmp_path: Path) -> None:
     """A rejection is why the same change is not held again. What waits is not touched."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as app:
+    with PricingSync(Settings(database=database_url(tmp_path))) as app:
         for number, prompt in enumerate(("0.0000025", "0.0025")):
             recorded = RecordedAnswer(catalogue(3, prompt), day + timedelta(days=number))
             asyncio.run(app.replay("openrouter", [recorded]))
@@ -183,7 +184,7 @@ def test_one_process_prunes_in_a_day(store: Store) -> None:
 
 def test_a_run_without_a_service_prunes(tmp_path: Path) -> None:
     """As `pricing-sync sync` from cron. Once a day, however many runs there are."""
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as app:
+    with PricingSync(Settings(database=database_url(tmp_path))) as app:
         old = days_ago(100)
         app.store.keep_evidence("old", zlib.compress(b"bytes"), 5, old)
         asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(1))]))
@@ -219,7 +220,7 @@ def test_an_error_while_pruning_fails_no_run(
 
     monkeypatch.setattr("pricing_sync.store.pruning.Pruning.batches", busy)
     listener = RecordingListener()
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
+    settings = Settings(database=database_url(tmp_path))
     with PricingSync(settings, listeners=[listener]) as app:
         result = asyncio.run(app.replay("openrouter", [RecordedAnswer(catalogue(1))]))
         assert result.results[0].error is None

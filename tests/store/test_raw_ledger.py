@@ -16,6 +16,8 @@ from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.raw_ledger import overlaps, raw_cards, raw_history, raw_overrides
 
+pytestmark = pytest.mark.sqlite("PostgreSQL refuses such rows")
+
 AT = datetime(2026, 7, 17, 12, tzinfo=UTC)
 DAY = "2026-07-17T00:00:00.000000Z"
 NEXT = "2026-07-18T00:00:00.000000Z"

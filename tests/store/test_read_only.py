@@ -15,6 +15,8 @@ import pytest
 from pricing_sync.errors import StoreError
 from pricing_sync.store import open_store
 
+pytestmark = pytest.mark.sqlite("a file; for PostgreSQL: test_postgres.py")
+
 #: The id of `nobody`: what stands for a read-only mount does not bind root.
 NOBODY = 65_534
 

@@ -35,6 +35,8 @@ from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import Review
 
+from databases import database_url
+
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
 #: The time of the decision, and 1 µs earlier.
@@ -58,7 +60,7 @@ def review(store: Store) -> Review:
 
 
 def _open(folder: Path) -> Store:
-    return open_store(f"sqlite:///{folder / 'prices.db'}", create=True)
+    return open_store(database_url(folder), create=True)
 
 
 def read_once(

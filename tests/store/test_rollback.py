@@ -17,6 +17,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import openrouter, priced
+from databases import database_url
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -25,7 +26,7 @@ WHO: dict[str, Any] = {"author": "me", "reason": "a wrong list"}
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}", reference_hours=0)
+    settings = Settings(database=database_url(tmp_path), reference_hours=0)
     with PricingSync(settings, create=True) as opened:
         yield opened
 

@@ -15,6 +15,8 @@ from pricing_sync.prices.rates import Meter
 from pricing_sync.prices.usage_sums import SumKey, UsageSum
 from pricing_sync.store import Store, open_store
 
+from databases import database_url
+
 HOUR = datetime(2026, 7, 17, 12, tzinfo=UTC)
 KEY = SumKey(HOUR, "acme", "m", "card", "batch", "eu", 200, "USD", None, "USD")
 UNPRICED = KEY._replace(card_id=None, currency=None, reason="unknown_model")
@@ -22,7 +24,7 @@ UNPRICED = KEY._replace(card_id=None, currency=None, reason="unknown_model")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         yield opened
 
 

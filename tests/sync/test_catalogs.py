@@ -36,6 +36,7 @@ from catalogs import (
     models_dev,
     serving,
 )
+from databases import database_url
 from recorded import needs_samples, sample
 from service import until
 
@@ -85,7 +86,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    url = f"sqlite:///{tmp_path / 'prices.db'}"
+    url = database_url(tmp_path)
     with serving(BODIES) as server, open_store(url, create=True) as store:
         yield Scene(server, PeerTable(store._connection), server.settings(url))
 

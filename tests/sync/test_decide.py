@@ -28,6 +28,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue
 from counting import counted
+from databases import database_url
 
 PROVIDER, THRESHOLDS = find("openrouter"), Thresholds()
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
@@ -45,7 +46,7 @@ READING = Reading(
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    with PricingSync(Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")) as opened:
+    with PricingSync(Settings(database=database_url(tmp_path))) as opened:
         yield opened
 
 
@@ -77,7 +78,7 @@ def test_what_is_known_is_read_in_the_same_number_of_statements(
     """For 2 models and for 300, each with a change or with a held one."""
     counts = []
     for number in (2, 300):
-        settings = Settings(database=f"sqlite:///{tmp_path / f'{number}.db'}")
+        settings = Settings(database=database_url(tmp_path, str(number)))
         with PricingSync(settings) as app:
             read(app, catalogue(number, "0.0000025"), DAY)
             last = read(app, catalogue(number, "0.000025"), NEXT)

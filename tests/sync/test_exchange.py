@@ -18,6 +18,7 @@ from pricing_sync.sync.exchange import ID, is_due, store_exchange_rates
 
 from built import openrouter, priced
 from command import Run, runner
+from databases import database_url
 from exchange_rates_file import answer
 from fault_server import FaultServer
 from service import RecordingListener, until
@@ -31,7 +32,7 @@ FILE = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path / 'prices.db'}", create=True) as opened:
+    with open_store(database_url(tmp_path), create=True) as opened:
         yield opened
 
 
@@ -165,7 +166,7 @@ def test_a_currency_is_a_code(run: Run, code: str) -> None:
 
 def settings(tmp_path: Path, url: str) -> Settings:
     return Settings(
-        database=f"sqlite:///{tmp_path / 'prices.db'}",
+        database=database_url(tmp_path),
         exchange_rates=True,
         reference_hours=0,
         first_delay_seconds=0,

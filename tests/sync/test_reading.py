@@ -31,6 +31,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
 from counting import counted
+from databases import database_url
 from recorded import needs_samples, sample
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
@@ -40,7 +41,7 @@ AFTER = DAY + timedelta(days=2)
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[PricingSync]:
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}")
+    settings = Settings(database=database_url(tmp_path))
     with PricingSync(settings) as opened:
         yield opened
 
@@ -146,7 +147,7 @@ def test_a_changed_threshold_counts_for_the_same_bytes(
     tmp_path: Path, setting: dict[str, Any]
 ) -> None:
     """What was held by the old one is judged again at the next reading."""
-    database = f"sqlite:///{tmp_path / 'prices.db'}"
+    database = database_url(tmp_path)
     cheap, dearer = (
         openrouter({"maker/model-0": priced(prompt, "0.00002")})
         for prompt in ("0.0000025", "0.00001125")
@@ -167,7 +168,7 @@ def test_a_changed_threshold_counts_for_the_same_bytes(
 
 def test_a_lower_cap_on_models_counts_for_the_same_bytes(tmp_path: Path) -> None:
     """The answer that was small enough is refused."""
-    database = f"sqlite:///{tmp_path / 'prices.db'}"
+    database = database_url(tmp_path)
     with PricingSync(Settings(database=database)) as app:
         read_once(app, catalogue(3), DAY)
     with PricingSync(Settings(database=database, max_models=2)) as app:
@@ -231,7 +232,7 @@ def test_several_models_may_become_free_at_once(app: PricingSync, tmp_path: Path
     free = {f"maker/m{n}": priced("0", "0") for n in range(5)}
     cheaper = {**models, **free, "maker/m9": priced("0.000002")}
     tables = {"openrouter": ProviderSettings(free=tuple(free))}
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}", provider=tables)
+    settings = Settings(database=database_url(tmp_path), provider=tables)
     with PricingSync(settings) as other:
         result = read_once(other, openrouter(cheaper), NEXT)
         assert not result.plan.hold
@@ -295,7 +296,7 @@ def test_an_answer_that_cannot_be_read_changes_nothing(
 @pytest.mark.parametrize("before", [0, 3])
 def test_an_answer_with_too_many_models_changes_nothing(tmp_path: Path, before: int) -> None:
     """The first one too, which has nothing to be compared with."""
-    settings = Settings(database=f"sqlite:///{tmp_path / 'prices.db'}", max_models=3)
+    settings = Settings(database=database_url(tmp_path), max_models=3)
     with PricingSync(settings) as app:
         if before:
             assert Status.READ is read_once(app, catalogue(before), DAY).reading.status
@@ -375,6 +376,7 @@ def test_a_reading_takes_the_same_number_of_statements_for_any_number_of_models(
     assert statements[0] == statements[1]
 
 
+@pytest.mark.sqlite("of a file that cannot grow")
 def test_a_full_disk_leaves_the_ledger_as_it_was(app: PricingSync) -> None:
     """Nothing of the reading is stored, and the error gives the reason."""
     read_once(app, catalogue(3), DAY)
@@ -577,3 +579,13 @@ def test_small_steps_are_recorded_and_notified_only_when_they_add_up(app: Pricin
         event_counts.append(kinds.count("price.changed"))
     assert [1, 1, 1, 2] == event_counts
     assert 4 == len(app.history("openrouter", "maker/model"))
+
+
+def test_a_model_whose_name_no_database_stores_spoils_only_its_own_row(app: PricingSync) -> None:
+    """It counts as a row without a name, in every kind of database."""
+    rows = {"maker/a": priced("0.000001"), "maker/\0": priced("0.000001"), "é" * 600: priced("1")}
+    (result,) = asyncio.run(
+        app.replay("openrouter", [RecordedAnswer(openrouter(rows), None)])
+    ).results
+    assert (None, 2) == (result.reading.error, result.reading.listings["nameless"])
+    assert ["maker/a"] == [price.model for price in app.prices()]

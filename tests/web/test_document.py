@@ -80,7 +80,10 @@ def test_every_operation_documents_its_token_and_its_errors() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory,
+    database_kind: str,  # noqa: ARG001  a service for each
+) -> Iterator[Api]:
     """A service with prices, runs and a held change."""
     with (
         DemoServer() as providers,

@@ -14,6 +14,7 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.prices.rates import RateCard
 from pricing_sync.sources.formats import openrouter
 
+from databases import take_away
 from server_process import Api, api
 
 PRICES = "/v1/prices"
@@ -136,7 +137,7 @@ def test_the_last_prices_are_served_while_the_database_is_down(
     with api(tmp_path, providers) as running:
         running.sync()
         assert "2.5" == running.get(GPT)["rates"]["input"]
-        running.pricing.store._connection._reader.close()  # type: ignore[attr-defined]
+        take_away(running.pricing.store)
         running.pricing._parts.book_cache._next_check_at = 0
         price = running.get(GPT)
         assert ("2.5", True) == (price["rates"]["input"], price["stale_since"] is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ from pricing_sync.app import PricingSync
 from pricing_sync.demo.faults import Fault, Kind
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.sources.providers import built_in
-from pricing_sync.store.sqlite import SqliteConnection
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import router, standalone
 from pricing_sync.web.router import SUBJECTS
 
+from databases import console
 from server_process import ADMIN, READ, Api, caller, serving
 from service import service, settings_of
 
@@ -157,13 +157,14 @@ def test_a_busy_database_gets_503_with_retry_after(
 ) -> None:
     """The caller may retry after one second, and gets no details of the server."""
     monkeypatch.setattr("pricing_sync.store.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("pricing_sync.store.postgres.BUSY_SECONDS", 0.1)
     pricing = service(settings_of(tmp_path, providers, admin_token=ADMIN, enabled=False))
     with (
         serving(standalone(pricing)) as url,
         caller(url, ADMIN) as admin,
-        closing(SqliteConnection(tmp_path / "prices.db", create=False)) as other,
-        other.transaction(),
+        console(tmp_path) as other,
     ):
+        other.lock()
         answer = admin.post(TRIGGER)
     assert (503, "the database cannot be used") == problem(answer)[::2]
     assert "1" == answer.headers["retry-after"]

@@ -24,6 +24,7 @@ from pricing_sync.web.pages.router import declared_pages
 from server_process import Api, api
 from web.pages.visitor import Visitor
 
+pytestmark = pytest.mark.sqlite("those of PostgreSQL: store/test_postgres_plans.py")
 PRICES = "/v1/prices/openrouter/openai/gpt-4o"
 MODEL = {"provider": "openrouter", "model": "openai/gpt-4o"}
 SIGNATURE = {"author": "ann", "reason": "test"}

@@ -13,6 +13,7 @@ import pytest
 
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
+from pricing_sync.scheduling.local_engine import LocalEngine
 
 from server_process import Api, api
 
@@ -180,7 +181,7 @@ def test_a_stream_ends_when_the_service_stops(tmp_path: Path, providers: DemoSer
             stream = events(response)
             assert "step" == next(stream).name
             engine = running.pricing._parts.runs._engine
-            assert engine is not None
+            assert isinstance(engine, LocalEngine)
             engine._stopping = True
             stopped_at = time.monotonic()
             rest = list(stream)

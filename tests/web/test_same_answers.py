@@ -25,7 +25,10 @@ MOVING = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory,
+    database_kind: str,  # noqa: ARG001  a service for each
+) -> Iterator[Api]:
     """A service with prices, runs, a held change, an override and an announcement."""
     with DemoServer() as providers, api(tmp_path_factory.mktemp("same"), providers) as service:
         service.sync()

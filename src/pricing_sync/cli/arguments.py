@@ -130,8 +130,8 @@ Database = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="Where prices are kept: sqlite:///FILE. By default PRICING_SYNC_DATABASE, else"
-        " pricing-sync.db in this folder.",
+        help="Where prices are kept: sqlite:///FILE or postgresql://HOST/NAME. By default"
+        " PRICING_SYNC_DATABASE, else pricing-sync.db in this folder.",
         show_default=False,
     ),
 ]

@@ -50,6 +50,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "reading": (
         "database",
+        "migrate",
         "deadline_seconds",
         "max_megabytes",
         "max_models",

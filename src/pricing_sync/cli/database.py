@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -14,49 +14,51 @@ from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.errors import UnknownName
 from pricing_sync.settings import Settings, load_settings
-from pricing_sync.store import connect
-from pricing_sync.store.backup import back_up_before
-from pricing_sync.store.connection import migrations
-
-
-class Upgrade(NamedTuple):
-    """What `migrate` did."""
-
-    applied: list[int]
-    version: int
-    #: The backup from before; None if the database was new, or needed nothing.
-    backup: Path | None
-
-    def __str__(self) -> str:
-        done = ", ".join(map(str, self.applied)) or "none needed"
-        kept = f"; as it was: {self.backup}" if self.backup else ""
-        return f"migrations applied: {done}; schema {self.version}{kept}"
-
-
-def upgrade(url: str) -> Upgrade:
-    """Bring a database to this version, after a backup if it holds anything.
-
-    Raises:
-        StoreError: it cannot be backed up or migrated, or is newer than this program.
-    """
-    with connect(url, create=True) as store:
-        before, made = store.version, None
-        if 0 < before < migrations()[-1][0]:
-            made = back_up_before(url, before)
-        return Upgrade(store.migrate(), store.version, made.file if made else None)
+from pricing_sync.store import Store, open_store
+from pricing_sync.store.copying import CopiedTable
+from pricing_sync.store.upgrade import upgrade
 
 
 @command
-def migrate(settings: Settings) -> Output:
+def migrate(
+    settings: Settings,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="Then copy everything from this database, and compare: sqlite:///FILE.",
+            show_default=False,
+        ),
+    ] = None,
+) -> Output:
     """Bring the database's tables to this version.
 
-    A database that has to be changed is backed up beside itself first.
+    An SQLite database that has to be changed is backed up beside itself first.
     """
-    done = upgrade(settings.database)
+    done, copied = upgrade(settings.database, create=True), list[CopiedTable]()
+    if settings.engine == "procrastinate" or source is not None:
+        with open_store(settings.database) as store:
+            if settings.engine == "procrastinate":
+                store.migrate_transport()
+            copied = [] if source is None else _copied(source, store)
+
+    def show() -> None:
+        tables.print_line(str(done))
+        for one in copied:
+            tables.print_line(f"{one.name}: {one.rows} rows, digest {one.digest[:16]}", "  ")
+        if copied:
+            tables.print_line("both databases have the same rows")
+
+    report = done._asdict() | {"backup": done.backup and str(done.backup)}
     return Output(
-        done._asdict() | {"backup": done.backup and str(done.backup)},
-        lambda: tables.print_line(str(done)),
+        report if source is None else report | {"copied": [asdict(one) for one in copied]}, show
     )
+
+
+def _copied(source: str, store: Store) -> list[CopiedTable]:
+    with open_store(source) as other:
+        return store.copy_from(other)
 
 
 def evidence(

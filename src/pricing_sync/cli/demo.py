@@ -13,6 +13,7 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import serve, tables
 from pricing_sync.cli.sync import show_run
 from pricing_sync.demo.show import INTERVAL_SECONDS, Demo, running
+from pricing_sync.errors import masked
 from pricing_sync.observe.logs import configure
 
 #: What is worth a look when the demo has read everything twice.
@@ -45,9 +46,10 @@ def demo(
             say(f"  - {event}", "    ")
         say("\nThe second reading:\n")
         show_run(running_demo.read())
-        say(f"\nThe ledger is in {settings.database.removeprefix('sqlite:///')}. Try:\n")
+        url = masked(settings.database)
+        say(f"\nThe ledger is in {url.removeprefix('sqlite:///')}. Try:\n")
         for command in _TRY:
-            tables.print_whole(f"  {_program()} --database {settings.database} {command}")
+            tables.print_whole(f"  {_program()} --database {url} {command}")
         if not once:
             _keep_reading(running_demo)
 

@@ -31,6 +31,7 @@ from pricing_sync.cli import (
     sync,
     usage,
     webhooks,
+    worker,
 )
 from pricing_sync.cli import arguments as typed
 from pricing_sync.version import VERSION
@@ -76,6 +77,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
     ),
     "Operate": (
         serve.serve,
+        worker.worker,
         runs.status,
         runs.cancel,
         webhooks.webhooks,

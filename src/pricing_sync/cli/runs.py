@@ -95,8 +95,9 @@ def _show_status(found: dict[str, Any]) -> None:
         (_status_row(found, name) for name in found["providers"]),
         empty="no providers",
     )
-    for why in found["skipped"].values():
-        tables.print_line(f"skipped: {why}", "  ")
+    skipped = (f"skipped: {why}" for why in found["skipped"].values())
+    for line in (*map(_worker_text, found["workers"]), *skipped):
+        tables.print_line(line, "  ")
     for line in catalog_lines(found["catalogs"]):
         tables.print_line(line, "  ")
     sent = (*map(push_line, found["pushes"]), *map(webhook_line, found["webhooks"]))
@@ -152,6 +153,12 @@ def push_line(push: Mapping[str, Any]) -> str:
     since = push["behind_since"]
     line = f"push {push['target']}: behind" + (f" since {_short(since)}" if since else "")
     return f"{line}: {push['error']}" if push["error"] else line
+
+
+def _worker_text(worker: dict[str, Any]) -> str:
+    """`worker node-3:1201 reads, last seen 12:00`."""
+    state = "reads" if worker["is_alive"] else "is gone"
+    return f"worker {worker['process']} {state}, last seen {_short(worker['last_seen'])}"
 
 
 def _ending_text(item: dict[str, Any]) -> str:

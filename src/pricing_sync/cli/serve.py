@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from pricing_sync.app import PricingSync
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
-from pricing_sync.cli.database import upgrade
 from pricing_sync.errors import SettingsError, masked
 from pricing_sync.observe.listener import Listener
 from pricing_sync.observe.logs import configure
 from pricing_sync.settings import Settings, load_settings
+from pricing_sync.store.upgrade import upgrade
 
 _log = logging.getLogger("pricing_sync")
 
@@ -41,13 +41,6 @@ def serve(
             min=0, max=65535, help="By default PRICING_SYNC_PORT, else 8080; 0 is any that is free."
         ),
     ] = None,
-    *,
-    migrate: Annotated[
-        bool,
-        typer.Option(
-            "--migrate", help="Bring the database to this version first, after a backup of it."
-        ),
-    ] = False,
     database: typed.Database = None,
 ) -> None:
     """Read on schedule and serve the HTTP API, until Ctrl-C.
@@ -58,7 +51,7 @@ def serve(
     settings = load_settings(database=database or context.obj, host=host, port=port)
     settings, token = with_token(settings)
     configure(settings.log_format, settings.log_level)
-    if migrate and (done := upgrade(settings.database)).applied:
+    if settings.migrate and (done := upgrade(settings.database, create=True)).backup:
         _log.info("%s", done)
     with PricingSync(settings, listeners=listeners(settings)) as pricing:
         # Inside the server, the error would be a traceback in the log.

@@ -53,6 +53,15 @@ class CatalogState(View):
     waits: bool = Field(description="Whether it is due, and the next readings wait for it.")
 
 
+class WorkerState(View):
+    """A process that reads for others."""
+
+    process: str = Field(description="Its host, and the number of its process.")
+    since: Instant
+    last_seen: Instant
+    is_alive: bool = Field(description="Whether it was seen within the time of a lease.")
+
+
 class Status(View):
     """The state of the schedule."""
 
@@ -75,6 +84,9 @@ class Status(View):
         description="The reference catalogs that changes are compared with; empty if none is read."
     )
     leader: dict[str, Any] | None
+    workers: list[WorkerState] = Field(
+        description="The processes that read for others; empty if each service reads by itself."
+    )
     dry_run: bool
     at: Instant
     problem: str | None = Field(description="Why the database cannot be opened.")

@@ -18,6 +18,8 @@ from pricing_sync.store.peers import CatalogRead
 _log = logging.getLogger("pricing_sync")
 #: The children of `uvicorn` need no configuration of their own.
 LOGGERS = ("pricing_sync", "uvicorn")
+#: Libraries whose errors reach the log as errors of the program, in one line.
+_SILENT = ("procrastinate", "psycopg.pool")
 #: The attributes of every record, and uvicorn's coloured message. They are not fields.
 _NO_FIELDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "color_message"}
 _ALWAYS_SHOWN = ("priced", "updated")
@@ -160,6 +162,9 @@ def configure(format: Literal["text", "json"], level: str) -> None:  # noqa: A00
         logger.handlers = [handler]
         logger.setLevel(level.upper())
         logger.propagate = False
+    for name in _SILENT:
+        # Without any handler, their warnings would go to standard error.
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class TextFormatter(logging.Formatter):

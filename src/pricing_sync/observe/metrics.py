@@ -124,6 +124,7 @@ class PricingMetrics(Collector):
         plan: When a provider is read; None if that is not known.
         book_revision: The ledger revision of this process's price book; None before the first.
         stale_since: Since when that book cannot be renewed; None if it can.
+        book_unconfirmed: How many seconds ago that book was known to be the newest.
         left_out: How much the exports of this process leave out, by format and part.
         most_drift: The share of our cost by which a reported one may differ from it.
         pushes: The nodes that prices are pushed to.
@@ -141,6 +142,7 @@ class PricingMetrics(Collector):
         plan: Callable[[str], Plan] | None = None,
         book_revision: Callable[[], int | None] = lambda: None,
         stale_since: Callable[[], datetime | None] = lambda: None,
+        book_unconfirmed: Callable[[], float | None] = lambda: None,
         left_out: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         most_drift: Fraction = Fraction(0),
         pushes: Callable[[], Sequence[PushStatus]] = tuple,
@@ -152,6 +154,7 @@ class PricingMetrics(Collector):
         self._is_running, self._unpriced = is_running, unpriced
         self._book_revision, self._left_out = book_revision, left_out
         self._plan, self._stale_since = plan, stale_since
+        self._book_unconfirmed = book_unconfirmed
         self._pushes, self._exchanges = pushes, exchanges
         self._webhooks = webhooks
         self._registry = CollectorRegistry()
@@ -210,6 +213,13 @@ class PricingMetrics(Collector):
             "pricing_book_stale_seconds",
             "For how long this process has not been able to renew its price book; 0 if it can.",
             age_seconds(stale_since, datetime.now(UTC)) or 0,
+        )
+        unconfirmed = self._book_unconfirmed()
+        yield _gauge(
+            "pricing_book_unconfirmed_seconds",
+            "How long ago this process's price book was known to be the newest.",
+            (),
+            {} if unconfirmed is None else {(): unconfirmed},
         )
         yield _gauge(
             "pricing_export_left_out",

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pricing_sync.errors import PricingSyncError
+from pricing_sync.errors import PricingSyncError, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.card_json import write_instant
+from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.sync.catalogs import catalogs, due_catalogs, read_due_catalogs
 from pricing_sync.sync.worker_process import NotPicklable, run_in_worker
+
+#: Between two looks whether another process has read the catalogs.
+_TURN_SECONDS = 0.5
 
 
 class CatalogReads:
@@ -22,11 +26,19 @@ class CatalogReads:
 
     The first list of a provider has no older prices to be compared with, only those of other
     sellers. So nothing is judged before the catalogs that are due have been read, or have failed,
-    or `reference_wait_seconds` have passed since their read began.
+    or `reference_wait_seconds` have passed since their read began. Where several processes read
+    for others, *scheduler* says which one reads the catalogs; the others wait for it.
     """
 
-    def __init__(self, settings: Settings, peers: PeerTable, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        peers: PeerTable,
+        listeners: Sequence[Listener],
+        scheduler: Scheduler | None = None,
+    ) -> None:
         self._settings, self._peers, self._listeners = settings, peers, listeners
+        self._scheduler = scheduler
         self._task: asyncio.Task[None] | None = None
         self._deadline = 0.0
         self._is_late = False
@@ -75,6 +87,27 @@ class CatalogReads:
         return self._task
 
     async def _read(self) -> None:
+        """Read what is due, here or in another process."""
+        if self._scheduler is None:
+            await self._read_here()
+            return
+        try:
+            await self._read_in_turn(self._scheduler)
+        except StoreError as error:
+            for listener in self._listeners:
+                listener.on_error("catalogs", error)
+
+    async def _read_in_turn(self, scheduler: Scheduler) -> None:
+        while await asyncio.to_thread(self._are_due):
+            if await asyncio.to_thread(scheduler.acquire_catalogs):
+                try:
+                    await self._read_here()
+                finally:
+                    await asyncio.to_thread(scheduler.release_catalogs)
+                return
+            await asyncio.sleep(_TURN_SECONDS)
+
+    async def _read_here(self) -> None:
         # In a worker process: the catalogs are large.
         try:
             reads = await run_in_worker(read_due_catalogs, self._settings)

@@ -15,9 +15,11 @@ from pricing_sync.errors import ReadingError, SettingsError, StoreError
 from pricing_sync.observe.listener import Listener
 from pricing_sync.scheduling.catalog_reads import CatalogReads, catalog_status
 from pricing_sync.scheduling.claim_reader import ClaimReader
-from pricing_sync.scheduling.local_engine import BOOK_FILE, LocalEngine, MaintenanceTask, ReadClaim
+from pricing_sync.scheduling.engine import Engine
+from pricing_sync.scheduling.local_engine import LocalEngine
 from pricing_sync.scheduling.pruning import prune_if_due
-from pricing_sync.scheduling.scheduler import Scheduler
+from pricing_sync.scheduling.readings import BOOK_FILE, ReadClaim, Readings
+from pricing_sync.scheduling.scheduler import WORKERS, Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
 from pricing_sync.store import Store
@@ -60,17 +62,25 @@ class Runs:
         access: ProviderAccess,
         listeners: Sequence[Listener],
         write_book: Callable[[], None] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners, self._write_book = listeners, write_book
-        self._engine: LocalEngine | None = None
+        #: Whether the runs of the queue are read in this process.
+        self.reads = is_worker or settings.engine == "local"
+        self._engine: Engine | None = None
         #: The reader of the engine; None while there is no engine.
         self._reader: ClaimReader | None = None
-        self.scheduler = self._new_scheduler()
+        self.scheduler = self._new_scheduler(leads_as=self._leads_as)
+
+    @property
+    def _leads_as(self) -> str | None:
+        return None if self._settings.engine == "local" else WORKERS
 
     @property
     def is_running(self) -> bool:
-        """Whether this process can start readings."""
+        """Whether the engine was started, and not stopped."""
         return self._engine is not None and self._engine.is_running
 
     def start(self, status: Callable[[], dict[str, Any]]) -> None:
@@ -85,13 +95,7 @@ class Runs:
         self._access.check_scheduled()
         if not self.is_running:
             self._reader = self._new_reader()
-            self._engine = self._new_engine(
-                self.scheduler,
-                self._reader.read,
-                self._listeners,
-                schedules=self._settings.enabled,
-                maintenance=self._maintain,
-            )
+            self._engine = self._new_service_engine(self._reader)
             for listener in self._listeners:
                 listener.on_start(status)
             self._engine.start()
@@ -125,7 +129,7 @@ class Runs:
         return await self._wait(run_id, timeout_seconds, self._engine)
 
     async def _wait(
-        self, run_id: str, timeout_seconds: float, engine: LocalEngine | None
+        self, run_id: str, timeout_seconds: float, engine: Engine | None
     ) -> tuple[Run, list[Reading]]:
         """Look the run up whenever a reading ends here, and regularly for other processes."""
         clock = asyncio.get_running_loop().time
@@ -153,7 +157,7 @@ class Runs:
         """See `PricingSync.status`."""
         now = datetime.now(UTC)
         status = self.scheduler.status(now)
-        is_ours = self._settings.enabled and self.is_running
+        is_ours = self._settings.enabled and self.is_running and self.reads
         return status | {
             "running": status["running"] or is_ours,
             "catalogs": catalog_status(self._settings, self._store.peers, now),
@@ -230,7 +234,13 @@ class Runs:
             return result
 
         first_error, scheduler = _FirstError(), self._new_scheduler()
-        engine = self._new_engine(scheduler, read, (*self._listeners, first_error), schedules=False)
+        listeners = (*self._listeners, first_error)
+        engine = LocalEngine(
+            scheduler,
+            self._new_readings(scheduler, read, listeners),
+            schedules=False,
+            at_once=self._settings.at_once,
+        )
         start_run = partial(
             scheduler.start_local_run,
             provider_ids,
@@ -257,7 +267,7 @@ class Runs:
         return _run_result(finished, readings, results)
 
     async def _wait_until_finished(
-        self, run_id: str, engine: LocalEngine, first_error: _FirstError
+        self, run_id: str, engine: Engine, first_error: _FirstError
     ) -> tuple[Run, list[Reading]]:
         """Wait until the run has ended; returns it with its readings.
 
@@ -272,31 +282,56 @@ class Runs:
                 return run, readings
 
     def _new_reader(self) -> ClaimReader:
-        catalogs = CatalogReads(self._settings, self._store.peers, self._listeners)
+        # Several workers begin to read at the same time.
+        scheduler = None if self._leads_as is None else self.scheduler
+        catalogs = CatalogReads(self._settings, self._store.peers, self._listeners, scheduler)
         return ClaimReader(self._settings, self._store, self._access, catalogs)
 
-    def _new_scheduler(self) -> Scheduler:
-        return Scheduler(self._settings, self._store, self._access.provider, datetime.now(UTC))
+    def _new_scheduler(self, leads_as: str | None = None) -> Scheduler:
+        find, now = self._access.provider, datetime.now(UTC)
+        return Scheduler(self._settings, self._store, find, now, leads_as=leads_as)
 
-    def _new_engine(
-        self,
-        scheduler: Scheduler,
-        read_claim: ReadClaim,
-        listeners: Sequence[Listener],
-        *,
-        schedules: bool,
-        maintenance: MaintenanceTask | None = None,
-    ) -> LocalEngine:
-        return LocalEngine(
+    def _new_service_engine(self, reader: ClaimReader) -> Engine:
+        """The engine of the settings.
+
+        Raises:
+            SettingsError: the database or this installation cannot have it.
+        """
+        settings = self._settings
+        readings = self._new_readings(self.scheduler, reader.read, self._listeners)
+        if settings.engine == "local":
+            return LocalEngine(
+                self.scheduler,
+                readings,
+                schedules=settings.enabled,
+                at_once=settings.at_once,
+                maintenance=self._maintain,
+                maintenance_delay_seconds=settings.first_delay_seconds,
+            )
+        # Its libraries are an optional extra.
+        from pricing_sync.scheduling.procrastinate_engine import ProcrastinateEngine, transport_to
+
+        return ProcrastinateEngine(
+            self.scheduler,
+            readings,
+            transport_to(settings.database, settings.lease_seconds),
+            reads=self.reads,
+            schedules=settings.enabled,
+            at_once=settings.at_once,
+            lease_seconds=settings.lease_seconds,
+            maintenance=self._maintain,
+            maintenance_delay_seconds=settings.first_delay_seconds,
+        )
+
+    def _new_readings(
+        self, scheduler: Scheduler, read_claim: ReadClaim, listeners: Sequence[Listener]
+    ) -> Readings:
+        return Readings(
             scheduler,
             self._store,
             read_claim,
             listeners,
-            schedules=schedules,
-            at_once=self._settings.at_once,
             lease_seconds=self._settings.lease_seconds,
-            maintenance=maintenance,
-            maintenance_delay_seconds=self._settings.first_delay_seconds,
             write_book=self._write_book,
         )
 

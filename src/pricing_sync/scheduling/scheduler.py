@@ -6,7 +6,9 @@ providers that are due. Every process accepts triggers and expires the claims of
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,11 +22,18 @@ from pricing_sync.settings import Settings
 from pricing_sync.sources.provider import Provider
 from pricing_sync.store import Store
 from pricing_sync.store.ids import new_id
-from pricing_sync.store.queue import FAILURES, Claim, Leader, reading_counts
+from pricing_sync.store.queue import FAILURES, Claim, Leader, Worker, reading_counts
 from pricing_sync.timetable import Due, Plan, first_due, next_due, next_opening, retry_at
 
 #: Added to the priority of triggered readings, so that they are claimed before scheduled ones.
 MANUAL_PRIORITY = 1_000_000
+#: Under this name the workers of a database lead together.
+WORKERS = "workers"
+#: For how long the worker that does the maintenance is the only one that does it. The lease is
+#: shorter than the longest that counts, so that clocks may differ.
+_MAINTENANCE = timedelta(minutes=50)
+#: The longest time in which one worker alone reads the catalogs.
+_CATALOGS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,8 @@ class FinishClaim:
 class Scheduler:
     """The schedule and the queue of one database, for one process.
 
-    *find* returns the provider of an id, or raises UnknownName.
+    *find* returns the provider of an id, or raises UnknownName. Schedulers that share *leads_as*
+    lead together: something else sees to it that one of them ticks.
     """
 
     def __init__(
@@ -90,8 +100,13 @@ class Scheduler:
         store: Store,
         find: Callable[[str], Provider],
         started_at: datetime,
+        *,
+        leads_as: str | None = None,
     ) -> None:
         self.owner = new_id(started_at)
+        self._leads_as = leads_as or self.owner
+        #: Whether the due times are those of the plans of this process.
+        self._has_led = False
         self._settings = settings
         self._store = store
         self._queue = store.queue
@@ -197,7 +212,7 @@ class Scheduler:
 
     def release_leadership(self, now: datetime) -> None:
         """Release the leader's lease, so that another process can lead at once."""
-        self._queue.release_leadership(self.owner, now)
+        self._queue.release_leadership(self._leads_as, now)
 
     def acquire_leadership(self, now: datetime) -> bool:
         """Acquire or renew the leader's lease; returns whether this process is the leader.
@@ -206,20 +221,23 @@ class Scheduler:
             StoreError: the database cannot be read or written.
         """
         leader = self._queue.leader()
-        until = now + self._lease
-        if leader is not None and leader.owner == self.owner:
+        owner, until = self._leads_as, now + self._lease
+        if leader is not None and leader.owner == owner:
             # Renewed three times in a lease, and not at every tick.
             fresh = now < leader.until and leader.until - now > self._lease * 2 / 3
-            if (fresh and leader.until <= until) or self._queue.renew_leadership(self.owner, until):
+            if (fresh and leader.until <= until) or self._queue.renew_leadership(owner, until):
+                if not self._has_led:  # others lead with it, maybe by older plans
+                    self._update_due_times(now, is_start=False)
                 return True
-        elif not self._queue.acquire_leadership(self.owner, now, until):
+        if not self._queue.acquire_leadership(owner, now, until):
             return False
-        self._update_due_times(now)
+        is_start = now - self._started_at <= self._delay + self._lease
+        self._update_due_times(now, is_start=is_start)
         return True
 
-    def _update_due_times(self, now: datetime) -> None:
+    def _update_due_times(self, now: datetime, *, is_start: bool) -> None:
         """Save due times: of all providers after a start, else of new or changed plans only."""
-        is_start = now - self._started_at <= self._delay + self._lease
+        self._has_led = True
         stored, attempts = self._queue.due_times(), self._queue.last_attempts()
         successes = self._store.latest_successes()
         dues = []
@@ -267,7 +285,7 @@ class Scheduler:
             return
         with self._queue.transaction():
             leader = self._queue.leader()
-            if leader is None or leader.owner != self.owner:
+            if leader is None or leader.owner != self._leads_as:
                 return
             due = self._due_providers(now)
             # A provider that is queued or being read needs no other run, unless that one is dry.
@@ -309,6 +327,14 @@ class Scheduler:
         ]
         return [entry for entry in failed if entry is not None]
 
+    def claimable(self, now: datetime, run_id: str | None = None) -> dict[str, list[int]]:
+        """The priorities of the readings that could be claimed, by run, the highest first."""
+        return self._queue.claimable(now, run_id)
+
+    def waiting_runs(self, provider: str) -> list[str]:
+        """The runs in which a reading of this provider is queued."""
+        return self._queue.waiting_runs(provider)
+
     def claim(self, now: datetime, *, most: int, runs: set[str] | None) -> list[Claim]:
         """Claim up to *most* queued readings for this process, of these *runs* (None: of any)."""
         return self._queue.claim(self.owner, now, now + self._lease, most=most, runs=runs)
@@ -347,6 +373,29 @@ class Scheduler:
                 return reading, finish(self._store, reading, None)
         except LostClaim:
             return None
+
+    # Workers
+
+    def acquire_maintenance(self, now: datetime) -> bool:
+        """Whether this process shall do the maintenance. For most of an hour no other will."""
+        return self._queue.acquire_maintenance(self.owner, now, now + _MAINTENANCE)
+
+    def acquire_catalogs(self) -> bool:
+        """Whether this process shall read the catalogs: until it releases them, no other will."""
+        now = datetime.now(UTC)
+        return self._queue.acquire_catalogs(self.owner, now, now + _CATALOGS)
+
+    def release_catalogs(self) -> None:
+        """Let another process read the catalogs."""
+        self._queue.release_catalogs(self.owner, datetime.now(UTC))
+
+    def worker_seen(self, now: datetime) -> None:
+        """Note that this process is alive and reads for others."""
+        self._queue.worker_seen(self.owner, f"{socket.gethostname()}:{os.getpid()}", now)
+
+    def worker_gone(self) -> None:
+        """Forget this process."""
+        self._queue.worker_gone(self.owner)
 
     # Status
 
@@ -387,6 +436,7 @@ class Scheduler:
             ],
             "unread_price_keys": self._store.unread_keys(),
             "leader": None if leader is None else _leader(leader, self.owner),
+            "workers": [_worker(one, now, self._lease) for one in queue.workers()],
             "dry_run": settings.dry_run,
             "at": write_instant(now),
         }
@@ -405,6 +455,7 @@ def status_without_database(settings: Settings, problem: str, now: datetime) -> 
         "active": [],
         "catalogs": {},
         "leader": None,
+        "workers": [],
         "dry_run": settings.dry_run,
         "at": write_instant(now),
         "problem": problem,
@@ -424,6 +475,15 @@ def _leader(leader: Leader, owner: str) -> dict[str, Any]:
         "term": leader.term,
         "since": write_instant(leader.since),
         "lease_until": write_instant(leader.until),
+    }
+
+
+def _worker(worker: Worker, now: datetime, lease: timedelta) -> dict[str, Any]:
+    return {
+        "process": worker.process,
+        "since": write_instant(worker.since),
+        "last_seen": write_instant(worker.last_seen),
+        "is_alive": now - worker.last_seen < lease,
     }
 
 

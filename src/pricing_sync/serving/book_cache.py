@@ -38,6 +38,8 @@ class BookCache:
         self.stale_since: datetime | None = None
         #: Calls of `cost` without a price, by reason, from zero on: then a metric shows the first.
         self.unpriced: Counter[str] = Counter(dict.fromkeys(UNPRICED_REASONS, 0))
+        #: Whether something calls `refresh` all the time, so that readers need not query.
+        self.is_watched = False
         self._confirmed_at = datetime.now(UTC)
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
@@ -45,17 +47,30 @@ class BookCache:
     @property
     def checked(self) -> PriceBook | None:
         """What `book` returns without a query of the database; None when it would query."""
-        return self.last if monotonic() < self._next_check_at else None
+        return self.last if self._is_fresh else None
+
+    @property
+    def _is_fresh(self) -> bool:
+        return self.is_watched or monotonic() < self._next_check_at
+
+    @property
+    def unconfirmed_seconds(self) -> float | None:
+        """How long ago the book was known to be the newest; None unless it is watched."""
+        if not self.is_watched:
+            return None
+        return (datetime.now(UTC) - self._confirmed_at).total_seconds()
 
     def book(self) -> PriceBook:
         """The current book, checked within the last `REFRESH_SECONDS` unless `stale_since` is set.
+
+        While `is_watched`, only the first call queries the database.
 
         Raises:
             StoreError: the database cannot be read, and no book was read before.
         """
         last = self.last
         if last is not None:
-            if monotonic() < self._next_check_at or not self._refresh_lock.acquire(blocking=False):
+            if self._is_fresh or not self._refresh_lock.acquire(blocking=False):
                 return last
             try:
                 return self._refreshed(last)
@@ -65,7 +80,7 @@ class BookCache:
             return self._read_first() if self.last is None else self.last
 
     def refresh(self) -> None:
-        """Query the revision now, so that a change by this process is in the book at once."""
+        """Query the revision now, so that a change is in the book at once, if there is a book."""
         with self._refresh_lock:
             if self.last is not None:
                 self._refreshed(self.last)

@@ -87,7 +87,7 @@ class Exports:
 
     def in_memory(self, wanted: Wanted) -> Rendered | None:
         """The document if it is up to date in memory. Reads nothing, and never waits."""
-        if monotonic() >= self._fresh_until:
+        if not self._is_fresh:
             return None
         found = self._rendered.get(self._with_currency(wanted))
         return found[1] if found is not None and found[0] is self._now else None
@@ -123,7 +123,7 @@ class Exports:
 
     def _refresh(self) -> None:
         """Take the prices of now, if the last check was long ago."""
-        if monotonic() < self._fresh_until:
+        if self._is_fresh:
             return
         book = self._book_cache.book()
         prices = [price for price in book if isinstance(price.listing, RateCard)]
@@ -132,6 +132,13 @@ class Exports:
             self._now = _Prices(book.revision, prices)
         self._drop_converted()
         self._fresh_until = monotonic() + REFRESH_SECONDS
+
+    @property
+    def _is_fresh(self) -> bool:
+        """Whether the prices were checked lately, and the book is not newer already."""
+        book = self._book_cache.last
+        is_newest = book is None or book.revision == self._now.revision
+        return is_newest and monotonic() < self._fresh_until
 
     def _with_currency(self, wanted: Wanted) -> Wanted:
         return wanted._replace(currency=wanted.currency or self._currency)

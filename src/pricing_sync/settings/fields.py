@@ -147,7 +147,15 @@ class Settings(_Table, BaseSettings):
         description="ids of the providers to read, separated by commas",
     )
     database: str = Field(
-        default="sqlite:///pricing-sync.db", description="the database: sqlite:///FILE"
+        default="sqlite:///pricing-sync.db",
+        description="the database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE",
+    )
+    migrate: bool = Field(
+        default=True, description="whether the service migrates the database at its start"
+    )
+    engine: Literal["local", "procrastinate"] = Field(
+        default="local",
+        description="who reads: each service by itself (local), or workers (procrastinate)",
     )
 
     first_delay_seconds: float = Field(
@@ -298,6 +306,12 @@ class Settings(_Table, BaseSettings):
     @classmethod
     def _by_id(cls, tables: dict[str, ProviderSettings]) -> dict[str, ProviderSettings]:
         return {name.removeprefix(CATALOG): table for name, table in tables.items()}
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Settings:
+        if self.engine == "procrastinate" and not self.database.startswith("postgres"):
+            raise ValueError("engine: procrastinate needs a database in PostgreSQL")
+        return self
 
     @model_validator(mode="after")
     def _check_tokens_differ(self) -> Settings:

@@ -126,7 +126,7 @@ def checked(path: Path, name: Path) -> Backup:
         (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise StoreError(f"damaged: {' '.join(found.split())}")
-    refuse_newer(contents.schema_version)
+    refuse_newer(contents.schema_version, "sqlite")
     return Backup(file=name, size_bytes=path.stat().st_size, sha256=digest, contents=contents)
 
 

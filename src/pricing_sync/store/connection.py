@@ -5,25 +5,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.rates import UNIT_METERS, Meter
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
+Dialect: TypeAlias = Literal["sqlite", "postgres"]
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_NAME = re.compile(r"^-- name: (\w+(?: \[\w+\])?)$", re.MULTILINE)
 _OPTIONAL = re.compile(r"\[(\w+): ([^\[\]]*)\]")
-_MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
+#: `0019_name.sql`, and beside it `0019_name.postgres.sql`.
+_MIGRATION = re.compile(r"(\d{4})_\w+(?:\.(postgres))?\.sql")
+#: How long a migration waits for another process that migrates or writes.
+MIGRATION_WAIT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns with their types, and those of its primary key, in order."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: Sequence[str]
 
 
 class Connection(Protocol):
-    """One open database, safe for use by several threads. Queries take values as `:name`."""
+    """One open database, safe for use by several threads. Queries take values as `:name`.
 
+    Values and columns are the same for every database: text, whole numbers, bytes and None. An
+    instant is text of fixed width, a day is ISO 8601, JSON is canonical text, an exact decimal is
+    text, a flag is 0 or 1. A connection translates from and to the types of its database.
+    """
+
+    dialect: Dialect
+    #: The type of a column with an instant.
+    instant_sql: str
     #: SQL that turns the column `{0}`, a whole number of 10⁻¹⁵, into an exact decimal.
     decimal_sql: str
     #: SQL for the current instant, in the format of the store's instants.
@@ -41,11 +63,16 @@ class Connection(Protocol):
     def execute_script(self, sql: str) -> None:
         """Run several statements without values."""
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def tables(self) -> dict[str, Table]:
+        """The tables of this program, by name."""
+
+    def transaction(self, wait_seconds: float | None = None) -> AbstractContextManager[None]:
         """A transaction: everything inside is committed, or nothing. Writers wait for each other.
 
+        So inside, nothing changes that this transaction does not change.
+
         Raises:
-            StoreBusy: another process did not release the write lock in time.
+            StoreBusy: another process did not release the write lock in time, by default 10 s.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -63,7 +90,7 @@ class NamedQueries:
 
     def __init__(self, connection: Connection, queries: Mapping[str, str]) -> None:
         self._connection = connection
-        self._queries = queries
+        self._queries = queries_of(queries, connection.dialect)
 
     def _fetch(self, query: str, **values: Any) -> list[Row]:
         return self._connection.fetch_all(applicable(self._queries[query], values), values)
@@ -87,17 +114,31 @@ def next_recorded_at(connection: Connection, now: datetime) -> datetime:
     return datetime.fromisoformat(latest) + timedelta(microseconds=1)
 
 
+#: The channel on which PostgreSQL tells of a new revision, when it is committed.
+REVISION_CHANNEL = "pricing_revision"
+_NEW_REVISION: Mapping[Dialect, str] = {
+    "sqlite": """
+INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+""",
+    "postgres": """
+WITH counted AS (
+    INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+    ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+    RETURNING value
+)
+SELECT pg_notify('pricing_revision', CAST(value AS text)) FROM counted
+""",
+}
+
+
 def new_revision(connection: Connection) -> None:
     """Count a change of cards or overrides. Call it in the transaction that makes the change.
 
     It is a counter, because the newest time in the tables would miss changes: a card may end
     without a new row, and clocks may be set back.
     """
-    connection.execute(
-        "INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)"
-        " ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1",
-        {},
-    )
+    connection.execute(_NEW_REVISION[connection.dialect], {})
 
 
 #: SQL: the providers that have a reading, one seek each, however many readings they have.
@@ -110,6 +151,10 @@ _PROVIDERS = """(
     )
     SELECT provider FROM known WHERE provider IS NOT NULL
 )"""
+
+
+#: SQL: the rows that a connection sends as one value, which is JSON.
+_ROWS = "jsonb_to_recordset(CAST(:rows AS jsonb))"
 
 
 def applicable(sql: str, values: Values) -> str:
@@ -139,13 +184,24 @@ def _with(sql: str, given: frozenset[str]) -> str:
 def load_queries(replacements: Mapping[str, str], file: str = "queries.sql") -> dict[str, str]:
     """The queries of a file in this folder, by name, with `{…}` replaced.
 
-    `{providers}` is a subquery of the providers that have a reading.
+    `{providers}` is a subquery of the providers that have a reading. `{rows}` is, in PostgreSQL,
+    the values of `execute_many` as a table: `{rows} AS r (provider text, at timestamptz)`.
     """
     text = resources.files("pricing_sync.store").joinpath(file).read_text("utf-8")
     parts = _NAME.split(text)[1:]
     queries = dict(zip(parts[::2], parts[1::2], strict=True))
-    filled = {"providers": _PROVIDERS, **replacements}
+    filled = {"providers": _PROVIDERS, "rows": _ROWS, **replacements}
     return {name: _fill(sql, filled) for name, sql in queries.items()}
+
+
+def queries_of(queries: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
+    """Those of a database: `name [postgres]`, after `name`, takes its place in PostgreSQL."""
+    own = f" [{dialect}]"
+    return {
+        name.removesuffix(own): sql
+        for name, sql in queries.items()
+        if name.endswith(own) or not name.endswith("]")
+    }
 
 
 def _fill(sql: str, replacements: Mapping[str, str]) -> str:
@@ -154,39 +210,51 @@ def _fill(sql: str, replacements: Mapping[str, str]) -> str:
     return sql.strip().rstrip(";")
 
 
-def migrations() -> list[tuple[int, str]]:
-    """Every migration in order: its number and its SQL, the same for all databases."""
+@cache
+def migrations(dialect: Dialect) -> list[tuple[int, str]]:
+    """Every migration of a database in order: its number and its SQL.
+
+    PostgreSQL begins with the tables that SQLite has after its migration of the same number.
+    """
     folder = resources.files("pricing_sync.store").joinpath("migrations")
-    found = [(entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name)]
-    return [(int(name[:4]), entry.read_text("utf-8")) for name, entry in sorted(found)]
+    found = []
+    for entry in folder.iterdir():
+        name = _MIGRATION.fullmatch(entry.name)
+        if name and (name[2] or "sqlite") == dialect:
+            found.append((int(name[1]), entry.read_text("utf-8")))
+    return sorted(found)
+
+
+def newest_version(dialect: Dialect) -> int:
+    """The number of the newest migration of a database."""
+    return migrations(dialect)[-1][0]
 
 
 def schema_version(connection: Connection) -> int:
     """The number of the last applied migration; 0 for an empty database."""
-    try:
-        return int(
-            connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0
-        )
-    except StoreError:
+    if "pricing_migrations" not in connection.tables():
         return 0
+    return int(connection.fetch_all("SELECT MAX(version) FROM pricing_migrations", {})[0][0] or 0)
 
 
 def migrate(connection: Connection, at: str, upto: int | None = None) -> list[int]:
     """Apply the missing migrations in order, in one transaction; return their numbers.
 
+    Of several processes that migrate at once, one does it and the others wait for it.
+
     Raises:
         StoreError: the database was made by a newer version of this program.
     """
-    with connection.transaction():
+    with connection.transaction(MIGRATION_WAIT_SECONDS):
         connection.execute_script(
             "CREATE TABLE IF NOT EXISTS pricing_migrations"
-            " (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
+            f" (version INTEGER PRIMARY KEY, applied_at {connection.instant_sql} NOT NULL);"
         )
         current = schema_version(connection)
-        refuse_newer(current)
+        refuse_newer(current, connection.dialect)
         missing = [
             (version, sql)
-            for version, sql in migrations()
+            for version, sql in migrations(connection.dialect)
             if version > current and (upto is None or version <= upto)
         ]
         for version, sql in missing:
@@ -200,9 +268,9 @@ def migrate(connection: Connection, at: str, upto: int | None = None) -> list[in
     return [version for version, _ in missing]
 
 
-def refuse_newer(version: int) -> None:
+def refuse_newer(version: int, dialect: Dialect) -> None:
     """Raise StoreError when the schema version is newer than this program."""
-    newest = migrations()[-1][0]
+    newest = newest_version(dialect)
     if version > newest:
         raise StoreError(f"database: schema {version} is newer than this program's {newest}")
 
@@ -215,7 +283,8 @@ _VIEW_COLUMNS = {
 
 
 def _views(connection: Connection) -> str:
-    text = resources.files("pricing_sync.store").joinpath("views.sql").read_text("utf-8")
+    name = "views.sql" if connection.dialect == "sqlite" else f"views.{connection.dialect}.sql"
+    text = resources.files("pricing_sync.store").joinpath(name).read_text("utf-8")
     lists = {
         "overridden": [
             f"MAX(CASE WHEN meter = '{m}' AND layer = base_layer THEN rate END) AS \"{m}\""
@@ -229,6 +298,21 @@ def _views(connection: Connection) -> str:
     }
     joined = {name: ",\n        ".join(lines) for name, lines in lists.items()}
     return _fill(text, joined | {"now": connection.now_sql}) + ";"
+
+
+def tables_of(columns: Iterable[Row]) -> dict[str, Table]:
+    """Tables from their columns: table, column, type, and the place in the key or None."""
+    found: dict[str, list[Row]] = {}
+    for table, *column in columns:
+        found.setdefault(table, []).append(tuple(column))
+    return {
+        table: Table(
+            table,
+            {name: kind for name, kind, _ in rows},
+            [name for name, _, place in sorted(rows, key=lambda row: row[2] or 0) if place],
+        )
+        for table, rows in found.items()
+    }
 
 
 def placeholders(names: Iterable[str]) -> str:

@@ -9,6 +9,10 @@ SELECT currency, MAX(day), per_euro FROM pricing_exchange_rates
 GROUP BY currency
 ORDER BY currency;
 
+-- name: newest [postgres]
+SELECT DISTINCT ON (currency) currency, day, per_euro FROM pricing_exchange_rates
+ORDER BY currency, day DESC;
+
 -- name: newest_day
 SELECT MAX(day) FROM pricing_exchange_rates WHERE currency = :currency;
 

@@ -13,6 +13,24 @@ LEFT JOIN pricing_ledger l
     )
 WHERE m.provider = :provider;
 
+-- name: known_models [postgres]
+SELECT m.model, m.missing_since, m.retired_at, m.unreadable, m.state, l.since, {card}
+FROM pricing_models m
+LEFT JOIN LATERAL (
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model AND m.retired_at IS NULL
+        AND c.superseded_at IS NULL AND c.until IS NULL AND {in_force}
+    UNION ALL
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model AND m.retired_at IS NULL
+        AND c.superseded_at IS NULL AND c.until > :at AND {in_force}
+    UNION ALL
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model
+        AND c.superseded_at IS NULL AND c.until = m.retired_at
+) l ON TRUE
+WHERE m.provider = :provider;
+
 -- name: timelines
 -- The cards that begin after an instant, the next one first. `|| ''` makes SQLite search by the
 -- instant, after which little begins, and not by the provider.
@@ -62,6 +80,14 @@ WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
 -- name: clear_touched
 DELETE FROM pricing_touched;
 
+-- name: clear_touched [postgres]
+-- The table is one of this transaction: a pooler gives the next one another session.
+CREATE TEMP TABLE IF NOT EXISTS pricing_touched (
+    provider text COLLATE "C", model text COLLATE "C", at timestamptz,
+    PRIMARY KEY (provider, model)
+) ON COMMIT DROP;
+DELETE FROM pricing_touched;
+
 -- name: add_touched
 -- A model whose cards end where others begin. One statement then ends those of all models.
 INSERT INTO pricing_touched (provider, model, at) VALUES (:provider, :model, :at);
@@ -95,6 +121,11 @@ ORDER BY l.provider, l.model, l.since;
 UPDATE pricing_ledger SET superseded_at = :recorded_at
 WHERE card_id = :card_id AND superseded_at IS NULL;
 
+-- name: supersede_card [postgres]
+UPDATE pricing_ledger l SET superseded_at = r.recorded_at
+FROM {rows} AS r (card_id text, recorded_at timestamptz)
+WHERE l.card_id = r.card_id AND l.superseded_at IS NULL;
+
 -- name: add_card
 INSERT INTO pricing_ledger ({columns}) VALUES ({places});
 
@@ -105,16 +136,38 @@ VALUES (:provider, :model, :at, :unreadable)
 ON CONFLICT (provider, model)
 DO UPDATE SET unreadable = excluded.unreadable;
 
+-- name: upsert_model [postgres]
+INSERT INTO pricing_models (provider, model, first_seen, unreadable)
+SELECT r.provider, r.model, r.at, r.unreadable
+FROM {rows} AS r (provider text, model text, at timestamptz, unreadable text)
+ON CONFLICT (provider, model)
+DO UPDATE SET unreadable = excluded.unreadable;
+
 -- name: mark_listed
 UPDATE pricing_models SET missing_since = NULL, retired_at = NULL
 WHERE provider = :provider AND model = :model;
 
+-- name: mark_listed [postgres]
+UPDATE pricing_models m SET missing_since = NULL, retired_at = NULL
+FROM {rows} AS r (provider text, model text)
+WHERE m.provider = r.provider AND m.model = r.model;
+
 -- name: mark_missing
 UPDATE pricing_models SET missing_since = :at WHERE provider = :provider AND model = :model;
+
+-- name: mark_missing [postgres]
+UPDATE pricing_models m SET missing_since = r.at
+FROM {rows} AS r (provider text, model text, at timestamptz)
+WHERE m.provider = r.provider AND m.model = r.model;
 
 -- name: mark_retired
 UPDATE pricing_models SET missing_since = COALESCE(missing_since, :at), retired_at = :at
 WHERE provider = :provider AND model = :model;
+
+-- name: mark_retired [postgres]
+UPDATE pricing_models m SET missing_since = COALESCE(m.missing_since, r.at), retired_at = r.at
+FROM {rows} AS r (provider text, model text, at timestamptz)
+WHERE m.provider = r.provider AND m.model = r.model;
 
 -- name: set_state
 -- :confirmed_at is when the provider was last read before this reading.
@@ -126,3 +179,16 @@ UPDATE pricing_models SET
         ELSE confirmed_at
     END
 WHERE provider = :provider AND model = :model;
+
+-- name: set_state [postgres]
+UPDATE pricing_models m SET
+    state = r.state,
+    confirmed_at = CASE
+        WHEN r.state = 'confirmed' THEN NULL
+        WHEN m.state = 'confirmed' AND m.first_seen < r.at THEN r.confirmed_at
+        ELSE m.confirmed_at
+    END
+FROM {rows} AS r (
+    provider text, model text, at timestamptz, state text, confirmed_at timestamptz
+)
+WHERE m.provider = r.provider AND m.model = r.model;

@@ -63,6 +63,19 @@ JOIN pricing_readings f ON f.id = (
 )
 WHERE f.status = 'failed';
 
+-- name: failing [postgres]
+-- A lateral join seeks; another one would read all readings.
+SELECT {failing_reading} FROM {providers} p
+CROSS JOIN LATERAL (
+    SELECT * FROM pricing_readings n
+    WHERE n.provider = p.provider
+        AND ((n.status = 'failed' AND n.error_kind <> 'cancelled')
+            OR (n.status IN ('read', 'unchanged') AND n.dry_run = 0))
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+) f
+WHERE f.status = 'failed';
+
 -- name: latest_successes
 -- The newest successful reading of each provider: when it ended, when its answer was given, and
 -- the price keys that it did not read.
@@ -75,6 +88,16 @@ JOIN pricing_readings r ON r.id = (
     LIMIT 1
 );
 
+-- name: latest_successes [postgres]
+SELECT r.provider, r.finished_at, r.at, r.ignored
+FROM {providers} p
+CROSS JOIN LATERAL (
+    SELECT * FROM pricing_readings n
+    WHERE n.provider = p.provider AND n.status IN ('read', 'unchanged') AND n.dry_run = 0
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+) r;
+
 -- name: skipped
 -- The reason of each provider whose newest reading was skipped.
 SELECT s.provider, s.error FROM {providers} p
@@ -84,6 +107,16 @@ JOIN pricing_readings s ON s.id = (
     ORDER BY n.at DESC, n.id DESC
     LIMIT 1
 )
+WHERE s.status = 'skipped';
+
+-- name: skipped [postgres]
+SELECT s.provider, s.error FROM {providers} p
+CROSS JOIN LATERAL (
+    SELECT * FROM pricing_readings n
+    WHERE n.provider = p.provider
+    ORDER BY n.at DESC, n.id DESC
+    LIMIT 1
+) s
 WHERE s.status = 'skipped';
 
 -- name: model_counts

@@ -18,7 +18,7 @@ from typing import Any
 from pricing_sync.changes.events import EventKind
 from pricing_sync.changes.run import SCHEDULE, Outcome, Reading, Run, outcome
 from pricing_sync.errors import LostClaim, UnknownName
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, Row, load_queries
 from pricing_sync.store.events import run_finished
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.outbox import Outbox
@@ -48,6 +48,9 @@ _QUERIES = load_queries(
 _LATEST_LEASE = timedelta(hours=1)
 #: How long a run waits until all its providers are free, before it begins with some of them.
 _MAX_WAIT = timedelta(seconds=30)
+#: For how long a worker that was killed is shown.
+_FORGET_WORKERS = timedelta(days=1)
+_SCHEDULER = "scheduler"
 
 #: The labels of a counter, such as `(("provider", "xai"), ("status", "held"))`.
 Labels = tuple[tuple[str, str], ...]
@@ -103,6 +106,17 @@ class Leader:
     since: datetime
     #: When the lease expires.
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that reads for others."""
+
+    id: str
+    #: Its host and the number of its process.
+    process: str
+    since: datetime
+    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +242,30 @@ class Queue(NamedQueries):
         )
 
     def _claimable(self, owner: str, now: datetime, runs: Collection[str] | None) -> list[Claim]:
+        (only,) = runs if runs is not None and len(runs) == 1 else (None,)
         return [
             Claim(run_id, provider, owner, bool(dry_run), started_by)
-            for run_id, provider, dry_run, started_by in self._fetch(
-                "claimable", queued_before=write_instant(now - _MAX_WAIT)
-            )
+            for run_id, provider, dry_run, started_by, _ in self._fetch_claimable(now, only)
             if runs is None or run_id in runs
         ]
+
+    def _fetch_claimable(self, now: datetime, run_id: str | None) -> list[Row]:
+        queued_before = write_instant(now - _MAX_WAIT)
+        return self._fetch("claimable", queued_before=queued_before, run_id=run_id)
+
+    def claimable(self, now: datetime, run_id: str | None = None) -> dict[str, list[int]]:
+        """The priorities of the readings that could be claimed, by run, the highest first.
+
+        With *run_id*, those of this run only.
+        """
+        found: dict[str, list[int]] = {}
+        for claimable_run, *_, priority in self._fetch_claimable(now, run_id):
+            found.setdefault(claimable_run, []).append(priority)
+        return found
+
+    def waiting_runs(self, provider: str) -> list[str]:
+        """The runs in which a reading of this provider is queued."""
+        return [run_id for (run_id,) in self._fetch("waiting_runs", provider=provider)]
 
     def renew(self, claims: Sequence[Claim], until: datetime) -> None:
         """Extend the leases of these claims."""
@@ -293,11 +324,11 @@ class Queue(NamedQueries):
         self._outbox.add(f"{new_id(now)}-run", EventKind.RUN_FINISHED, now, payload)
         return True
 
-    # Leadership
+    # Leases
 
     def leader(self) -> Leader | None:
         """The last leader, even when its lease has expired; None when there never was one."""
-        found = self._fetch("leader")
+        found = self._fetch("lease", name=_SCHEDULER)
         if not found:
             return None
         owner, term, since, until = found[0]
@@ -305,19 +336,60 @@ class Queue(NamedQueries):
 
     def acquire_leadership(self, owner: str, now: datetime, until: datetime) -> bool:
         """Become the leader unless the lease of another has time left; return whether."""
-        return bool(
-            self._execute(
-                "acquire_leadership", owner=owner, until=write_instant(until), **_lease_bounds(now)
-            )
-        )
+        return self._acquire(_SCHEDULER, owner, now, until)
 
     def renew_leadership(self, owner: str, until: datetime) -> bool:
         """Extend the leader's lease; return False when *owner* is not the leader any more."""
-        return bool(self._execute("renew_leadership", owner=owner, until=write_instant(until)))
+        return bool(
+            self._execute("renew_lease", name=_SCHEDULER, owner=owner, until=write_instant(until))
+        )
 
     def release_leadership(self, owner: str, now: datetime) -> None:
         """End the leader's lease now, so that another process can become the leader."""
-        self._execute("release_leadership", owner=owner, now=write_instant(now))
+        self._execute("release_lease", name=_SCHEDULER, owner=owner, now=write_instant(now))
+
+    def acquire_maintenance(self, owner: str, now: datetime, until: datetime) -> bool:
+        """Whether *owner* shall do the maintenance: until *until*, nobody else will."""
+        return self._acquire("maintenance", owner, now, until)
+
+    def acquire_catalogs(self, owner: str, now: datetime, until: datetime) -> bool:
+        """Whether *owner* shall read the catalogs: until *until*, nobody else will."""
+        return self._acquire("catalogs", owner, now, until)
+
+    def release_catalogs(self, owner: str, now: datetime) -> None:
+        """End that lease now."""
+        self._execute("release_lease", name="catalogs", owner=owner, now=write_instant(now))
+
+    def _acquire(self, name: str, owner: str, now: datetime, until: datetime) -> bool:
+        return bool(
+            self._execute(
+                "acquire_lease",
+                name=name,
+                owner=owner,
+                until=write_instant(until),
+                **_lease_bounds(now),
+            )
+        )
+
+    # Workers
+
+    def workers(self) -> list[Worker]:
+        """The processes that read for others, the oldest first."""
+        return [
+            Worker(worker_id, process, read_instant(since), read_instant(seen))
+            for worker_id, process, since, seen in self._fetch("workers")
+        ]
+
+    def worker_seen(self, worker_id: str, process: str, now: datetime) -> None:
+        """Note that a worker is alive, and forget those that were last seen long ago."""
+        self._execute(
+            "save_worker", name=f"worker {worker_id}", owner=process, now=write_instant(now)
+        )
+        self._execute("delete_old_workers", before=write_instant(now - _FORGET_WORKERS))
+
+    def worker_gone(self, worker_id: str) -> None:
+        """Forget a worker that has stopped."""
+        self._execute("delete_worker", name=f"worker {worker_id}")
 
     # The schedule
 

@@ -40,10 +40,10 @@ ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
 -- The queued readings that can begin, highest priority first. A run that has not begun waits until
 -- all its providers are free, so that later triggers of the same providers can share it. A run that
 -- was queued before :queued_before does not wait.
-SELECT q.run_id, q.provider, r.dry_run, r.started_by FROM pricing_queue q
+SELECT q.run_id, q.provider, r.dry_run, r.started_by, q.priority FROM pricing_queue q
 JOIN pricing_runs r ON r.id = q.run_id
 WHERE q.state IN ('queued', 'reading')  -- as in the index of the open readings
-AND q.state = 'queued' AND NOT EXISTS (
+AND q.state = 'queued' [run_id: AND q.run_id = :run_id] AND NOT EXISTS (
     SELECT 1 FROM pricing_queue a WHERE a.provider = q.provider AND a.state = 'reading'
 ) AND (
     q.queued_at <= :queued_before
@@ -55,6 +55,11 @@ AND q.state = 'queued' AND NOT EXISTS (
     )
 )
 ORDER BY q.priority DESC, q.queued_at, q.run_id, q.provider;
+
+-- name: waiting_runs
+-- The runs with a queued reading of a provider.
+SELECT DISTINCT run_id FROM pricing_queue
+WHERE state IN ('queued', 'reading') AND state = 'queued' AND provider = :provider;
 
 -- name: claim
 UPDATE pricing_queue SET state = 'reading', owner = :owner, lease_until = :until
@@ -102,22 +107,39 @@ SELECT {reading} FROM pricing_readings WHERE run_id = :run_id ORDER BY id;
 UPDATE pricing_runs SET finished_at = :at, outcome = :outcome
 WHERE id = :id AND finished_at IS NULL;
 
--- name: leader
-SELECT owner, term, since, until FROM pricing_leases WHERE name = 'scheduler';
+-- name: lease
+SELECT owner, term, since, until FROM pricing_leases WHERE name = :name;
 
--- name: acquire_leadership
+-- name: acquire_lease
 INSERT INTO pricing_leases (name, owner, term, since, until)
-VALUES ('scheduler', :owner, 1, :now, :until)
+VALUES (:name, :owner, 1, :now, :until)
 ON CONFLICT (name) DO UPDATE
 SET owner = excluded.owner, term = pricing_leases.term + 1, since = excluded.since,
     until = excluded.until
 WHERE pricing_leases.until <= :now OR pricing_leases.until > :horizon;
 
--- name: renew_leadership
-UPDATE pricing_leases SET until = :until WHERE name = 'scheduler' AND owner = :owner;
+-- name: renew_lease
+UPDATE pricing_leases SET until = :until WHERE name = :name AND owner = :owner;
 
--- name: release_leadership
-UPDATE pricing_leases SET until = :now WHERE name = 'scheduler' AND owner = :owner;
+-- name: release_lease
+UPDATE pricing_leases SET until = :now WHERE name = :name AND owner = :owner;
+
+-- name: workers
+-- The processes that read for others. Theirs is no lease: `until` is when each was last seen.
+SELECT SUBSTR(name, 8), owner, since, until FROM pricing_leases
+WHERE name LIKE 'worker %'
+ORDER BY since, name;
+
+-- name: save_worker
+INSERT INTO pricing_leases (name, owner, term, since, until)
+VALUES (:name, :owner, 1, :now, :now)
+ON CONFLICT (name) DO UPDATE SET until = excluded.until;
+
+-- name: delete_worker
+DELETE FROM pricing_leases WHERE name = :name;
+
+-- name: delete_old_workers
+DELETE FROM pricing_leases WHERE name LIKE 'worker %' AND until < :before;
 
 -- name: pending_work
 -- When the next provider is due, and the number of open readings: the query of every idle poll.

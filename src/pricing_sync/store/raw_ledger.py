@@ -18,7 +18,14 @@ from pricing_sync.prices.card_json import read_conditional_rates, read_when
 from pricing_sync.prices.rates import Meter, Rate, Why
 from pricing_sync.prices.statements import MeterOverride, Statement
 from pricing_sync.store import rows
-from pricing_sync.store.connection import Connection, Row, Values, applicable, load_queries
+from pricing_sync.store.connection import (
+    Connection,
+    Row,
+    Values,
+    applicable,
+    load_queries,
+    queries_of,
+)
 from pricing_sync.store.in_force import FRAGMENTS, now
 from pricing_sync.store.rows import CARD_COLUMNS, OVERRIDE_COLUMNS, STATEMENT_COLUMNS
 
@@ -44,7 +51,8 @@ T = TypeVar("T")
 
 
 def _fetch(connection: Connection, query: str, values: Values) -> list[Row]:
-    return connection.fetch_all(applicable(_QUERIES[query], values), values)
+    queries = queries_of(_QUERIES, connection.dialect)
+    return connection.fetch_all(applicable(queries[query], values), values)
 
 
 def raw_cards(connection: Connection, provider: str | None = None) -> list[Statement | Unloadable]:

@@ -6,6 +6,7 @@ Instants are stored as UTC text of fixed width, which sorts by time.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
@@ -28,6 +29,8 @@ from pricing_sync.prices.statements import MeterOverride, ModelState, PriceState
 
 T = TypeVar("T")
 
+#: A NUL character in JSON: its backslash is none that stands for itself.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _METERS = tuple(Meter)
 _PLAIN = frozenset({type(None), str, int})
 #: The columns of a listing: a rate card, or the reason why there is no price.
@@ -86,8 +89,9 @@ def read_optional_instant(text: str | None) -> datetime | None:
 
 
 def write_json(value: object) -> str:
-    """Canonical JSON: equal values give equal text."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """Canonical JSON: equal values give equal text, without the NUL that PostgreSQL refuses."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _NUL.sub("\\1\ufffd", text) if "\\u0000" in text else text
 
 
 def convert(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -14,11 +14,15 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pricing_sync.errors import StoreBusy, StoreError
-from pricing_sync.store.connection import Row, Values
+from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
 
 BUSY_SECONDS = 10
 #: The errors of a file that cannot be written, or of a folder in which no file can be made.
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+_COLUMNS = """
+SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
+WHERE m.type = 'table' AND m.name LIKE 'pricing%'
+"""
 
 
 class SqliteConnection:
@@ -28,6 +32,8 @@ class SqliteConnection:
     committed rows, without waiting.
     """
 
+    dialect: Dialect = "sqlite"
+    instant_sql = "TEXT"
     decimal_sql = (
         "CASE WHEN \"{0}\" IS NOT NULL THEN printf('%d.%015d',"
         ' "{0}" / 1000000000000000, "{0}" % 1000000000000000) END'
@@ -152,10 +158,13 @@ class SqliteConnection:
                     self._connection.execute(statement)
                     statement = ""
 
+    def tables(self) -> dict[str, Table]:
+        return tables_of(self.fetch_all(_COLUMNS, {}))
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, wait_seconds: float | None = None) -> Iterator[None]:
         with self._write_lock, self._translate_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(wait_seconds)
             self._writing_thread = threading.get_ident()
             try:
                 yield
@@ -167,6 +176,16 @@ class SqliteConnection:
                 raise
             finally:
                 self._writing_thread = None
+
+    def _begin(self, wait_seconds: float | None) -> None:
+        if wait_seconds is None:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return
+        self._connection.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

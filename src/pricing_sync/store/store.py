@@ -32,13 +32,14 @@ from pricing_sync.store.connection import (
     Row,
     load_queries,
     migrate,
-    migrations,
     new_revision,
+    newest_version,
     next_recorded_at,
     placeholders,
     refuse_newer,
     schema_version,
 )
+from pricing_sync.store.copying import CopiedTable, copy_rows
 from pricing_sync.store.decisions import Decisions
 from pricing_sync.store.deliveries import DeliveryTable
 from pricing_sync.store.exchange_rates import ExchangeRateTable
@@ -64,6 +65,7 @@ from pricing_sync.store.rows import (
     write_instant,
 )
 from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
+from pricing_sync.store.transport_tables import migrate_transport
 from pricing_sync.store.usage import UsageTable
 
 
@@ -157,14 +159,14 @@ class Store(OverrideLayers):
     # Schema
 
     def prepare(self, *, create: bool) -> None:
-        """Check the schema version; with *create*, create the schema in an empty database.
+        """Check the schema version. With *create*, create the schema in an empty database.
 
         Raises:
             StoreError: the schema has another version, or does not exist.
         """
-        version, newest = schema_version(self._connection), migrations()[-1][0]
-        refuse_newer(version)
-        if version == 0 and create:
+        version, newest = schema_version(self._connection), newest_version(self._connection.dialect)
+        refuse_newer(version, self._connection.dialect)
+        if create and version == 0:
             self.migrate()
         elif version < newest:
             raise StoreError(
@@ -174,6 +176,19 @@ class Store(OverrideLayers):
     def migrate(self, upto: int | None = None) -> list[int]:
         """Apply the missing migrations, up to *upto*; return their numbers."""
         return migrate(self._connection, write_instant(datetime.now(UTC)), upto)
+
+    def migrate_transport(self) -> list[str]:
+        """Make or migrate the tables by which processes tell each other of runs. See there."""
+        return migrate_transport(self._connection)
+
+    def copy_from(self, source: Store) -> list[CopiedTable]:
+        """Copy every row of another store into this one, which has none; see `copy_rows`."""
+        return copy_rows(source._connection, self._connection)
+
+    @property
+    def newest_version(self) -> int:
+        """The number of the newest migration of this program for this kind of database."""
+        return newest_version(self._connection.dialect)
 
     @property
     def version(self) -> int:

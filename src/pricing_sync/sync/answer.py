@@ -15,6 +15,8 @@ from pricing_sync.sources.provider import Provider, read_answer
 
 #: An answer is rejected if it has at least this many unreadable listings, and more than this share.
 _MIN_UNREADABLE, _UNREADABLE_SHARE = 5, 0.3
+#: The longest name of a model, in bytes. What every database can have in an index.
+_LONGEST_NAME = 1000
 #: A price key that is not read is more than an oddity when it is in more rows than this, or in this
 #: share of a short list.
 _FEW_ROWS, _ROWS_SHARE = 3, 0.5
@@ -37,10 +39,42 @@ def decode(
     Raises:
         DecodeError, IncompleteAnswer, OversizedAnswer: the answer cannot be right.
     """
-    answer = _with_free(read_answer(provider, pages, at), free)
+    answer = _with_free(_with_usable_names(read_answer(provider, pages, at)), free)
     _refuse_if_oversized(provider, answer, max_models)
     _refuse_if_unreadable(provider, answer)
     return answer
+
+
+def _with_usable_names(answer: Answer) -> Answer:
+    """*answer* without the names that no database stores. Such a listing counts as nameless."""
+    unusable = [model for model in answer.listings if not _is_usable(model)]
+    notices = {
+        model: replace(said, names=tuple(filter(_is_usable, said.names)))
+        if not all(map(_is_usable, said.names))
+        else said
+        for model, said in answer.notices.items()
+        if _is_usable(model)
+    }
+    if not unusable:
+        return replace(answer, notices=notices)
+    return replace(
+        answer,
+        listings={
+            model: listing for model, listing in answer.listings.items() if _is_usable(model)
+        },
+        nameless=(
+            *answer.nameless,
+            *(f"{model[:40]!a}: too long, or with a NUL character" for model in unusable),
+        ),
+        notices=notices,
+        scheduled={model: later for model, later in answer.scheduled.items() if _is_usable(model)},
+    )
+
+
+def _is_usable(name: str) -> bool:
+    return "\0" not in name and (
+        len(name) <= _LONGEST_NAME // 4 or len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
+    )
 
 
 def _refuse_if_oversized(provider: Provider, answer: Answer, max_models: int) -> None:

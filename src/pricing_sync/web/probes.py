@@ -45,7 +45,13 @@ async def ready(pricing: Pricing, response: Response) -> dict[str, Any]:
             return await asyncio.to_thread(_freshness, pricing)
     except (StoreError, TimeoutError, RuntimeError):  # RuntimeError: *pricing* is not open yet
         response.status_code = 503
-        return {"ready": False, "oldest_reading_seconds": None, "never_read": None}
+        return {
+            "ready": False,
+            "book_revision": None,
+            "book_learned_by": None,
+            "oldest_reading_seconds": None,
+            "never_read": None,
+        }
 
 
 def _freshness(pricing: PricingSync) -> dict[str, Any]:
@@ -55,6 +61,8 @@ def _freshness(pricing: PricingSync) -> dict[str, Any]:
     expected = [name for name in pricing.settings.providers if name not in skipped]
     return {
         "ready": True,
+        "book_revision": pricing.book_revision,
+        "book_learned_by": pricing.book_learned_by,
         "oldest_reading_seconds": age_seconds(min(read_at, default=None), now),
         "never_read": sum(name not in successes for name in expected),
     }
@@ -75,11 +83,12 @@ def collector(pricing: PricingSync) -> PricingMetrics:
     return PricingMetrics(
         pricing.store,
         settings.providers,
-        is_running=lambda: pricing.is_running,
+        is_running=lambda: pricing.is_running and pricing.reads,
         unpriced=lambda: pricing.unpriced,
         plan=settings.plan,
         book_revision=lambda: pricing.book_revision,
         stale_since=lambda: pricing.stale_since,
+        book_unconfirmed=lambda: pricing.book_unconfirmed_seconds,
         left_out=lambda: pricing.exports.left_out,
         most_drift=pricing.usage.most_drift,
         pushes=pricing.push_states,

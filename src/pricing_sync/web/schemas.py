@@ -177,5 +177,12 @@ class Ready(View):
     """Whether the database responds, and the age of the oldest reading."""
 
     ready: bool
+    book_revision: int | None = Field(
+        description="The revision of the ledger that this process serves; null before the first."
+    )
+    book_learned_by: str | None = Field(
+        description="How it learned of that revision from PostgreSQL: it was told, or it asked.",
+        examples=["notify", "poll"],
+    )
     oldest_reading_seconds: int | None
     never_read: int | None

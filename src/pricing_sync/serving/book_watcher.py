@@ -1,0 +1,78 @@
+"""Keeps the price book of a process up to date, so that nobody who reads it waits.
+
+PostgreSQL tells of each new revision when it is committed. As a notification can be lost, and
+does not pass every pooler, the revision is also queried every `REFRESH_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol, TypeAlias
+
+from pricing_sync.errors import StoreError
+from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
+
+#: How a process learned of the revision that it serves.
+LearnedBy: TypeAlias = Literal["notify", "poll"]
+
+
+class Notifications(Protocol):
+    """Tells of new revisions."""
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a new revision, so long at most; returns whether there is one."""
+
+
+#: Opens notifications for as long as a block runs.
+Listen: TypeAlias = Callable[[], AbstractAsyncContextManager[Notifications]]
+
+
+class BookWatcher:
+    """Reads and refreshes the book of one database from its start to its stop."""
+
+    def __init__(self, book_cache: BookCache, listen: Listen) -> None:
+        self._book_cache, self._listen = book_cache, listen
+        self._task: asyncio.Task[None] | None = None
+        #: How it learned of the last new revision; None before the first one.
+        self.learned_by: LearnedBy | None = None
+
+    def start(self) -> None:
+        """Watch from now on. Starting twice is harmless."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="pricing-sync book")
+
+    async def stop(self) -> None:
+        """Watch no more; readers query again. Stopping twice is harmless."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    await asyncio.to_thread(self._book_cache.book)
+                    self._book_cache.is_watched = True
+                    async with self._listen() as notifications:
+                        await self._follow(notifications)
+                except StoreError:  # the database is away: the book says since when it is stale
+                    await asyncio.sleep(REFRESH_SECONDS)
+        finally:
+            self._book_cache.is_watched = False
+
+    async def _follow(self, notifications: Notifications) -> None:
+        # What was committed before it listened had no notification.
+        await self._refresh("poll")
+        while True:
+            is_notified = await notifications.wait(REFRESH_SECONDS)
+            await self._refresh("notify" if is_notified else "poll")
+
+    async def _refresh(self, how: LearnedBy) -> None:
+        before = self._book_cache.last
+        await asyncio.to_thread(self._book_cache.refresh)
+        after = self._book_cache.last
+        if before is not None and after is not None and before.revision != after.revision:
+            self.learned_by = how

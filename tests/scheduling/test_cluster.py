@@ -1,0 +1,77 @@
+"""A real cluster that loses its parts, and two processes that race for the same reading."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from pricing_sync.errors import LostClaim
+from pricing_sync.scheduling.scheduler import FinishClaim, Scheduler
+from pricing_sync.store import open_store
+from pricing_sync.sync.access import ProviderAccess
+
+from cluster import running_cluster
+from cluster_demo import scenario
+from databases import NoServer, _programs
+from service import settings_of
+
+_ROUNDS = 20
+
+
+@pytest.fixture
+def _postgres_programs() -> None:
+    try:
+        _programs()
+    except NoServer as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"PostgreSQL: {error}")
+        pytest.skip(f"PostgreSQL: {error}")
+
+
+@pytest.mark.usefixtures("_postgres_programs")
+def test_a_cluster_survives_the_loss_of_a_worker_and_of_its_database() -> None:
+    """Three services, three workers: each slot is read once, whatever is killed or frozen."""
+    account: list[str] = []
+    with running_cluster(services=3, workers=3) as cluster:
+        broken = scenario(cluster, account.append)
+        assert [] == broken, "\n".join([*account, cluster.log()[-3000:]])
+        assert "Traceback" not in cluster.log()
+
+
+def test_one_of_two_processes_gets_a_claim_and_the_other_is_refused(tmp_path: Path) -> None:
+    """Both see the reading queued. Whoever claims it is the only one that can end it."""
+    settings = settings_of(tmp_path, None)
+    access = ProviderAccess(settings)
+    with open_store(settings.database, create=True) as one, open_store(settings.database) as two:
+        both = [
+            (store, Scheduler(settings, store, access.provider, datetime.now(UTC)))
+            for store in (one, two)
+        ]
+        starting = Barrier(2)
+
+        def claim(scheduler: Scheduler) -> int:
+            starting.wait()
+            return len(scheduler.claim(datetime.now(UTC), most=1, runs={run.id}))
+
+        with ThreadPoolExecutor(2) as threads:
+            for _ in range(_ROUNDS):
+                run, _ = both[0][1].trigger(["openrouter"], started_by="test")
+                claimed = list(threads.map(claim, [scheduler for _, scheduler in both]))
+                assert [0, 1] == sorted(claimed)
+                store, winner = both[claimed.index(1)]
+                loser_store, loser = both[claimed.index(0)]
+                (active,) = store.queue.active()
+                assert "reading" == active.state
+                (claimed_row,) = store.queue.expired_claims(datetime(2100, 1, 1, tzinfo=UTC))
+                assert winner.owner == claimed_row.owner
+                # Another process takes the claim away; what the first one would store is refused.
+                assert loser.fail(claimed_row, "abandoned", "a test") is not None
+                finish = FinishClaim.of(claimed_row, settings.plan("openrouter"))
+                _, (reading,) = loser_store.run(run.id)
+                with pytest.raises(LostClaim), store.transaction():
+                    finish(store, reading, None)
