@@ -111,7 +111,7 @@ class PricingSync:
     def _open_store(self, *, create: bool, migrate: bool) -> None:
         if self._open is None:
             store = open_store(self.settings.database, create=create, migrate=migrate)
-            if self.settings.engine == "procrastinate" and (create or migrate):
+            if self.settings.engine == "procrastinate" and self.settings.migrate and create:
                 store.migrate_transport()
             self.access.is_in_catalog = store.catalog_has
             self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
