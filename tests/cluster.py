@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from pwd import getpwnam
 from time import monotonic, sleep
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -21,7 +22,7 @@ import psycopg
 
 from pricing_sync.demo.server import DemoServer
 
-from databases import _end_with_parent, _programs, _readable
+from databases import _LAUNCHER, _programs, _readable
 from service import KEYS
 
 TOKEN = "a-token-of-the-cluster"
@@ -56,9 +57,11 @@ class Postgres:
         self._folder = folder / "postgres"
         self._folder.mkdir()
         self._as_user: dict[str, Any] = {}
+        self._user_id = ""
         self._programs = _programs()
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._as_user = {"user": "nobody", "group": None, "extra_groups": []}
+            self._user_id = str(getpwnam("nobody").pw_uid)
             folder.chmod(0o755)
             shutil.chown(self._folder, "nobody")
             self._programs = _readable(self._programs, self._folder, self._as_user)
@@ -82,15 +85,14 @@ class Postgres:
                 # After it was killed, its memory is free when its last process has ended.
                 self._process = subprocess.Popen(
                     [
-                        self._programs / "postgres",
-                        *("-D", self._folder / "data", "-k", self._folder),
+                        *(sys.executable, "-c", _LAUNCHER, self._user_id),
+                        str(self._programs / "postgres"),
+                        *("-D", str(self._folder / "data"), "-k", str(self._folder)),
                         *("-c", "listen_addresses=", "-c", "max_connections=200"),
                     ],
                     stdout=log,
                     stderr=log,
                     cwd=self._folder,
-                    preexec_fn=_end_with_parent,
-                    **self._as_user,
                 )
                 while self._process.poll() is None and not self._is_there():
                     sleep(0.05)
@@ -166,12 +168,14 @@ class Cluster:
         log = (self._folder / "processes.log").open("ab")
         with log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pricing_sync", *arguments],
+                [
+                    *(sys.executable, "-c", _LAUNCHER, ""),
+                    *(sys.executable, "-m", "pricing_sync", *arguments),
+                ],
                 cwd=self._folder,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
             )
         self._stack.callback(_end, process)
         return process

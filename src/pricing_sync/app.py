@@ -119,7 +119,7 @@ class PricingSync:
             if migrate:
                 upgrade(self.settings.database, create=create)
             store = open_store(self.settings.database, create=create)
-            if self.settings.engine == "procrastinate" and (create or migrate):
+            if self.settings.engine == "procrastinate" and self.settings.migrate and create:
                 store.migrate_transport()
             self.access.is_in_catalog = store.catalog_has
             self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
