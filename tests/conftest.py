@@ -25,9 +25,12 @@ os.environ["PRICING_SYNC_REFERENCE_HOURS"] = "0"
 SqliteConnection.synchronous = "OFF"
 
 
-#: The folders and files whose tests open no database.
-_WITHOUT = (
-    *("exports", "prices", "referee", "settings", "sources", "test_docs.py", "test_timetable.py"),
+#: The folders and files whose tests run with SQLite alone: they open no database, or stand on the
+#: store and ask it nothing that other tests do not ask.
+_WITH_SQLITE = (
+    *("demo/", "deploy/", "exports/", "prices/", "referee/", "rerating/", "settings/", "sources/"),
+    *("test_deployment.py", "test_docs.py", "test_leaks.py", "test_reference_pages.py"),
+    *("test_shown.py", "test_timetable.py", "web/pages/"),
 )
 
 
@@ -44,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds: tuple[str, ...] = ("postgres",)
     elif (
         not has_folder
-        or path.parts[0] in _WITHOUT
+        or path.as_posix().startswith(_WITH_SQLITE)
         or metafunc.definition.get_closest_marker("sqlite")
     ):
         return

@@ -15,6 +15,8 @@ from pricing_sync.store import connect
 from command import Run
 from server_process import api
 
+pytestmark = pytest.mark.sqlite("PostgreSQL has tools of its own")
+
 
 def without_ages(prices: Any) -> Any:
     return [{**price, "age_seconds": None} for price in prices]

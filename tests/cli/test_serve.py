@@ -308,13 +308,15 @@ def test_an_address_in_use_is_said(tmp_path: Path, server: DemoServer) -> None:
         assert said == served.said("\nerror: (.*)")
 
 
-def test_serve_migrates_an_older_database_if_it_is_told_to(
+@pytest.mark.sqlite("an older schema of PostgreSQL is migrated in tests/store")
+def test_serve_migrates_an_older_database_unless_it_must_not(
     tmp_path: Path, server: DemoServer
 ) -> None:
     """Otherwise it stops and says how. It says at once what will be read, and when."""
     with connect(f"sqlite:///{tmp_path / 'pricing-sync.db'}", create=True) as store:
         store.migrate(upto=16)
-    with serve(tmp_path, server, "--port", "0", ADMIN_TOKEN=TOKEN) as served:
+    forbidden = {"ADMIN_TOKEN": TOKEN, "PRICING_SYNC_MIGRATE": "false"}
+    with serve(tmp_path, server, "--port", "0", **forbidden) as served:
         assert served.said(r"(run `pricing-sync migrate`)")
     with serve(tmp_path, server, "--port", "0", ADMIN_TOKEN=TOKEN) as served:
         assert served.said(r"migrations applied: 17.*; as it was: (.*schema-16-)")

@@ -30,6 +30,9 @@ from built import catalogue
 PRICES = ("0.0000025", "0.0000026", "0.0000027", "0.0000028")
 
 
+pytestmark = pytest.mark.sqlite("PostgreSQL has tools of its own")
+
+
 def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'prices.db'}"
 

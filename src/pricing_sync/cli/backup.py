@@ -15,7 +15,7 @@ from pricing_sync.cli.command import Output, command
 from pricing_sync.json_views.backups import BackupView, RestoredView
 from pricing_sync.settings import Settings
 from pricing_sync.store.backup import STEPS, Backup, back_up
-from pricing_sync.store.connection import migrations
+from pricing_sync.store.connection import newest_version
 from pricing_sync.store.restore import Restored
 from pricing_sync.store.restore import restore as put_back
 
@@ -66,7 +66,7 @@ def _show_restored(done: Restored, *, dry_run: bool) -> None:
     if done.kept is not None:
         will = "would be kept" if dry_run else "is kept"
         tables.print_line(f"the replaced database {will} as {done.kept}")
-    newest = migrations()[-1][0]
+    newest = newest_version("sqlite")
     if made.contents.schema_version < newest:
         old = made.contents.schema_version
         tables.err.print(f"schema {old}, needed {newest}: run `pricing-sync migrate` next")

@@ -44,6 +44,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "jitter",
         "retry",
         "dry_run",
+        "engine",
         "at_once",
         "lease_seconds",
         "stop_seconds",
