@@ -34,6 +34,18 @@ _WITH_SQLITE = (
 )
 
 
+#: Those that ask the store what its own tests ask: with both kinds by `--every-database`.
+_ON_THE_STORE = ("cli/", "notify/", "observe/", "push/", "web/")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-database",
+        action="store_true",
+        help="run the tests of the commands, routes, metrics and deliveries with PostgreSQL too",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite(why): only with SQLite")
     config.addinivalue_line("markers", "postgres: only with PostgreSQL")
@@ -41,13 +53,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that may open a database runs with every kind of one."""
-    path = metafunc.definition.path.relative_to(metafunc.config.rootpath / "tests")
+    path = metafunc.definition.path.relative_to(metafunc.config.rootpath / "tests").as_posix()
+    with_sqlite = _WITH_SQLITE
+    if not metafunc.config.getoption("--every-database"):
+        with_sqlite += _ON_THE_STORE
     has_folder = {"tmp_path", "tmp_path_factory"} & set(metafunc.fixturenames)
     if metafunc.definition.get_closest_marker("postgres"):
         kinds: tuple[str, ...] = ("postgres",)
     elif (
         not has_folder
-        or path.as_posix().startswith(_WITH_SQLITE)
+        or path.startswith(with_sqlite)
         or metafunc.definition.get_closest_marker("sqlite")
     ):
         return

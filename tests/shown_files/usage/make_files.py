@@ -71,10 +71,9 @@ at = row(1, "")["at"]
 Path("batch.json").write_text(
     f"""\
 {{"rows": [
-  {{"provider": "openrouter", "model": "openai/gpt-4o", "at": "{at}",
-   "reported": {{"prompt_tokens": 12000, "completion_tokens": 800, "prompt_tokens_details": \
-{{"cached_tokens": 2000}}}},
-   "as": "openrouter", "cost": "0.0355", "currency": "USD"}},
+  {{"provider": "openrouter", "model": "openai/gpt-4o", "at": "{at}", "as": "openrouter",
+   "reported": {{"prompt_tokens": 12000, "completion_tokens": 800, "cost": 0.0355,
+                "prompt_tokens_details": {{"cached_tokens": 2000}}}}}},
   {{"provider": "openrouter", "model": "acme/newcomer", "at": "{at}",
    "usage": {{"input": 52000, "cache_read": 40000, "output": 900}}, "service_tier": "flex"}}
 ]}}
