@@ -27,7 +27,7 @@ SqliteConnection.synchronous = "OFF"
 
 #: The folders and files whose tests run with SQLite alone: they open no database, or stand on the
 #: store and ask it nothing that other tests do not ask.
-_WITH_SQLITE = (
+_WITH_SQLITE: tuple[str, ...] = (
     *("demo/", "deploy/", "exports/", "prices/", "referee/", "rerating/", "settings/", "sources/"),
     *("test_deployment.py", "test_docs.py", "test_leaks.py", "test_reference_pages.py"),
     *("test_shown.py", "test_timetable.py", "web/pages/"),
