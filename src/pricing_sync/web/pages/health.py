@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,3 +54,14 @@ def _health(state: ProviderState, plan: Plan, now: datetime) -> Health:
         return Health.NEVER
     stale_from = stale_at(plan, state.provider, state.last_success) + _LEEWAY
     return Health.STALE if now > stale_from else Health.FRESH
+
+
+def headline(counts: Mapping[Health, int]) -> str:
+    """The worst that is true of the scheduled providers; prices are fresh if all of theirs are."""
+    wrong = counts.get(Health.FAILING, 0) + counts.get(Health.STALE, 0)
+    if wrong:
+        return f"{wrong} provider{' needs' if wrong == 1 else 's need'} a look"
+    for health, said in ((Health.NEVER, "never read"), (Health.SKIPPED, "skipped")):
+        if count := counts.get(health, 0):
+            return f"{count} provider{' was' if count == 1 else 's were'} {said}"
+    return "Prices are fresh" if counts.get(Health.FRESH) else "No provider is read on schedule"

@@ -13,7 +13,7 @@ from pricing_sync.changes.held import HeldChange
 from pricing_sync.scheduling.provider_states import ProviderFacts
 from pricing_sync.serving.held_order import by_blast_radius
 from pricing_sync.web.auth import Scope
-from pricing_sync.web.pages.health import ProviderRow, rank
+from pricing_sync.web.pages.health import ProviderRow, headline, rank
 from pricing_sync.web.pages.rendering import render
 from pricing_sync.web.routes import Pricing, Routes
 
@@ -29,6 +29,7 @@ def overview(pricing: Pricing, request: Request) -> Response:
     """Every provider, what waits for a decision, and what moved last."""
     now = datetime.now(UTC)
     status, rows = pricing.status(), provider_rows(pricing, now)
+    counts = Counter(row.health for row in rows)
     waiting = pricing.held()
     weights = pricing.usage.blast_radius(waiting)
     unpriced = pricing.usage.unpriced()
@@ -37,7 +38,8 @@ def overview(pricing: Pricing, request: Request) -> Response:
         "overview.html",
         status=status,
         rows=rows,
-        counts=Counter(row.health for row in rows),
+        counts=counts,
+        headline=headline(counts),
         held=_by_reading(by_blast_radius(waiting, weights))[:_MOST_HELD],
         held_count=len(waiting),
         changes=pricing.changes(now - _LATELY, limit=_MOST_CHANGES),
