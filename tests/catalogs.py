@@ -76,8 +76,9 @@ class CatalogServer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.bodies: dict[str, bytes] = {}
-        #: Before each response.
+        #: Before each response, at most: an answer goes out at once when ``go`` is set.
         self.delay_seconds = 0.0
+        self.go = threading.Event()
         #: The catalog and the status of each response.
         self.answers: list[tuple[str, int]] = []
 
@@ -99,7 +100,7 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = next(name for name, path in PATHS.items() if path == self.path)
-            stopping.wait(server.delay_seconds)
+            server.go.wait(server.delay_seconds)
             body = server.bodies.get(name)
             etag = f'"{hashlib.sha256(body or b"").hexdigest()}"'
             status = 404 if body is None else 200
@@ -117,7 +118,6 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        stopping = threading.Event()
         server = CatalogServer(f"http://127.0.0.1:{http.server_port}")
         server.bodies.update(bodies)
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
@@ -125,6 +125,6 @@ def serving(bodies: Mapping[str, bytes]) -> Iterator[CatalogServer]:
         try:
             yield server
         finally:
-            stopping.set()
+            server.go.set()
             http.shutdown()
             thread.join()

@@ -208,8 +208,9 @@ def test_a_recorded_answer_does_not_wait(scene: Scene) -> None:
 
 @pytest.mark.postgres
 def test_of_several_workers_one_reads_the_catalogs(scene: Scene) -> None:
-    """Their first readings begin at the same time. Each waits, and judges with what was read."""
-    settings = scene.app(engine="procrastinate", at_once=1).settings
+    """Both have begun before a catalog answers. Each waits, and judges with what was read."""
+    scene.catalogs.delay_seconds = 60
+    settings = scene.app(engine="procrastinate", at_once=1, reference_wait_seconds=60).settings
     names = ("openrouter", "novita")
     settings = settings.model_copy(
         update={
@@ -230,15 +231,19 @@ def test_of_several_workers_one_reads_the_catalogs(scene: Scene) -> None:
         for _ in range(2)
     ]
 
+    def owners() -> list[tuple[Any, ...]]:
+        return workers[0].store._connection.fetch_all(
+            "SELECT COUNT(DISTINCT owner) FROM pricing_queue", {}
+        )
+
     async def work() -> None:
         async with workers[0].lifespan(), workers[1].lifespan():
             run, _ = await workers[0].trigger(names)
+            await until(lambda: [(2,)] == owners(), 30)
+            assert [] == scene.recorder.readings
+            scene.catalogs.go.set()
             ended, _ = await workers[0].wait(run.id, 30)
             assert ended.finished_at is not None
-            owners = workers[0].store._connection.fetch_all(
-                "SELECT COUNT(DISTINCT owner) FROM pricing_queue", {}
-            )
-            assert [(2,)] == owners
 
     asyncio.run(work())
     assert [] == scene.recorder.errors
