@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
@@ -62,6 +63,46 @@ class DataList(Struct):
     data: list[Raw]
 
 
+@dataclass(frozen=True, slots=True)
+class RowRead:
+    """What one row says."""
+
+    #: None if the row has no usable id.
+    model: str | None
+    listing: Listing
+    notice: Notice | None = None
+    dated: tuple[Scheduled, ...] | None = None
+    #: How often each key occurred that may hold a price and is not read.
+    ignored: Mapping[str, int] = field(default_factory=dict)
+
+
+class RowMemory:
+    """What rows say, by the SHA-256 of their bytes: most rows of a list are as they were last time.
+
+    It is of one list, whose rows mean the same wherever they stand. A row that was in none of the
+    last answers is forgotten.
+    """
+
+    #: About 0.6 kB each.
+    _ROWS = 16_384
+
+    def __init__(self) -> None:
+        self._recent: dict[bytes, RowRead] = {}
+        self._older: dict[bytes, RowRead] = {}
+
+    def find(self, digest: bytes) -> RowRead | None:
+        """What the row said, if it was read lately."""
+        return self._recent.get(digest) or self._older.get(digest)
+
+    def keep(self, digest: bytes, read: RowRead) -> None:
+        """Remember what the row said, once more."""
+        if digest in self._recent:
+            return
+        if len(self._recent) >= self._ROWS:
+            self._recent, self._older = {}, self._recent
+        self._recent[digest] = read
+
+
 def read_rows(
     raws: Sequence[Raw],
     kind: type[RowType],
@@ -69,19 +110,44 @@ def read_rows(
     total: int | None = None,
     notice: Callable[[RowType], Notice | None] | None = None,
     dated: Callable[[RowType, Counter[str]], tuple[Scheduled, ...]] | None = None,
+    memory: RowMemory | None = None,
 ) -> Page:
-    """A page with one model per row, decoded by *listing*; a bad amount affects only its row."""
+    """A page with one model per row, decoded by *listing*; a bad amount affects only its row.
+
+    With *memory*, a row with the bytes of one that was read lately is not read again.
+    """
     page = Page([], total)
-    for model, row in parse(raws, kind, page.ignored):
-        if isinstance(row, Unreadable):
-            page.rows.append((model, row))
-            continue
-        page.rows.append((model, guard(listing, row, page.ignored)))
-        if model and notice and (said := notice(row)):
-            page.notices[model] = said
-        if model and dated:
-            _add_dated(page, model, dated(row, page.ignored))
+
+    def read(row: RowType, ignored: Counter[str]) -> RowRead:
+        found = guard(listing, row, ignored)
+        model: str = row.id  # type: ignore[attr-defined]  # every row type has an `id`
+        return RowRead(model, found, notice and notice(row), dated and dated(row, ignored), ignored)
+
+    parse_row = _row_parser(kind)
+    for index, raw in enumerate(raws):
+        digest = sha256(raw).digest() if memory else b""
+        said = memory and memory.find(digest)
+        if not said:
+            ignored: Counter[str] = Counter()
+            model, row = parse_row(index, raw, ignored)
+            if isinstance(row, Unreadable):  # with the number of the row, so it is not kept
+                page.rows.append((model, row))
+                continue
+            said = read(row, ignored)
+        if memory:
+            memory.keep(digest, said)
+        _add_row(page, said)
     return page
+
+
+def _add_row(page: Page, said: RowRead) -> None:
+    page.rows.append((said.model, said.listing))
+    if said.ignored:
+        page.ignored.update(said.ignored)
+    if said.model and said.notice:
+        page.notices[said.model] = said.notice
+    if said.model and said.dated is not None:
+        _add_dated(page, said.model, said.dated)
 
 
 def read_data(
@@ -90,9 +156,11 @@ def read_data(
     listing: Callable[[RowType, Counter[str]], Listing],
     notice: Callable[[RowType], Notice | None] | None = None,
     dated: Callable[[RowType, Counter[str]], tuple[Scheduled, ...]] | None = None,
+    memory: RowMemory | None = None,
 ) -> Page:
     """The page of a `DataList`: see `read_rows`."""
-    return read_rows(envelope(body, DataList).data, kind, listing, notice=notice, dated=dated)
+    raws = envelope(body, DataList).data
+    return read_rows(raws, kind, listing, notice=notice, dated=dated, memory=memory)
 
 
 def read_keyed(
@@ -139,22 +207,34 @@ def parse(
     A row that is not of type *kind*, or whose prices name a key twice, is `Unreadable` under its
     id. A row without a usable id is `Unreadable` under None.
     """
-    decoder, keys = msgspec.json.Decoder(kind), price_keys(kind)
-    id_key = next(f.encode_name for f in msgspec.structs.fields(kind) if f.name == "id")
+    parse_row = _row_parser(kind)
     for index, raw in enumerate(raws):
+        yield parse_row(index, raw, ignored)
+
+
+def _row_parser(
+    kind: type[RowType],
+) -> Callable[[int, Raw, Counter[str]], tuple[str | None, RowType | Unreadable]]:
+    """A function for one row of `parse`, with its number."""
+    decode, keys = msgspec.json.Decoder(kind).decode, price_keys(kind)
+    id_key = next(f.encode_name for f in msgspec.structs.fields(kind) if f.name == "id")
+
+    def parse_row(
+        index: int, raw: Raw, ignored: Counter[str]
+    ) -> tuple[str | None, RowType | Unreadable]:
         try:
-            row = decoder.decode(raw)
+            row = decode(raw)
         except MISREAD as error:
-            yield _id_of(raw, id_key), Unreadable(f"row {index}: {error}")
-            continue
+            return _id_of(raw, id_key), Unreadable(f"row {index}: {error}")
         model: str = row.id  # type: ignore[attr-defined]  # every row type has an `id`
         if not is_model_id(model):
-            yield None, Unreadable(f"row {index}: {shorten(model.encode())} is not a model id")
-        elif key := repeated_key(bytes(raw), keys):
-            yield model, Unreadable(f"row {index}: {key} is named twice")
-        else:
-            count_unread(raw, kind, ignored)
-            yield model, row
+            return None, Unreadable(f"row {index}: {shorten(model.encode())} is not a model id")
+        if key := repeated_key(bytes(raw), keys):
+            return model, Unreadable(f"row {index}: {key} is named twice")
+        count_unread(raw, kind, ignored)
+        return model, row
+
+    return parse_row
 
 
 def _id_of(raw: Raw, id_key: str) -> str | None:

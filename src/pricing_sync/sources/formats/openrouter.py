@@ -40,7 +40,7 @@ from pricing_sync.sources.listings import (
 )
 from pricing_sync.sources.notices import notice_of, value
 from pricing_sync.sources.objects import nested
-from pricing_sync.sources.rows import DataList, Page, PricedRow, read_rows
+from pricing_sync.sources.rows import DataList, Page, PricedRow, RowMemory, read_rows
 from pricing_sync.sources.strict_json import (
     ABSENT,
     BadAmount,
@@ -81,6 +81,7 @@ _CONDITIONS: Fields = {
 }
 # Rows without a known end have this day (2026-07).
 _FILLER = b'"2098-12-31"'
+_MEMORY = RowMemory()
 _CLOCK = re.compile(rb'(?P<quote>"?)([0-9]{1,4})(?P=quote)')
 _DAYS = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 
@@ -100,7 +101,7 @@ def read(body: bytes) -> Page:
     if body.lstrip()[:1] == b"[":
         body = b'{"data":' + body + b"}"
     answer = envelope(body, _List)
-    return read_rows(answer.data, Row, listing, answer.total_count, notice)
+    return read_rows(answer.data, Row, listing, answer.total_count, notice, memory=_MEMORY)
 
 
 def notice(row: Row) -> Notice | None:
