@@ -170,8 +170,8 @@ def test_a_card_of_an_instant_is_sought(store: Store, known_at: datetime | None)
         ("overrides_not_ended", MODEL),
         ("overrides_ending", MODEL),
         ("model_states", MODEL | {"unconfirmed_only": True}),
-        ("anchors", {"provider": "acme"}),
-        ("recent_cards", {"provider": "acme"}),
+        ("anchors", MODEL),
+        ("recent_cards", MODEL),
     ],
 )
 def test_what_is_asked_of_one_model_is_sought(
@@ -179,6 +179,8 @@ def test_what_is_asked_of_one_model_is_sought(
 ) -> None:
     """Every table is entered by an index of provider and model."""
     steps = plan(store.ledger if query in store.ledger._queries else store, query, **values)
+    # The list of models that is given is no table.
+    steps = [step for step in steps if "VIRTUAL TABLE" not in step]
     assert not [step for step in steps if step.startswith("SCAN")], steps
     by = "provider=? AND model=?" if "model" in values else "provider=?"
     assert any(by in step for step in steps), steps

@@ -139,14 +139,11 @@ def _back(stored: Mapping[str, Stored], answer: Answer, applied: set[str]) -> li
 
 def _seen(stored: Mapping[str, Stored], answer: Answer) -> dict[str, str | None]:
     """The models that are new, and those that became readable or unreadable."""
-    states = {
-        model: listing.why if isinstance(listing, Unreadable) else None
-        for model, listing in answer.listings.items()
-    }
     return {
         model: why
-        for model, why in states.items()
-        if model not in stored or stored[model].unreadable != why
+        for model, listing in answer.listings.items()
+        for why in (listing.why if isinstance(listing, Unreadable) else None,)
+        if (known := stored.get(model)) is None or known.unreadable != why
     }
 
 
@@ -171,10 +168,10 @@ def _new_states(
         is_retired = model in retire or stored[model].retired_at is not None
         return PriceState.RETIRED if is_retired else PriceState.MISSING
 
-    found = {model: state(model) for model in (*stored, *answer.listings)}
     return {
         model: now
-        for model, now in found.items()
+        for model in dict.fromkeys((*stored, *answer.listings))
+        for now in (state(model),)
         if model not in stored or stored[model].state is not now
     }
 

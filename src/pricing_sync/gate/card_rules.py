@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from pricing_sync.gate.case import Case, Context, Reason
 from pricing_sync.gate.lost_rates import new_rates
@@ -177,7 +176,7 @@ def _drifted(case: Case) -> Iterator[Reason]:
     for move in case.moves:
         if move.when is not None or move.meter not in CORE or _is_out_of_band(move, case.t):
             continue
-        drift = replace(move, old=anchor.rates.get(move.meter))
+        drift = Move(None, move.meter, anchor.rates.get(move.meter), move.new)
         away = (drift.log10 or 0) * (move.log10 or 0) > 0
         if away and _is_out_of_band(drift, case.t) and not case.is_return(None, move.meter):
             yield Reason(Rule.ANCHOR_7_DAYS, move.meter, str(drift))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 
 from pricing_sync.changes.diff import Change
 from pricing_sync.prices.rates import RateCard
@@ -15,6 +16,7 @@ _DATE = re.compile(r"[-@](20[0-9]{2}-?[0-9]{2}-?[0-9]{2}|[0-9]{2}-20[0-9]{2}|[0-
 _PRO = re.compile(r"-pro$")
 
 
+@lru_cache(maxsize=32_768)
 def root(model: str) -> str:
     """The id without a variant after a colon, `~latest` and a date: the same model's own id."""
     return _stripped(model.lower().lstrip("~"), (_VARIANT, _LATEST, _DATE))
@@ -70,4 +72,7 @@ def _pair(change: Change) -> Hashable | None:
 
 
 def _content(card: RateCard) -> Hashable:
-    return card.currency, frozenset(card.every_rate())
+    conditional = frozenset(
+        (one.when, frozenset(one.rates.items())) for one in card.conditional_rates
+    )
+    return card.currency, frozenset(card.rates.items()), conditional

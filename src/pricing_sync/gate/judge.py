@@ -57,7 +57,7 @@ def judge(
 
 def _used(change: Change, context: Context) -> tuple[Announced, ...]:
     """The announcements that *change* matches."""
-    if not isinstance(change.new, RateCard):
+    if not isinstance(change.new, RateCard) or not context.announced:
         return ()
     old = change.old if isinstance(change.old, RateCard) else None
     moved = {(move.when, move.meter, move.old, move.new) for move in moves(old, change.new)}

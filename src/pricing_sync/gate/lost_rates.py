@@ -120,7 +120,7 @@ def _instant(when: When) -> datetime:
 
 def has_parts(card: RateCard) -> bool:
     """Whether the card names a rate besides its base rates of input and output."""
-    return bool(card.conditional_rates) or any(meter not in CORE for meter in card.rates)
+    return bool(card.conditional_rates) or not card.rates.keys() <= set(CORE)
 
 
 def stays(old: RateCard, new: RateCard, t: Thresholds) -> bool:

@@ -54,13 +54,21 @@ class Move:
 
 def moves(old: RateCard | None, new: RateCard) -> list[Move]:
     """The rates of *new* that are different or missing in *old* under the same condition."""
-    before = {(when, meter): rate for when, meter, rate in old.every_rate()} if old else {}
-    after = {(when, meter): rate for when, meter, rate in new.every_rate()}
+    before = _by_condition(old) if old else {}
     return [
-        Move(when, meter, before.get((when, meter)), rate)
-        for (when, meter), rate in after.items()
-        if before.get((when, meter)) != rate
+        Move(when, meter, known.get(meter), rate)
+        for when, rates in _by_condition(new).items()
+        for known in (before.get(when, {}),)
+        for meter, rate in rates.items()
+        if known.get(meter) != rate
     ]
+
+
+def _by_condition(card: RateCard) -> Mapping[When | None, Rates]:
+    found: dict[When | None, Rates] = {None: card.rates}
+    for conditional in card.conditional_rates:
+        found[conditional.when] = {**found.get(conditional.when, {}), **conditional.rates}
+    return found
 
 
 def write_moves(change: Change) -> list[dict[str, Any]]:
@@ -129,7 +137,9 @@ def proportion(rates: Rates, meter: Meter) -> float | None:
 
 def is_free(card: RateCard) -> bool:
     """Whether all rates of the card are zero."""
-    return not any(rate for _, _, rate in card.every_rate())
+    return not any(card.rates.values()) and not any(
+        rate for conditional in card.conditional_rates for rate in conditional.rates.values()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +181,17 @@ class Sweep:
         )
 
 
-def survey(changes: Sequence[Change], priced: int, thresholds: Thresholds | None = None) -> Sweep:
-    """The sweep of *changes* at a provider with *priced* models above zero."""
-    t = thresholds or Thresholds()
-    family = families(changes)
+def survey(
+    changes: Sequence[Change],
+    priced: int,
+    thresholds: Thresholds | None = None,
+    family: Mapping[str, str] | None = None,
+) -> Sweep:
+    """The sweep of *changes* at a provider with *priced* models above zero.
+
+    *family* has the family of each change, where `families` was asked already.
+    """
+    t, family = thresholds or Thresholds(), family or families(changes)
     logs = {change.model: found for change in changes if (found := _core_logs(change))}
     width = math.log10(t.same_factor_tolerance)
     far = [
@@ -242,13 +259,15 @@ def _largest_cluster(logs: Sequence[tuple[float, str]], width: float) -> tuple[i
     ordered = sorted(logs)
     first = rows = distinct = 0
     inside: Counter[str] = Counter()
-    for log, family in ordered:
+    for last, (log, family) in enumerate(ordered):
         inside[family] += 1
         while log - ordered[first][0] > width:
-            inside[ordered[first][1]] -= 1
+            left = ordered[first][1]
+            inside[left] -= 1
+            if not inside[left]:
+                del inside[left]
             first += 1
-        inside = +inside
-        rows, distinct = max(rows, inside.total()), max(distinct, len(inside))
+        rows, distinct = max(rows, last - first + 1), max(distinct, len(inside))
     return rows, distinct
 
 

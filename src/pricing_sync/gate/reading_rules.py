@@ -31,7 +31,8 @@ def reading_reasons(
     family = families(judged)
     # A model that is declared free moves to zero on purpose. That says nothing of the others.
     moved = [change for change in judged if not cases[change.model].is_declared_free]
-    sweep = sweep or survey(moved, context.priced, t)
+    of_moved = family if len(moved) == len(judged) else None
+    sweep = sweep or survey(moved, context.priced, t, of_moved)
     shared = _shared_reasons(sweep, [cases[c.model] for c in judged], own_reasons, family, t)
     mass_gone = _mass_gone([cases[change.model] for change in judged], family, context, t)
     vanished = _vanished(fresh, context, t)

@@ -17,6 +17,7 @@ from pricing_sync.store.rows import (
     CARD_COLUMNS,
     STATEMENT_COLUMNS,
     write_instant,
+    write_json,
     write_optional_instant,
 )
 
@@ -24,6 +25,18 @@ from pricing_sync.store.rows import (
 ModelAt: TypeAlias = tuple[str, str, datetime]
 
 _COLUMNS = (*STATEMENT_COLUMNS, *CARD_COLUMNS)
+#: SQL: no person has accepted a change of the model since the instant.
+_NOT_ACCEPTED = """NOT EXISTS (
+        SELECT 1 FROM pricing_held h
+        WHERE h.provider = l.provider AND h.model = l.model
+            AND h.state = 'accepted' AND h.decided_at > :at
+    )"""
+#: SQL: the card was in force at the instant, or is the first one.
+_NOT_YOUNGER = """(l.since <= :at OR NOT EXISTS (
+        SELECT 1 FROM pricing_ledger e
+        WHERE e.provider = l.provider AND e.model = l.model
+            AND e.superseded_at IS NULL AND e.since < l.since
+    ))"""
 _QUERIES = load_queries(
     {
         "card": ", ".join(f'l."{column}"' for column in CARD_COLUMNS),
@@ -31,10 +44,16 @@ _QUERIES = load_queries(
         "columns": ", ".join(f'"{column}"' for column in _COLUMNS),
         "statement": ", ".join(f'l."{column}"' for column in _COLUMNS),
         "places": placeholders(_COLUMNS),
+        "not_accepted": _NOT_ACCEPTED,
+        "not_younger": _NOT_YOUNGER,
         **FRAGMENTS,
     },
     "ledger.sql",
 )
+
+
+#: A dictionary finds a member faster than the enumeration does.
+_STATES = {state.value: state for state in PriceState}
 
 
 class Ledger(NamedQueries):
@@ -60,7 +79,7 @@ class Ledger(NamedQueries):
                 rows.read_optional_instant(missing),
                 rows.read_optional_instant(retired),
                 why,
-                PriceState(state),
+                _STATES[state],
                 since=rows.read_optional_instant(since),
                 scheduled=later.get(model, ()),
             )
@@ -86,8 +105,10 @@ class Ledger(NamedQueries):
         A younger model has its first card. Models without a change since then are left out, and so
         are models of which a person has accepted a change since then.
         """
-        found = self._fetch("anchors", provider=provider, at=write_instant(at))
-        cards = {row[0]: rows.read_card(row[1:]) for row in found if row[0] in models}
+        found = self._fetch(
+            "anchors", provider=provider, at=write_instant(at), models=write_json(sorted(models))
+        )
+        cards = {row[0]: rows.read_card(row[1:]) for row in found}
         return {model: card for model, card in cards.items() if isinstance(card, RateCard)}
 
     def recent_cards(
@@ -96,13 +117,13 @@ class Ledger(NamedQueries):
         """The cards of *models* replaced after an instant that had been in force for *standing*."""
         found: dict[str, list[RateCard]] = {}
         for model, since, until, *columns in self._fetch(
-            "recent_cards", provider=provider, at=write_instant(after)
+            "recent_cards",
+            provider=provider,
+            at=write_instant(after),
+            seconds=standing.total_seconds(),
+            models=write_json(sorted(models)),
         ):
-            if model not in models:
-                continue
-            began = rows.read_optional_instant(since)
-            # Most cards of a list that moves all the time stood for less. They are not decoded.
-            if began is None or rows.read_instant(until) - began >= standing:
+            if rows.read_instant(until) - rows.read_instant(since) >= standing:
                 card = rows.read_card(columns)
                 if isinstance(card, RateCard):
                     found.setdefault(model, []).append(card)

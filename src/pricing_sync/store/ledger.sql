@@ -45,37 +45,48 @@ WHERE provider = :provider AND missing_since IS NOT NULL AND retired_at IS NULL
 ORDER BY model;
 
 -- name: anchors
--- The card in force at an instant, or the first card of a younger model. The cross join makes
--- SQLite search model by model, so that a long history does not slow the query down.
-SELECT l.model, {card} FROM pricing_models m
+-- The card in force at an instant, or the first card of a younger model, of each model of a JSON
+-- list. The cross join makes SQLite search model by model: a long history costs nothing.
+SELECT l.model, {card} FROM json_each(:models) m
 CROSS JOIN pricing_ledger l
-WHERE m.provider = :provider AND l.provider = m.provider AND l.model = m.model
+WHERE l.provider = :provider AND l.model = m.value
     AND l.superseded_at IS NULL AND l.until = (
         SELECT MIN(n.until) FROM pricing_ledger n
-        WHERE n.provider = m.provider AND n.model = m.model
+        WHERE n.provider = :provider AND n.model = m.value
             AND n.superseded_at IS NULL AND n.until > :at
     )
-    AND (l.since <= :at OR NOT EXISTS (
-        SELECT 1 FROM pricing_ledger e
-        WHERE e.provider = l.provider AND e.model = l.model
-            AND e.superseded_at IS NULL AND e.since < l.since
-    ))
-    AND NOT EXISTS (
-        SELECT 1 FROM pricing_held h
-        WHERE h.provider = l.provider AND h.model = l.model
-            AND h.state = 'accepted' AND h.decided_at > :at
-    );
+    AND {not_younger}
+    AND {not_accepted};
+
+-- name: anchors [postgres]
+SELECT l.model, {card} FROM jsonb_array_elements_text(CAST(:models AS jsonb)) AS m (value)
+CROSS JOIN LATERAL (
+    SELECT * FROM pricing_ledger n
+    WHERE n.provider = :provider AND n.model = m.value
+        AND n.superseded_at IS NULL AND n.until > :at
+    ORDER BY n.until LIMIT 1
+) l
+WHERE {not_younger}
+    AND {not_accepted};
 
 -- name: recent_cards
--- The closed cards that were in force after an instant, each with its dates. Models of which a
--- person has accepted a change since then are left out.
-SELECT l.model, l.since, l.until, {card} FROM pricing_ledger l
-WHERE l.provider = :provider AND l.superseded_at IS NULL AND l.until > :at
-    AND NOT EXISTS (
-        SELECT 1 FROM pricing_held h
-        WHERE h.provider = l.provider AND h.model = l.model
-            AND h.state = 'accepted' AND h.decided_at > :at
-    );
+-- The closed cards of each model of a JSON list that were in force after an instant, and for
+-- :seconds or somewhat less, each with its dates. Models of which a person has accepted a change
+-- since then are left out.
+SELECT l.model, l.since, l.until, {card} FROM json_each(:models) m
+CROSS JOIN pricing_ledger l
+WHERE l.provider = :provider AND l.model = m.value
+    AND l.superseded_at IS NULL AND l.until > :at
+    AND (julianday(l.until) - julianday(l.since)) * 86400 > :seconds - 1
+    AND {not_accepted};
+
+-- name: recent_cards [postgres]
+SELECT l.model, l.since, l.until, {card}
+FROM jsonb_array_elements_text(CAST(:models AS jsonb)) AS m (value)
+JOIN pricing_ledger l ON l.provider = :provider AND l.model = m.value
+WHERE l.superseded_at IS NULL AND l.until > :at
+    AND EXTRACT(EPOCH FROM l.until - l.since) > :seconds - 1
+    AND {not_accepted};
 
 -- name: clear_touched
 DELETE FROM pricing_touched;

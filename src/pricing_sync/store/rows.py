@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -151,12 +152,13 @@ def read_card(columns: Sequence[Any], *whose: str) -> Known:
         StoreError: the columns are not a valid listing, for example after a manual edit.
     """
     try:
-        return _card(columns)
+        return _card(tuple(columns))
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
         model = " ".join(whose) or "a model"
         raise StoreError(f"database: {model}: its card cannot be read: {error}") from error
 
 
+@lru_cache(maxsize=16_384)  # thousands of models have a few hundred cards, which never change
 def _card(columns: Sequence[Any]) -> Known:
     currency, unpriced, note, conditional_rates = columns[:4]
     if currency is None:

@@ -73,9 +73,13 @@ class StoredFacts:
         """The listings in force: a model that could never be read has None."""
         return [known.listing for known in self.stored.values() if known.retired_at is None]
 
+    def cards(self) -> list[RateCard]:
+        """The cards in force."""
+        return [card for card in self.in_force() if isinstance(card, RateCard)]
+
     def priced(self) -> int:
         """The number of models with a price above zero."""
-        return sum(isinstance(card, RateCard) and not is_free(card) for card in self.in_force())
+        return sum(not is_free(card) for card in self.cards())
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +195,13 @@ def _judge(
 def _context(
     provider: Provider, at: datetime, facts: StoredFacts, free: Collection[str]
 ) -> Context:
-    changes, in_force = facts.changes, facts.in_force()
+    changes = facts.changes
     return Context(
         provider=provider.id,
         at=at,
-        listed=len(in_force),
+        listed=len(facts.in_force()),
         priced=facts.priced(),
-        with_parts=sum(isinstance(card, RateCard) and has_parts(card) for card in in_force),
+        with_parts=sum(map(has_parts, facts.cards())),
         first_reading=not facts.stored,
         trusted=provider.source is Source.API,
         currency=provider.currency,
@@ -303,14 +307,15 @@ def _waiting(changes: Iterable[Change], held: Mapping[str, HeldChange]) -> dict[
 
 def _siblings(changes: Iterable[Change], stored: Mapping[str, Stored]) -> dict[str, list[RateCard]]:
     """The cards in force of the other rows of each changed model."""
-    rows: dict[str, dict[str, RateCard]] = {}
+    rows: dict[str, dict[str, RateCard]] = {root(change.model): {} for change in changes}
     for model, known in stored.items():
-        if known.retired_at is None and isinstance(known.listing, RateCard):
-            rows.setdefault(root(model), {})[model] = known.listing
+        others = rows.get(root(model))
+        if others is not None and known.retired_at is None and isinstance(known.listing, RateCard):
+            others[model] = known.listing
     return {
         change.model: [card for model, card in others.items() if model != change.model]
         for change in changes
-        if (others := rows.get(root(change.model)))
+        if (others := rows[root(change.model)])
     }
 
 
