@@ -72,7 +72,7 @@ $(DOCS)/.ready: docs.lock
 	@touch $@
 
 bench: $(READY) ## Measure, and print a table
-	$(BIN)/python bench/bench.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python bench/bench.py $(ARGS)
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
