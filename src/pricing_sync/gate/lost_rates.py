@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pricing_sync.errors import NoPrice
-from pricing_sync.gate.moves import CORE, Move, moves
+from pricing_sync.gate.moves import CORE, Move
 from pricing_sync.gate.thresholds import Thresholds
 from pricing_sync.prices.cost import cost
 from pricing_sync.prices.rates import ConditionalRates, Meter, Rate, RateCard, Rates, When
@@ -50,7 +50,7 @@ def lost_rates(old: RateCard, new: RateCard) -> list[LostRate]:
 
     Base rates of input and output are left out: without them a card has no price at all.
     """
-    if old.currency != new.currency:
+    if old.currency != new.currency or _names_no_less(new, old):
         return []
     kept = {(when, meter) for when, meter, _ in new.every_rate()}
     return [
@@ -67,12 +67,19 @@ def new_rates(old: RateCard, new: RateCard) -> Iterator[Move]:
 
     That is the rate of the parent, or the base rate. How far those moved is another question.
     """
+    if _names_no_less(old, new):
+        return
     known = {(when, meter) for when, meter, _ in old.every_rate()}
     for when, meter, rate in new.every_rate():
         if (when, meter) not in known and billed(old, when, meter) is not None:
             before = billed(_without(new, when, meter), when, meter)
             if before is not None:
                 yield Move(when, meter, before, rate)
+
+
+def _names_no_less(one: RateCard, other: RateCard) -> bool:
+    """Whether it is plain that one card names every rate that another one has."""
+    return not other.conditional_rates and other.rates.keys() <= one.rates.keys()
 
 
 def _without(card: RateCard, when: When | None, meter: Meter) -> RateCard:
@@ -125,11 +132,11 @@ def has_parts(card: RateCard) -> bool:
 
 def stays(old: RateCard, new: RateCard, t: Thresholds) -> bool:
     """Whether input and output stay as they were: then only the lost rate is different."""
+    core = ((old.rates.get(meter), new.rates.get(meter)) for meter in CORE)
     return not any(
-        move.when is None
-        and move.meter in CORE
-        and (not move.old or abs(move.new - move.old) >= t.notice_share * move.old)
-        for move in moves(old, new)
+        not before or abs(after - before) >= t.notice_share * before
+        for before, after in core
+        if after is not None and after != before
     )
 
 

@@ -237,11 +237,13 @@ def _part_logs(
     for change in changes:
         if not isinstance(change.old, RateCard) or not isinstance(change.new, RateCard):
             continue
-        for move in moves(change.old, change.new):
-            far = move.exceeds(t.mass_factor, t.mass_factor)
-            if far and move.when is None and move.meter not in CORE:
-                pair = move.log10 or 0.0, family[change.model]
-                found.setdefault(move.meter, []).append(pair)
+        before = change.old.rates
+        for meter, rate in change.new.rates.items():
+            if meter in CORE or before.get(meter) == rate:
+                continue
+            move = Move(None, meter, before.get(meter), rate)
+            if move.exceeds(t.mass_factor, t.mass_factor):
+                found.setdefault(meter, []).append((move.log10 or 0.0, family[change.model]))
     yield from found.values()
 
 
