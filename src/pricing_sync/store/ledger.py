@@ -135,6 +135,8 @@ class Ledger(NamedQueries):
         self, begun: Sequence[Statement], ended: Sequence[ModelAt], recorded_at: datetime
     ) -> None:
         """End the cards in force of models, and add those that begin in their place."""
+        # In the order of the indexes, so that neighbours are written to one page.
+        begun = sorted(begun, key=lambda card: card.model)
         recorded, added = write_instant(recorded_at), [rows.write_statement(card) for card in begun]
         self._touch([*((card.provider, card.model, card.since) for card in begun), *ended])
         self._execute("supersede_open_cards", recorded_at=recorded)
