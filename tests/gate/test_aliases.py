@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pricing_sync.gate import aliases
-from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
+from pricing_sync.gate.aliases import LEDGER, lineage, names_of, peer_key, tables
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,19 @@ def test_the_last_part_of_an_id_names_the_model(provider: str, model: str, key: 
 def test_declared_spellings_name_one_model(one: tuple[str, str], other: tuple[str, str]) -> None:
     """Each spelling is an entry of a table; nothing is matched by similarity."""
     assert peer_key(*one) == peer_key(*other) is not None
+
+
+def test_a_key_finds_every_name_that_has_it() -> None:
+    """By these names the database looks for peers, so none may be missing."""
+    spelled = {name for names in tables().spellings.values() for name in names}
+    named = {"glm-4.7", *tables().spellings, *spelled}
+    pairs = {("acme", name) for name in named} | {
+        (provider, name) for provider, names in tables().at_provider.items() for name in names
+    }
+    for provider, name in pairs:
+        key = peer_key(provider, name)
+        assert key is None or name in names_of(key)
+    assert len(spelled) > 50
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,15 @@ def test_what_is_asked_of_one_model_is_sought(
 
 
 @pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
+@pytest.mark.parametrize("query", ["cards_of_others", "references"])
+def test_peers_are_sought_by_their_names(store: Store, query: str) -> None:
+    """However many other sellers and catalogs there are."""
+    steps = [step for step in plan(store.peers, query) if "VIRTUAL TABLE" not in step]
+    assert any(step.startswith("SEARCH") for step in steps), steps
+    assert not [step for step in steps if step.startswith("SCAN")], steps
+
+
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize(
     "values",
     [

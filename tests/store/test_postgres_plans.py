@@ -109,6 +109,8 @@ ONE = {
     "state": lambda store: store.model_states(*MODEL),
     "name": lambda store: store.names.target("acme", "x", AT),
     "revision": lambda store: store.revision(),
+    "peers": lambda store: store.peers.quotes("other", ["maker/M7", "m8"]),
+    "the anchors": lambda store: store.ledger.anchors("acme", AT, ["m7"]),
     "last reading": lambda store: store.last_reading("acme"),
     "newest runs": lambda store: store.runs(5),
     "newest runs of a provider": lambda store: store.runs(5, provider="acme"),
@@ -141,7 +143,6 @@ def test_few_rows_are_read(store: Store, question: str) -> None:
 ALL = {
     "all prices at an instant": lambda store: store.statements("acme", at=AT),
     "the models of a provider": lambda store: store.ledger.known_models("acme"),
-    "the anchors": lambda store: store.ledger.anchors("acme", AT, ["m7"]),
     "the book": lambda store: store.book(),
     "what changed": lambda store: store.changes.since(LATELY, limit=5),
     "the counts": lambda store: store.model_counts(),

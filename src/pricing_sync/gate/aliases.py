@@ -84,6 +84,12 @@ def peer_key(provider: str, model: str) -> str | None:
     return canonical or name
 
 
+def names_of(key: str) -> frozenset[str]:
+    """Every name that `peer_key` gives this key, at some provider: see there."""
+    own = (name for names in tables().at_provider.values() for name in names if names[name] == key)
+    return frozenset((key, *tables().spellings.get(key, ()), *own))
+
+
 def lineage(source: str, provider: str) -> str:
     """Our id of the seller whose prices *source* lists under *provider*.
 

@@ -12,11 +12,17 @@ from typing import Any
 
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Peers, Quote, Thresholds, peers
-from pricing_sync.gate.aliases import LEDGER, lineage, peer_key
+from pricing_sync.gate.aliases import LEDGER, lineage, names_of, peer_key
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries, placeholders
 from pricing_sync.store.in_force import FRAGMENTS, now
-from pricing_sync.store.rows import read_row, write_card, write_instant, write_row
+from pricing_sync.store.rows import (
+    read_row,
+    write_card,
+    write_instant,
+    write_json,
+    write_row,
+)
 
 #: The meters that are compared, by their base rates: those of text.
 METERS = (
@@ -151,8 +157,8 @@ class PeerTable(NamedQueries):
         different price in the catalogs is a quote with the same lineage, so that the others can
         outvote a wrong one. Prices of the provider itself are left out.
 
-        Two queries, independent of the number of models. They read every row: about 9,000 of the
-        catalogs, and one for each priced model of the other providers.
+        Two queries, independent of the number of models. They read the rows that have the names of
+        these models, and no others.
         """
         own_lineage = lineage(LEDGER, provider)
         models_by_key: dict[str, list[str]] = {}
@@ -192,8 +198,9 @@ class PeerTable(NamedQueries):
         self, provider: str, own_lineage: str, keys: Collection[str]
     ) -> Iterator[tuple[str, Quote]]:
         sellers: dict[str, str] = {}
+        names = write_json(sorted({name for key in keys for name in names_of(key)}))
         for other, model, currency, *rates in self._fetch(
-            "cards_of_others", provider=provider, now=now()
+            "cards_of_others", provider=provider, names=names, now=now()
         ):
             seller = sellers.setdefault(other, lineage(LEDGER, other))
             key = peer_key(seller, model)
@@ -205,11 +212,9 @@ class PeerTable(NamedQueries):
     def _catalog_quotes(
         self, own_lineage: str, keys: Collection[str]
     ) -> Iterator[tuple[str, Quote]]:
-        only = next(iter(keys)) if len(keys) == 1 else None
-        found = self._fetch("references", lineage=own_lineage, key=only)
+        found = self._fetch("references", lineage=own_lineage, keys=write_json(sorted(keys)))
         for key, seller, catalog, currency, *rates in found:
-            if key in keys:
-                yield key, Quote(seller, catalog, _read_card(currency, rates))
+            yield key, Quote(seller, catalog, _read_card(currency, rates))
 
     def _last_reads(self) -> list[CatalogRead]:
         return [

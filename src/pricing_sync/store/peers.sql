@@ -38,16 +38,45 @@ JOIN pricing_reference_reads r ON r.catalog = catalogs.name AND r.at IN (
 ORDER BY catalog, at;
 
 -- name: references
-SELECT peer_key, lineage, catalog, currency, {rates}
-FROM pricing_references
-WHERE lineage <> :lineage
-    [key: AND peer_key = :key]
-ORDER BY catalog, provider, model;
+-- The prices of the catalogs under each key of a JSON list.
+SELECT r.peer_key, r.lineage, r.catalog, r.currency, {rates}
+FROM json_each(:keys) k
+CROSS JOIN pricing_references r
+WHERE r.peer_key = k.value AND r.lineage <> :lineage
+ORDER BY r.catalog, r.provider, r.model;
+
+-- name: references [postgres]
+SELECT r.peer_key, r.lineage, r.catalog, r.currency, {rates}
+FROM jsonb_array_elements_text(CAST(:keys AS jsonb)) AS k (value)
+JOIN pricing_references r ON r.peer_key = k.value
+WHERE r.lineage <> :lineage
+ORDER BY r.catalog, r.provider, r.model;
 
 -- name: cards_of_others
--- The cards in force of every other provider. A card without a text price is no peer.
-SELECT provider, model, currency, {rates}
-FROM {not_ended} l
-WHERE {begun} AND provider <> :provider
-    AND (input > 0 OR output > 0)
-ORDER BY provider, model;
+-- The cards in force of every other provider for models with a name of a JSON list: the last part
+-- of an id, in lower case, by the index of that. A card without a text price is no peer.
+SELECT l.provider, l.model, l.currency, {rates}
+FROM json_each(:names) n
+CROSS JOIN pricing_models m
+CROSS JOIN pricing_ledger l
+WHERE lower(replace(m.model, rtrim(m.model, replace(m.model, '/', '')), '')) = n.value
+    AND m.provider <> :provider
+    AND l.provider = m.provider AND l.model = m.model AND {current}
+    AND (l.input > 0 OR l.output > 0)
+ORDER BY l.provider, l.model;
+
+-- name: cards_of_others [postgres]
+SELECT l.provider, l.model, l.currency, {rates}
+FROM jsonb_array_elements_text(CAST(:names AS jsonb)) AS n (value)
+JOIN pricing_models m ON lower(split_part(m.model, '/', -1)) = n.value
+CROSS JOIN LATERAL (
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model
+        AND c.superseded_at IS NULL AND c.until IS NULL
+    UNION ALL
+    SELECT * FROM pricing_ledger c
+    WHERE c.provider = m.provider AND c.model = m.model
+        AND c.superseded_at IS NULL AND c.until > :now AND c.until > c.recorded_at
+) l
+WHERE m.provider <> :provider AND {begun} AND (l.input > 0 OR l.output > 0)
+ORDER BY l.provider, l.model;
