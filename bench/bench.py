@@ -26,6 +26,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 from serving import serving
 
+from cluster import cluster_table
 from costs import DAY, cost_table, microseconds, repricing, statements
 from lookups import lookup_table
 from service import QUICK, Effort, Line, MakeList, service
@@ -114,6 +115,9 @@ def main() -> None:
     parser.add_argument(
         "--readings", action="store_true", help="only what a reading costs, on both databases"
     )
+    parser.add_argument(
+        "--cluster", action="store_true", help="only many providers through several workers"
+    )
     parser.add_argument("--pages", action="store_true", help="only the measurements of the pages")
     arguments = parser.parse_args()
     console = Console(width=110, markup=False)
@@ -122,6 +126,10 @@ def main() -> None:
     if arguments.readings:
         for table in reading_table(sizes):
             console.print(table)
+        return
+    if arguments.cluster:
+        size = 60 if arguments.quick else 1_000
+        console.print(cluster_table(size, 1_000, (1, 2, 4)))
         return
     if arguments.pages:
         with tempfile.TemporaryDirectory() as folder:

@@ -133,7 +133,9 @@ async def _read_all(
         return time.perf_counter() - begun, sum(not one.is_failed for one in readings)
 
 
-def measure(providers: int, models: int, workers: tuple[int, ...], limit: float) -> Table:
+def cluster_table(
+    providers: int, models: int, workers: tuple[int, ...], limit: float = 1800
+) -> Table:
     """A line for each number of workers."""
     title = f"{providers:,} providers x {models:,} models"
     table = Table(title, "seconds", "readings/s", "read", "MiB of each worker", box=None)
@@ -188,7 +190,7 @@ def main() -> None:
         )
     else:
         workers = tuple(map(int, arguments.workers.split(",")))
-        table = measure(arguments.providers, arguments.models, workers, arguments.limit)
+        table = cluster_table(arguments.providers, arguments.models, workers, arguments.limit)
         Console(width=110, markup=False).print(table)
 
 
