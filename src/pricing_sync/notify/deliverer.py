@@ -13,13 +13,11 @@ import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from pricing_sync.changes.events import EventKind
-from pricing_sync.errors import DeliveryFailed, StoreError, UnknownName
+from pricing_sync.errors import DeliveryFailed, UnknownName
 from pricing_sync.notify.endpoints import Endpoint, endpoints_of, notify_urls
 from pricing_sync.notify.watch import Watch
 from pricing_sync.observe.listener import Listener
@@ -35,6 +33,7 @@ from pricing_sync.store.deliveries import (
 )
 from pricing_sync.store.events import dead_letters
 from pricing_sync.store.ids import new_id
+from pricing_sync.store.leased_loop import LeasedLoop
 
 #: Between two looks at the outbox, and between two looks for what becomes true by itself.
 _POLL_SECONDS, _WATCH_SECONDS = 2.0, 60.0
@@ -51,8 +50,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
 #: After this many failures in a row, an endpoint was down.
 _DOWN = 3
-#: How long a stop waits for the requests in flight, after they were cancelled.
-_STOP_SECONDS = 5.0
 
 
 class Deliverer:
@@ -72,47 +69,26 @@ class Deliverer:
         count = len(settings.webhook) + len(notify_urls(settings))
         self._threads = ThreadPoolExecutor(max(count, 1), "pricing-sync notify")
         self.endpoints = endpoints_of(settings, environment, self._threads)
-        self._owner = new_id()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = LeasedLoop(
+            "notify", store.deliveries.lease, self._start_due, self._notify_error, _POLL_SECONDS
+        )
         self._started_at = self._watched_at = datetime.now(UTC)
-        self._last_error = ""
 
     # In the background
 
     def start(self) -> None:
         """Deliver from now on whenever this process has the lease. Starting twice is harmless."""
-        if self.endpoints and self._loop is None:
+        if self.endpoints and not self._loop.is_started:
             self._started_at = self._watched_at = datetime.now(UTC)
-            self._loop = asyncio.create_task(self._run_loop(), name="pricing-sync notify")
-            self._loop.add_done_callback(self._report)
+            self._loop.start()
 
     async def stop(self) -> None:
         """End the deliveries. What was not sent is sent after the next start."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            await _end([loop])
-            lease = self._store.deliveries.lease
-            with suppress(StoreError):  # the lease ends by itself
-                await asyncio.to_thread(lease.release, self._owner, datetime.now(UTC))
+        await self._loop.stop()
 
     def close(self) -> None:
         """End the threads that have nothing to do."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _run_loop(self) -> None:
-        try:
-            while True:
-                try:
-                    await self._start_due()
-                    self._last_error = ""
-                except StoreError as error:
-                    if str(error) != self._last_error:
-                        self._last_error = str(error)
-                        self._notify_error(error)
-                await asyncio.sleep(_POLL_SECONDS)
-        finally:
-            await _end(self._tasks.values())
 
     async def _start_due(self) -> None:
         """Queue new events, and start a task for each endpoint with something to send.
@@ -120,16 +96,10 @@ class Deliverer:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        lease = self._store.deliveries.lease
-        if not await asyncio.to_thread(lease.acquire, self._owner, datetime.now(UTC)):
-            await _end(self._tasks.values())
-            return
         due = await asyncio.to_thread(self._queue_events)
         for endpoint in self.endpoints:
-            if endpoint.name in due and endpoint.name not in self._tasks:
-                task = asyncio.create_task(self._drain(endpoint))
-                self._tasks[endpoint.name] = task
-                task.add_done_callback(partial(self._task_done, endpoint.name))
+            if endpoint.name in due:
+                self._loop.run(endpoint.name, partial(self._drain, endpoint))
 
     def _queue_events(self) -> set[str]:
         """Put new events into the queues; returns the endpoints with something to send now."""
@@ -157,16 +127,6 @@ class Deliverer:
 
     def _wanted_by(self, event: StoredEvent) -> Iterable[str]:
         return [endpoint.name for endpoint in self.endpoints if endpoint.wants(event)]
-
-    def _task_done(self, name: str, task: asyncio.Task[None]) -> None:
-        del self._tasks[name]
-        self._report(task)
-
-    def _report(self, task: asyncio.Task[Any]) -> None:
-        """Notify the listeners of the error that has ended a task."""
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            self._notify_error(error)
 
     def _notify_error(self, error: Exception) -> None:
         for listener in self._listeners:
@@ -310,12 +270,3 @@ def _pause(failures: int, error: DeliveryFailed) -> timedelta:
         asked = timedelta(seconds=error.retry_after_seconds)
         pause = max(pause, min(asked, _LONGEST_RETRY_AFTER))
     return pause
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for their end."""
-    ending = [*tasks]
-    for task in ending:
-        task.cancel()
-    if ending:
-        await asyncio.wait(ending, timeout=_STOP_SECONDS)

@@ -11,23 +11,21 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import httpx
 
-from pricing_sync.errors import PushFailed, SettingsError, StoreError, UnknownName
+from pricing_sync.errors import PushFailed, SettingsError, UnknownName
 from pricing_sync.observe.listener import Listener
 from pricing_sync.push.sender import Sender, Target, targets_of
 from pricing_sync.serving.exports import Exports, Rendered
 from pricing_sync.settings import Settings
 from pricing_sync.sources.http import http_client
 from pricing_sync.store import Store
-from pricing_sync.store.ids import new_id
+from pricing_sync.store.leased_loop import LeasedLoop
 from pricing_sync.store.pushes import PushState, PushStatus
 
 #: Between two comparisons.
@@ -36,8 +34,6 @@ _POLL_SECONDS = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=10)
 #: How often a node is checked that is up to date. A proxy may have restarted with another map.
 _CHECK_EVERY = {"litellm": timedelta(minutes=5), "langfuse": timedelta(hours=1)}
-#: How long a stop waits for the requests in flight, after they were cancelled.
-_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,71 +62,44 @@ class Pusher:
         self._store, self._exports = store, exports
         self._listeners = listeners
         self._sender = Sender(settings, environment)
-        self._owner = new_id()
+        self._loop = LeasedLoop(
+            "push", store.pushes.lease, self._start_due, self._notify_error, _POLL_SECONDS
+        )
+        #: Of the loop, made when it first has the lease.
+        self._client: httpx.AsyncClient | None = None
         self.targets = targets_of(settings)
-        self._tasks: dict[str, asyncio.Task[PushResult]] = {}
-        self._loop: asyncio.Task[None] | None = None
-        self._last_error = ""
 
     # In the background
 
     def start(self) -> None:
         """Push from now on whenever this process has the lease. Starting twice is harmless."""
-        if self.targets and self._loop is None:
-            self._loop = asyncio.create_task(self._run_loop(), name="pricing-sync push")
-            self._loop.add_done_callback(self._report)
+        if self.targets:
+            self._loop.start()
 
     async def stop(self) -> None:
         """End the pushes. What was not sent is sent after the next start."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        await _end([loop])
-        with suppress(StoreError):  # the lease ends by itself
-            await asyncio.to_thread(
-                self._store.pushes.lease.release, self._owner, datetime.now(UTC)
-            )
+        await self._loop.stop()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
-    async def _run_loop(self) -> None:
-        async with http_client() as client:
-            try:
-                while True:
-                    await self._tick(client)
-                    await asyncio.sleep(_POLL_SECONDS)
-            finally:
-                await _end(self._tasks.values())
-
-    async def _tick(self, client: httpx.AsyncClient) -> None:
-        try:
-            await self._start_due(client)
-            self._last_error = ""
-        except StoreError as error:
-            if str(error) != self._last_error:
-                self._last_error = str(error)
-                self._notify_error(error)
-
-    async def _start_due(self, client: httpx.AsyncClient) -> None:
+    async def _start_due(self) -> None:
         """Start a task for each node that has another document, or is to be checked.
 
         Raises:
             StoreError: the database cannot be read or written.
         """
-        lease, now = self._store.pushes.lease, datetime.now(UTC)
-        leads = await asyncio.to_thread(lease.acquire, self._owner, now)
-        if not leads:
-            await _end(self._tasks.values())
-            return
+        client: httpx.AsyncClient = self._client or await asyncio.to_thread(http_client)
+        self._client = client
         states = await asyncio.to_thread(self._store.pushes.states)
         for target in self.targets:
-            if target.name in self._tasks:
+            if self._loop.is_running(target.name):
                 continue
             state = states.get(target.name) or _new_state(target)
             rendered = await asyncio.to_thread(self._render, target)
             state = await asyncio.to_thread(self._noted, state, target, rendered)
             if _is_due(state, datetime.now(UTC)):
-                task = asyncio.create_task(self._bring(client, target, rendered, state))
-                self._tasks[target.name] = task
-                task.add_done_callback(partial(self._task_done, target.name))
+                self._loop.run(target.name, partial(self._bring, client, target, rendered, state))
 
     def _render(self, target: Target) -> Rendered | PushFailed:
         """The document that a node should have, or why there is none."""
@@ -158,16 +127,6 @@ class Pusher:
         if noted is not state:
             self._store.pushes.save(noted)
         return noted
-
-    def _task_done(self, name: str, task: asyncio.Task[PushResult]) -> None:
-        del self._tasks[name]
-        self._report(task)
-
-    def _report(self, task: asyncio.Task[Any]) -> None:
-        """Notify the listeners of the error that has ended a task."""
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            self._notify_error(error)
 
     def _notify_error(self, error: Exception) -> None:
         for listener in self._listeners:
@@ -294,12 +253,3 @@ def _failed(state: PushState, error: PushFailed, now: datetime) -> PushState:
 def _is_due(state: PushState, now: datetime) -> bool:
     """Whether to push or check now. A time that is too far away is from before the clock moved."""
     return not now < state.next_at <= now + max(_CHECK_EVERY.values())
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for their end."""
-    ending = [*tasks]
-    for task in ending:
-        task.cancel()
-    if ending:
-        await asyncio.wait(ending, timeout=_STOP_SECONDS)
