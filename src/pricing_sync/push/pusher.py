@@ -89,8 +89,9 @@ class Pusher:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        client: httpx.AsyncClient = self._client or await asyncio.to_thread(http_client)
-        self._client = client
+        if self._client is None:
+            self._client = await asyncio.to_thread(http_client)
+        client = self._client
         states = await asyncio.to_thread(self._store.pushes.states)
         for target in self.targets:
             if self._loop.is_running(target.name):
