@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 
+from clockwork import HOUR, START, Clockwork
 from pricing_sync.errors import LostClaim
-from pricing_sync.scheduling.scheduler import FinishClaim, Scheduler
+from pricing_sync.scheduling.scheduler import WORKERS, FinishClaim, Scheduler
 from pricing_sync.store import open_store
 from pricing_sync.sync.access import ProviderAccess
 
-from cluster import running_cluster
+from cluster import PROVIDERS, running_cluster
 from cluster_demo import scenario
 from databases import NoServer, _programs
 from service import settings_of
 
+#: Due instants, and rounds of a race.
+_SLOTS = 100
 _ROUNDS = 20
 
 
@@ -75,3 +79,29 @@ def test_one_of_two_processes_gets_a_claim_and_the_other_is_refused(tmp_path: Pa
                 _, (reading,) = loser_store.run(run.id)
                 with pytest.raises(LostClaim), store.transaction():
                     finish(store, reading, None)
+
+
+def test_of_100_slots_three_workers_read_each_once(tmp_path: Path) -> None:
+    """They tick and claim at the same instant: no slot is missed, and none is read twice."""
+    settings = settings_of(tmp_path, None, PROVIDERS, first_delay_seconds=0, interval_hours=1)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(open_store(settings.database, create=True)) for _ in range(3)]
+        workers = [Clockwork(settings, store, leads_as=WORKERS) for store in stores]
+        threads = stack.enter_context(ThreadPoolExecutor(len(workers)))
+        together = Barrier(len(workers))
+
+        def work(worker: Clockwork, now: datetime) -> None:
+            together.wait()
+            worker.tick(now)
+
+        for step in range(2 * _SLOTS):
+            now = START + step * HOUR / 2
+            for _ in threads.map(work, workers, [now] * len(workers)):
+                pass
+        runs = stores[0].runs(3 * _SLOTS)
+        readings = [reading for _, of_run in runs for reading in of_run]
+    slots = [START + slot * HOUR for slot in range(_SLOTS)]
+    for provider in PROVIDERS:
+        assert slots == sorted(one.at for one in readings if one.provider == provider)
+    assert len(runs) == _SLOTS
+    assert all(worker.read for worker in workers)
