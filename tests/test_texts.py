@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
 
@@ -17,6 +17,7 @@ from pricing_sync.prices.rates import (
     When,
     Why,
 )
+from pricing_sync.timetable import Plan, Window
 
 
 def rate(amount: str) -> Rate:
@@ -96,3 +97,21 @@ def test_instants_are_in_utc_without_microseconds() -> None:
     assert "2026-11-24" == texts.day(at)
     assert ("", "", "") == (texts.instant(None), texts.minute(None), texts.day(None))
     assert datetime(2026, 11, 24, 23, 2, 3, 456, UTC) == at
+
+
+@pytest.mark.parametrize(
+    ("plan", "shown"),
+    [
+        (Plan(), "every 6:00:00"),
+        (Plan(jitter=timedelta(minutes=5)), "every 6:00:00, jitter 0:05:00"),
+        (Plan(cron="0 3 * * *", time_zone="Europe/Berlin"), "cron 0 3 * * *, Europe/Berlin"),
+        (
+            Plan(window=Window(opens=time(22), closes=time(6)), time_zone="Europe/Berlin"),
+            "every 6:00:00, 22:00-06:00 Europe/Berlin",
+        ),
+    ],
+)
+def test_a_plan_without_what_is_as_usual(plan: Plan, shown: str) -> None:
+    """A text that no program of ours has stored is shown as it is."""
+    assert shown == texts.plan(plan.fingerprint())
+    assert "something else" == texts.plan("something else")

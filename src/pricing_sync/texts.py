@@ -49,6 +49,22 @@ def plain_decimal(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def plan(fingerprint: str) -> str:
+    """A stored plan of readings (`timetable.Plan.fingerprint`), without what is as usual."""
+    slots, *rest = fingerprint.split("; ")
+    if len(rest) != 3:
+        return fingerprint
+    zone, window, jitter = rest
+    parts = [slots]
+    if window != "always":
+        parts.append(f"{window} {zone}")
+    elif slots.startswith("cron"):
+        parts.append(zone)
+    if jitter != "jitter 0:00:00":
+        parts.append(jitter)
+    return ", ".join(parts)
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """`3 added, 1 held`, without what there is none of."""
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)

@@ -183,7 +183,7 @@ def _status_row(found: dict[str, Any], name: str) -> Sequence[object]:
         _short(due["timestamp"]) + (" (retry)" if due["is_retry"] else "") if due else "",
         due.get("failures") or "",
         ", ".join(item["state"] for item in found["active"] if item["provider"] == name),
-        due.get("plan", ""),
+        texts.plan(due.get("plan", "")),
         len(found["unread_price_keys"].get(name, ())) or "",
     )
 
