@@ -16,12 +16,19 @@ import pytest
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.web import standalone
+from pricing_sync.web.pages import live
 
 from server_process import ADMIN, Api, serving
 from service import service, settings_of
 from web.pages.visitor import Html, Visitor
 
 SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def _heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that was closed notices it at the next line."""
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.5)
 
 
 @contextmanager
