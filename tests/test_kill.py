@@ -19,7 +19,7 @@ from pricing_sync.store import open_store
 
 from databases import console, database_url
 
-KILLS = 25
+KILLS = 16
 
 # For each line that it reads, it starts a copy of itself that reads a provider until it is killed.
 _READ_FOREVER = """
