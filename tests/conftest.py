@@ -39,8 +39,8 @@ _ON_THE_STORE = ("cli/", "notify/", "observe/", "push/", "web/")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes on two cores: many tests wait for a process, a lease or a timer."""
-    return max(2, (os.cpu_count() or 2) * 3 // 2)
+    """Four processes on two cores: many tests wait for a process, a lease or a timer."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
