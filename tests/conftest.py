@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -103,3 +105,12 @@ def _own_logging() -> Iterator[None]:
     for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
         one.handlers[:], one.propagate = handlers, propagate
         one.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def apprise_loaded() -> None:
+    """Apprise with all its plug-ins, which use what Python has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        apprise = importlib.import_module("apprise")
+        apprise.Apprise().add("json://127.0.0.1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,17 +19,8 @@ from receivers import SECRET, Receiver
 from service import KEYS, RecordingListener
 
 
-@pytest.fixture(autouse=True, scope="session")
-def apprise_loaded() -> None:
-    """Apprise with all its plug-ins, which use what Python has deprecated."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        apprise = importlib.import_module("apprise")
-        apprise.Apprise().add("json://127.0.0.1")
-
-
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(apprise_loaded: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """Short waits."""
     monkeypatch.setattr(deliverer, "_POLL_SECONDS", 0.02)
     monkeypatch.setattr(deliverer, "_WAITS", (timedelta(seconds=0.05),) * 8)

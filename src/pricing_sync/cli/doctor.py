@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -16,8 +18,9 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
-from pricing_sync.errors import PricingSyncError, StoreError, masked
+from pricing_sync.errors import DeliveryFailed, PricingSyncError, StoreError, masked
 from pricing_sync.json_views.providers import ProviderRecord
+from pricing_sync.notify.endpoints import Sender, endpoints_of
 from pricing_sync.prices.age import is_ahead
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
@@ -77,9 +80,10 @@ def doctor(
     every: Annotated[bool, typer.Option("--all", help="Every provider that is built in.")] = False,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
 ) -> Output:
-    """Check the database and each provider, and store nothing.
+    """Check the database, each provider and who is told of events, and store nothing.
 
-    Of a provider: its key, its answer, its age, and a price known by hand.
+    Of a provider: its key, its answer, its age, and a price known by hand. To webhooks and people
+    nothing is sent: `webhooks test` does that.
     """
     own = names or (*settings.providers, *(built_in() if every else ()))
     report = asyncio.run(_examine(settings, list(dict.fromkeys(own)), offline=offline))
@@ -146,12 +150,39 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
     now = datetime.now(UTC)
     database["ahead"] = _ahead(reads, ahead, now)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
+    endpoints = await asyncio.to_thread(_endpoints, settings, offline=offline)
     return {
         "checked_at": write_instant(now),
         "database": database,
         "providers": reports,
-        "healthy": not database["ahead"] and not any(report["problems"] for report in reports),
+        "endpoints": endpoints,
+        "healthy": not database["ahead"]
+        and not any(report["problems"] for report in reports)
+        and not any(endpoint["problem"] for endpoint in endpoints),
     }
+
+
+def _endpoints(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:
+    """Each webhook and address of messages, and why it could be sent nothing."""
+    with ThreadPoolExecutor(1) as unused:
+        found = endpoints_of(settings, os.environ, unused)
+    return [
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "where": one.sender.where,
+            "problem": _problem(one.sender, offline=offline),
+        }
+        for one in found
+    ]
+
+
+def _problem(sender: Sender, *, offline: bool) -> str | None:
+    try:
+        sender.check(offline=offline)
+    except DeliveryFailed as error:
+        return str(error)
+    return None
 
 
 def _ahead(
@@ -261,6 +292,18 @@ def _show_report(report: dict[str, Any]) -> None:
         ),
         empty="no providers",
     )
+    if report["endpoints"]:
+        tables.print_table(
+            ("events to", "where", Column("can be sent", Fit.TEXT)),
+            (
+                (one["name"], one["where"], "no" if one["problem"] else "yes")
+                for one in report["endpoints"]
+            ),
+            empty="",
+        )
+    for one in report["endpoints"]:
+        if one["problem"]:
+            tables.print_line(f"! {one['name']}: {one['problem']}", "  ")
     for problem in database["ahead"]:
         tables.print_line(f"! {problem}", "  ")
     for entry in report["providers"]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pricing_sync.errors import DeliveryFailed
 from pricing_sync.notify.messages import message_of
 from pricing_sync.sources.http import redacted
 from pricing_sync.store.deliveries import StoredEvent
+
+if TYPE_CHECKING:
+    import apprise
 
 #: For connecting and for an answer, Apprise takes up to 4 seconds each, and some services need
 #: several requests.
@@ -41,6 +47,14 @@ class AppriseSender:
         """Nothing: such an address is never disabled."""
         return ""
 
+    def check(self, *, offline: bool) -> None:  # noqa: ARG002  it reaches nobody
+        """Check that Apprise is there and knows such an address.
+
+        Raises:
+            DeliveryFailed: no message could be sent so.
+        """
+        self._sender()
+
     async def send(self, event: StoredEvent) -> None:
         """Send the message of an event once.
 
@@ -56,7 +70,7 @@ class AppriseSender:
             why = f"no answer within {ATTEMPT_SECONDS:g} s"
             raise DeliveryFailed(self.where, why) from None
 
-    def _notify(self, title: str, body: str) -> None:
+    def _sender(self) -> apprise.Apprise:
         # An optional extra, so it is imported only when it is used.
         try:
             import apprise
@@ -64,18 +78,26 @@ class AppriseSender:
             why = "pip install 'pricing-sync[notify]' to use PRICING_SYNC_NOTIFY_URLS"
             raise DeliveryFailed("notify", why) from None
         sender = apprise.Apprise()
-        with _Warnings() as warnings:
-            try:
-                is_address = sender.add(self._url)
-                sent = is_address and sender.notify(body=body, title=title)
-            except Exception as error:  # noqa: BLE001  each service is a plug-in of its own
-                why = f"Apprise: {type(error).__name__}"
-                raise DeliveryFailed(self.where, why) from None
+        with _Warnings(), self._translate_errors():
+            is_address = sender.add(self._url)
         if not is_address:
             raise DeliveryFailed(self.where, "PRICING_SYNC_NOTIFY_URLS: no address of Apprise")
+        return sender
+
+    def _notify(self, title: str, body: str) -> None:
+        sender = self._sender()
+        with _Warnings() as warnings, self._translate_errors():
+            sent = sender.notify(body=body, title=title)
         if not sent:
             said = self._redacted(" ".join(warnings.texts))
             raise DeliveryFailed(self.where, said or "Apprise could not send it")
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  each service is a plug-in of its own
+            raise DeliveryFailed(self.where, f"Apprise: {type(error).__name__}") from None
 
     def _redacted(self, text: str) -> str:
         parts = _PARTS.split(self._url.partition("://")[2])

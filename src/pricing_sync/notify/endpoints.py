@@ -26,6 +26,13 @@ class Sender(Protocol):
     def fingerprint(self) -> str:
         """What is another text when the settings are others."""
 
+    def check(self, *, offline: bool) -> None:
+        """Check what can be checked without sending anything. It may block.
+
+        Raises:
+            DeliveryFailed: no event could be sent.
+        """
+
     async def send(self, event: StoredEvent) -> None:
         """Send an event once.
 

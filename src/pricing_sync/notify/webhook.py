@@ -78,6 +78,22 @@ class WebhookSender:
             return signed_headers("settings", now, url, self._keys()[:1])["webhook-signature"]
         return ""
 
+    def check(self, *, offline: bool) -> None:
+        """Check the address, the secrets and, unless *offline*, where the name leads. May block.
+
+        Raises:
+            DeliveryFailed: no event could be sent so.
+        """
+        parts, _ = urlsplit(self._url()), self._keys()
+        if offline:
+            return
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            allow_private = self._settings.allow_private
+            addresses.resolve(parts.hostname or "", port, allow_private=allow_private)
+        except (OSError, ValueError, addresses.Refused) as error:
+            raise DeliveryFailed(self.where, self._redacted(str(error))) from None
+
     async def send(self, event: StoredEvent) -> None:
         """Send an event once.
 
