@@ -80,7 +80,7 @@ def doctor(
     every: Annotated[bool, typer.Option("--all", help="Every provider that is built in.")] = False,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
 ) -> Output:
-    """Check the database, each provider and who is told of events, and store nothing.
+    """Check the database, providers and webhooks; store nothing.
 
     Of a provider: its key, its answer, its age, and a price known by hand. To webhooks and people
     nothing is sent: `webhooks test` does that.
