@@ -13,10 +13,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
+from pricing_sync.background import Guard, result_or_error
 from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.rollback import ModelRollback
 from pricing_sync.changes.run import Reading, Run
-from pricing_sync.errors import StoreError, UnknownName
+from pricing_sync.errors import PricingSyncError, StoreError, UnknownName
 from pricing_sync.json_views.changes import AppliedChange
 from pricing_sync.json_views.prices import Ending as EndingView
 from pricing_sync.json_views.pushes import PushView
@@ -24,7 +25,7 @@ from pricing_sync.json_views.usage import Drift as DriftView
 from pricing_sync.json_views.usage import UnpricedModel as UnpricedView
 from pricing_sync.json_views.webhooks import WebhookView
 from pricing_sync.notify.deliverer import Deliverer
-from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.observe.logs import LogListener
 from pricing_sync.prices.book import Price, PriceBook
 from pricing_sync.prices.cost import Cost
@@ -223,17 +224,17 @@ class PricingSync:
         """Try to open the database until it succeeds."""
         while self._problem is not None:
             await asyncio.sleep(RETRY_SECONDS)
-            try:
-                await self._open_and_start()
-            except StoreError as error:
-                self._report_problem(error)
+            opened = await result_or_error(self._open_and_start())
+            if opened is not None:
+                self._report_problem(opened)
 
-    def _report_problem(self, error: StoreError) -> None:
+    def _report_problem(self, error: Exception) -> None:
         """Notify the listeners, of a repeated problem once."""
-        if str(error) != self._problem:
-            self._problem = str(error)
-            for listener in self._listeners:
-                listener.on_error("database", error)
+        is_ours = isinstance(error, PricingSyncError)
+        problem = str(error) if is_ours else f"failed unexpectedly: {type(error).__name__}"
+        if problem != self._problem:
+            self._problem = problem
+            report_error(self._listeners, "database", error)
 
     def start(self) -> None:
         """Start the engine: it runs what is triggered here, and the schedule if it is enabled.
@@ -880,7 +881,8 @@ class _Open:
         # Its driver is an optional extra.
         from pricing_sync.store.notifications import revision_notifications
 
-        return BookWatcher(self.book_cache, partial(revision_notifications, url))
+        guard = Guard(partial(report_error, self.listeners))
+        return BookWatcher(self.book_cache, partial(revision_notifications, url), guard)
 
     @cached_property
     def exports(self) -> Exports:

@@ -13,6 +13,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.events import EventKind
 from pricing_sync.errors import UnknownName
 from pricing_sync.notify import deliverer, webhook
+from pricing_sync.notify.watch import Watch
 from pricing_sync.store.deliveries import EndpointStatus
 from pricing_sync.web.probes import collector
 
@@ -432,3 +433,29 @@ def test_an_unknown_name_is_refused(make: Make) -> None:
         with pytest.raises(UnknownName, match=r"'none': no such event"):
             app.replay_webhook("hook-0", "none")
         assert [] == app.dead_letters("hook-0")
+
+
+def test_a_fault_in_the_watch_keeps_no_event_back(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported once, however often the watch looks."""
+    monkeypatch.setattr(deliverer, "_WATCH_SECONDS", 0)
+    looks = 0
+
+    def look(*_: object, **__: object) -> None:
+        nonlocal looks
+        looks += 1
+        raise ZeroDivisionError(f"number {looks}")
+
+    monkeypatch.setattr(Watch, "look", look)
+    receiver, listener = Receiver(), RecordingListener()
+    with receiving(receiver):
+        app = make(receiver, listener=listener)
+
+        async def work() -> None:
+            tell(app, "one")
+            await until(lambda: status(app).state.delivered == 1)
+            await until(lambda: looks > 2)
+
+        serve(app, work)
+    assert [("watch", ZeroDivisionError)] == [(where, type(e)) for where, e in listener.errors]

@@ -12,6 +12,8 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.errors import PushFailed
 from pricing_sync.push import pusher
+from pricing_sync.push.sender import Target
+from pricing_sync.serving.exports import Rendered
 from pricing_sync.store.leases import LEASE
 from pricing_sync.store.pushes import PushState
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -260,3 +262,34 @@ def test_the_answer_of_a_provider_is_pushed(make: Make, node: FakeLiteLLM) -> No
             await until(lambda: b"maker/a" in node.loaded)
 
         serve(app, work)
+
+
+def test_a_fault_with_one_node_keeps_no_other_back(
+    make: Make, node: FakeLiteLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported once, with the name of the node."""
+    other, listener = FakeLiteLLM(), RecordingListener()
+    with running(node), running(other):
+        app = make(node, other, listener=listener)
+        other.load = lambda: served(app)
+        with app:
+            fill(app)
+        app.open()
+        render, broken, calls = app._parts.pusher._render, app._parts.pusher.targets[0], 0
+
+        def failing(target: Target) -> Rendered | PushFailed:
+            nonlocal calls
+            if target is broken:
+                calls += 1
+                raise ZeroDivisionError(f"number {calls}")
+            return render(target)
+
+        monkeypatch.setattr(app._parts.pusher, "_render", failing)
+
+        async def work() -> None:
+            await until(lambda: calls > 2 and not app.push_states()[1].is_behind)
+
+        serve(app, work)
+    assert [(f"push {broken.name}", ZeroDivisionError)] == [
+        (where, type(error)) for where, error in listener.errors
+    ]

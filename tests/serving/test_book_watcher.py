@@ -11,10 +11,11 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.store import Store
 
 from counting import counted
 from databases import server
-from service import service, settings_of, until
+from service import RecordingListener, service, settings_of, until
 
 pytestmark = pytest.mark.postgres
 
@@ -110,3 +111,32 @@ def test_without_notifications_it_asks(tmp_path: Path, monkeypatch: pytest.Monke
                 assert "poll" == replica.book_learned_by
 
     asyncio.run(work())
+
+
+def test_a_fault_of_ours_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile the last book is served, and says since when it is old. It is reported once."""
+    recorder = RecordingListener()
+    faults = 0
+
+    def revision(_: Store) -> str:
+        nonlocal faults
+        faults += 1
+        raise ZeroDivisionError(f"number {faults}")
+
+    async def work() -> None:
+        settings = settings_of(tmp_path, None, enabled=False)
+        with service(settings) as writer:
+            replica = service(settings, recorder)
+            async with replica.lifespan():
+                await until(lambda: replica.checked_book is not None)
+                with monkeypatch.context() as broken:
+                    broken.setattr(Store, "revision", revision)
+                    await until(lambda: faults > 2)
+                    assert replica.stale_since is not None
+                    assert replica.checked_book is not None
+                override(writer, 1)
+                await until(lambda: input_rate(replica) == Rate(10**9))
+                assert replica.stale_since is None
+
+    asyncio.run(work())
+    assert [("book", ZeroDivisionError)] == [(where, type(e)) for where, e in recorder.errors]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -95,6 +96,14 @@ def total(client: PriceClient) -> Decimal:
     return client.cost("acme", "m-0", MILLION).total
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until *condition()* is true."""
+    pause, deadline = threading.Event(), monotonic() + 30
+    while not condition():
+        assert monotonic() < deadline
+        pause.wait(0.01)
+
+
 def test_a_file_is_loaded(tmp_path: Path) -> None:
     """It prices, and says which revision it is and when the ledger was read."""
     path = tmp_path / "book.jsonl"
@@ -132,12 +141,7 @@ def test_a_client_reads_in_the_background(site: Site) -> None:
     """Without a call."""
     with PriceClient(site.url, refresh_seconds=0.01) as client:
         site.body = book(2)
-        deadline = threading.Event()
-        for _ in range(500):
-            if total(client) == Decimal(2):
-                break
-            deadline.wait(0.01)
-        assert Decimal(2) == total(client)
+        wait_until(lambda: total(client) == Decimal(2))
 
 
 OUTAGES = {
@@ -258,3 +262,18 @@ def test_readers_always_see_one_whole_book(tmp_path: Path) -> None:
     for revisions in found:
         assert sorted(revisions, key=int) == revisions
         assert len(revisions) > 8
+
+
+def test_a_fault_of_ours_does_not_end_the_reads(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last book is served, with the error, until a read succeeds."""
+    with PriceClient(site.url, refresh_seconds=0.01) as client:
+        site.body = book(2)
+        with monkeypatch.context() as broken:
+            broken.setattr(client_module, "_read", lambda *_: 1 / 0)
+            wait_until(lambda: client.status.stale_since is not None)
+            assert "failed unexpectedly: ZeroDivisionError" in (client.status.error or "")
+            assert 1 == total(client)
+        wait_until(lambda: total(client) == 2)
+        assert client.status.error is None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pricing_sync.background import Guard
 from pricing_sync.errors import StoreError
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.leased_loop import LeasedLoop
@@ -24,6 +25,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+def guard_of(errors: list[tuple[str, Exception]]) -> Guard:
+    """A guard that adds to *errors*."""
+    return Guard(lambda where, error: errors.append((where, error)))
+
+
 def is_free(store: Store) -> bool:
     """Whether another process can have the lease now."""
     lease, now = store.pushes.lease, datetime.now(UTC)
@@ -34,33 +40,35 @@ def is_free(store: Store) -> bool:
 
 
 def test_no_error_ends_it(store: Store) -> None:
-    """Neither one of the database nor a fault of ours; an error that lasts is reported once."""
+    """Neither one of the database nor a fault of ours; a kind that lasts is reported once."""
     looks = 0
-    errors: list[Exception] = []
+    errors: list[tuple[str, Exception]] = []
 
     async def look() -> None:
         nonlocal looks
         looks += 1
         if looks < 4:
-            raise ValueError("a fault of ours")
+            raise ValueError(f"a fault of ours at {looks}")
         if looks == 4:
             raise StoreError("database: away")
 
     async def work() -> None:
-        loop = LeasedLoop("test", store.pushes.lease, look, errors.append, 0.01)
+        loop = LeasedLoop("test", store.pushes.lease, look, guard_of(errors), 0.01)
         loop.start()
         await until(lambda: looks > 5, 30)
         await loop.stop()
 
     asyncio.run(work())
-    assert ["a fault of ours", "database: away"] == [str(error) for error in errors]
+    assert [("test", ValueError), ("test", StoreError)] == [
+        (where, type(error)) for where, error in errors
+    ]
     assert is_free(store)
 
 
-def test_a_task_that_fails_is_reported_and_can_run_again(store: Store) -> None:
+def test_a_task_that_fails_is_reported_once_and_can_run_again(store: Store) -> None:
     """It ends nothing but itself."""
     runs = 0
-    errors: list[Exception] = []
+    errors: list[tuple[str, Exception]] = []
 
     async def fail() -> None:
         nonlocal runs
@@ -71,13 +79,13 @@ def test_a_task_that_fails_is_reported_and_can_run_again(store: Store) -> None:
         async def look() -> None:
             loop.run("one", fail)
 
-        loop = LeasedLoop("test", store.pushes.lease, look, errors.append, 0.01)
+        loop = LeasedLoop("test", store.pushes.lease, look, guard_of(errors), 0.01)
         loop.start()
         await until(lambda: runs > 2, 30)
         await loop.stop()
 
     asyncio.run(work())
-    assert {"a fault of ours"} == {str(error) for error in errors}
+    assert [("test one", "a fault of ours")] == [(where, str(error)) for where, error in errors]
 
 
 def test_another_process_has_the_lease_at_once_after_a_stop(store: Store, tmp_path: Path) -> None:
@@ -87,7 +95,7 @@ def test_another_process_has_the_lease_at_once_after_a_stop(store: Store, tmp_pa
         raise AssertionError("it was stopped before")
 
     async def work() -> None:
-        loop = LeasedLoop("test", store.pushes.lease, look, lambda _: None, 0.01)
+        loop = LeasedLoop("test", store.pushes.lease, look, guard_of([]), 0.01)
         with closing(open_store(database_url(tmp_path))) as other:
             with other.transaction():  # the thread waits for its end
                 loop.start()
@@ -111,7 +119,7 @@ def test_only_one_of_two_looks(store: Store) -> None:
             async def look() -> None:
                 looked.append(name)
 
-            return LeasedLoop(name, store.pushes.lease, look, lambda _: None, 0.01)
+            return LeasedLoop(name, store.pushes.lease, look, guard_of([]), 0.01)
 
         first, second = new("first"), new("second")
         first.start()

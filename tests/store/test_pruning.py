@@ -177,6 +177,8 @@ def test_decided_changes_go_and_rejected_ones_stay(tmp_path: Path) -> None:
 def test_one_process_prunes_in_a_day(store: Store) -> None:
     """Also after a clock that was ahead was set back."""
     assert store.pruning.acquire(NOW)
+    # A process that looked at its clock a moment before, and was slower.
+    assert not store.pruning.acquire(NOW - timedelta(milliseconds=5))
     assert not store.pruning.acquire(NOW + timedelta(hours=23))
     assert store.pruning.acquire(NOW + timedelta(days=1))
     assert store.pruning.acquire(NOW - timedelta(days=30))

@@ -16,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from pricing_sync.background import Guard
 from pricing_sync.changes.events import EventKind
 from pricing_sync.errors import DeliveryFailed, UnknownName
 from pricing_sync.notify.endpoints import Endpoint, endpoints_of, notify_urls
 from pricing_sync.notify.watch import Watch
-from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store
 from pricing_sync.store.conditions import DEAD_LETTERS, Event
@@ -69,8 +70,9 @@ class Deliverer:
         count = len(settings.webhook) + len(notify_urls(settings))
         self._threads = ThreadPoolExecutor(max(count, 1), "pricing-sync notify")
         self.endpoints = endpoints_of(settings, environment, self._threads)
+        self._guard = Guard(partial(report_error, listeners))
         self._loop = LeasedLoop(
-            "notify", store.deliveries.lease, self._start_due, self._notify_error, _POLL_SECONDS
+            "webhooks", store.deliveries.lease, self._start_due, self._guard, _POLL_SECONDS
         )
         self._started_at = self._watched_at = datetime.now(UTC)
 
@@ -96,6 +98,11 @@ class Deliverer:
         Raises:
             StoreError: the database cannot be read or written.
         """
+        now = datetime.now(UTC)
+        if not timedelta(0) <= now - self._watched_at < timedelta(seconds=_WATCH_SECONDS):
+            self._watched_at = now
+            look = partial(self._watch.look, now, running_since=self._started_at)
+            await self._guard.run("watch", asyncio.to_thread(look))
         due = await asyncio.to_thread(self._queue_events)
         for endpoint in self.endpoints:
             if endpoint.name in due:
@@ -103,13 +110,9 @@ class Deliverer:
 
     def _queue_events(self) -> set[str]:
         """Put new events into the queues; returns the endpoints with something to send now."""
-        now, deliveries = datetime.now(UTC), self._store.deliveries
-        self._note_endpoints(now)
-        if not timedelta(0) <= now - self._watched_at < timedelta(seconds=_WATCH_SECONDS):
-            self._watched_at = now
-            self._watch.look(now, running_since=self._started_at)
+        self._note_endpoints(datetime.now(UTC))
         self._queue_new_events()
-        return deliveries.due(datetime.now(UTC))
+        return self._store.deliveries.due(datetime.now(UTC))
 
     def _note_endpoints(self, now: datetime) -> None:
         """Store the endpoints that are new, or have other settings."""
@@ -127,10 +130,6 @@ class Deliverer:
 
     def _wanted_by(self, event: StoredEvent) -> Iterable[str]:
         return [endpoint.name for endpoint in self.endpoints if endpoint.wants(event)]
-
-    def _notify_error(self, error: Exception) -> None:
-        for listener in self._listeners:
-            listener.on_error("webhooks", error)
 
     # One endpoint
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import DeliveryFailed, PushFailed
 from pricing_sync.store.peers import CatalogRead
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "report_error"]
 
 
 class Listener:
@@ -46,3 +47,10 @@ class Listener:
 
     def on_catalogs_late(self, seconds: float) -> None:
         """The read of the catalogs takes longer than *seconds*: readings no longer wait for it."""
+
+
+def report_error(listeners: Iterable[Listener], where: str, error: Exception) -> None:
+    """Call `on_error` of each listener, also after one of them has failed."""
+    for listener in listeners:
+        with suppress(Exception):
+            listener.on_error(where, error)

@@ -18,8 +18,9 @@ from functools import partial
 
 import httpx
 
+from pricing_sync.background import Guard
 from pricing_sync.errors import PushFailed, SettingsError, UnknownName
-from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.push.sender import Sender, Target, targets_of
 from pricing_sync.serving.exports import Exports, Rendered
 from pricing_sync.settings import Settings
@@ -62,9 +63,8 @@ class Pusher:
         self._store, self._exports = store, exports
         self._listeners = listeners
         self._sender = Sender(settings, environment)
-        self._loop = LeasedLoop(
-            "push", store.pushes.lease, self._start_due, self._notify_error, _POLL_SECONDS
-        )
+        guard = Guard(partial(report_error, listeners))
+        self._loop = LeasedLoop("push", store.pushes.lease, self._start_all, guard, _POLL_SECONDS)
         #: Of the loop, made when it first has the lease.
         self._client: httpx.AsyncClient | None = None
         self.targets = targets_of(settings)
@@ -83,8 +83,8 @@ class Pusher:
         if client is not None:
             await client.aclose()
 
-    async def _start_due(self) -> None:
-        """Start a task for each node that has another document, or is to be checked.
+    async def _start_all(self) -> None:
+        """Start a task for each node: it ends at once if the node has its document.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -94,13 +94,17 @@ class Pusher:
         client = self._client
         states = await asyncio.to_thread(self._store.pushes.states)
         for target in self.targets:
-            if self._loop.is_running(target.name):
-                continue
             state = states.get(target.name) or _new_state(target)
-            rendered = await asyncio.to_thread(self._render, target)
-            state = await asyncio.to_thread(self._noted, state, target, rendered)
-            if _is_due(state, datetime.now(UTC)):
-                self._loop.run(target.name, partial(self._bring, client, target, rendered, state))
+            self._loop.run(target.name, partial(self._bring_if_due, client, target, state))
+
+    async def _bring_if_due(
+        self, client: httpx.AsyncClient, target: Target, state: PushState
+    ) -> None:
+        """Bring a node up to date that has another document, or is to be checked."""
+        rendered = await asyncio.to_thread(self._render, target)
+        state = await asyncio.to_thread(self._noted, state, target, rendered)
+        if _is_due(state, datetime.now(UTC)):
+            await self._bring(client, target, rendered, state)
 
     def _render(self, target: Target) -> Rendered | PushFailed:
         """The document that a node should have, or why there is none."""
@@ -128,10 +132,6 @@ class Pusher:
         if noted is not state:
             self._store.pushes.save(noted)
         return noted
-
-    def _notify_error(self, error: Exception) -> None:
-        for listener in self._listeners:
-            listener.on_error("push", error)
 
     # What each node has
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from pricing_sync.errors import PricingSyncError, StoreError
-from pricing_sync.observe.listener import Listener
+from pricing_sync.background import Guard
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.prices.age import age_seconds
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.settings import Settings
 from pricing_sync.store.peers import PeerTable
 from pricing_sync.sync.catalogs import catalogs, due_catalogs, read_due_catalogs
-from pricing_sync.sync.worker_process import NotPicklable, run_in_worker
+from pricing_sync.sync.worker_process import run_in_worker
 
 #: Between two looks whether another process has read the catalogs.
 _TURN_SECONDS = 0.5
@@ -38,6 +39,7 @@ class CatalogReads:
         scheduler: Scheduler | None = None,
     ) -> None:
         self._settings, self._peers, self._listeners = settings, peers, listeners
+        self._guard = Guard(partial(report_error, listeners))
         self._scheduler = scheduler
         self._task: asyncio.Task[None] | None = None
         self._deadline = 0.0
@@ -88,14 +90,9 @@ class CatalogReads:
 
     async def _read(self) -> None:
         """Read what is due, here or in another process."""
-        if self._scheduler is None:
-            await self._read_here()
-            return
-        try:
-            await self._read_in_turn(self._scheduler)
-        except StoreError as error:
-            for listener in self._listeners:
-                listener.on_error("catalogs", error)
+        scheduler = self._scheduler
+        read = self._read_here() if scheduler is None else self._read_in_turn(scheduler)
+        await self._guard.run("catalogs", read)
 
     async def _read_in_turn(self, scheduler: Scheduler) -> None:
         while await asyncio.to_thread(self._are_due):
@@ -109,12 +106,7 @@ class CatalogReads:
 
     async def _read_here(self) -> None:
         # In a worker process: the catalogs are large.
-        try:
-            reads = await run_in_worker(read_due_catalogs, self._settings)
-        except (PricingSyncError, ChildProcessError, NotPicklable) as error:
-            for listener in self._listeners:
-                listener.on_error("catalogs", error)
-            return
+        reads = await run_in_worker(read_due_catalogs, self._settings)
         for listener in self._listeners:
             listener.on_catalogs(reads)
 

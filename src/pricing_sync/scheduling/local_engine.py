@@ -7,25 +7,18 @@ none, renews leases, claims readings and starts them. Each reading is a task of 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
 
 from pricing_sync.changes.run import Reading
+from pricing_sync.scheduling.maintenance import Maintenance
 from pricing_sync.scheduling.readings import FINAL_FLUSH_SECONDS, Readings
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.store.queue import Claim
 
-#: Work that is done regularly in addition to the readings: by the leader, or by a process that does
-#: not schedule.
-MaintenanceTask: TypeAlias = Callable[[], Awaitable[None]]
-
 _TICK_SECONDS = 1.0
-#: Between two runs of the maintenance task, which finds in the database what is due.
-_MAINTENANCE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +39,8 @@ class _PollResult:
 class LocalEngine:
     """Runs readings in this process: all queued ones while it leads, else those of requested runs.
 
-    With *schedules* it can become the leader. An engine is started and stopped once.
+    With *schedules* it can become the leader. The *maintenance* is the leader's, or that of a
+    process that does not schedule. An engine is started and stopped once.
     """
 
     def __init__(
@@ -56,8 +50,7 @@ class LocalEngine:
         *,
         schedules: bool,
         at_once: int,
-        maintenance: MaintenanceTask | None = None,
-        maintenance_delay_seconds: float = 0,
+        maintenance: Maintenance | None = None,
     ) -> None:
         self._scheduler, self._readings = scheduler, readings
         self._schedules = schedules
@@ -67,8 +60,6 @@ class LocalEngine:
         self._stopping = self._closed = False
         self._loop: asyncio.Task[None] | None = None
         self._maintenance = maintenance
-        self._maintenance_at = time.monotonic() + maintenance_delay_seconds
-        self._maintenance_task: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -102,9 +93,8 @@ class LocalEngine:
         """
         is_first_stop, self._stopping = not self._stopping, True
         await self._readings.stop(grace_seconds)
-        if self._maintenance_task is not None:
-            self._maintenance_task.cancel()
-            await asyncio.wait([self._maintenance_task], timeout=FINAL_FLUSH_SECONDS)
+        if self._maintenance is not None:
+            await self._maintenance.stop()
         if self._loop is not None:
             self._closed = True
             self._wake_event.set()
@@ -135,17 +125,10 @@ class LocalEngine:
                 await self._readings.refuse(claim)
                 continue
             self._readings.start(claim, self._reading_ended)
-        if (
-            (polled.is_leader or not self._schedules)
-            and self._maintenance is not None
-            and time.monotonic() >= self._maintenance_at
-        ):
-            self._maintenance_at = time.monotonic() + _MAINTENANCE_SECONDS
-            self._maintenance_task = asyncio.create_task(self._run_maintenance(self._maintenance))
+        maintenance, is_ours = self._maintenance, polled.is_leader or not self._schedules
+        if maintenance is not None and is_ours and maintenance.is_due:
+            maintenance.start()
         await self._readings.notify(polled.expired_readings)
-
-    async def _run_maintenance(self, maintenance: MaintenanceTask) -> None:
-        await self._readings.guard("maintenance", maintenance())
 
     def _reading_ended(self, _claim: Claim) -> None:
         # A reading can wait for a free slot, or for the end of this reading of its provider.

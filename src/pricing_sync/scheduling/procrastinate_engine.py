@@ -16,7 +16,7 @@ from functools import partial
 from typing import TypeAlias
 
 from pricing_sync.changes.run import Reading
-from pricing_sync.scheduling.local_engine import MaintenanceTask
+from pricing_sync.scheduling.maintenance import Maintenance
 from pricing_sync.scheduling.readings import FINAL_FLUSH_SECONDS, Readings
 from pricing_sync.scheduling.run_transport import RunTransport
 from pricing_sync.scheduling.scheduler import Scheduler
@@ -50,8 +50,7 @@ class ProcrastinateEngine:
         schedules: bool,
         at_once: int,
         lease_seconds: float,
-        maintenance: MaintenanceTask | None = None,
-        maintenance_delay_seconds: float = 0,
+        maintenance: Maintenance,
     ) -> None:
         self._scheduler, self._readings = scheduler, readings
         self._new_transport = new_transport
@@ -68,8 +67,6 @@ class ProcrastinateEngine:
         self._wake_event = asyncio.Event()
         self._stopping = False
         self._maintenance = maintenance
-        self._maintenance_at = time.monotonic() + maintenance_delay_seconds
-        self._maintenance_task: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -108,11 +105,11 @@ class ProcrastinateEngine:
         if self._claiming:
             await asyncio.wait(self._claiming, timeout=FINAL_FLUSH_SECONDS)
         await self._readings.stop(grace_seconds)
-        ending = [*self._loops, *([self._maintenance_task] if self._maintenance_task else [])]
-        for task in ending:
-            task.cancel()
-        if ending:
-            await asyncio.wait(ending, timeout=FINAL_FLUSH_SECONDS)
+        await self._maintenance.stop()
+        for loop in self._loops:
+            loop.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops, timeout=FINAL_FLUSH_SECONDS)
         if self._transport is not None:
             await self._readings.guard("jobs", self._transport.close())
         if is_first_stop and self._reads and self._loops:
@@ -210,7 +207,10 @@ class ProcrastinateEngine:
         await self._send()
         if self._transport is not None:
             await self._transport.delete_stalled()
-        await self._start_maintenance()
+        if self._maintenance.is_due:
+            now = datetime.now(UTC)
+            if await asyncio.to_thread(self._scheduler.acquire_maintenance, now):
+                self._maintenance.start()
 
     def _start_due(self) -> Sequence[tuple[Reading, bool]]:
         """Expire dead claims and queue the providers that are due; returns what has expired."""
@@ -224,17 +224,6 @@ class ProcrastinateEngine:
         if self._schedules:
             self._scheduler.tick(now)
         return expired
-
-    async def _start_maintenance(self) -> None:
-        is_over = self._maintenance_task is None or self._maintenance_task.done()
-        if self._maintenance is None or not is_over or time.monotonic() < self._maintenance_at:
-            return
-        now = datetime.now(UTC)
-        if await asyncio.to_thread(self._scheduler.acquire_maintenance, now):
-            self._maintenance_task = asyncio.create_task(self._run_maintenance(self._maintenance))
-
-    async def _run_maintenance(self, maintenance: MaintenanceTask) -> None:
-        await self._readings.guard("maintenance", maintenance())
 
     # Leases
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+from pricing_sync.background import Guard, result_or_error
 from pricing_sync.changes.run import CANCELLED, INTERNAL, STORE, Reading
 from pricing_sync.errors import LostClaim, PricingSyncError, StoreError
-from pricing_sync.observe.listener import Listener
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.scheduling.scheduler import Scheduler
 from pricing_sync.store import Store
 from pricing_sync.store.queue import Claim
@@ -48,8 +49,7 @@ class Readings:
         self._renew_seconds = lease_seconds / 3
         self._renewed_at = time.monotonic()
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
-        #: The last error at each place, while it lasts.
-        self._errors: dict[str, str] = {}
+        self._guard = Guard(partial(report_error, listeners))
         self._next_finished = asyncio.Event()
 
     @property
@@ -110,7 +110,7 @@ class Readings:
     async def _run_claim(self, claim: Claim) -> None:
         """Read the provider of one claim; store any failure and notify the listeners."""
         try:
-            result = await _result_or_error(self._read_claim(claim))
+            result = await result_or_error(self._read_claim(claim))
         except asyncio.CancelledError:
             await self.refuse(claim)
             raise
@@ -119,7 +119,7 @@ class Readings:
         elif isinstance(result, LostClaim):
             pass  # the process that took the claim away has stored the reason
         else:
-            await self._report_error(claim.provider, result)
+            self._guard.report(claim.provider, result)
             kind = STORE if isinstance(result, StoreError) else INTERNAL
             is_ours = isinstance(result, PricingSyncError)
             why = str(result) if is_ours else f"failed unexpectedly: {type(result).__name__}"
@@ -160,33 +160,7 @@ class Readings:
 
     async def guard(self, where: str, work: Awaitable[_T]) -> _T | None:
         """The result of *work*; None if it fails, after the listeners got the error."""
-        result = await _result_or_error(work)
-        if isinstance(result, Exception):
-            await self._report_error(where, result)
-            return None
-        self._errors.pop(where, None)
-        return result
-
-    async def _report_error(self, where: str, error: Exception) -> None:
-        """Report an error to the listeners; a repeated StoreError only once."""
-        report = repr(error)
-        if isinstance(error, StoreError) and report == self._errors.get(where):
-            return
-        self._errors[where] = report
-        for listener in self._listeners:
-            await _result_or_error(_call(lambda each: each.on_error(where, error), listener))
-
-
-async def _result_or_error(work: Awaitable[_T]) -> _T | Exception:
-    """The result of *work*, or the exception that it raises.
-
-    This is the only place that catches every exception: a bug in one reading or one listener must
-    not end the loop that runs all the others.
-    """
-    try:
-        return await work
-    except Exception as error:  # noqa: BLE001
-        return error
+        return await self._guard.run(where, work)
 
 
 async def _call(call: Callable[[Listener], None], listener: Listener) -> None:

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias
 
+from pricing_sync.background import Guard
 from pricing_sync.changes.run import Outcome, Reading, Run
-from pricing_sync.errors import ReadingError, SettingsError, StoreError
-from pricing_sync.observe.listener import Listener
+from pricing_sync.errors import SettingsError
+from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.scheduling.catalog_reads import CatalogReads, catalog_status
 from pricing_sync.scheduling.claim_reader import ClaimReader
 from pricing_sync.scheduling.engine import Engine
 from pricing_sync.scheduling.local_engine import LocalEngine
+from pricing_sync.scheduling.maintenance import Maintenance
 from pricing_sync.scheduling.pruning import prune_if_due
 from pricing_sync.scheduling.readings import BOOK_FILE, ReadClaim, Readings
 from pricing_sync.scheduling.scheduler import WORKERS, Scheduler
@@ -67,6 +69,7 @@ class Runs:
     ) -> None:
         self._settings, self._store, self._access = settings, store, access
         self._listeners, self._write_book = listeners, write_book
+        self._guard = Guard(partial(report_error, listeners))
         #: Whether the runs of the queue are read in this process.
         self.reads = is_worker or settings.engine == "local"
         self._engine: Engine | None = None
@@ -299,14 +302,14 @@ class Runs:
         """
         settings = self._settings
         readings = self._new_readings(self.scheduler, reader.read, self._listeners)
+        maintenance = Maintenance(self._maintain, settings.first_delay_seconds)
         if settings.engine == "local":
             return LocalEngine(
                 self.scheduler,
                 readings,
                 schedules=settings.enabled,
                 at_once=settings.at_once,
-                maintenance=self._maintain,
-                maintenance_delay_seconds=settings.first_delay_seconds,
+                maintenance=maintenance,
             )
         # Its libraries are an optional extra.
         from pricing_sync.scheduling.procrastinate_engine import ProcrastinateEngine, transport_to
@@ -319,8 +322,7 @@ class Runs:
             schedules=settings.enabled,
             at_once=settings.at_once,
             lease_seconds=settings.lease_seconds,
-            maintenance=self._maintain,
-            maintenance_delay_seconds=settings.first_delay_seconds,
+            maintenance=maintenance,
         )
 
     def _new_readings(
@@ -336,37 +338,25 @@ class Runs:
         )
 
     async def _maintain(self) -> None:
-        if self._settings.enabled:
-            await self._read_published()
-        await prune_if_due(self._settings, self._store)
+        """Read the exchange rates and the catalogs that are due, and prune: each whatever fails."""
+        if self._settings.enabled and self._settings.exchange_rates:
+            await self._guard.run("exchange rates", self._read_exchange_rates())
+        if self._settings.enabled and self._settings.reference_hours and self._reader is not None:
+            await self._reader.catalogs.read()
+        await self._guard.run("pruning", prune_if_due(self._settings, self._store))
 
     async def _prune_after_run(self) -> None:
         """Prune for a few seconds. An error fails no run: the listeners are notified of it."""
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PRUNE_SECONDS):
-                    await prune_if_due(self._settings, self._store)
-        except StoreError as error:
-            for listener in self._listeners:
-                listener.on_error("pruning", error)
-
-    async def _read_published(self) -> None:
-        """Read the exchange rates and the catalogs that are due."""
-        if self._settings.exchange_rates:
-            await self._read_exchange_rates()
-        if self._settings.reference_hours and self._reader is not None:
-            await self._reader.catalogs.read()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PRUNE_SECONDS):
+                await self._guard.run("pruning", prune_if_due(self._settings, self._store))
 
     async def _read_exchange_rates(self) -> None:
         table, now = self._store.exchange_rates, datetime.now(UTC)
         if not await asyncio.to_thread(is_due, table, now):
             return
-        try:
-            async with http_client() as client:
-                await read_exchange_rates(client, self._access, table, now)
-        except ReadingError as error:
-            for listener in self._listeners:
-                listener.on_error("exchange rates", error)
+        async with http_client() as client:
+            await read_exchange_rates(client, self._access, table, now)
 
 
 class _FirstError(Listener):

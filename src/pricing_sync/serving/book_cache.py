@@ -124,9 +124,11 @@ class BookCache:
         self._next_check_at, now = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         try:
             book = last if self._store.revision() == last.revision else self._store.book()
-        except StoreError:
+        except Exception as error:
             self.stale_since = self._confirmed_at
-            return last
+            if isinstance(error, StoreError):
+                return last
+            raise
         self.last, self._confirmed_at, self.stale_since = book, now, None
         return book
 

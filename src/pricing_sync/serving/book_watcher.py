@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Literal, Protocol, TypeAlias
 
+from pricing_sync.background import Guard
 from pricing_sync.errors import StoreError
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
 
@@ -32,8 +33,8 @@ Listen: TypeAlias = Callable[[], AbstractAsyncContextManager[Notifications]]
 class BookWatcher:
     """Reads and refreshes the book of one database from its start to its stop."""
 
-    def __init__(self, book_cache: BookCache, listen: Listen) -> None:
-        self._book_cache, self._listen = book_cache, listen
+    def __init__(self, book_cache: BookCache, listen: Listen, guard: Guard) -> None:
+        self._book_cache, self._listen, self._guard = book_cache, listen, guard
         self._task: asyncio.Task[None] | None = None
         #: How it learned of the last new revision; None before the first one.
         self.learned_by: LearnedBy | None = None
@@ -53,15 +54,17 @@ class BookWatcher:
     async def _run(self) -> None:
         try:
             while True:
-                try:
-                    await asyncio.to_thread(self._book_cache.book)
-                    self._book_cache.is_watched = True
-                    async with self._listen() as notifications:
-                        await self._follow(notifications)
-                except StoreError:  # the database is away: the book says since when it is stale
-                    await asyncio.sleep(REFRESH_SECONDS)
+                await self._guard.run("book", self._watch())
+                await asyncio.sleep(REFRESH_SECONDS)
         finally:
             self._book_cache.is_watched = False
+
+    async def _watch(self) -> None:
+        with suppress(StoreError):  # the database is away: the book says since when it is stale
+            await asyncio.to_thread(self._book_cache.book)
+            self._book_cache.is_watched = True
+            async with self._listen() as notifications:
+                await self._follow(notifications)
 
     async def _follow(self, notifications: Notifications) -> None:
         # What was committed before it listened had no notification.

@@ -183,7 +183,11 @@ class PriceClient:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._refresh_seconds):
-            self.refresh()
+            try:
+                self.refresh()
+            except Exception as error:  # noqa: BLE001  the next read may succeed
+                why = f"{masked(self._source)}: failed unexpectedly: {type(error).__name__}"
+                self._keep_last(PriceBookUnavailable(why))
 
     def _read_source(self) -> None:
         body, validator = _read(self._source, self._token, self._timeout_seconds, self._validator)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
+from pricing_sync.background import Guard
 from pricing_sync.errors import StoreError
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.leases import Lease
@@ -20,8 +20,7 @@ _STOP_SECONDS = 5.0
 class LeasedLoop:
     """Calls *look* every *seconds* while this process has the lease, until it is stopped.
 
-    No error ends it: *on_error* is called with each, but not twice for the same one in a row. What
-    takes long is a task of its own, see `run`.
+    No error ends it: *guard* reports each. What takes long is a task of its own, see `run`.
     """
 
     def __init__(
@@ -29,16 +28,15 @@ class LeasedLoop:
         name: str,
         lease: Lease,
         look: Callable[[], Awaitable[None]],
-        on_error: Callable[[Exception], None],
+        guard: Guard,
         seconds: float,
     ) -> None:
         self._name, self._lease, self._look = name, lease, look
-        self._on_error, self._seconds = on_error, seconds
+        self._guard, self._seconds = guard, seconds
         self._owner = new_id()
         self._loop: asyncio.Task[None] | None = None
         self._acquiring: asyncio.Task[bool] | None = None
         self._tasks: dict[str, asyncio.Task[Any]] = {}
-        self._last_error = ""
 
     @property
     def is_started(self) -> bool:
@@ -62,27 +60,25 @@ class LeasedLoop:
         with suppress(StoreError):  # the lease ends by itself
             await asyncio.to_thread(self._lease.release, self._owner, datetime.now(UTC))
 
-    def run(self, name: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def run(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run *work* as a task of that name, beside others, unless one of that name runs still."""
         if name not in self._tasks:
-            self._tasks[name] = task = asyncio.create_task(work())
-            task.add_done_callback(partial(self._task_done, name))
+            self._tasks[name] = task = asyncio.create_task(self._run_task(name, work))
+            task.add_done_callback(lambda _: self._tasks.pop(name))
 
-    def is_running(self, name: str) -> bool:
-        """Whether a task of that name runs."""
-        return name in self._tasks
+    async def _run_task(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        await self._guard.run(f"{self._name} {name}", work())
 
     async def _run(self) -> None:
         while True:
-            try:
-                if await self._acquire():
-                    await self._look()
-                else:
-                    await _end(self._tasks.values())
-                self._last_error = ""
-            except Exception as error:  # noqa: BLE001  reported; the next look may succeed
-                self._report(error)
+            await self._guard.run(self._name, self._look_if_acquired())
             await asyncio.sleep(self._seconds)
+
+    async def _look_if_acquired(self) -> None:
+        if await self._acquire():
+            await self._look()
+        else:
+            await _end(self._tasks.values())
 
     async def _acquire(self) -> bool:
         now = datetime.now(UTC)
@@ -90,18 +86,6 @@ class LeasedLoop:
         acquiring.add_done_callback(_ignore)
         self._acquiring = acquiring
         return await asyncio.shield(acquiring)
-
-    def _task_done(self, name: str, task: asyncio.Task[Any]) -> None:
-        del self._tasks[name]
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            self._on_error(error)
-
-    def _report(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
-        if text != self._last_error:
-            self._last_error = text
-            self._on_error(error)
 
 
 def _ignore(task: asyncio.Task[bool]) -> None:

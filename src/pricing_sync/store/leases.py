@@ -10,36 +10,35 @@ from pricing_sync.store.rows import read_instant, write_instant
 _QUERIES = load_queries({}, "leases.sql")
 #: How long a process may go on without renewing its lease.
 LEASE = timedelta(seconds=30)
-#: A lease is renewed when less of it than this is left.
-_RENEWED = timedelta(seconds=20)
 
 
 class Lease(NamedQueries):
     """The lease of one piece of work, in the database of a `Store`."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, length: timedelta = LEASE) -> None:
         super().__init__(connection, _QUERIES)
-        self._name = name
+        self._name, self._length = name, length
 
     def acquire(self, owner: str, now: datetime) -> bool:
-        """Whether *owner* has the lease for the next seconds; no other process has it meanwhile."""
+        """Whether *owner* has the lease for the next time; no other process has it meanwhile."""
         # Twice as long as a lease: another process that looked at its clock a moment later has one
         # that ends a moment later, and keeps it.
-        horizon = now + 2 * LEASE
+        horizon = now + 2 * self._length
         found = self._fetch("lease", name=self._name)
         if found:
             holder, until = found[0][0], read_instant(found[0][1])
             if now < until <= horizon:
                 if holder != owner:
                     return False
-                if until > now + _RENEWED:
+                # It is renewed when a third of it has passed.
+                if until > now + self._length * 2 / 3:
                     return True
         acquired = self._execute(
             "acquire",
             name=self._name,
             owner=owner,
             now=write_instant(now),
-            until=write_instant(now + LEASE),
+            until=write_instant(now + self._length),
             horizon=write_instant(horizon),
         )
         return bool(acquired)

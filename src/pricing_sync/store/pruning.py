@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from pricing_sync.store.connection import Connection, NamedQueries, load_queries
 from pricing_sync.store.ids import new_id
-from pricing_sync.store.rows import read_instant, write_instant
+from pricing_sync.store.leases import Lease
+from pricing_sync.store.rows import write_instant
 
 _QUERIES = load_queries({}, "pruning.sql")
 _EVERY = timedelta(days=1)
@@ -28,17 +29,11 @@ class Pruning(NamedQueries):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _QUERIES)
+        self._lease = Lease(connection, "pruning", _EVERY)
 
     def acquire(self, now: datetime) -> bool:
         """Whether a pruning is due; no other process has one to do for a day then."""
-        until = self._fetch("pruned_until")
-        if until and now < read_instant(until[0][0]) <= now + _EVERY:
-            return False
-        at, tomorrow = write_instant(now), write_instant(now + _EVERY)
-        acquired = self._execute(
-            "acquire", owner=new_id(now), now=at, until=tomorrow, horizon=tomorrow
-        )
-        return bool(acquired)
+        return self._lease.acquire(new_id(now), now)
 
     def batches(self, *, before: datetime, evidence_before: datetime) -> Iterator[int]:
         """Delete what is older than these instants, one short transaction at each step.

@@ -1,18 +1,5 @@
 -- The queries of the pruning. Each deletes at most :limit rows, or what belongs to :limit runs.
 
--- name: pruned_until
--- Until when no pruning is due.
-SELECT until FROM pricing_leases WHERE name = 'pruning';
-
--- name: acquire
--- One process prunes in a day. A time after :horizon was written before the clock was set back.
-INSERT INTO pricing_leases (name, owner, term, since, until)
-VALUES ('pruning', :owner, 1, :now, :until)
-ON CONFLICT (name) DO UPDATE
-SET owner = excluded.owner, term = pricing_leases.term + 1, since = excluded.since,
-    until = excluded.until
-WHERE pricing_leases.until <= :now OR pricing_leases.until > :horizon;
-
 -- name: delete_evidence
 DELETE FROM pricing_evidence WHERE digest IN (
     SELECT digest FROM pricing_evidence WHERE last_used_at < :before LIMIT :limit
