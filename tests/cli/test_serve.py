@@ -23,6 +23,8 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.store import connect
 
 from databases import database_url, databases
+from server_process import ADMIN
+from web.pages.visitor import Visitor
 
 TOKEN = "a-token-for-the-tests-of-serve"
 
@@ -175,7 +177,8 @@ def test_it_reads_on_schedule_serves_prices_and_stops_in_order(
 def test_a_signal_in_the_middle_of_a_reading_stops_it_within_the_limit(
     tmp_path: Path, server: DemoServer, how: signal.Signals
 ) -> None:
-    """The reading is cancelled and written down; somebody who watches it is told goodbye."""
+    """The reading is cancelled and written down. The events of its run end at once: the server
+    waits for no open response."""
     server.fault("openrouter", Fault("hang"))
     options = {"ADMIN_TOKEN": TOKEN, "PRICING_SYNC_STOP_SECONDS": "0.5"}
     with serve(tmp_path, server, "--port", "0", **options) as served:
@@ -190,9 +193,28 @@ def test_a_signal_in_the_middle_of_a_reading_stops_it_within_the_limit(
             trust_env=False,
         ) as events:
             assert 200 == events.status_code
+            lines = events.iter_lines()
+            assert next(lines).startswith("retry: ")
             seconds = served.stop(how)
+            assert [*lines]  # a stream that is cut off would raise an error
         assert seconds < 25  # without the limit it would wait for 30
         assert any("openrouter: cancelled" in line for line in served.lines)
+        assert not any("graceful" in line or "Traceback" in line for line in served.lines)
+
+
+def test_an_open_page_does_not_delay_a_stop(tmp_path: Path, server: DemoServer) -> None:
+    """Its events end at once, without an error on either side."""
+    options = {"ADMIN_TOKEN": ADMIN, "PRICING_SYNC_ENABLED": "false"}
+    with serve(tmp_path, server, "--port", "0", **options) as served:
+        visitor = Visitor(served.url)
+        visitor.sign_in()
+        with visitor.http.stream("GET", "/live") as events:
+            lines = events.iter_lines()
+            assert "retry: 2000" == next(lines)
+            served.stop()
+            assert {""} == {*lines}
+        served.said("(Application shutdown complete)")
+        assert not any("graceful" in line or "Traceback" in line for line in served.lines)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from pricing_sync.store.upgrade import upgrade
 
 _log = logging.getLogger("pricing_sync")
 
-#: How long open responses, such as a run's events, may last when the service stops.
+#: How long open responses may last when the service stops. Streams of events end at once.
 _LAST_ANSWERS_SECONDS = 3
 
 
@@ -126,12 +126,14 @@ def run(pricing: PricingSync, made_token: str | None) -> None:
         import uvicorn
 
         from pricing_sync.web import standalone
+        from pricing_sync.web.uvicorn_server import Server
     except ImportError as error:
         raise SettingsError("serve: pip install 'pricing-sync[serve]' to use it") from error
     settings = pricing.settings
     code = secrets.token_urlsafe(24) if made_token else None
+    app = standalone(pricing, sign_in_code=code)
     config = uvicorn.Config(
-        standalone(pricing, sign_in_code=code),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -156,7 +158,7 @@ def run(pricing: PricingSync, made_token: str | None) -> None:
     if made_token is not None:
         _print_token(made_token, f"{_address(listening)}sign-in?code={code}")
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more when all has stopped
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config, app).run(sockets=[listening])
 
 
 def _address(listening: socket.socket) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -17,6 +17,7 @@ from pricing_sync.changes.run import Reading, Run, run_summary
 from pricing_sync.errors import StoreError
 from pricing_sync.scheduling.run_steps import step_states
 from pricing_sync.store import Store
+from pricing_sync.web.streams import Stream
 
 POLL_SECONDS, HEARTBEAT_SECONDS = 0.3, 15.0
 
@@ -66,13 +67,13 @@ class Position:
 
 
 async def follow(
-    pricing: PricingSync, run: Run, last_event_id: str, is_gone: Callable[[], Any]
+    pricing: PricingSync, run: Run, last_event_id: str, stream: Stream
 ) -> AsyncIterator[str]:
     """The events of a run until it ends, the reader disconnects, or this process stops."""
     position = Position(run.providers, last_event_id)
-    was_running, sent_at = pricing.is_running, monotonic()
+    sent_at = monotonic()
     yield "retry: 1000\n\n"
-    while not await is_gone() and pricing.is_running == was_running:
+    while await stream.is_open():
         try:
             progress = await asyncio.to_thread(_poll, pricing.store, run.id)
         except StoreError:
@@ -85,7 +86,7 @@ async def follow(
         if monotonic() - sent_at >= HEARTBEAT_SECONDS:
             sent_at = monotonic()
             yield ": still running\n\n"
-        await asyncio.sleep(POLL_SECONDS)
+        await stream.pause(POLL_SECONDS)
 
 
 def _poll(store: Store, run_id: str) -> tuple[Run, list[Reading], dict[str, str]]:

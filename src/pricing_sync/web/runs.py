@@ -20,6 +20,7 @@ from pricing_sync.web.problems import Problem
 from pricing_sync.web.request_types import Cursor, ProviderFilter
 from pricing_sync.web.routes import Pricing, Routes
 from pricing_sync.web.schemas import Page
+from pricing_sync.web.streams import Stream
 
 routes = Routes("runs")
 
@@ -80,7 +81,7 @@ async def follow_run(
 ) -> StreamingResponse:
     """The progress of a run as server-sent events, until it ends."""
     run, _ = await asyncio.to_thread(pricing.store.run, run_id)
-    return _EventStream(follow(pricing, run, last_event_id, request.is_disconnected))
+    return _EventStream(follow(pricing, run, last_event_id, Stream(pricing, request)))
 
 
 def _run_json(store: Store, run: Run, readings: Sequence[Reading]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
@@ -15,6 +15,7 @@ from pricing_sync.web.auth import Scope
 from pricing_sync.web.events import HEARTBEAT_SECONDS
 from pricing_sync.web.pages.state import state_of
 from pricing_sync.web.routes import Pricing, Routes
+from pricing_sync.web.streams import Stream
 
 routes = Routes("pages")
 
@@ -27,18 +28,15 @@ async def live(
 ) -> StreamingResponse:
     """An event `changed` each time that the state differs from the one that the page has *seen*."""
     last = request.headers.get("last-event-id") or seen
-    return StreamingResponse(
-        _changes(pricing, request.is_disconnected, last), media_type="text/event-stream"
-    )
+    changes = _changes(pricing, Stream(pricing, request), last)
+    return StreamingResponse(changes, media_type="text/event-stream")
 
 
-async def _changes(
-    pricing: PricingSync, is_gone: Callable[[], Any], last: str
-) -> AsyncIterator[str]:
+async def _changes(pricing: PricingSync, stream: Stream, last: str) -> AsyncIterator[str]:
     """Events until the page is closed or this process stops."""
-    was_running, sent_at = pricing.is_running, monotonic()
+    sent_at = monotonic()
     yield "retry: 2000\n\n"
-    while not await is_gone() and pricing.is_running == was_running:
+    while await stream.is_open():
         state = await asyncio.to_thread(state_of, pricing)
         if last and state != last:
             sent_at = monotonic()
@@ -47,4 +45,4 @@ async def _changes(
             sent_at = monotonic()
             yield ": nothing has changed\n\n"
         last = state
-        await asyncio.sleep(POLL_SECONDS)
+        await stream.pause(POLL_SECONDS)
