@@ -91,6 +91,7 @@ def held(changes: Iterable[Change], verdicts: Mapping[str, Verdict]) -> dict[str
             change=change,
             reasons=tuple(map(str, verdicts[change.model].reasons)),
             since=AT,
+            waits_since=AT,
             source="api",
             url="",
             digest=None,

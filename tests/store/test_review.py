@@ -33,7 +33,7 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.review import Review
+from pricing_sync.store.review import HeldCount, Review
 
 from databases import database_url
 
@@ -141,6 +141,26 @@ def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> di
 
 def actions(store: Store) -> list[str]:
     return [entry.action for entry in store.audit_log.entries(100)]
+
+
+def test_a_price_that_moves_while_it_is_held_has_waited_since_its_first_move(
+    store: Store, review: Review
+) -> None:
+    """Each value is another change, first read later. The wait is one, until nothing is held."""
+    dearer = RateCard(
+        {Meter.INPUT: Rate.of(4, Per.MILLION), Meter.OUTPUT: Rate.of(20, Per.MILLION)}
+    )
+    read_once(store, {"m": CHEAP}, DAY)
+    for hours, card in ((6, DEAR), (12, dearer), (18, DEAR), (24, dearer)):
+        read_once(store, {"m": card}, DAY + timedelta(hours=hours), hold={"m"})
+    (item,) = review.held()
+    first, last = DAY + timedelta(hours=6), DAY + timedelta(hours=24)
+    assert (last, first) == (item.since, item.waits_since)
+    assert {"acme": HeldCount(1, first)} == review.held_counts()
+    read_once(store, {"m": CHEAP}, DAY + timedelta(hours=30))
+    assert {} == review.held_counts()
+    read_once(store, {"m": DEAR}, AFTER, hold={"m"})
+    assert {"acme": HeldCount(1, AFTER)} == review.held_counts()
 
 
 def test_a_held_change_names_the_reading_that_first_contained_it(

@@ -131,7 +131,7 @@ def test_the_same_bytes_release_what_the_same_prices_release() -> None:
     new = {"alpha": card("4.5", "18"), "beta": card("4.6", "18"), "gamma": card("4.7", "18")}
     moved = {model: Change(model, Kind.CHANGED, old, price) for model, price in new.items()}
     held = {
-        model: HeldChange.of(READING, n, change, ("band: input: far",))
+        model: HeldChange.of(READING, n, change, ("band: input: far",), None)
         for n, (model, change) in enumerate(moved.items())
     }
     quotes = peers([Quote("seller", "a catalog", card("4.5", "18"))])

@@ -34,6 +34,8 @@ class HeldChange:
     reasons: tuple[str, ...]
     #: When the change was first read.
     since: datetime
+    #: Since when a change of the model waits without a break, of this value or of others.
+    waits_since: datetime
     state: State = State.OPEN
     decided_at: datetime | None = None
     decided_by: str | None = None
@@ -47,9 +49,17 @@ class HeldChange:
 
     @classmethod
     def of(
-        cls, reading: Reading, number: int, change: Change, reasons: tuple[str, ...]
+        cls,
+        reading: Reading,
+        number: int,
+        change: Change,
+        reasons: tuple[str, ...],
+        before: HeldChange | None,
     ) -> HeldChange:
-        """The change that a reading holds as its *number*-th."""
+        """The change that a reading holds as its *number*-th.
+
+        *before* is what waits in its place until then: a change of another value.
+        """
         return cls(
             id=f"{reading.id}-{number}",
             reading_id=reading.id,
@@ -57,6 +67,7 @@ class HeldChange:
             change=change,
             reasons=reasons,
             since=reading.at,
+            waits_since=before.waits_since if before else reading.at,
             source=reading.source,
             url=reading.url,
             digest=reading.digest,

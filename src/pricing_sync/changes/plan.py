@@ -84,7 +84,7 @@ def plan_changes(
         if (item := open_held.get(change.model)) and item.change == change
     }
     held = {change.model: change for change in judged if verdicts.get(change.model)}
-    new = [change for model, change in held.items() if model not in repeated]
+    new = {model: change for model, change in held.items() if model not in repeated}
     passed = [change for change in judged if change.model not in held]
     vanished = [change.model for change in passed if change.kind is Kind.VANISHED]
     apply = [change for change in passed if change.new is not None and change.new != change.old]
@@ -97,8 +97,8 @@ def plan_changes(
         retire=retire,
         back=_back(stored, answer, applied),
         hold=[
-            HeldChange.of(reading, number, change, tuple(verdicts[change.model]))
-            for number, change in enumerate(new)
+            HeldChange.of(reading, number, change, tuple(verdicts[model]), open_held.get(model))
+            for number, (model, change) in enumerate(new.items())
         ],
         still_held=[
             replace(item, reasons=tuple(verdicts[model]))

@@ -101,7 +101,7 @@ def plan_scheduled(
             elif (item := open_held.get(key_of(change))) and item.change == change:
                 still_held.append(replace(item, reasons=why))
             else:
-                hold.append(HeldChange.of(reading, held_now + len(hold), change, why))
+                hold.append(HeldChange.of(reading, held_now + len(hold), change, why, item))
     after = {model: _timeline(found[model], in_force.get(model)) for model in stated}
     gone = [model for model in before if in_force.get(model) is None]
     after |= dict.fromkeys(gone, ())

@@ -150,6 +150,8 @@ def _show_one(
     starts = f" from {texts.minute(item.change.starts_at)}" if item.change.starts_at else ""
     kind = "" if item.change.kind is Kind.CHANGED else f"{item.change.kind}{starts}: "
     lead = f"{kind}{first}{rules}"
+    if item.waits_since < item.since:
+        lead += f"  after others, since {texts.minute(item.waits_since)}"
     tables.print_lead(item.change.model, lead, least=_LEAST_ID)
     for move in moves:
         tables.print_line(f"    {move}", "      ")

@@ -66,6 +66,9 @@ class DecidedChange(View):
     )
     reasons: list[str]
     since: Instant = Field(description="When this change was first read.")
+    waits_since: Instant = Field(
+        description="Since when a change of the model waits without a break, of any value."
+    )
     reading: str = Field(validation_alias="reading_id")
     state: str = Field(examples=["open", "accepted", "rejected", "released", "lapsed"])
     decided_at: Instant | None

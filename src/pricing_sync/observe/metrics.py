@@ -541,7 +541,7 @@ def _held(facts: _Facts, shown: Sequence[str]) -> Iterator[Metric]:
     )
     yield _by_provider(
         "pricing_oldest_held_change_timestamp_seconds",
-        "When the oldest held change of the provider was first read.",
+        "Since when a change of a model of the provider waits without a break: the oldest.",
         {name: held.oldest.timestamp() for name, held in facts.held.items()},
         shown,
     )

@@ -51,7 +51,7 @@ class HeldCount:
     """The number of held changes of a provider."""
 
     count: int
-    #: When the oldest of them was first read.
+    #: Since when the first of their models waits.
     oldest: datetime
 
 
@@ -448,13 +448,14 @@ def _write_held(item: HeldChange) -> dict[str, Any]:
         "new": change.new and write_json(write_listing(change.new)),
         "reasons": write_json(item.reasons),
         "since": write_instant(item.since),
+        "waits_since": write_instant(item.waits_since),
         "starts_at": write_optional_instant(change.starts_at),
     }
 
 
 def _read_held(row: Sequence[Any]) -> HeldChange:
     held_id, reading_id, provider, model, kind, old, new, reasons, since, state, *rest = row
-    decided_at, decided_by, decision, source, url, digest, listings, starts_at = rest
+    decided_at, decided_by, decision, source, url, digest, listings, starts_at, waits_since = rest
     old, new = _read_known(old), _read_known(new)
     return HeldChange(
         id=held_id,
@@ -463,6 +464,7 @@ def _read_held(row: Sequence[Any]) -> HeldChange:
         change=Change(model, Kind(kind), old, new, read_optional_instant(starts_at)),
         reasons=tuple(json.loads(reasons)),
         since=read_instant(since),
+        waits_since=read_instant(waits_since),
         state=State(state),
         decided_at=read_optional_instant(decided_at),
         decided_by=decided_by,

@@ -4,7 +4,8 @@
 -- Held changes with the reading that first contained them.
 SELECT h.id, h.reading_id, h.provider, h.model, h.kind, h.old, h.new, h.reasons, h.since, h.state,
     h.decided_at, h.decided_by, h.decision, COALESCE(r.source, 'api'), COALESCE(r.url, ''),
-    r.digest, COALESCE(r.listings, '{}'), h.starts_at
+    r.digest, COALESCE(r.listings, '{}'), h.starts_at,
+    COALESCE(h.waits_since, h.since)
 FROM pricing_held h
 LEFT JOIN pricing_readings r ON r.id = h.reading_id
 WHERE 1 = 1 [provider: AND h.provider = :provider]
@@ -17,8 +18,10 @@ UPDATE pricing_held SET state = 'lapsed'
 WHERE provider = :provider AND model = :model AND state = 'rejected';
 
 -- name: held_counts
--- The number of held changes of each provider, and the start of the oldest.
-SELECT provider, COUNT(*), MIN(since) FROM pricing_held WHERE state = 'open' GROUP BY provider;
+-- The number of held changes of each provider, and since when the first of their models waits.
+SELECT provider, COUNT(*), MIN(COALESCE(waits_since, since)) FROM pricing_held
+WHERE state = 'open'
+GROUP BY provider;
 
 -- name: begun_unseen
 -- Whether a held or rejected change is for an instant that has come since another.
@@ -27,10 +30,11 @@ WHERE provider = :provider AND starts_at > :since AND starts_at <= :at LIMIT 1;
 
 -- name: hold
 INSERT INTO pricing_held (
-    id, reading_id, provider, model, kind, old, new, reasons, since, starts_at, state
+    id, reading_id, provider, model, kind, old, new, reasons, since, waits_since, starts_at, state
 )
 VALUES (
-    :id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, :starts_at, 'open'
+    :id, :reading_id, :provider, :model, :kind, :old, :new, :reasons, :since, :waits_since,
+    :starts_at, 'open'
 );
 
 -- name: close

@@ -194,6 +194,7 @@ def _undone(found: Sequence[ModelRollback], first: str) -> list[HeldChange]:
             change=change,
             reasons=("rolled_back",),
             since=card.since,
+            waits_since=card.since,
             source=card.source,
             url=card.url,
             digest=card.digest,
