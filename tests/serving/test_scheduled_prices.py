@@ -13,8 +13,10 @@ import pytest
 
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import Kind
+from pricing_sync.changes.events import EventKind
 from pricing_sync.changes.held import State
 from pricing_sync.errors import StaleHeldChange
+from pricing_sync.notify.watch import Watch
 from pricing_sync.prices.rates import Meter, Per, Rate, RateCard
 from pricing_sync.prices.statements import Statement
 from pricing_sync.prices.usage import Usage
@@ -32,6 +34,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 #: The day on which the promotion of these tests ends.
 DAY = (NOW + timedelta(days=40)).replace(hour=0, minute=0, second=0)
 AFTER = DAY + timedelta(hours=12)
+HOUR = timedelta(hours=1)
 MILLION = Usage(input=1_000_000)
 
 
@@ -393,3 +396,95 @@ def test_the_audit_and_the_backtest_see_the_card_in_force_without_an_end(app: Pr
         (card,) = cards
         assert isinstance(card, Statement)
         assert (None, "0.375") == (card.until, str(card.listing.rates[Meter.INPUT]))  # type: ignore[union-attr]
+
+
+# Its event
+
+
+SECOND = timedelta(seconds=1)
+#: So that a few that move are no large part of the list.
+MANY = {f"one-of-many-{n}": [entry(1 + n)] for n in range(20)}
+
+
+def look(app: PricingSync, *at: datetime) -> None:
+    """What a service does once a minute, at these instants; each by another process."""
+    for now in at:
+        with PricingSync(app.settings, create=False) as other:
+            Watch(other.settings, other.store).look(now, running_since=NOW)
+
+
+def told(app: PricingSync) -> list[dict[str, Any]]:
+    """What the events of changed prices say, of all that are not a reading's own."""
+    return [
+        payload
+        for event_id, kind, payload in app.store.outbox.pending(100)
+        if kind == EventKind.PRICE_CHANGED and not event_id.endswith("-prices")
+    ]
+
+
+def test_a_later_price_is_told_when_it_begins(app: PricingSync) -> None:
+    """Once, after all that was told of the model before, also by several processes."""
+    read(app, NOW, m=PROMOTED, other=[entry(2)])
+    look(app, NOW, DAY - SECOND)
+    assert [] == told(app)
+    look(app, DAY + SECOND, DAY + SECOND, AFTER)
+    (event,) = told(app)
+    assert ("google", f"{DAY:%Y-%m-%dT%H:%M:%SZ}") == (event["provider"], event["at"])
+    (change,) = event["changes"]
+    assert ("m", "changed", "0.75") == (
+        change["model"],
+        change["kind"],
+        change["new"]["rates"]["input"],
+    )
+    assert {("input", "0.375", "0.75", "+100"), ("output", "1.5", "3", "+100")} == {
+        (move["meter"], move["old"], move["new"], move["percent"]) for move in change["moves"]
+    }
+    before = [one["revision"] for _, _, one in app.store.outbox.pending(100) if one != event]
+    assert event["revision"] > max(before)
+    assert str(event["revision"]) == app.store.revision()
+
+
+def test_a_clock_that_is_set_back_tells_nothing_twice(app: PricingSync) -> None:
+    read(app, NOW, m=PROMOTED)
+    look(app, NOW, AFTER, NOW, AFTER + SECOND)
+    assert 1 == len(told(app))
+
+
+def test_prices_that_begin_together_are_one_event(app: PricingSync) -> None:
+    """One for each instant."""
+    later = DAY + timedelta(days=1)
+    read(app, NOW, **MANY, m=PROMOTED, n=PROMOTED, o=[entry(1), entry(2, later)])
+    look(app, NOW, later - SECOND, later)
+    assert [["m", "n"], ["o"]] == [
+        [change["model"] for change in event["changes"]] for event in told(app)
+    ]
+
+
+def test_of_two_that_began_while_no_service_ran_the_one_in_force_is_told(app: PricingSync) -> None:
+    read(app, NOW, m=[*PROMOTED, entry(0.5, DAY + timedelta(days=1))])
+    look(app, NOW, DAY + timedelta(days=2))
+    assert ["0.5"] == [event["changes"][0]["new"]["rates"]["input"] for event in told(app)]
+
+
+def test_a_later_price_that_was_withdrawn_before_its_day_is_not_told(app: PricingSync) -> None:
+    """Neither is one that was replaced before its day: the other one is."""
+    read(app, NOW - HOUR, **MANY, **dict.fromkeys("mno", PROMOTED))
+    look(app, NOW - HOUR)
+    moved = [entry(0.375), entry(0.5, DAY)]
+    read(app, NOW, **MANY, m=[entry(0.375)], n=PROMOTED, o=moved)
+    look(app, NOW, DAY - SECOND)
+    assert [] == told(app)
+    look(app, AFTER)
+    assert {"n": "0.75", "o": "0.5"} == {
+        change["model"]: change["new"]["rates"]["input"]
+        for event in told(app)
+        for change in event["changes"]
+    }
+
+
+def test_a_new_model_of_a_first_reading_is_not_told_as_begun(app: PricingSync) -> None:
+    """It has the event of its reading."""
+    look(app, NOW - HOUR)
+    read(app, NOW, m=[entry(1)])
+    look(app, NOW + HOUR)
+    assert [] == told(app)

@@ -124,6 +124,7 @@ ONE = {
     "failing providers": lambda store: store.failing(),
     "skipped providers": lambda store: store.skipped(),
     "scheduled prices": lambda store: store.scheduled.changes(LATELY, limit=5),
+    "prices that began": lambda store: store.scheduled.tell_begun(AT, AT + timedelta(hours=1)),
     "overrides": lambda store: store.overrides(*MODEL),
 }
 

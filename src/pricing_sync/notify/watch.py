@@ -14,7 +14,7 @@ from pricing_sync.prices.reconciliation import UnpricedModel, unpriced_models
 from pricing_sync.settings import Settings
 from pricing_sync.settings.values import show_duration
 from pricing_sync.store import Store
-from pricing_sync.store.conditions import DIGEST, STALE, UNPRICED, Event
+from pricing_sync.store.conditions import BEGUN, DIGEST, STALE, UNPRICED, Event
 from pricing_sync.store.events import fitted, stale, unpriced_traffic
 from pricing_sync.store.ids import new_id
 from pricing_sync.timetable import stale_at
@@ -27,7 +27,7 @@ _DAY = timedelta(days=1)
 
 
 class Watch:
-    """Looks for stale providers, traffic without a price, and the time of the digest."""
+    """Looks for prices that begin, stale providers, traffic without a price, and the digest."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings, self._store = settings, store
@@ -41,12 +41,21 @@ class Watch:
         Raises:
             StoreError: the database cannot be read or written.
         """
+        self._tell_begun(now)
         first = timedelta(seconds=self._settings.first_delay_seconds)
         if self._settings.enabled and now > running_since + first + _LEEWAY:
             self._find_stale(now)
         self._find_unpriced(now)
         if self._settings.notify_digest is not None:
             self._add_digest(now, self._settings.notify_digest)
+
+    def _tell_begun(self, now: datetime) -> None:
+        """Store the events of the scheduled prices that began since the last look."""
+        with self._store.transaction():
+            last = self._store.conditions.find(BEGUN, "")
+            self._store.conditions.set(BEGUN, "", now)
+            if last is not None:
+                self._store.scheduled.tell_begun(last.since, now)
 
     def _find_stale(self, now: datetime) -> None:
         successes = self._store.latest_successes()

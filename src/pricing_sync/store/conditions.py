@@ -21,9 +21,10 @@ from pricing_sync.store.rows import (
 )
 
 _QUERIES = load_queries({}, "conditions.sql")
-#: The kinds of conditions. `DIGEST` is when people got the last digest.
-FAILING, STALE, UNPRICED, DEAD_LETTERS, DIGEST = (
-    *("failing", "stale", "unpriced", "dead_letters", "digest"),
+#: The kinds of conditions. `DIGEST` is when people got the last digest, `BEGUN` until when the
+#: scheduled prices that began were told.
+FAILING, STALE, UNPRICED, DEAD_LETTERS, DIGEST, BEGUN = (
+    *("failing", "stale", "unpriced", "dead_letters", "digest", "begun"),
 )
 #: Failures that may pass by themselves. They are told when they come this often in a row.
 _PASSING = frozenset({TransportError.kind, OlderAnswer.kind, ABANDONED, STORE})

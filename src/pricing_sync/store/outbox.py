@@ -68,6 +68,10 @@ class Outbox(NamedQueries):
             payload=write_json({"revision": found[0][0] if found else 0, **payload}),
         )
 
+    def has(self, event_id: str) -> bool:
+        """Whether an event is stored."""
+        return bool(self._fetch("event", id=event_id))
+
     def last_reported(self, provider: str) -> datetime | None:
         """The time of the newest reading that has an event, or None when there is none."""
         found = self._fetch("last_reported", provider=provider)

@@ -7,6 +7,9 @@ SELECT value FROM pricing_counters WHERE name = 'revision' AND labels = '{}';
 INSERT INTO pricing_outbox (id, kind, provider, created_at, payload)
 VALUES (:id, :kind, :provider, :created_at, :payload);
 
+-- name: event
+SELECT 1 FROM pricing_outbox WHERE id = :id;
+
 -- name: last_reported
 SELECT r.at FROM pricing_readings r
 JOIN pricing_outbox o ON o.id = r.id || '-prices'

@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from pricing_sync.changes.diff import Change, Kind, Known
+from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.scheduled import Timeline, known_listing
 from pricing_sync.prices.rates import Scheduled
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store.changes import LedgerChange
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
 from pricing_sync.store.ledger import Ledger
+from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
     read_card,
@@ -62,9 +64,9 @@ class Origin:
 class ScheduledCards(NamedQueries):
     """The cards of later in the ledger of a `Store`."""
 
-    def __init__(self, connection: Connection, ledger: Ledger) -> None:
+    def __init__(self, connection: Connection, ledger: Ledger, outbox: Outbox) -> None:
         super().__init__(connection, _QUERIES)
-        self._ledger = ledger
+        self._ledger, self._outbox = ledger, outbox
 
     def changes(
         self,
@@ -85,6 +87,35 @@ class ScheduledCards(NamedQueries):
             limit=limit,
         )
         return [_change(row) for row in found]
+
+    def tell_begun(self, after: datetime, now: datetime) -> None:
+        """Store an event for the scheduled cards that began after an instant, and are in force.
+
+        There is one for each reading and instant, at most once. Call it inside a transaction.
+        """
+        begun: dict[tuple[str, datetime], list[LedgerChange]] = {}
+        for reading_id, *row in self._fetch(
+            "begun_later", after=write_instant(after), at=write_instant(now)
+        ):
+            change = _change(row)
+            begun.setdefault((reading_id, change.at), []).append(change)
+        new = {
+            event_id: (reading_id, changes)
+            for (reading_id, at), changes in begun.items()
+            if not self._outbox.has(event_id := f"{reading_id}-{at:%Y%m%dT%H%M%S}-begun")
+        }
+        if new:
+            # So that each comes after what was told before of its models.
+            new_revision(self._connection)
+        for event_id, (reading_id, changes) in new.items():
+            self._outbox.add_changed(
+                event_id,
+                ChangePlan(apply=[_begun(one.change) for one in changes]),
+                provider=changes[0].provider,
+                reading_id=reading_id,
+                at=changes[0].at,
+                created_at=now,
+            )
 
     def rewrite(
         self, rewrites: Sequence[Rewrite], origin: Origin, at: datetime, recorded_at: datetime
@@ -147,6 +178,12 @@ def _new_card(model: str, entry: Scheduled, origin: Origin) -> Statement:
         digest=origin.digest,
         listing=known_listing(entry),
     )
+
+
+def _begun(change: Change) -> Change:
+    """A scheduled change on its day."""
+    kind = Kind.ADDED if change.old is None else Kind.CHANGED
+    return replace(change, kind=kind, starts_at=None)
 
 
 def _change(row: Sequence[Any]) -> LedgerChange:

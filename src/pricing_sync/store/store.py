@@ -130,7 +130,7 @@ class Store(OverrideLayers):
         self.deliveries = DeliveryTable(connection)
         self.audit_log = AuditLog(connection)
         self.announcements = Announcements(connection, self.audit_log)
-        self.scheduled = ScheduledCards(connection, self.ledger)
+        self.scheduled = ScheduledCards(connection, self.ledger, self.outbox)
         self.review = Review(connection, self.ledger, self.scheduled, self.outbox, self.audit_log)
         self.rollbacks = Rollbacks(
             connection, self.ledger, self.review, self.outbox, self.audit_log, self.statements
