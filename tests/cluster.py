@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import httpx
 import psycopg
 
+from ports import free_port
 from pricing_sync.demo.server import DemoServer
 
 from databases import _LAUNCHER, _programs, _readable
@@ -255,12 +255,6 @@ def until(goes_on: Callable[[], bool], why: str) -> Iterator[None]:
         if monotonic() > deadline:
             raise TimeoutError(why)
         yield
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

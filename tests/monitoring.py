@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from ports import free_port
 from pricing_sync.app import PricingSync
 from pricing_sync.demo.show import running
 from pricing_sync.errors import NoPrice
@@ -199,11 +199,3 @@ def wait_until_ready(process: subprocess.Popen[bytes], client: httpx.Client, log
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

@@ -102,12 +102,14 @@ def test_instants_are_in_utc_without_microseconds() -> None:
 @pytest.mark.parametrize(
     ("plan", "shown"),
     [
-        (Plan(), "every 6:00:00"),
-        (Plan(jitter=timedelta(minutes=5)), "every 6:00:00, jitter 0:05:00"),
+        (Plan(), "every 6h"),
+        (Plan(every=timedelta(days=1, hours=12)), "every 1d12h"),
+        (Plan(every=timedelta(seconds=90)), "every 1m30s"),
+        (Plan(jitter=timedelta(minutes=5)), "every 6h, jitter 5m"),
         (Plan(cron="0 3 * * *", time_zone="Europe/Berlin"), "cron 0 3 * * *, Europe/Berlin"),
         (
             Plan(window=Window(opens=time(22), closes=time(6)), time_zone="Europe/Berlin"),
-            "every 6:00:00, 22:00-06:00 Europe/Berlin",
+            "every 6h, between 22:00-06:00 Europe/Berlin",
         ),
     ],
 )

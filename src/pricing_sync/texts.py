@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from pricing_sync.json_views.changes import RULE_CARDS
 from pricing_sync.prices.card_json import write_rates, write_when
 from pricing_sync.prices.rates import Meter, Notice, Rate, RateCard, Unpriced, When
+from pricing_sync.settings.values import show_duration
 
 Known = RateCard | Unpriced | None
+#: The end of a text that is a `timedelta`: `1 day, 6:00:00`.
+_DURATION = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)$")
 #: What stands for a rate that a card does not name.
 NONE = "–"
 
@@ -50,19 +54,32 @@ def plain_decimal(amount: Decimal) -> str:
 
 
 def plan(fingerprint: str) -> str:
-    """A stored plan of readings (`timetable.Plan.fingerprint`), without what is as usual."""
+    """A stored plan of readings (`timetable.Plan.fingerprint`), without what is as usual.
+
+    `every 6h, between 22:00-06:00 Europe/Berlin, jitter 5m`
+    """
     slots, *rest = fingerprint.split("; ")
     if len(rest) != 3:
         return fingerprint
     zone, window, jitter = rest
-    parts = [slots]
+    parts = [_span(slots)]
     if window != "always":
-        parts.append(f"{window} {zone}")
+        parts.append(f"between {window} {zone}")
     elif slots.startswith("cron"):
         parts.append(zone)
     if jitter != "jitter 0:00:00":
-        parts.append(jitter)
+        parts.append(_span(jitter))
     return ", ".join(parts)
+
+
+def _span(text: str) -> str:
+    """`every 6h` for `every 6:00:00`, which has Python's text of a duration."""
+    found = _DURATION.search(text)
+    if found is None:
+        return text
+    days, hours, minutes, seconds = (float(number or 0) for number in found.groups())
+    span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return text[: found.start()] + show_duration(span)
 
 
 def counted(counts: Mapping[str, int]) -> str:

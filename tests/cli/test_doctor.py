@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from pricing_sync.cli.doctor import _self_check
 from pricing_sync.sources.providers import built_in
 
 from built import openrouter, priced
 from command import Run
+from nodes import FakeLangfuse, FakeLiteLLM, running
 from receivers import SECRET, Receiver, receiving
 
 
@@ -27,7 +29,7 @@ _WEBHOOK = '[[webhook]]\nname = "{}"\nurl = "{}"\nsecret_env = "{}"\n'
 
 @pytest.mark.usefixtures("apprise_loaded")
 def test_who_is_told_of_events_is_checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings, the secret and the name of each, without sending anything."""
+    """The settings, the secret and the host of each, without sending anything."""
     monkeypatch.delenv("TOGETHER_API_KEY", raising=False)
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     receiver = Receiver()
@@ -39,6 +41,10 @@ def test_who_is_told_of_events_is_checked(run: Run, monkeypatch: pytest.MonkeyPa
             + _WEBHOOK.format("private", "https://127.0.0.1/hook", "HOOK_SECRET")
             + _WEBHOOK.format("nobody", "https://nosuch.invalid/hook", "HOOK_SECRET")
             + _WEBHOOK.format("unset", "https://127.0.0.1/hook", "OTHER_SECRET")
+            + _WEBHOOK.format("no-tls", receiver.url.replace("http:", "https:"), "HOOK_SECRET")
+            + "allow_private = true\n"
+            + _WEBHOOK.format("away", f"https://127.0.0.1:{free_port()}", "HOOK_SECRET")
+            + "allow_private = true\n"
         )
         assert 0 == run("migrate").code
         result = run("doctor", "together", "--json")
@@ -46,13 +52,69 @@ def test_who_is_told_of_events_is_checked(run: Run, monkeypatch: pytest.MonkeyPa
         offline = run("doctor", "together", "--offline", "--json").json["endpoints"]
     problems = {one["name"]: one["problem"] for one in result.json["endpoints"]}
     assert 1 == result.code
-    assert ["private", "nobody", "unset", "notify-2"] == [
+    assert ["private", "nobody", "unset", "no-tls", "away", "notify-2"] == [
         name for name, problem in problems.items() if problem
     ]
     assert "127.0.0.1 is not a public address" in problems["private"]
     assert "https://nosuch.invalid: " in problems["nobody"]
     assert "OTHER_SECRET is not set" in problems["unset"]
     assert "no address of Apprise" in problems["notify-2"]
+    assert "SSL" in problems["no-tls"]
+    assert "refused" in problems["away"]
     assert "! unset: environment: OTHER_SECRET is not set" in shown
     assert ["unset", "notify-2"] == [one["name"] for one in offline if one["problem"]]
     assert [] == receiver.got
+
+
+_NODES = """
+[[push.litellm]]
+url = "{litellm}"
+key_env = "LITELLM_KEY"
+name = "proxy"
+
+[[push.litellm]]
+url = "{litellm}"
+key_env = "OTHER_KEY"
+name = "other-key"
+
+[[push.litellm]]
+url = "http://127.0.0.1:{free_port}"
+key_env = "LITELLM_KEY"
+name = "away"
+
+[[push.langfuse]]
+url = "{langfuse}"
+public_key_env = "LANGFUSE_PUBLIC"
+secret_key_env = "LANGFUSE_SECRET"
+name = "project"
+"""
+
+
+def test_the_nodes_that_prices_are_pushed_to_are_asked(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is changed at any of them, and offline they are not asked."""
+    litellm, langfuse = FakeLiteLLM(), FakeLangfuse()
+    for name, key in {
+        "LITELLM_KEY": litellm.key,
+        "LANGFUSE_PUBLIC": "pk-lf-a",
+        "LANGFUSE_SECRET": "sk-lf-a",
+    }.items():
+        monkeypatch.setenv(name, key)
+    with running(litellm), running(langfuse):
+        Path("pricing-sync.toml").write_text(
+            _NODES.format(litellm=litellm.url, langfuse=langfuse.url, free_port=free_port())
+        )
+        assert 0 == run("migrate").code
+        offline = run("doctor", "together", "--offline", "--json")
+        assert [] == [*litellm.asked, *langfuse.asked]
+        result = run("doctor", "together", "--json")
+        shown = run("doctor", "together").out
+    assert {"other-key": "key: OTHER_KEY is not set"} == {
+        one["name"]: one["problem"] for one in offline.json["endpoints"] if one["problem"]
+    }
+    problems = {one["name"]: one["problem"] for one in result.json["endpoints"]}
+    assert (1, ["proxy", "other-key", "away", "project"]) == (result.code, [*problems])
+    assert ["other-key", "away"] == [name for name, problem in problems.items() if problem]
+    assert "! other-key: key: OTHER_KEY is not set" in shown
+    assert {"GET"} == {asked.split()[0] for asked in (*litellm.asked, *langfuse.asked)}

@@ -42,7 +42,7 @@ def test_what_a_service_has_planned_is_shown(
     code, out, _ = asyncio.run(work())
     assert (0, True) == (code, out.startswith("a service reads on schedule, since 20"))
     openrouter, novita, *catalogs = out.splitlines()[2:]
-    assert openrouter.endswith("  every 6:00:00")
+    assert openrouter.endswith("  every 6h")
     assert novita.endswith("  cron 0 3 * * *, UTC")
     assert "catalog litellm: never read: due, and the next reading waits for it" in catalogs
 

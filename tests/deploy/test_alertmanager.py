@@ -17,8 +17,10 @@ import httpx
 import pytest
 import yaml
 
+from ports import free_port
+
 from debian_tools import output_of, tool
-from monitoring import DEPLOY, alerts, free_port, wait_until_ready
+from monitoring import DEPLOY, alerts, wait_until_ready
 from server_process import caller
 
 CONFIG = DEPLOY / "alertmanager" / "alertmanager.yml"

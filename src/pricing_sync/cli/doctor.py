@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
+import httpx
 import typer
 
 from pricing_sync import texts
@@ -18,15 +19,24 @@ from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
 from pricing_sync.cli.tables import Column, Fit
-from pricing_sync.errors import DeliveryFailed, PricingSyncError, StoreError, masked
+from pricing_sync.errors import (
+    DeliveryFailed,
+    PricingSyncError,
+    PushFailed,
+    StoreError,
+    masked,
+)
 from pricing_sync.json_views.providers import ProviderRecord
 from pricing_sync.notify.endpoints import Sender, endpoints_of
 from pricing_sync.prices.age import is_ahead
 from pricing_sync.prices.card_json import write_instant
 from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
+from pricing_sync.push.sender import Sender as NodeSender
+from pricing_sync.push.sender import Target, targets_of
 from pricing_sync.scheduling.provider_states import ProviderFacts
 from pricing_sync.settings import Settings
 from pricing_sync.settings.origins import key_of
+from pricing_sync.sources.http import http_client
 from pricing_sync.sources.provider import Curated, Pin, Provider, read_answer
 from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
@@ -80,10 +90,11 @@ def doctor(
     every: Annotated[bool, typer.Option("--all", help="Every provider that is built in.")] = False,
     offline: Annotated[bool, typer.Option(help="Do not try to reach anybody.")] = False,
 ) -> Output:
-    """Check the database, providers and webhooks; store nothing.
+    """Check the database, providers and nodes; store nothing.
 
-    Of a provider: its key, its answer, its age, and a price known by hand. To webhooks and people
-    nothing is sent: `webhooks test` does that.
+    Of a provider: its key, its answer, its age, and a price known by hand. Webhooks are connected
+    to, and to them and to people nothing is sent: `webhooks test` does that. Nodes that prices are
+    pushed to are asked what they have.
     """
     own = names or (*settings.providers, *(built_in() if every else ()))
     report = asyncio.run(_examine(settings, list(dict.fromkeys(own)), offline=offline))
@@ -151,6 +162,7 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
     database["ahead"] = _ahead(reads, ahead, now)
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     endpoints = await asyncio.to_thread(_endpoints, settings, offline=offline)
+    endpoints += await _nodes(settings, offline=offline)
     return {
         "checked_at": write_instant(now),
         "database": database,
@@ -164,17 +176,38 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
 
 def _endpoints(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:
     """Each webhook and address of messages, and why it could be sent nothing."""
-    with ThreadPoolExecutor(1) as unused:
-        found = endpoints_of(settings, os.environ, unused)
+    with ThreadPoolExecutor() as threads:
+        found = endpoints_of(settings, os.environ, threads)
+        problems = threads.map(partial(_problem, offline=offline), (one.sender for one in found))
+        return [
+            {"name": one.name, "kind": one.kind, "where": one.sender.where, "problem": problem}
+            for one, problem in zip(found, problems, strict=True)
+        ]
+
+
+async def _nodes(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:
+    """Each node that prices are pushed to, and why it could be pushed nothing."""
+    targets, sender = targets_of(settings), NodeSender(settings, os.environ)
+    if not targets:
+        return []
+    async with http_client() as client:
+        problems = await asyncio.gather(
+            *(_node_problem(sender, client, one, offline=offline) for one in targets)
+        )
     return [
-        {
-            "name": one.name,
-            "kind": one.kind,
-            "where": one.sender.where,
-            "problem": _problem(one.sender, offline=offline),
-        }
-        for one in found
+        {"name": one.name, "kind": one.kind, "where": one.node.url, "problem": problem}
+        for one, problem in zip(targets, problems, strict=True)
     ]
+
+
+async def _node_problem(
+    sender: NodeSender, client: httpx.AsyncClient, target: Target, *, offline: bool
+) -> str | None:
+    try:
+        await sender.check(client, target, offline=offline)
+    except PushFailed as error:
+        return str(error)
+    return None
 
 
 def _problem(sender: Sender, *, offline: bool) -> str | None:
@@ -294,7 +327,7 @@ def _show_report(report: dict[str, Any]) -> None:
     )
     if report["endpoints"]:
         tables.print_table(
-            ("events to", "where", Column("can be sent", Fit.TEXT)),
+            ("sent to", "where", Column("can be sent", Fit.TEXT)),
             (
                 (one["name"], one["where"], "no" if one["problem"] else "yes")
                 for one in report["endpoints"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -79,7 +80,9 @@ class WebhookSender:
         return ""
 
     def check(self, *, offline: bool) -> None:
-        """Check the address, the secrets and, unless *offline*, where the name leads. May block.
+        """Check the address, the secrets and, unless *offline*, that the host can be connected to.
+
+        With TLS its certificate is checked. No request is sent. It may block.
 
         Raises:
             DeliveryFailed: no event could be sent so.
@@ -89,10 +92,12 @@ class WebhookSender:
             return
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            allow_private = self._settings.allow_private
-            addresses.resolve(parts.hostname or "", port, allow_private=allow_private)
+            host, allow_private = parts.hostname or "", self._settings.allow_private
+            found = addresses.resolve(host, port, allow_private=allow_private)
+            _connect(found, port, host if parts.scheme == "https" else None)
         except (OSError, ValueError, addresses.Refused) as error:
-            raise DeliveryFailed(self.where, self._redacted(str(error))) from None
+            why = self._redacted(str(error)) or type(error).__name__
+            raise DeliveryFailed(self.where, why) from None
 
     async def send(self, event: StoredEvent) -> None:
         """Send an event once.
@@ -208,6 +213,25 @@ class WebhookSender:
         url = self._url()
         path = urlsplit(url).path.strip("/")
         return redacted(text, [*known.replace(",", " ").split(), url, path, urlsplit(url).query])
+
+
+def _connect(found: Sequence[str], port: int, tls_host: str | None) -> None:
+    """Connect to the first of these addresses that can be connected to, and disconnect.
+
+    Raises:
+        OSError: none can be, or the certificate is not that of *tls_host*.
+    """
+    for number, address in enumerate(found, 1):
+        try:
+            connection = socket.create_connection((address, port), ATTEMPT_SECONDS)
+        except OSError:
+            if number == len(found):
+                raise
+            continue
+        with connection:
+            if tls_host is not None:
+                _tls().wrap_socket(connection, server_hostname=tls_host).close()
+        return
 
 
 @cache

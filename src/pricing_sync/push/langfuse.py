@@ -62,6 +62,15 @@ async def difference(node: Node, document: bytes) -> Difference:
     )
 
 
+async def check(node: Node) -> None:
+    """Check that the project can be asked.
+
+    Raises:
+        PushFailed: it cannot.
+    """
+    await _project_id(node)
+
+
 async def push(node: Node, found: Difference) -> None:
     """Send what differs. A model that is refused does not keep the others back.
 

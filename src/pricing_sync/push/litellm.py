@@ -42,6 +42,15 @@ async def has_map(node: Node, wanted: str) -> bool:
     return (await _held(node)).id == wanted
 
 
+async def check(node: Node) -> None:
+    """Check that the proxy can be asked.
+
+    Raises:
+        PushFailed: it cannot, or names no map.
+    """
+    await _held(node)
+
+
 async def push(node: Node, wanted: str) -> bool:
     """Make the proxy load our map, unless it has it; whether it had to.
 

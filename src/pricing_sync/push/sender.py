@@ -81,6 +81,16 @@ class Sender:
         counts = {"put": len(found.put), "deleted": len(found.delete)}
         return rendered, ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
+    async def check(self, client: httpx.AsyncClient, target: Target, *, offline: bool) -> None:
+        """Check the keys of a node and, unless *offline*, that it answers. Nothing is sent to it.
+
+        Raises:
+            PushFailed: nothing could be pushed.
+        """
+        node = self._node(client, target)
+        if not offline:
+            await (litellm if target.kind == "litellm" else langfuse).check(node)
+
     def _node(self, client: httpx.AsyncClient, target: Target) -> Node:
         """The API of the node, with its keys.
 
