@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,6 +35,9 @@ T = TypeVar("T")
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _METERS = tuple(Meter)
 _PLAIN = frozenset({type(None), str, int})
+#: The dataclasses that msgspec knows already.
+_learned: set[type] = set()
+_learning = Lock()
 #: The columns of a listing: a rate card, or the reason why there is no price.
 CARD_COLUMNS = (
     "currency",
@@ -101,7 +105,20 @@ def convert(kind: type[T], values: Mapping[str, Any]) -> T:
     Raises:
         ValueError: a value does not fit its field.
     """
+    if kind not in _learned:
+        _learn(kind)
     return msgspec.convert(values, kind, strict=False, dec_hook=lambda kind, value: kind(value))
+
+
+def _learn(kind: type) -> None:
+    """Let msgspec look at a dataclass, in one thread at a time.
+
+    It does so at the first conversion. Two threads that were both at their first one have ended the
+    process with a segmentation fault (msgspec 0.22.0).
+    """
+    with _learning:
+        msgspec.json.Decoder(kind)
+        _learned.add(kind)
 
 
 def read_row(
