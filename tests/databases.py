@@ -156,7 +156,8 @@ def take_away(store: Store) -> None:
     """Make the database of a store unusable, for good."""
     connection: Any = store._connection
     if connection.dialect == "sqlite":
-        connection._reader.close()
+        with connection._read_lock:  # closed in the middle of a query, it ends the process
+            connection._reader.close()
     else:
         connection._pool.close()
 

@@ -551,13 +551,17 @@ class PricingSync:
         *,
         at: datetime | None = None,
         known_at: datetime | None = None,
+        after: tuple[str, str] = ("", ""),
+        limit: int | None = None,
     ) -> list[Price]:
         """The prices in force at *at*, as known at *known_at*; both are now by default.
+
+        They are sorted by provider and model, and are those *after* a pair of these, up to *limit*.
 
         Raises:
             ValueError: an instant has no time zone.
         """
-        return self._parts.prices.find(_id(provider), model, at, known_at)
+        return self._parts.prices.find(_id(provider), model, at, known_at, after=after, limit=limit)
 
     def price(
         self,

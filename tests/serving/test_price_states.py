@@ -392,6 +392,32 @@ def test_prices_of_another_instant_have_no_state(app: PricingSync) -> None:
     assert (None, None, None) == (price.state, price.confirmed_at, price.reason)
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_page_of_the_prices_of_an_instant_reads_its_own_cards(
+    app: PricingSync, *, is_known: bool
+) -> None:
+    """The pages together are the whole list, with what a person alone has priced."""
+    for model in ("a-first", "maker/n", "zz-last"):
+        rates = {Meter.INPUT: Rate.of(1, Per.MILLION)}
+        app.set_override("ours", model, rates, since=DAY, author="ann", reason="a contract")
+    everything, known_at = 0, datetime.now(UTC) if is_known else None
+    for at in (*DAYS[:3], datetime.now(UTC)):
+        whole = app.prices(at=at, known_at=known_at)
+        everything = max(everything, len(whole))
+        for limit in (1, 3, 50):
+            pages, after = [], ("", "")
+            while True:
+                with counted(app.store) as counter:
+                    found = app.prices(at=at, known_at=known_at, after=after, limit=limit)
+                assert counter.statements < 20
+                pages += found
+                if len(found) < limit:
+                    break
+                after = (found[-1].provider, found[-1].model)
+            assert whole == pages
+    assert everything > 40
+
+
 def as_of_migration(version: int, path: Path) -> None:
     """Replace a database by one of an older schema, with the rows that it could hold."""
     renamed = {"overrides": "conditional_rates"}

@@ -10,7 +10,7 @@ from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import DeliveryFailed, PushFailed
 from pricing_sync.store.peers import CatalogRead
 
-__all__ = ["Listener", "report_error"]
+__all__ = ["Listener"]
 
 
 class Listener:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pricing_sync.errors import NoPrice, UnknownName
 from pricing_sync.prices.book import Price, prices, renamed
@@ -18,18 +19,37 @@ def ledger_prices(
     model: str | None,
     at: datetime | None,
     known_at: datetime | None = None,
+    *,
+    after: tuple[str, str] = ("", ""),
+    limit: int | None = None,
 ) -> list[Price]:
     """The prices in force at *at*, as known at *known_at*, read from the database.
 
-    Another name of a model has the price of the model that it stood for at *at*.
+    Another name of a model has the price of the model that it stood for at *at*. They are the
+    first *limit* ones after a provider and model.
     """
-    is_now = at is None and known_at is None
+    found = _ledger_prices(store, provider, model, at, known_at, after, limit)
+    return [one for one in found if (one.provider, one.model) > after][:limit]
+
+
+def _ledger_prices(
+    store: Store,
+    provider: str | None,
+    model: str | None,
+    at: datetime | None,
+    known_at: datetime | None,
+    after: tuple[str, str],
+    limit: int | None,
+) -> list[Price]:
+    """The prices, without some of those that are not among the first *limit* ones after *after*."""
+    is_now, is_one = at is None and known_at is None, provider is not None and model is not None
+    part: dict[str, Any] = {} if is_now or is_one else {"after": after, "limit": limit}
     with store.snapshot():
 
         def of(name: str | None) -> list[Price]:
             aliases = store.names.aliases(provider, name)
             notices = store.names.notices(provider, name)
-            statements = store.statements(provider, name, at=at, known_at=known_at)
+            statements = store.statements(provider, name, at=at, known_at=known_at, **part)
             overrides = store.overrides(provider, name, at=at, known_at=known_at)
             confirmations = store.confirmations(provider, name) if is_now else None
             found = prices(statements, overrides, confirmations, aliases, notices)
@@ -70,9 +90,12 @@ class Prices:
         model: str | None,
         at: datetime | None,
         known_at: datetime | None,
+        *,
+        after: tuple[str, str] = ("", ""),
+        limit: int | None = None,
     ) -> list[Price]:
         """See `PricingSync.prices`."""
-        return ledger_prices(self._store, provider, model, at, known_at)
+        return ledger_prices(self._store, provider, model, at, known_at, after=after, limit=limit)
 
     def get(
         self, provider: str, model: str, at: datetime | None, known_at: datetime | None

@@ -138,8 +138,14 @@ GROUP BY m.provider, m.state;
 -- The cards in force at an instant, as known at another, in a seek for each model: see `as_of.py`.
 -- The one that begins last is sought among the cards that a clock dated which was ahead, then among
 -- those that were scheduled when they were known, then among all others. The cross join makes SQLite
--- search model by model.
-SELECT {statement} FROM pricing_models m
+-- search model by model. With :limit, only so many models after another one are looked at.
+SELECT {statement} FROM (
+    SELECT provider, model FROM pricing_models
+    WHERE 1 = 1 [provider: AND provider = :provider] [model: AND model = :model]
+        [limit: AND (provider, model) > (:after_provider, :after_model)
+    ORDER BY provider, model
+    LIMIT :limit]
+) m
 CROSS JOIN pricing_ledger l
 WHERE l.provider = m.provider AND l.model = m.model
     AND l.since = COALESCE(
@@ -165,9 +171,15 @@ WHERE l.provider = m.provider AND l.model = m.model
         l.until IS NULL
         OR (l.until > :at AND NOT (l.until > :now AND l.until <= l.recorded_at AND :lately <= :at))
     )
-    [provider: AND m.provider = :provider]
-    [model: AND m.model = :model]
 ORDER BY l.provider, l.model;
+
+-- name: last_of_models
+-- The last of so many models after another one. There is none if there are fewer.
+SELECT provider, model FROM pricing_models
+WHERE (provider, model) > (:after_provider, :after_model)
+    [provider: AND provider = :provider] [model: AND model = :model]
+ORDER BY provider, model
+LIMIT 1 OFFSET :before;
 
 -- name: current_cards
 -- The cards in force, as known now.

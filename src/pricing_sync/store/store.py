@@ -409,14 +409,38 @@ class Store(OverrideLayers):
         *,
         at: datetime | None = None,
         known_at: datetime | None = None,
+        after: tuple[str, str] = ("", ""),
+        limit: int | None = None,
     ) -> list[Statement]:
-        """The cards in force at an instant (now), as known at another (now), without overrides."""
+        """The cards in force at an instant (now), as known at another (now), without overrides.
+
+        Of those of an instant, they are the first *limit* ones after a provider and model.
+        """
         if at is None and known_at is None:
             found = self._fetch("current_cards", provider=provider, model=model, now=now())
         else:
-            instants = as_of.instants(at, known_at)
-            found = self._fetch("cards_at", provider=provider, model=model, **instants)
+            values = {"provider": provider, "model": model, **as_of.instants(at, known_at)}
+            found = self._cards_after(after, limit, values)
         return [rows.read_statement(row) for row in found]
+
+    def _cards_after(
+        self, after: tuple[str, str], limit: int | None, values: Mapping[str, object]
+    ) -> list[Row]:
+        """The rows of `cards_at`, of the first *limit* models with a card after another one."""
+        if limit is None:
+            return self._fetch("cards_at", **values, limit=None)
+        found: list[Row] = []
+        models = limit
+        while True:
+            place = {"after_provider": after[0], "after_model": after[1]}
+            found += self._fetch("cards_at", **values, **place, limit=models)
+            if len(found) >= limit:
+                return found[:limit]
+            # Some of the models that were looked at had no card then.
+            last = self._fetch("last_of_models", **values, **place, before=models - 1)
+            if not last:
+                return found
+            after, models = (last[0][0], last[0][1]), 2 * models
 
     def knows(self, provider: str) -> bool:
         """Whether anything of a provider is stored: a model that it listed, or a person's rate."""

@@ -45,9 +45,14 @@ def list_prices(
     cursor: Cursor = None,
 ) -> Response:
     """The prices, sorted by provider and model, in the currency per million units."""
-    entries = _found(pricing, provider, model, at, known_at)
     after, now = _read_cursor(cursor), datetime.now(UTC)
-    found = [entry for entry in entries if _key(entry) > after]
+    found: list[_Entry]
+    if at is None and known_at is None:
+        found = [entry for entry in _found_now(pricing, provider, model) if _key(entry) > after]
+    else:
+        found = [
+            *pricing.prices(provider, model, at=at, known_at=known_at, after=after, limit=limit + 1)
+        ]
     shown = page(
         found,
         limit,
@@ -142,16 +147,8 @@ def _by_id(provider: str, model: str) -> tuple[str, str]:
     return provider, model
 
 
-def _found(
-    pricing: PricingSync,
-    provider: str | None,
-    model: str | None,
-    at: datetime | None,
-    known_at: datetime | None,
-) -> list[_Entry]:
-    """The matching entries, sorted by provider and model. Those of now are in memory."""
-    if at is not None or known_at is not None:
-        return [*pricing.prices(provider, model, at=at, known_at=known_at)]
+def _found_now(pricing: PricingSync, provider: str | None, model: str | None) -> list[_Entry]:
+    """The matching entries of now, sorted by provider and model. They are in memory."""
     found: list[_Entry] = [*prices_now(pricing, provider, model)]
     found += without_price_now(pricing, provider, model)
     return sorted(found, key=_key)
