@@ -283,8 +283,7 @@ _VIEW_COLUMNS = {
 
 
 def _views(connection: Connection) -> str:
-    name = "views.sql" if connection.dialect == "sqlite" else f"views.{connection.dialect}.sql"
-    text = resources.files("pricing_sync.store").joinpath(name).read_text("utf-8")
+    parts = queries_of(load_queries({}, "views.sql"), connection.dialect)
     lists = {
         "overridden": [
             f"MAX(CASE WHEN meter = '{m}' AND layer = base_layer THEN rate END) AS \"{m}\""
@@ -297,7 +296,7 @@ def _views(connection: Connection) -> str:
         ],
     }
     joined = {name: ",\n        ".join(lines) for name, lines in lists.items()}
-    return _fill(text, joined | {"now": connection.now_sql}) + ";"
+    return _fill(parts.pop("views"), parts | joined | {"now": connection.now_sql}) + ";"
 
 
 def tables_of(columns: Iterable[Row]) -> dict[str, Table]:

@@ -1,6 +1,39 @@
 -- Views for people who query in SQL, under the names of the reference system. Prices are exact
 -- decimals in the currency per single unit; NULL means that the price is not known. The braces
--- are replaced: each database has its own SQL for decimals and for the current time.
+-- are replaced: each database has its own SQL for decimals, for JSON and for the current time.
+
+-- name: entries_of_card
+JOIN json_each(l.conditional_rates) e
+
+-- name: entries_of_card [postgres]
+CROSS JOIN LATERAL
+        jsonb_array_elements(l.conditional_rates) WITH ORDINALITY AS e (value, key)
+
+-- name: rates_of_entry
+JOIN json_each(c.rates) r
+
+-- name: rates_of_entry [postgres]
+CROSS JOIN LATERAL jsonb_each_text(c.rates) AS r (key, value)
+
+-- name: rate_text
+RTRIM(RTRIM(printf('%d.%09d', u.rate / 1000000000, u.rate % 1000000000), '0'), '.')
+
+-- name: rate_text [postgres]
+CAST(trim_scale(u.rate * 0.000000001) AS text)
+
+-- name: object_of
+json_group_object
+
+-- name: object_of [postgres]
+jsonb_object_agg
+
+-- name: list_of_entries
+json_group_array(json_object('rates', json(rates), 'when', json(condition)))
+
+-- name: list_of_entries [postgres]
+jsonb_agg(jsonb_build_object('rates', rates, 'when', condition) ORDER BY place)
+
+-- name: views
 DROP VIEW IF EXISTS model_pricing;
 
 CREATE VIEW model_pricing AS
@@ -36,8 +69,11 @@ WITH listed AS (
         SELECT 1 FROM matching n
         WHERE n.provider = o.provider AND n.model = o.model AND n.meter = o.meter
             AND n.layer > o.layer AND (
-                n.flat = 1
-                OR (o.flat = 0 AND COALESCE(n.condition, '') = COALESCE(o.condition, ''))
+                n.flat = 1 OR (
+                    o.flat = 0
+                    AND COALESCE(CAST(n.condition AS text), '')
+                        = COALESCE(CAST(o.condition AS text), '')
+                )
             )
     )
 ), overridden AS (
@@ -49,10 +85,10 @@ WITH listed AS (
 ), conditions AS (
     -- The provider's conditional rates of models with overrides.
     SELECT l.provider, l.model, CAST(e.key AS INTEGER) AS place,
-        e.value -> '$.when' AS condition, e.value -> '$.rates' AS rates
+        e.value -> 'when' AS condition, e.value -> 'rates' AS rates
     FROM listed l
     JOIN overridden o ON o.provider = l.provider AND o.model = l.model
-    JOIN json_each(l.conditional_rates) e
+    {entries_of_card}
 ), entries AS (
     SELECT provider, model, place, condition FROM conditions
     UNION ALL
@@ -67,7 +103,7 @@ WITH listed AS (
 ), named_rates AS (
     SELECT c.provider, c.model, c.place, r.key AS meter, r.value AS rate
     FROM conditions c
-    JOIN json_each(c.rates) r
+    {rates_of_entry}
     WHERE NOT EXISTS (
         SELECT 1 FROM uncovered u
         WHERE u.provider = c.provider AND u.model = c.model AND u.meter = r.key
@@ -76,20 +112,20 @@ WITH listed AS (
     UNION ALL
     -- As a decimal per million units, which is how the provider's are stored.
     SELECT u.provider, u.model, MAX(e.place), u.meter,
-        RTRIM(RTRIM(printf('%d.%09d', u.rate / 1000000000, u.rate % 1000000000), '0'), '.')
+        {rate_text}
     FROM uncovered u
     JOIN entries e
         ON e.provider = u.provider AND e.model = u.model AND e.condition = u.condition
     GROUP BY u.provider, u.model, u.meter, u.condition, u.rate
 ), tiers AS (
-    SELECT provider, model, place, condition ->> '$.service_tier' AS tier FROM entries
+    SELECT provider, model, place, condition ->> 'service_tier' AS tier FROM entries
 ), entry_rates AS (
     SELECT provider, model, place, meter, rate FROM named_rates
     UNION ALL
     -- A person's base rates in the service tiers that have rates, and none of these meters. A rate
     -- of an entry before that also matches requests of the tier stays.
     SELECT t.provider, t.model, t.place, u.meter,
-        RTRIM(RTRIM(printf('%d.%09d', u.rate / 1000000000, u.rate % 1000000000), '0'), '.')
+        {rate_text}
     FROM tiers t
     JOIN uncovered u ON u.provider = t.provider AND u.model = t.model AND u.layer = u.base_layer
     WHERE u.condition IS NULL AND t.tier IS NOT NULL
@@ -105,12 +141,11 @@ WITH listed AS (
                 AND r.place <= t.place AND COALESCE(b.tier, t.tier) = t.tier
         )
 ), conditional AS (
-    SELECT provider, model, json_group_array(
-        json_object('rates', json(rates), 'when', json(condition))
-    ) AS conditional_rates
+    SELECT provider, model, {list_of_entries} AS conditional_rates
     FROM (
-        SELECT e.provider, e.model, e.condition,
-            json_group_object(r.meter, r.rate) FILTER (WHERE r.meter IS NOT NULL) AS rates
+        SELECT e.provider, e.model, e.place, e.condition, COALESCE(
+            {object_of}(r.meter, r.rate) FILTER (WHERE r.meter IS NOT NULL), '{}'
+        ) AS rates
         FROM entries e
         LEFT JOIN entry_rates r
             ON r.provider = e.provider AND r.model = e.model AND r.place = e.place
@@ -151,6 +186,6 @@ DROP VIEW IF EXISTS pricing_sync_log;
 
 CREATE VIEW pricing_sync_log AS
 SELECT r.id, r.run_id, r.provider, u.started_by, r.started_at, r.finished_at, r.status,
-    r.dry_run, r.listings, r.changes, r.error_kind, r.error, r.url, r.digest
+    r.dry_run = 1 AS dry_run, r.listings, r.changes, r.error_kind, r.error, r.url, r.digest
 FROM pricing_readings r
 JOIN pricing_runs u ON u.id = r.run_id;
