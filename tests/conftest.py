@@ -7,6 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -14,7 +15,8 @@ from hypothesis import settings
 from pricing_sync.observe.logs import LOGGERS
 from pricing_sync.store.sqlite import SqliteConnection
 
-from databases import KINDS, databases, require_server
+from command import Run, runner
+from databases import KINDS, database_url, databases, require_server
 
 # Tests do not time. A slow machine is no failure.
 settings.register_profile("untimed", deadline=None)
@@ -114,3 +116,17 @@ def apprise_loaded() -> None:
         warnings.simplefilter("ignore")
         apprise = importlib.import_module("apprise")
         apprise.Apprise().add("json://127.0.0.1")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in an empty folder, without anybody's keys."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        *("OPENROUTER_API_KEY", "PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS"),
+        "COLUMNS",  # as in a pipe: nothing is cut
+    ):
+        monkeypatch.delenv(name, raising=False)
+    if databases.kind != "sqlite":
+        monkeypatch.setenv("PRICING_SYNC_DATABASE", database_url(tmp_path))
+    return runner(monkeypatch, capsys)

@@ -30,7 +30,7 @@ from pricing_sync.sources.providers import built_in
 from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.web import standalone
 
-from command import runner
+from command import Run
 from databases import console, database_url, databases
 from fault_server import FaultServer, Request, response
 from receivers import Handler, Receiver, receiving
@@ -263,13 +263,11 @@ def echo(handler: Handler) -> bytes:
     "command", ["config", "providers", "doctor --offline", "runs", "webhooks list"]
 )
 def test_no_command_leaks_a_secret(
-    tmp_path: Path,
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
     """Neither as a table nor as JSON."""
-    monkeypatch.chdir(tmp_path)
     webhook = {"name": "hook", "url": f"https://hooks.example/{CANARY}", "secret_env": "HOOK"}
     monkeypatch.setenv("PRICING_SYNC_WEBHOOK", json.dumps([webhook]))
     monkeypatch.setenv("PRICING_SYNC_NOTIFY_URLS", f"slack://{CANARY}/{CANARY}/{CANARY}")
@@ -277,7 +275,6 @@ def test_no_command_leaks_a_secret(
     secrets = {"ADMIN_TOKEN": ADMIN, "PRICING_SYNC_READ_TOKEN": READ, "SENTRY_DSN": DSN, **KEYS}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
-    run = runner(monkeypatch, capsys)
     run("migrate")
     for options in ((), ("--json",)):
         code, out, err = run(*command.split(), *options)

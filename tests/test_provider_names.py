@@ -24,7 +24,7 @@ from pricing_sync.web import standalone
 
 from catalogs import MODELS_DEV, serving
 from catalogs import models_dev as models_dev_body
-from command import Run, runner
+from command import Run
 from databases import database_url
 from recorded import needs_samples, sample
 from server_process import caller
@@ -38,13 +38,10 @@ SIGNED = ("--reason", "agreed", "--author", "ann")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in an empty folder, with the answer of models.dev in a file."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
+def run(run: Run) -> Run:
+    """The command in a folder with the answer of models.dev in a file."""
     Path("api.json").write_bytes(BODY)
-    return runner(monkeypatch, capsys)
+    return run
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from pricing_sync.sources.providers import (
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web import standalone
 
-from command import Run, runner
+from command import Run
 from databases import database_url
 from recorded import needs_samples, sample
 from server_process import caller, serving
@@ -319,14 +319,10 @@ def test_what_a_list_says_of_the_end_is_kept(app: PricingSync) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(tmp_path)
-    for name in ("PRICING_SYNC_DATABASE", "PRICING_SYNC_PROVIDERS", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
+def run(run: Run) -> Run:
     Path("list.json").write_bytes(LIST)
-    command = runner(monkeypatch, capsys)
-    assert 0 == command("sync", "openrouter", "--answer", "list.json", "--at", "2026-07-17").code
-    return command
+    assert 0 == run("sync", "openrouter", "--answer", "list.json", "--at", "2026-07-17").code
+    return run
 
 
 def test_the_command_resolves_a_name_and_says_so(run: Run) -> None:

@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 
 from built import openrouter, priced
-from command import Run, runner
+from command import Run
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(run: Run) -> Run:
     """Two days: `maker/a` moves by 4 percent, `maker/new` comes."""
-    monkeypatch.chdir(tmp_path)
-    command = runner(monkeypatch, capsys)
     before, after = {"maker/a": priced()}, {"maker/a": priced("0.0000026"), "maker/new": priced()}
     for day, models in ((17, before), (18, after)):
         Path("answer.json").write_bytes(openrouter(models))
         arguments = ("--answer", "answer.json", "--at", f"2026-07-{day}T06:00Z")
-        assert 0 == command("sync", "openrouter", *arguments).code
-    return command
+        assert 0 == run("sync", "openrouter", *arguments).code
+    return run
 
 
 ROLLBACK = ("rollback", "openrouter", "--to", "2026-07-17T12:00Z", "--reason", "a wrong list")

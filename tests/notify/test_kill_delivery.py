@@ -33,7 +33,7 @@ from pricing_sync.store.sqlite import SqliteConnection
 from pricing_sync.sync.recorded import RecordedAnswer
 
 SqliteConnection.synchronous = "OFF"  # what a killed process has written is not lost
-leases.LEASE, leases._RENEWED = timedelta(seconds=0.3), timedelta(seconds=0.2)
+leases.LEASE = timedelta(seconds=0.3)
 deliverer._POLL_SECONDS = 0.01
 deliverer._WAITS = (timedelta(seconds=0.05),) * 1000
 deliverer._FIRST_PAUSE = deliverer._LONGEST_PAUSE = timedelta(seconds=0.05)

@@ -18,13 +18,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import DuplicateTimeseries
 
 from pricing_sync.app import PricingSync
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run
 from pricing_sync.observe.metrics import PricingMetrics
 from pricing_sync.prices.rates import Meter, Rate
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.timetable import Plan
+from readings import reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -454,16 +455,7 @@ def test_a_strange_name_breaks_no_line(store: Store, provider: str) -> None:
     """Each label is read back unchanged."""
     run = Run("run", "test", DAY, None, None, False, (provider,))
     store.queue.insert_run(run)
-    reading = Reading(
-        id="reading",
-        run_id="run",
-        provider=provider,
-        at=DAY,
-        started_at=DAY,
-        finished_at=DAY,
-        status=Status.READ,
-    )
-    store.add_reading(reading)
+    store.add_reading(reading(DAY, provider))
     assert DAY.timestamp() == values(metrics(store))[f"pricing_last_sync_timestamp {provider}"]
 
 
@@ -471,15 +463,5 @@ def test_an_age_by_a_clock_that_was_ahead_is_unknown(store: Store) -> None:
     """The last reading seems to be from tomorrow."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("xai",)))
-    store.add_reading(
-        Reading(
-            id="reading",
-            run_id="run",
-            provider="xai",
-            at=DAY,
-            started_at=DAY,
-            finished_at=tomorrow,
-            status=Status.READ,
-        )
-    )
+    store.add_reading(reading(DAY, "xai", finished_at=tomorrow))
     assert "pricing_data_age_seconds xai" not in values(metrics(store, "xai"))

@@ -20,6 +20,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
+import readings
 from pricing_sync.changes.run import ABANDONED, CANCELLED, INTERNAL, STORE, Reading, Status
 from pricing_sync.errors import StoreError, TransportError
 from pricing_sync.observe.logs import LogListener
@@ -80,13 +81,11 @@ def sent() -> RecordingTransport:
 
 
 def reading(kind: str | None, provider: str = "openrouter") -> Reading:
-    return Reading(
+    return readings.reading(
+        DAY,
+        provider,
         id="reading-1",
         run_id="run-1",
-        provider=provider,
-        at=DAY,
-        started_at=DAY,
-        finished_at=DAY,
         status=Status.FAILED if kind else Status.READ,
         url="https://openrouter.ai/api/v1/models",
         error_kind=kind,

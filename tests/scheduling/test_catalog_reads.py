@@ -22,7 +22,7 @@ from pricing_sync.sync.access import ProviderAccess
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from catalogs import MODELS_DEV, PATHS, CatalogServer, models_dev, serving
-from command import runner
+from command import Run
 from service import KEYS, RecordingListener, service, settings_of, until
 
 #: The right prices of OpenRouter's models, at another seller, and a key that no meter has.
@@ -135,14 +135,12 @@ def app_status(app: PricingSync) -> dict[str, Any]:
 
 
 def test_the_first_sync_of_the_command_waits_too(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It names the catalogs that it had to do without."""
-    monkeypatch.chdir(scene.folder)
     monkeypatch.setenv("PRICING_SYNC_REFERENCE_HOURS", "24")
     for name, value in scene.environment().items():
         monkeypatch.setenv(name, value)
-    run = runner(monkeypatch, capsys)
     result = run("sync", "openrouter", "--json")
     (reading,) = result.json["readings"]
     assert [] == [change for change in reading["applied"] if change["new"]["rates"]]

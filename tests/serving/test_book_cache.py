@@ -24,7 +24,7 @@ from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import diff
 from pricing_sync.changes.held import State
 from pricing_sync.changes.plan import plan_changes
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run
 from pricing_sync.errors import NoPrice, StoreError
 from pricing_sync.prices.book import PriceBook, prices
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard, Unpriced, Why
@@ -38,6 +38,7 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.connection import new_revision
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
+from readings import reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
@@ -110,19 +111,9 @@ def save_reading(
     answer = Answer({} if listing is None else {"m": listing})
     with store.transaction():
         stored = store.ledger.known_models("acme")
-        reading = Reading(
-            id=f"reading-{number}-{at.isoformat()}",
-            run_id="run",
-            provider="acme",
-            at=at,
-            started_at=at,
-            finished_at=at,
-            status=Status.READ,
-            digest="d" * 64,
-            decoder="1",
-        )
-        plan = plan_changes(reading, diff(stored, answer), {"m": reasons}, stored, answer)
-        store.save_reading(reading, plan)
+        one = reading(at, id=f"reading-{number}-{at.isoformat()}")
+        plan = plan_changes(one, diff(stored, answer), {"m": reasons}, stored, answer)
+        store.save_reading(one, plan)
 
 
 def set_override(store: Store, rate: int, since: datetime, until: datetime | None = None) -> None:

@@ -20,7 +20,7 @@ from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
 
 from built import catalogue, openrouter, priced
-from command import Run, runner
+from command import Run
 from databases import console, database_url
 
 MODEL = "maker/model-0"
@@ -154,12 +154,9 @@ def test_an_age_is_unknown_until_the_next_reading(app: PricingSync, tmp_path: Pa
 def test_doctor_and_audit_say_that_a_clock_was_ahead(
     app: PricingSync,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     """Of readings and of prices."""
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     database = ("--database", database_url(tmp_path))
     read(app, catalogue(3))
     assert 0 == run(*database, "doctor", "openrouter", "--offline").code

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.diff import diff
 from pricing_sync.changes.plan import plan_changes
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run
 from pricing_sync.errors import SettingsError, UnknownName
 from pricing_sync.gate.audit import Stock, audit
 from pricing_sync.prices.book import Price
@@ -44,6 +44,7 @@ from pricing_sync.store.connection import new_revision
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import write_instant
 from pricing_sync.sync.recorded import RecordedAnswer
+from readings import reading
 
 from built import catalogue
 from databases import database_url, databases, require_server
@@ -172,19 +173,9 @@ def list_card(app: PricingSync, listing: Listing, at: datetime) -> None:
     with app.store.transaction():
         stored = app.store.ledger.known_models("openrouter")
         app.store.queue.insert_run(Run(run, "test", at, None, None, False, ("openrouter",)))
-        reading = Reading(
-            id=new_id(),
-            run_id=run,
-            provider="openrouter",
-            at=at,
-            started_at=at,
-            finished_at=at,
-            status=Status.READ,
-            decoder="1",
-        )
-        app.store.save_reading(
-            reading, plan_changes(reading, diff(stored, answer), {}, stored, answer)
-        )
+        one = reading(at, "openrouter", id=new_id(), run_id=run)
+        plan = plan_changes(one, diff(stored, answer), {}, stored, answer)
+        app.store.save_reading(one, plan)
     app._refresh_book()
 
 

@@ -30,7 +30,7 @@ from pricing_sync.web import standalone
 from pricing_sync.web.probes import collector
 
 from built import openrouter, priced
-from command import Run, runner
+from command import Run
 from counting import counted
 from databases import database_url
 from server_process import ADMIN, READ, caller, serving
@@ -208,12 +208,9 @@ def views(prices: Iterable[Price]) -> dict[str, dict[str, Any]]:
 def test_library_command_line_and_service_say_the_same(
     app: PricingSync,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     """Of every price in every state: value, state, last confirmation and reason."""
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     shown = run("--database", database_url(tmp_path), "prices", "openrouter", "--json")
     command_line = by_model(shown.json)
     ages = {record["model"]: record["age_seconds"] for record in shown.json}
@@ -266,8 +263,7 @@ def test_library_command_line_and_service_say_the_same(
 def test_a_cost_without_a_price_has_the_reason(
     app: PricingSync,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
     model: str,
     reason: str,
 ) -> None:
@@ -284,8 +280,6 @@ def test_a_cost_without_a_price_has_the_reason(
         assert str(raised.value).startswith(begin + reason)
     with pytest.raises(NoPrice, match=f"now {reason}"):
         app.cost("openrouter", model, MILLION, datetime.now(UTC))
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     database = ("--database", database_url(tmp_path))
     result = run(*database, "cost", "openrouter", model, "input=1000")
     assert (1, True) == (result.code, reason in " ".join(result.err.split()))
@@ -298,12 +292,9 @@ def test_a_cost_without_a_price_has_the_reason(
 @pytest.mark.usefixtures("app")
 def test_a_cost_at_a_doubtful_price_says_so(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     """The price in force counts; the reader learns that it is not confirmed."""
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     arguments = ("--database", database_url(tmp_path), "cost", "openrouter")
     record = run(*arguments, "maker/held", "input=1000", "--json").json
     assert ("held", True) == (record["state"], record["reason"].startswith("held: band"))
@@ -326,12 +317,8 @@ def test_a_metric_counts_the_prices_by_state(app: PricingSync) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_the_audit_reports_prices_that_are_not_confirmed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_audit_reports_prices_that_are_not_confirmed(tmp_path: Path, run: Run) -> None:
     """With their state and reason: an error when it lasts, otherwise a warning."""
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     arguments = ("--database", database_url(tmp_path), "audit", "--json")
     doubtful = {
         model: state
@@ -370,13 +357,10 @@ def test_a_book_takes_seven_statements(app: PricingSync, models: int) -> None:
 def test_prices_in_doubt_are_below_the_table(
     app: PricingSync,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     """By state, rules and last confirmation; the details are those of one model."""
     app.close()
-    monkeypatch.chdir(tmp_path)
-    run: Run = runner(monkeypatch, capsys)
     arguments = ("--database", database_url(tmp_path), "prices", "openrouter")
     out = run(*arguments).out
     assert ", last confirmed 2026-07-17 12:00Z: maker/held, maker/overridden\n" in out

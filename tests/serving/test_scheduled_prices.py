@@ -27,7 +27,7 @@ from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.model_states import model_entries
 from pricing_sync.web.prices import get_price, list_scheduled
 
-from command import runner
+from command import Run
 from databases import database_url
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -346,31 +346,26 @@ def test_the_settings_choose_the_catalog_of_a_provider(tmp_path: Path) -> None:
 
 def test_the_command_shows_it(
     app: PricingSync,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     """`prices`, `changes --scheduled`, `history`, `held`, and `cost` on its day."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    command = runner(monkeypatch, capsys)
     read(app, NOW - timedelta(days=1), m=PROMOTED, high=TOO_HIGH)
     database = app.settings.database
     day = f"{DAY:%Y-%m-%d} 00:00Z"
 
-    def run(*words: str) -> str:
-        return command("--database", database, *words).out
+    def shown(*words: str) -> str:
+        return run("--database", database, *words).out
 
-    assert f"scheduled from {day}: input 0.375 → 0.75 (+100 %)" in run("prices", "google", "m")
-    assert "input 0.375 → 0.75" in run("changes", "--scheduled")
-    assert "" == run("changes")
-    assert "scheduled, catalog" in run("history", "google", "m")
-    assert f"scheduled from {day}: input 0.375 → 375" in run("held")
-    [entry_] = json.loads(run("prices", "google", "m", "--json"))
+    assert f"scheduled from {day}: input 0.375 → 0.75 (+100 %)" in shown("prices", "google", "m")
+    assert "input 0.375 → 0.75" in shown("changes", "--scheduled")
+    assert "" == shown("changes")
+    assert "scheduled, catalog" in shown("history", "google", "m")
+    assert f"scheduled from {day}: input 0.375 → 375" in shown("held")
+    [entry_] = json.loads(shown("prices", "google", "m", "--json"))
     [later] = entry_["scheduled"]
     assert ("0.75", f"{DAY:%Y-%m-%d}T00:00:00") == (later["rates"]["input"], later["since"][:19])
     paid = json.loads(
-        run("cost", "google", "m", "input=1000000", "--at", f"{AFTER:%Y-%m-%dT%H:%MZ}", "--json")
+        shown("cost", "google", "m", "input=1000000", "--at", f"{AFTER:%Y-%m-%dT%H:%MZ}", "--json")
     )
     assert "0.75" == paid["total"]
 

@@ -12,11 +12,12 @@ import pytest
 from pricing_sync.changes.diff import Kind, diff
 from pricing_sync.changes.held import State
 from pricing_sync.changes.plan import plan_changes
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run
 from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCard
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import _QUERIES, LedgerChange
 from pricing_sync.store.connection import applicable
+from readings import reading
 
 from databases import database_url
 
@@ -47,18 +48,10 @@ def read(
     changes = diff(stored, answer)
     verdicts = {change.model: ("doubt",) for change in changes if change.model == hold}
     held = {item.change.model: item for item in store.review.held(provider)}
-    reading = Reading(
-        id=f"{provider}-{day}",
-        run_id="run",
-        provider=provider,
-        at=at(day),
-        started_at=at(day),
-        finished_at=at(day),
-        status=Status.READ,
-    )
+    one = reading(at(day), provider)
     with store.transaction():
-        plan = plan_changes(reading, changes, verdicts, stored, answer, open_held=held)
-        store.save_reading(reading, plan)
+        plan = plan_changes(one, changes, verdicts, stored, answer, open_held=held)
+        store.save_reading(one, plan)
 
 
 def found(store: Store, **wanted: Any) -> list[LedgerChange]:

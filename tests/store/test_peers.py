@@ -11,12 +11,13 @@ import pytest
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.changes.plan import ChangePlan
-from pricing_sync.changes.run import Outcome, Reading, Run, Status
+from pricing_sync.changes.run import Outcome, Run
 from pricing_sync.errors import IncompleteAnswer
 from pricing_sync.gate import Quote
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, When
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
+from readings import reading
 
 from counting import counted
 from databases import database_url
@@ -58,22 +59,11 @@ def store_catalog(
 
 def store_cards(store: Store, provider: str, cards: Mapping[str, RateCard]) -> None:
     """Put cards of a provider into the ledger, as a reading does."""
-    reading = Reading(
-        id=f"reading-{provider}",
-        run_id="run",
-        provider=provider,
-        at=DAY,
-        started_at=DAY,
-        finished_at=DAY,
-        status=Status.READ,
-        dry_run=False,
-        source="api",
-        url="https://example.com",
-        decoder="1",
-    )
     changes = [Change(model, Kind.ADDED, None, listing) for model, listing in cards.items()]
     with store.transaction():
-        store.save_reading(reading, ChangePlan(apply=changes, seen=dict.fromkeys(cards)))
+        store.save_reading(
+            reading(DAY, provider), ChangePlan(apply=changes, seen=dict.fromkeys(cards))
+        )
 
 
 def quoted(quotes: list[Quote]) -> set[tuple[str, str, str]]:

@@ -18,12 +18,13 @@ import pytest
 
 from pricing_sync.changes.diff import Change, Kind
 from pricing_sync.changes.plan import ChangePlan
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run
 from pricing_sync.errors import LostClaim, SettingsError, StoreBusy, StoreError
 from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store import Store, connect, open_store, postgres
 from pricing_sync.store.audit_log import Action
 from pricing_sync.store.connection import migrations, newest_version
+from readings import reading
 
 from databases import WITH_PASSWORD, PostgresServer, database_url, require_server
 
@@ -405,17 +406,7 @@ def save(store: Store, provider: str, number: int, models: int = 1) -> None:
             for name in names
         ]
         store.save_reading(
-            Reading(
-                id=f"{provider}-{number}",
-                run_id="run",
-                provider=provider,
-                at=at,
-                started_at=at,
-                finished_at=at,
-                status=Status.READ,
-                digest="d",
-                decoder="1",
-            ),
+            reading(at, provider, id=f"{provider}-{number}"),
             ChangePlan(apply=changes, seen={name: None for name in names if name not in known}),
         )
 

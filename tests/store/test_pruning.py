@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.changes.events import EventKind
 from pricing_sync.changes.held import State
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Run, Status
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import StoreBusy
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.ids import new_id
 from pricing_sync.sync.recorded import RecordedAnswer
+from readings import reading as reading_at
 
 from built import catalogue
 from databases import database_url
@@ -49,17 +49,8 @@ def add_run(store: Store, days: float, *readings: dict[str, Any], finished: bool
     with store.transaction():
         store.queue.insert_run(run)
         for number, different in enumerate(readings):
-            usual = Reading(
-                id=f"{run.id}-{number}",
-                run_id=run.id,
-                provider="acme",
-                at=at,
-                started_at=at,
-                finished_at=at,
-                status=Status.READ,
-                decoder="1",
-            )
-            store.add_reading(replace(usual, **different))
+            usual = {"id": f"{run.id}-{number}", "run_id": run.id}
+            store.add_reading(reading_at(at, **usual | different))
         if finished:
             assert store.queue.finish_run_if_done(run.id, at)
     return run.id

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import readings
 from pricing_sync.changes.diff import Change, Kind, Known, diff
 from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.plan import ChangePlan, plan_changes
-from pricing_sync.changes.run import Reading, Run, Status
+from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import PricingSyncError, SettingsError, StaleHeldChange, UnknownName
 from pricing_sync.gate import Announced
 from pricing_sync.prices.rates import (
@@ -93,17 +94,11 @@ def rejected(review: Review, provider: str = "acme") -> list[Change]:
 
 
 def reading(at: datetime, provider: str = "acme") -> Reading:
-    return Reading(
-        id=f"reading-{'' if provider == 'acme' else provider}{at.isoformat()}",
-        run_id="run",
-        provider=provider,
-        at=at,
-        started_at=at,
-        finished_at=at,
-        status=Status.READ,
+    return readings.reading(
+        at,
+        provider,
         url="https://acme.test/prices",
         digest=f"digest-{at.isoformat()}",
-        decoder="1",
         listings={"priced": 7, "unpriced": 2},
     )
 

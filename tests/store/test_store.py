@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from pricing_sync.changes.diff import Change, Kind, Known, diff
 from pricing_sync.changes.held import HeldChange
 from pricing_sync.changes.plan import ChangePlan, plan_changes
-from pricing_sync.changes.run import Outcome, Reading, Run, Status
+from pricing_sync.changes.run import Outcome, Run, Status
 from pricing_sync.errors import SettingsError, StoreError
 from pricing_sync.prices.rates import (
     Answer,
@@ -34,6 +33,7 @@ from pricing_sync.prices.rates import (
     Why,
 )
 from pricing_sync.store import Store, open_store
+from readings import reading
 
 from counting import counted
 from databases import database_url
@@ -80,21 +80,6 @@ def read_once(
 
 def open_held(store: Store) -> dict[str, HeldChange]:
     return {item.change.model: item for item in store.review.held("acme")}
-
-
-def reading(at: datetime, **different: object) -> Reading:
-    usual = Reading(
-        id=f"reading-{at.isoformat()}",
-        run_id="run",
-        provider="acme",
-        at=at,
-        started_at=at,
-        finished_at=at,
-        status=Status.READ,
-        digest="d" * 64,
-        decoder="1",
-    )
-    return replace(usual, **different)  # type: ignore[arg-type]
 
 
 def in_force(store: Store, at: datetime, known_at: datetime | None = None) -> dict[str, Known]:

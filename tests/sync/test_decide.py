@@ -25,6 +25,7 @@ from pricing_sync.store import Store
 from pricing_sync.sync.decide import StoredFacts, decide
 from pricing_sync.sync.gather import gather
 from pricing_sync.sync.recorded import RecordedAnswer
+from readings import reading
 
 from built import catalogue
 from counting import counted
@@ -33,15 +34,7 @@ from databases import database_url
 PROVIDER, THRESHOLDS = find("openrouter"), Thresholds()
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
-READING = Reading(
-    id="r",
-    run_id="run",
-    provider="openrouter",
-    at=DAY,
-    started_at=DAY,
-    finished_at=DAY,
-    status=Status.FAILED,
-)
+READING = reading(DAY, "openrouter", id="r", status=Status.FAILED)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.sync.exchange import ID, is_due, store_exchange_rates
 
 from built import openrouter, priced
-from command import Run, runner
+from command import Run
 from databases import database_url
 from exchange_rates_file import answer
 from fault_server import FaultServer
@@ -102,12 +102,10 @@ def test_nothing_is_due_at_the_weekend(store: Store) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
+def run(run: Run) -> Run:
     Path("answer.json").write_bytes(openrouter({"maker/a": priced()}))
-    command = runner(monkeypatch, capsys)
-    assert 0 == command("sync", "openrouter", "--answer", "answer.json").code
-    return command
+    assert 0 == run("sync", "openrouter", "--answer", "answer.json").code
+    return run
 
 
 COST = ("cost", "openrouter", "maker/a", "input=1000000")

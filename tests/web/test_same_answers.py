@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from pricing_sync.demo.server import DemoServer
 from pricing_sync.gate import Announced
 from pricing_sync.prices.rates import Meter, Per, Rate, When
 
-from command import Run, runner
+from command import Run
 from server_process import Api, api
 from service import TWO
 
@@ -56,10 +55,9 @@ def running(
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.chdir(tmp_path)
+def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PRICING_SYNC_PROVIDERS", ",".join(TWO))
-    return runner(monkeypatch, capsys)
+    return run
 
 
 def same(command_line: Any, answer: Any, where: str = "") -> None:

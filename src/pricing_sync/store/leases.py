@@ -15,9 +15,9 @@ LEASE = timedelta(seconds=30)
 class Lease(NamedQueries):
     """The lease of one piece of work, in the database of a `Store`."""
 
-    def __init__(self, connection: Connection, name: str, length: timedelta = LEASE) -> None:
+    def __init__(self, connection: Connection, name: str, length: timedelta | None = None) -> None:
         super().__init__(connection, _QUERIES)
-        self._name, self._length = name, length
+        self._name, self._length = name, length or LEASE
 
     def acquire(self, owner: str, now: datetime) -> bool:
         """Whether *owner* has the lease for the next time; no other process has it meanwhile."""
