@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -58,6 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite(why): only with SQLite")
     config.addinivalue_line("markers", "postgres: only with PostgreSQL")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end, and is most of what there is: nobody searches it for
+    garbage again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
