@@ -26,6 +26,9 @@ settings.load_profile("untimed")
 # No test reads the public catalogs. Those of the tests are named by the tests that need them.
 os.environ["PRICING_SYNC_REFERENCE_HOURS"] = "0"
 
+# No test asks a public server. To load all authorities for each client would take seconds in all.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
+
 # No test cuts the power. Waiting for the disk would take most of the time of the whole suite.
 SqliteConnection.synchronous = "OFF"
 
