@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
+import typer.main
 
 from pricing_sync.cli import main
+
+#: The commands are the same in each call. To build them takes longer than most of them take.
+_get_command = cache(typer.main.get_command)
 
 
 class Result(NamedTuple):
@@ -27,6 +32,7 @@ Run: TypeAlias = Callable[..., Result]
 
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """How to call the command in this process."""
+    monkeypatch.setattr(typer.main, "get_command", _get_command)
 
     def command(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["pricing-sync", *arguments])
