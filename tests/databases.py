@@ -1,7 +1,7 @@
 """The databases of the tests: SQLite files, and those of a real PostgreSQL that the tests start.
 
-A test opens `database_url(folder)`. It runs once with each kind, unless it is marked as one of a
-single kind: see `conftest.py`.
+A test opens `database_url(folder)`, which has its tables already. It runs once with each kind,
+unless it is marked as one of a single kind: see `conftest.py`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ class Databases:
     def url(self, folder: Path, name: str = "prices") -> str:
         """A database of the current kind: the same one for the same folder and name."""
         if self.kind == "sqlite":
-            return f"sqlite:///{folder / name}.db"
+            path = folder / f"{name}.db"
+            if folder.is_dir() and not path.exists():
+                shutil.copyfile(_migrated_file(), path)
+            return f"sqlite:///{path}"
         key = (folder.absolute(), name)
         if key not in self._used:
             self._used[key] = self._free.pop() if self._free else server().create(server().template)
@@ -103,6 +106,16 @@ class Databases:
             name = self._used.pop(key)
             if server().empty(name):
                 self._free.append(name)
+
+
+@cache
+def _migrated_file() -> Path:
+    """An SQLite file with the tables of this version, which others are copies of."""
+    folder = Path(tempfile.mkdtemp(prefix="pricing-sync-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "migrated.db"
+    open_store(f"sqlite:///{path}", create=True).close()
+    return path
 
 
 databases = Databases()

@@ -61,7 +61,6 @@ def settings_of(
     """
     tables = more.pop("tables", {})
     defaults: dict[str, Any] = {
-        "database": database_url(folder),
         "providers": tuple(providers),
         "first_delay_seconds": 3600,
         "attempts": 1,
@@ -73,6 +72,8 @@ def settings_of(
             for name in providers
         },
     }
+    if "database" not in more:
+        defaults["database"] = database_url(folder)
     return Settings(**defaults | more)
 
 

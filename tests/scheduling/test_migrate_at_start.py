@@ -42,7 +42,8 @@ def test_a_service_migrates_at_its_start(tmp_path: Path) -> None:
 def test_a_service_that_is_told_not_to_refuses_older_tables(tmp_path: Path) -> None:
     """It changes none, and it makes none."""
     with pytest.raises(StoreError, match="does not exist"):
-        started(tmp_path, migrate=False)
+        started(tmp_path, migrate=False, database=f"sqlite:///{tmp_path / 'missing.db'}")
+    assert [] == list(tmp_path.iterdir())
     older(tmp_path)
     with pytest.raises(StoreError, match=r"schema 17, needed .*: run `pricing-sync migrate`"):
         started(tmp_path, migrate=False)

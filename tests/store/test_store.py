@@ -411,7 +411,7 @@ def test_a_ledger_never_has_two_cards_true_and_known_at_once(
 def test_opening_for_reading_does_not_create_a_database(tmp_path: Path) -> None:
     """A misspelt file name must not give an empty database."""
     with pytest.raises(StoreError, match="does not exist"):
-        open_store(database_url(tmp_path))
+        open_store(f"sqlite:///{tmp_path / 'prices.db'}")
     assert [] == list(tmp_path.iterdir())
 
 
