@@ -42,7 +42,7 @@ from readings import reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
-from databases import console, database_url
+from databases import console, database_url, databases
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -96,7 +96,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @contextmanager
 def new_store(folder: Path) -> Iterator[Store]:
-    with open_store(database_url(folder), create=True) as store:
+    with databases.released(), open_store(database_url(folder), create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         yield store
 

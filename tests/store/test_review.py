@@ -36,7 +36,7 @@ from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import HeldCount, Review
 
-from databases import database_url
+from databases import database_url, databases
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -600,7 +600,7 @@ def test_no_two_cards_are_ever_true_and_known_at_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object, object]]
 ) -> None:
     """For any listings, held changes and decisions, and with a wrong clock."""
-    with _open(tmp_path_factory.mktemp("ledger")) as store:
+    with databases.released(), _open(tmp_path_factory.mktemp("ledger")) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         review = store.review
         for number, (step, *how) in enumerate(steps):

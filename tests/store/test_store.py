@@ -36,7 +36,7 @@ from pricing_sync.store import Store, open_store
 from readings import reading
 
 from counting import counted
-from databases import database_url
+from databases import database_url, databases
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})
@@ -375,7 +375,7 @@ def test_any_card_survives_a_round_trip_through_the_store(
 ) -> None:
     """With any meters, conditions and rates in range, to the last digit."""
     folder = tmp_path_factory.mktemp("card")
-    with open_store(database_url(folder), create=True) as store:
+    with databases.released(), open_store(database_url(folder), create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         read_once(store, {"m": card}, DAY)
         assert card == store.statements("acme", "m")[0].listing
@@ -396,7 +396,7 @@ def test_a_ledger_never_has_two_cards_true_and_known_at_once(
 ) -> None:
     """For any listings from day to day, at every instant, as known at every instant."""
     folder = tmp_path_factory.mktemp("ledger")
-    with open_store(database_url(folder), create=True) as store:
+    with databases.released(), open_store(database_url(folder), create=True) as store:
         store.queue.insert_run(Run("run", "test", DAY, None, None, False, ("acme",)))
         instants = [DAY + timedelta(days=n) for n in range(len(days))]
         for at, catalogue in zip(instants, days, strict=True):
