@@ -259,6 +259,7 @@ def echo(handler: Handler) -> bytes:
     return f"{HOOK_SECRET} {handler.path} {handler.headers}".encode()
 
 
+@pytest.mark.sqlite("the command's default is a file")
 @pytest.mark.parametrize(
     "command", ["config", "providers", "doctor --offline", "runs", "webhooks list"]
 )

@@ -109,6 +109,7 @@ def test_every_example_has_a_test() -> None:
     assert [] == untested
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_read_prices_prints_prices_costs_and_an_error(tmp_path: Path) -> None:
     """A price, a cost by item, an override for tomorrow, and an error for an unknown model."""
     with DemoServer() as server:
@@ -133,6 +134,7 @@ def test_read_prices_prints_prices_costs_and_an_error(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_add_your_own_provider_converts_its_unit(tmp_path: Path) -> None:
     """A quarter of a cent per thousand is two and a half dollars per million."""
     lines = printed(tmp_path, str(EXAMPLES / "add_your_own_provider.py"))
@@ -147,6 +149,7 @@ def test_add_your_own_provider_converts_its_unit(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_add_your_own_provider_works_in_the_command_when_installed(
     tmp_path: Path,
 ) -> None:
@@ -214,6 +217,7 @@ def test_receive_webhooks_keeps_the_prices_that_it_is_told(tmp_path: Path) -> No
             running.kill()
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_embed_in_fastapi_bills_by_the_prices_it_has_read(tmp_path: Path) -> None:
     """Under uvicorn: no model has a price before the first reading; then requests are billed."""
     with DemoServer() as server, gateway(tmp_path, server) as client:
@@ -237,6 +241,7 @@ def test_embed_in_fastapi_bills_by_the_prices_it_has_read(tmp_path: Path) -> Non
         assert (True, ["openrouter"]) == (status["running"], list(status["last_syncs"]))
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_embed_in_fastapi_does_not_schedule_when_disabled(tmp_path: Path) -> None:
     """With PRICING_SYNC_ENABLED=false nothing is read by schedule; a trigger still works."""
     off = {"PRICING_SYNC_ENABLED": "false", "PRICING_SYNC_FIRST_DELAY_SECONDS": "0"}
@@ -249,6 +254,7 @@ def test_embed_in_fastapi_does_not_schedule_when_disabled(tmp_path: Path) -> Non
         assert "0.030000000000000" == ok(client.post("/bill", json=SERVED))["amount"]
 
 
+@pytest.mark.sqlite("the example names a file")
 def test_the_test_in_the_embedding_page_passes(tmp_path: Path) -> None:
     """It sets the prices of the example's gateway by hand, offline."""
     page = (ROOT / "docs" / "embedding.md").read_text("utf-8")

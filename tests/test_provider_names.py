@@ -132,6 +132,7 @@ def test_a_misspelt_provider_is_still_refused(run: Run) -> None:
 # The commands
 
 
+@pytest.mark.sqlite("the command's default is a file")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "command",
@@ -160,6 +161,7 @@ def test_every_command_takes_both_names(
     assert "models.dev/" not in found.out
 
 
+@pytest.mark.sqlite("the command's default is a file")
 @pytest.mark.parametrize("name", NAMES)
 def test_overrides_and_announcements_are_of_the_one_id(read: Run, name: str) -> None:
     """What is set by one name is in force under the other, and ends by either."""
@@ -314,6 +316,7 @@ def own(run: Run) -> Run:
     return run
 
 
+@pytest.mark.sqlite("the command's default is a file")
 def test_an_upstream_of_ones_own_is_priced_by_overrides_alone(own: Run) -> None:
     """Its price, its cost, its overrides and its audit are those of any other provider."""
     (price,) = own("prices", OWN, "llama-4", "--json").json

@@ -325,6 +325,7 @@ def run(run: Run) -> Run:
     return run
 
 
+@pytest.mark.sqlite("the command's default is a file")
 def test_the_command_resolves_a_name_and_says_so(run: Run) -> None:
     """Prices, cost and history."""
     (price,) = run("prices", "openrouter", DATED, "--json").json
@@ -343,6 +344,7 @@ def test_the_command_resolves_a_name_and_says_so(run: Run) -> None:
     assert None is plain["resolved_to"]
 
 
+@pytest.mark.sqlite("the command's default is a file")
 def test_the_command_tells_what_ends(run: Run) -> None:
     """In the price of the model, in a provider's list, and 30 days before in status."""
     assert f"ends on {SOON}" in run("prices", "openrouter", "openai/gpt-6").out

@@ -226,6 +226,7 @@ junk = st.one_of(
 )
 
 
+@pytest.mark.sqlite("its databases are files")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(prompt=junk, completion=junk)
 def test_junk_as_a_price_never_becomes_a_wrong_rate(
@@ -566,6 +567,7 @@ def test_a_price_key_given_twice_makes_the_model_unreadable(app: PricingSync, pr
 # Row 16: harmful names.
 
 
+@pytest.mark.sqlite("its databases are files")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
 def test_a_harmful_model_name_is_never_stored(

@@ -134,6 +134,7 @@ def app_status(app: PricingSync) -> dict[str, Any]:
         return catalogs
 
 
+@pytest.mark.sqlite("the command's default is a file")
 def test_the_first_sync_of_the_command_waits_too(
     scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

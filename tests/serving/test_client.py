@@ -230,6 +230,7 @@ def test_a_file_that_is_the_same_is_not_read_again(tmp_path: Path) -> None:
         assert Decimal(22) == total(client)
 
 
+@pytest.mark.sqlite("it opens no database")
 def test_readers_always_see_one_whole_book(tmp_path: Path) -> None:
     """Eight threads, while the client reads a thousand books."""
     path = tmp_path / "book.jsonl"

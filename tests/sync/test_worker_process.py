@@ -170,6 +170,7 @@ def test_a_killed_worker_fails_the_reading_and_changes_nothing(
     assert ("failed", "internal", []) == (reading.state, reading.error_kind, prices)
 
 
+@pytest.mark.sqlite("the host's database is a file")
 def test_a_host_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
     """A worker that imports the main program would start the host a second time."""
     host = tmp_path / "host.py"
