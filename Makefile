@@ -76,9 +76,9 @@ bench: $(READY) ## Measure, and print a table
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra serve --extra sentry --extra bulk --extra notify --extra postgres --group dev --output-file requirements.lock pyproject.toml
+	    --extra serve --extra sentry --extra bulk --extra notify --extra postgres --extra redis --group dev --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra serve --extra sentry --extra notify --extra postgres --group build \
+	    --extra serve --extra sentry --extra notify --extra postgres --extra redis --group build \
 	    --constraint requirements.lock --output-file deploy/image.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group referee --output-file referee.lock

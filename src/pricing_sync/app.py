@@ -44,6 +44,9 @@ from pricing_sync.serving.book_watcher import BookWatcher, LearnedBy
 from pricing_sync.serving.exports import Exports
 from pricing_sync.serving.overrides import Overrides
 from pricing_sync.serving.prices import Prices
+from pricing_sync.serving.redis_server import RedisServer
+from pricing_sync.serving.revision_channel import RevisionChannel
+from pricing_sync.serving.shared_documents import SharedDocuments
 from pricing_sync.serving.usage import RecordedUsage
 from pricing_sync.settings import Settings, load_settings
 from pricing_sync.sources.provider import Provider
@@ -117,19 +120,27 @@ class PricingSync:
 
     def _open_store(self, *, create: bool, migrate: bool) -> None:
         if self._open is None:
+            url, guard = self.settings.redis_url, Guard(partial(report_error, self._listeners))
+            redis = RedisServer(url, guard) if url else None
             if migrate:
                 upgrade(self.settings.database, create=create)
             store = open_store(self.settings.database, create=create)
             if self.settings.engine == "procrastinate" and self.settings.migrate and create:
                 store.migrate_transport()
             self.access.is_in_catalog = store.catalog_has
-            self._open = _Open(self.settings, store, self.access, self._listeners, self._is_worker)
+            self._open = _Open(
+                self.settings, store, redis, self.access, self._listeners, self._is_worker
+            )
+            if self._open.revision_channel is not None:
+                store.on_revision(self._open.revision_channel.publish)
 
     def close(self) -> None:
         """Close the database. Closing twice is harmless."""
         if self._open is not None:
             self._open.deliverer.close()
             self._open.store.close()
+            if self._open.redis is not None:
+                self._open.redis.close()
         self._open = None
 
     def __enter__(self) -> PricingSync:
@@ -496,8 +507,9 @@ class PricingSync:
 
     @property
     def book_learned_by(self) -> LearnedBy | None:
-        """How this process learned of that revision: PostgreSQL told it (`notify`), or it asked.
+        """How this process learned of that revision.
 
+        PostgreSQL told it (`notify`), Redis did (`redis`), or it asked the database (`poll`).
         None before the first new revision, with SQLite, and where nothing was started.
         """
         watcher = self._parts.book_watcher
@@ -851,6 +863,7 @@ class _Open:
 
     settings: Settings
     store: Store
+    redis: RedisServer | None
     access: ProviderAccess
     listeners: Sequence[Listener]
     is_worker: bool
@@ -882,17 +895,28 @@ class _Open:
         url = self.settings.database
         if not is_postgres(url):
             return None
+        guard = Guard(partial(report_error, self.listeners))
+        if self.revision_channel is not None:
+            return BookWatcher(self.book_cache, self.revision_channel.listen, guard, "redis")
         # Its driver is an optional extra.
         from pricing_sync.store.notifications import revision_notifications
 
-        guard = Guard(partial(report_error, self.listeners))
-        return BookWatcher(self.book_cache, partial(revision_notifications, url), guard)
+        listen = partial(revision_notifications, url)
+        return BookWatcher(self.book_cache, listen, guard, "notify")
+
+    @cached_property
+    def revision_channel(self) -> RevisionChannel | None:
+        return RevisionChannel(self.redis) if self.redis else None
 
     @cached_property
     def exports(self) -> Exports:
-        settings = self.settings
+        settings, redis = self.settings, self.redis
         return Exports(
-            self.store, self.book_cache, settings.export_upstream, settings.export_currency
+            self.store,
+            self.book_cache,
+            settings.export_upstream,
+            settings.export_currency,
+            None if redis is None else SharedDocuments(redis),
         )
 
     @cached_property

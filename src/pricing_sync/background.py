@@ -28,7 +28,7 @@ class Guard:
         if isinstance(result, Exception):
             self.report(where, result)
             return None
-        self._last.pop(where, None)
+        self.forget(where)
         return result
 
     def report(self, where: str, error: Exception) -> None:
@@ -37,6 +37,10 @@ class Guard:
         if kind != self._last.get(where):
             self._last[where] = kind
             self._on_error(where, error)
+
+    def forget(self, where: str) -> None:
+        """What fails at this place next is reported, whatever it is."""
+        self._last.pop(where, None)
 
 
 async def result_or_error(work: Awaitable[T]) -> T | Exception:

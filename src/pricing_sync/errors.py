@@ -222,5 +222,9 @@ class StoreError(PricingSyncError):
     """The database cannot be opened, read or written."""
 
 
+class RedisUnavailable(PricingSyncError):
+    """Redis cannot be used. What it is for is done without it."""
+
+
 class StoreBusy(StoreError):
     """Another process holds the database's write lock."""

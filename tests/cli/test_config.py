@@ -101,6 +101,7 @@ def test_secrets_show_that_they_are_set(run: Run, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PRICING_SYNC_READ_TOKEN", "canary-4711-canary-4711-x")
     monkeypatch.setenv("SENTRY_DSN", "https://canary@sentry.example/1")
     monkeypatch.setenv("TOGETHER_API_KEY", "canary")
+    monkeypatch.setenv("PRICING_SYNC_REDIS_URL", "rediss://me:canary-pass@redis.invalid/0")
     text, machine = run("config"), run("config", "--json")
     assert (0, 0) == (text.code, machine.code)
     assert "canary" not in text.out + machine.out + text.err + machine.err
@@ -110,6 +111,7 @@ def test_secrets_show_that_they_are_set(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "  sentry_dsn = set (31 characters) (SENTRY_DSN)" in lines
     assert "  TOGETHER_API_KEY = set (TOGETHER_API_KEY)" in lines
     assert "  database = postgresql://me:***@db.invalid/prices (pricing-sync.toml)" in lines
+    assert "  redis_url = rediss://me:***@redis.invalid/0 (PRICING_SYNC_REDIS_URL)" in lines
 
 
 @pytest.mark.parametrize(

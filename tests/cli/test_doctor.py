@@ -12,8 +12,10 @@ from pricing_sync.sources.providers import built_in
 
 from built import openrouter, priced
 from command import Run
+from databases import database_url
 from nodes import FakeLangfuse, FakeLiteLLM, running
 from receivers import SECRET, Receiver, receiving
+from redis_servers import redis_url
 
 
 def test_the_price_keys_that_are_not_read_are_named() -> None:
@@ -64,6 +66,30 @@ def test_who_is_told_of_events_is_checked(run: Run, monkeypatch: pytest.MonkeyPa
     assert "! unset: environment: OTHER_SECRET is not set" in shown
     assert ["unset", "notify-2"] == [one["name"] for one in offline if one["problem"]]
     assert [] == receiver.got
+
+
+@pytest.mark.postgres
+def test_redis_is_asked_whether_it_answers(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its password is shown nowhere."""
+    monkeypatch.setenv("TOGETHER_API_KEY", "a-key")
+    monkeypatch.setenv("PRICING_SYNC_DATABASE", database_url(tmp_path))
+    command = ("doctor", "together", "--json")
+    with redis_url() as url:
+        monkeypatch.setenv("PRICING_SYNC_REDIS_URL", url)
+        (found,) = run(*command).json["endpoints"]
+    assert {"name": "redis", "kind": "redis", "where": url, "problem": None} == found
+    away = f"redis://:canary@127.0.0.1:{free_port()}/0"
+    monkeypatch.setenv("PRICING_SYNC_REDIS_URL", away)
+    result = run(*command)
+    (found,) = result.json["endpoints"]
+    assert 1 == result.code
+    assert found["problem"].startswith("redis: redis://***@127.0.0.1:")
+    assert "refused" in found["problem"]
+    assert "canary" not in result.out + result.err + run(*command[:2]).out
+    (offline,) = run(*command, "--offline").json["endpoints"]
+    assert None is offline["problem"]
 
 
 _NODES = """

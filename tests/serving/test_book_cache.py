@@ -35,7 +35,6 @@ from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
-from pricing_sync.store.connection import new_revision
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
 from readings import reading
@@ -446,7 +445,7 @@ def test_eight_threads_see_one_committed_revision_during_a_thousand_updates(
         with app.store.transaction():
             values = {"rate": 2_500_000_000 + 100 * number}
             app.store._connection.execute("UPDATE pricing_ledger SET input = :rate", values)
-            new_revision(app.store._connection)
+            app.store._connection.new_revision()
     stop.set()
     for thread in threads:
         thread.join()

@@ -40,7 +40,6 @@ from pricing_sync.prices.rates import (
 )
 from pricing_sync.prices.usage import Usage
 from pricing_sync.settings import Settings
-from pricing_sync.store.connection import new_revision
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import write_instant
 from pricing_sync.sync.recorded import RecordedAnswer
@@ -287,7 +286,7 @@ def test_stored_overrides_in_two_currencies_do_not_mix(app: PricingSync) -> None
     app.store._connection.execute(
         "UPDATE pricing_overrides SET currency = 'EUR' WHERE layer = 2", {}
     )
-    new_revision(app.store._connection)
+    app.store._connection.new_revision()
     app._refresh_book()
     assert RateCard({Meter.INPUT: Rate.of(3, Per.MILLION)}, currency="EUR") == card(
         agreed_price(app)

@@ -33,6 +33,8 @@ from pricing_sync.sync.exchange import ID as EXCHANGE
 from pricing_sync.timetable import Plan, Window
 
 #: Every setting, in the order shown. The tables [provider.ID] follow.
+#: The settings that may have a password in them.
+URLS = ("database", "redis_url")
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "schedule": (
         "enabled",
@@ -52,6 +54,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "reading": (
         "database",
         "migrate",
+        "redis_url",
         "deadline_seconds",
         "max_megabytes",
         "max_models",
@@ -153,7 +156,7 @@ def _lines(settings: Settings, group: str, written: Mapping[str, str]) -> Iterat
         elif group == "secrets":
             yield _line(name, _length(value), (name,), written)
         else:
-            yield _line(name, masked(value) if name == "database" else value, (name,), written)
+            yield _line(name, masked(value) if name in URLS and value else value, (name,), written)
 
 
 def _provider_lines(

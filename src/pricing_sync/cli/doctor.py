@@ -15,6 +15,7 @@ import typer
 
 from pricing_sync import texts
 from pricing_sync.app import PricingSync
+from pricing_sync.background import Guard
 from pricing_sync.cli import arguments as typed
 from pricing_sync.cli import tables
 from pricing_sync.cli.command import Output, command
@@ -34,6 +35,7 @@ from pricing_sync.prices.rates import Answer, Per, Rate, RateCard, Unreadable
 from pricing_sync.push.sender import Sender as NodeSender
 from pricing_sync.push.sender import Target, targets_of
 from pricing_sync.scheduling.provider_states import ProviderFacts
+from pricing_sync.serving.redis_server import RedisServer
 from pricing_sync.settings import Settings
 from pricing_sync.settings.origins import key_of
 from pricing_sync.sources.http import http_client
@@ -94,7 +96,7 @@ def doctor(
 
     Of a provider: its key, its answer, its age, and a price known by hand. Webhooks are connected
     to, and to them and to people nothing is sent: `webhooks test` does that. Nodes that prices are
-    pushed to are asked what they have.
+    pushed to are asked what they have, and Redis whether it answers.
     """
     own = names or (*settings.providers, *(built_in() if every else ()))
     report = asyncio.run(_examine(settings, list(dict.fromkeys(own)), offline=offline))
@@ -163,6 +165,7 @@ async def _examine(settings: Settings, names: list[str], *, offline: bool) -> di
     reports = [_report(provider, answers.get(provider.id), reads, access) for provider in wanted]
     endpoints = await asyncio.to_thread(_endpoints, settings, offline=offline)
     endpoints += await _nodes(settings, offline=offline)
+    endpoints += await asyncio.to_thread(_redis, settings, offline=offline)
     return {
         "checked_at": write_instant(now),
         "database": database,
@@ -183,6 +186,20 @@ def _endpoints(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:
             {"name": one.name, "kind": one.kind, "where": one.sender.where, "problem": problem}
             for one, problem in zip(found, problems, strict=True)
         ]
+
+
+def _redis(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:
+    """The Redis of the settings, and why it cannot be used."""
+    url, problem = settings.redis_url, None
+    if url is None:
+        return []
+    try:
+        server = RedisServer(url, Guard(lambda *_: None))
+        if not offline:
+            server.check()
+    except PricingSyncError as error:
+        problem = str(error)
+    return [{"name": "redis", "kind": "redis", "where": masked(url), "problem": problem}]
 
 
 async def _nodes(settings: Settings, *, offline: bool) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Keeps the price book of a process up to date, so that nobody who reads it waits.
 
-PostgreSQL tells of each new revision when it is committed. As a notification can be lost, and
-does not pass every pooler, the revision is also queried every `REFRESH_SECONDS`.
+PostgreSQL tells of each new revision when it is committed, or Redis does. As a notification can be
+lost, and PostgreSQL's do not pass every pooler, the revision is also queried every
+`REFRESH_SECONDS`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pricing_sync.errors import StoreError
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
 
 #: How a process learned of the revision that it serves.
-LearnedBy: TypeAlias = Literal["notify", "poll"]
+LearnedBy: TypeAlias = Literal["notify", "redis", "poll"]
 
 
 class Notifications(Protocol):
@@ -33,8 +34,11 @@ Listen: TypeAlias = Callable[[], AbstractAsyncContextManager[Notifications]]
 class BookWatcher:
     """Reads and refreshes the book of one database from its start to its stop."""
 
-    def __init__(self, book_cache: BookCache, listen: Listen, guard: Guard) -> None:
+    def __init__(
+        self, book_cache: BookCache, listen: Listen, guard: Guard, listens_by: LearnedBy
+    ) -> None:
         self._book_cache, self._listen, self._guard = book_cache, listen, guard
+        self._listens_by = listens_by
         self._task: asyncio.Task[None] | None = None
         #: How it learned of the last new revision; None before the first one.
         self.learned_by: LearnedBy | None = None
@@ -71,7 +75,7 @@ class BookWatcher:
         await self._refresh("poll")
         while True:
             is_notified = await notifications.wait(REFRESH_SECONDS)
-            await self._refresh("notify" if is_notified else "poll")
+            await self._refresh(self._listens_by if is_notified else "poll")
 
     async def _refresh(self, how: LearnedBy) -> None:
         before = self._book_cache.last

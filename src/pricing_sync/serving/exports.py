@@ -22,6 +22,7 @@ from pricing_sync.serving.converted import Converted, converted
 from pricing_sync.serving.export_formats import Format, format_named
 from pricing_sync.serving.packed import Packed
 from pricing_sync.serving.prices import ledger_prices
+from pricing_sync.serving.shared_documents import Document, SharedDocuments, origin_of
 from pricing_sync.store import Store
 
 #: The largest total size of the documents in memory. The one used longest ago is dropped first.
@@ -71,8 +72,11 @@ class Exports:
         book_cache: BookCache,
         upstream: Path | None = None,
         currency: str | None = None,
+        shared: SharedDocuments | None = None,
     ) -> None:
         self._store, self._book_cache, self._upstream = store, book_cache, upstream
+        #: What other processes have rendered.
+        self._shared = shared
         #: The currency of documents for which none is wanted; None: each card's own.
         self._currency = currency
         #: The day and the exchange rates by which the documents in memory were converted.
@@ -179,15 +183,27 @@ class Exports:
             is_of_one_provider=wanted.provider is not None,
             left_out=[*done.left_out],
         )
-        export = format_.write(source)
+        packed, document = self._written(format_, source)
         return Rendered(
-            export.body,
+            packed.body,
             format_.media_type,
             moment.revision,
-            export.models,
-            export.left_out,
+            document.models,
+            document.left_out,
             done.rates,
+            gzipped=packed.gzipped,
         )
+
+    def _written(self, format_: Format, source: Source) -> tuple[Packed, Document]:
+        """The document that another process has written, or one that is written now for all."""
+        if self._shared is None:
+            return _write(format_, source)
+        origin = origin_of(format_.name, source)
+        found = self._shared.get(origin)
+        if found is None:
+            found = _write(format_, source)
+            self._shared.put(origin, *found)
+        return found
 
     def _keep(self, wanted: Wanted, rendered: Rendered) -> None:
         """Keep a document; drop the outdated ones, and the oldest until the rest is small."""
@@ -218,6 +234,11 @@ class Exports:
             if format_.name not in self._upstream_bodies:
                 raise SettingsError(f"{format_.name}: {path}: {error.strerror}") from None
         return self._upstream_bodies.get(format_.name)
+
+
+def _write(format_: Format, source: Source) -> tuple[Packed, Document]:
+    export = format_.write(source)
+    return Packed(export.body), Document(export.models, export.left_out)
 
 
 def _are_the_same(prices: Sequence[Price], others: Sequence[Price]) -> bool:

@@ -15,12 +15,14 @@ class Packed:
     """A document as it is served."""
 
     body: bytes
-    gzipped: bytes = field(init=False, repr=False)
+    #: Made from the body unless it is given.
+    gzipped: bytes = field(default=b"", repr=False, kw_only=True)
     #: Of the plain body, in hexadecimal.
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gzipped", gzip.compress(self.body, _GZIP_LEVEL, mtime=0))
+        if not self.gzipped:
+            object.__setattr__(self, "gzipped", gzip.compress(self.body, _GZIP_LEVEL, mtime=0))
         object.__setattr__(self, "sha256", hashlib.sha256(self.body).hexdigest())
 
     @property

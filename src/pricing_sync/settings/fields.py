@@ -47,6 +47,7 @@ from pricing_sync.settings.values import (
     OptionalWindow,
     PathSecret,
     ProviderNames,
+    RedisUrl,
     TimeZone,
     Token,
     Wait,
@@ -152,6 +153,11 @@ class Settings(_Table, BaseSettings):
     )
     migrate: bool = Field(
         default=True, description="whether the service migrates the database at its start"
+    )
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        description="Redis for news of changes and for exports, where a pooler has no LISTEN:"
+        " redis://:PASSWORD@HOST/0",
     )
     engine: Literal["local", "procrastinate"] = Field(
         default="local",
@@ -308,9 +314,11 @@ class Settings(_Table, BaseSettings):
         return {name.removeprefix(CATALOG): table for name, table in tables.items()}
 
     @model_validator(mode="after")
-    def _check_engine(self) -> Settings:
+    def _check_database(self) -> Settings:
         if self.engine == "procrastinate" and not self.database.startswith("postgres"):
             raise ValueError("engine: procrastinate needs a database in PostgreSQL")
+        if self.redis_url is not None and not self.database.startswith("postgres"):
+            raise ValueError("redis_url: it is for a database in PostgreSQL")
         return self
 
     @model_validator(mode="after")

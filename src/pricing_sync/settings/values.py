@@ -17,6 +17,7 @@ from pricing_sync.timetable import Plan, Window
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _WINDOW = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
+_REDIS = ("redis://", "rediss://", "unix://")
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+/\S+")
 _CURRENCY = re.compile(r"[A-Za-z]{3}", re.ASCII)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -142,6 +143,14 @@ def _dsn(secret: SecretStr) -> SecretStr | None:
     return SecretStr(text)
 
 
+def _redis_url(text: str) -> str | None:
+    if not text.strip():
+        return None
+    if not text.startswith(_REDIS):
+        raise ValueError(f"expected an address that begins with {', '.join(_REDIS)}")
+    return text
+
+
 def _currency(text: str) -> str | None:
     """The code of a currency in capitals; None if it is blank."""
     if not text.strip():
@@ -183,6 +192,7 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+RedisUrl: TypeAlias = Annotated[str, AfterValidator(_redis_url)]
 Currency: TypeAlias = Annotated[str, AfterValidator(_currency)]
 BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 Clock: TypeAlias = Annotated[str, AfterValidator(_clock)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,6 +50,8 @@ class Connection(Protocol):
     decimal_sql: str
     #: SQL for the current instant, in the format of the store's instants.
     now_sql: str
+    #: Called after each transaction that has made a new revision was committed.
+    on_revision: Callable[[], None] | None
 
     def fetch_all(self, sql: str, values: Values) -> list[Row]:
         """The rows of a query."""
@@ -73,6 +75,13 @@ class Connection(Protocol):
 
         Raises:
             StoreBusy: another process did not release the write lock in time, by default 10 s.
+        """
+
+    def new_revision(self) -> None:
+        """Count a change of cards or overrides. Call it in the transaction that makes the change.
+
+        It is a counter, because the newest time in the tables would miss changes: a card may end
+        without a new row, and clocks may be set back.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -112,33 +121,6 @@ def next_recorded_at(connection: Connection, now: datetime) -> datetime:
     if latest is None or datetime.fromisoformat(latest) < now:
         return now
     return datetime.fromisoformat(latest) + timedelta(microseconds=1)
-
-
-#: The channel on which PostgreSQL tells of a new revision, when it is committed.
-REVISION_CHANNEL = "pricing_revision"
-_NEW_REVISION: Mapping[Dialect, str] = {
-    "sqlite": """
-INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
-ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
-""",
-    "postgres": """
-WITH counted AS (
-    INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
-    ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
-    RETURNING value
-)
-SELECT pg_notify('pricing_revision', CAST(value AS text)) FROM counted
-""",
-}
-
-
-def new_revision(connection: Connection) -> None:
-    """Count a change of cards or overrides. Call it in the transaction that makes the change.
-
-    It is a counter, because the newest time in the tables would miss changes: a card may end
-    without a new row, and clocks may be set back.
-    """
-    connection.execute(_NEW_REVISION[connection.dialect], {})
 
 
 #: SQL: the providers that have a reading, one seek each, however many readings they have.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pricing_sync.prices.rates import Answer, Notice
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
 from pricing_sync.store.rows import read_row, write_instant, write_row
 
 #: How long before its end a model is told of.
@@ -37,7 +37,7 @@ class Names(NamedQueries):
         """
         aliases = self._save_aliases(provider, at, answer)
         if self._save_notices(provider, answer) or aliases:
-            new_revision(self._connection)
+            self._connection.new_revision()
 
     def _save_aliases(self, provider: str, at: datetime, answer: Answer) -> bool:
         wanted = answer.aliases()

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from pricing_sync.errors import StoreError, masked
-from pricing_sync.store.connection import REVISION_CHANNEL
+from pricing_sync.store.postgres import REVISION_CHANNEL
 
 _Connection: TypeAlias = "psycopg.AsyncConnection[tuple[object, ...]]"
 

@@ -12,7 +12,7 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard, When
 from pricing_sync.prices.statements import MeterOverride
 from pricing_sync.store import rows
 from pricing_sync.store.audit_log import Action, AuditLog
-from pricing_sync.store.connection import NamedQueries, new_revision
+from pricing_sync.store.connection import NamedQueries
 from pricing_sync.store.decisions import override_end
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import write_instant
@@ -103,7 +103,7 @@ class OverrideLayers(NamedQueries):
             self._execute_many(
                 "add_override", [rows.write_override(override) for override in added]
             )
-            new_revision(self._connection)
+            self._connection.new_revision()
         return added
 
     def end_overrides(
@@ -136,7 +136,7 @@ class OverrideLayers(NamedQueries):
                 self._close_overrides(ending, at, now)
                 entries = [override_end(override, at) for override in ending]
                 self.audit_log.add(Action("override_end", author, reason, now), entries)
-                new_revision(self._connection)
+                self._connection.new_revision()
         return ending
 
     def _close_overrides(

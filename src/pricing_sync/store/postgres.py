@@ -41,6 +41,16 @@ _CONNECTIONS = 16
 _COPY_ROWS = 4
 #: The key of the lock that one transaction which writes holds at a time.
 WRITE_LOCK = 0x70726963
+#: The channel on which PostgreSQL tells of a new revision, when it is committed.
+REVISION_CHANNEL = "pricing_revision"
+_NEW_REVISION = """
+WITH counted AS (
+    INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+    ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+    RETURNING value
+)
+SELECT pg_notify('pricing_revision', CAST(value AS text)) FROM counted
+"""
 
 #: Of the tables in the schema that the connection uses.
 _COLUMNS = """
@@ -77,6 +87,7 @@ class PostgresConnection:
     # A division would round.
     decimal_sql = '"{0}" * 0.000000000000001'
     now_sql = "now()"
+    on_revision: Callable[[], None] | None = None
 
     def __init__(self, url: str) -> None:
         """Connect to *url*.
@@ -187,7 +198,14 @@ class PostgresConnection:
             f" SELECT pg_advisory_xact_lock({WRITE_LOCK})"
         )
         with self._inside(begin):
+            self._own.is_revised = False
             yield
+        if self._own.is_revised and self.on_revision is not None:
+            self.on_revision()
+
+    def new_revision(self) -> None:
+        self.execute(_NEW_REVISION, {})
+        self._own.is_revised = True
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -27,7 +27,6 @@ from pricing_sync.store.connection import (
     Connection,
     NamedQueries,
     load_queries,
-    new_revision,
     next_recorded_at,
 )
 from pricing_sync.store.ledger import Ledger, ModelAt
@@ -163,7 +162,7 @@ class Review(NamedQueries):
         with self._audit_log.transaction(action, what, **_about(list(unique.values()))):
             items = [self._unchanged(item) for item in unique.values()]
             if items:
-                new_revision(self._connection)
+                self._connection.new_revision()
             if state is State.ACCEPTED and items:
                 self._amend_ledger(items, action)
             elif state is State.REJECTED:
@@ -195,7 +194,7 @@ class Review(NamedQueries):
             ]
             if not items:
                 raise UnknownName(f"{provider}: {model}: nothing was rejected")
-            new_revision(self._connection)
+            self._connection.new_revision()
             self._execute("reconsider", provider=provider, model=model)
             self._audit_log.add(action, [_audit_entry(item) for item in items])
         return [replace(item, state=State.LAPSED) for item in items]

@@ -20,7 +20,6 @@ from pricing_sync.store.connection import (
     Connection,
     NamedQueries,
     load_queries,
-    new_revision,
     next_recorded_at,
 )
 from pricing_sync.store.ids import new_id
@@ -139,7 +138,7 @@ class Rollbacks(NamedQueries):
             for number, card in enumerate(card for one in found for card in one.added)
         ]
         superseded = [card for one in found for card in one.superseded]
-        new_revision(self._connection)
+        self._connection.new_revision()
         self._ledger.rewrite(superseded, added, next_recorded_at(self._connection, now))
 
     def _mark(self, found: Sequence[ModelRollback], to: datetime) -> None:

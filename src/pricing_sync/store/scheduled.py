@@ -17,7 +17,7 @@ from pricing_sync.changes.scheduled import Timeline, known_listing
 from pricing_sync.prices.rates import Scheduled
 from pricing_sync.prices.statements import Statement
 from pricing_sync.store.changes import LedgerChange
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries, new_revision
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries
 from pricing_sync.store.ledger import Ledger
 from pricing_sync.store.outbox import Outbox
 from pricing_sync.store.rows import (
@@ -106,7 +106,7 @@ class ScheduledCards(NamedQueries):
         }
         if new:
             # So that each comes after what was told before of its models.
-            new_revision(self._connection)
+            self._connection.new_revision()
         for event_id, (reading_id, changes) in new.items():
             self._outbox.add_changed(
                 event_id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
 BUSY_SECONDS = 10
 #: The errors of a file that cannot be written, or of a folder in which no file can be made.
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+_NEW_REVISION = """
+INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
+ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+"""
 _COLUMNS = """
 SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
 WHERE m.type = 'table' AND m.name LIKE 'pricing%'
@@ -41,6 +45,7 @@ class SqliteConnection:
     now_sql = "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
     #: What is committed survives a loss of power.
     synchronous = "FULL"
+    on_revision: Callable[[], None] | None = None
 
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open *path*; with *create*, create a missing file. One that cannot be written is read.
@@ -51,6 +56,8 @@ class SqliteConnection:
         self.path = path
         self._write_lock, self._read_lock = threading.RLock(), threading.RLock()
         self._writing_thread: int | None = None
+        #: Whether the transaction of now makes a new revision.
+        self._is_revised = False
         self._file_id: tuple[int, int] | None = None
         if not create and not _is_file(path):
             raise StoreError(
@@ -166,6 +173,7 @@ class SqliteConnection:
         with self._write_lock, self._translate_errors():
             self._begin(wait_seconds)
             self._writing_thread = threading.get_ident()
+            self._is_revised = False
             try:
                 yield
                 self._connection.execute("COMMIT")
@@ -176,6 +184,9 @@ class SqliteConnection:
                 raise
             finally:
                 self._writing_thread = None
+            is_revised = self._is_revised
+        if is_revised and self.on_revision is not None:
+            self.on_revision()
 
     def _begin(self, wait_seconds: float | None) -> None:
         if wait_seconds is None:
@@ -186,6 +197,10 @@ class SqliteConnection:
             self._connection.execute("BEGIN IMMEDIATE")
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+    def new_revision(self) -> None:
+        self.execute(_NEW_REVISION, {})
+        self._is_revised = True
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +32,6 @@ from pricing_sync.store.connection import (
     Row,
     load_queries,
     migrate,
-    new_revision,
     newest_version,
     next_recorded_at,
     placeholders,
@@ -146,6 +145,15 @@ class Store(OverrideLayers):
         self.usage = UsageTable(connection)
         self.known_books = KnownBooks(connection, self.names)
 
+    def on_revision(self, tell: Callable[[], None]) -> None:
+        """Call *tell* whenever this process has committed a new revision, in the same thread."""
+        self._connection.on_revision = tell
+
+    def revision_made(self) -> None:
+        """Say that another process has committed a new revision for this one."""
+        if self._connection.on_revision is not None:
+            self._connection.on_revision()
+
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
@@ -212,7 +220,7 @@ class Store(OverrideLayers):
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
-        new_revision(self._connection)
+        self._connection.new_revision()
         self._change_cards(reading, plan)
         self._mark_models(reading, plan)
         self.review.save_reading(reading, plan)

@@ -72,6 +72,7 @@ async def process_in_worker(
                 result: ReadingResult = await run_in_worker(
                     _process_pages, database, without_pages, frames=fetched.pages
                 )
+            await asyncio.to_thread(store.revision_made)
             return result
     return await process_in_thread(pending, store)
 

@@ -181,8 +181,8 @@ class Ready(View):
         description="The revision of the ledger that this process serves; null before the first."
     )
     book_learned_by: str | None = Field(
-        description="How it learned of that revision from PostgreSQL: it was told, or it asked.",
-        examples=["notify", "poll"],
+        description="How it learned of that revision: PostgreSQL or Redis told it, or it asked.",
+        examples=["notify", "redis", "poll"],
     )
     oldest_reading_seconds: int | None
     never_read: int | None
