@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,7 +28,7 @@ from serving import serving
 
 from cluster import cluster_table
 from costs import DAY, cost_table, microseconds, repricing, statements
-from lookups import lookup_table
+from lookups import lookup_tables
 from service import QUICK, Effort, Line, MakeList, service
 
 ROUNDS = 5
@@ -118,6 +118,9 @@ def main() -> None:
     parser.add_argument(
         "--cluster", action="store_true", help="only many providers through several workers"
     )
+    parser.add_argument(
+        "--lookups", action="store_true", help="only prices of an instant, up to 10⁷ rows"
+    )
     parser.add_argument("--pages", action="store_true", help="only the measurements of the pages")
     arguments = parser.parse_args()
     console = Console(width=110, markup=False)
@@ -131,6 +134,10 @@ def main() -> None:
         size = 60 if arguments.quick else 1_000
         console.print(cluster_table(size, 1_000, (1, 2, 4)))
         return
+    ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
+    if arguments.lookups:
+        _print_lookups(console, ledgers if arguments.quick else (*ledgers, 10_000_000))
+        return
     if arguments.pages:
         with tempfile.TemporaryDirectory() as folder:
             console.print(_service_table(_PAGES, pages, Path(folder), effort))
@@ -140,9 +147,8 @@ def main() -> None:
             console.print(table)
         console.print(_library_table(rows))
         console.print(cost_table())
-        ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
+        _print_lookups(console, ledgers)
         with tempfile.TemporaryDirectory() as folder:
-            console.print(lookup_table(Path(folder), ledgers))
             usages = (100_000,) if arguments.quick else (100_000, 1_000_000, 10_000_000)
             console.print(rerating_table(Path(folder), usages))
     with tempfile.TemporaryDirectory() as folder:
@@ -152,6 +158,12 @@ def main() -> None:
             console.print(_service_table("over HTTP", serving, Path(folder), effort))
             console.print(_service_table("exports", exporting, Path(folder), effort))
             console.print(_service_table(_PAGES, pages, Path(folder), effort))
+
+
+def _print_lookups(console: Console, sizes: Sequence[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for table in lookup_tables(Path(folder), sizes):
+            console.print(table)
 
 
 def _service_table(title: str, measure: Measure, folder: Path, effort: Effort) -> Table:
