@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from pricing_sync.app import PricingSync
-from pricing_sync.changes.run import Outcome
+from pricing_sync.changes.run import Outcome, Reading
 from pricing_sync.demo.faults import Fault
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.scheduling.engine import Engine
 from pricing_sync.settings import Settings
 from pricing_sync.sync.access import ProviderAccess
 
+from databases import console
 from service import KEYS, RecordingListener, settings_of, until
 
 
@@ -198,3 +199,47 @@ def test_each_due_slot_is_one_run(tmp_path: Path, server: DemoServer, engine_nam
     assert {"schedule"} == {run.started_by for run in cluster.listener.runs}
     starts = [run.started_at for run in cluster.listener.runs]
     assert (3, []) == (len(set(starts)), cluster.listener.errors)
+
+
+#: From the most important one on.
+_ORDER = ("chutes", "nearai", "novita", "deepinfra", "together", "openrouter")
+
+
+def test_the_more_important_is_read_first(
+    tmp_path: Path, server: DemoServer, engine_name: str
+) -> None:
+    """All are queued before two start to read, one provider each, the least important first.
+
+    Two at once may pass each other by one place. Nobody is left out.
+    """
+    tables = {name: {"priority": -place} for place, name in enumerate(_ORDER)}
+    settings = settings_of(tmp_path, server, _ORDER, engine=engine_name, at_once=1, tables=tables)
+    one, other = Cluster(settings), Cluster(settings)
+
+    async def queue(service: PricingSync) -> None:
+        for name in reversed(_ORDER):
+            await service.trigger([name])
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            if engine_name == "local":
+                with one.service as service:
+                    await queue(service)
+            else:
+                await stack.enter_async_context(one.service.lifespan())
+                await queue(one.service)
+                with console(tmp_path) as database:
+                    jobs = "SELECT COUNT(*) FROM procrastinate_jobs"
+                    await until(lambda: database.execute(jobs) == [(len(_ORDER),)])
+            for reader in (one, other):
+                await stack.enter_async_context(reader.worker.lifespan())
+            await until(lambda: len(read()) == len(_ORDER), 30)
+
+    def read() -> list[Reading]:
+        return [*one.listener.readings, *other.listener.readings]
+
+    asyncio.run(work())
+    places = [each.provider for each in sorted(read(), key=lambda each: each.started_at)]
+    assert sorted(_ORDER) == sorted(places)
+    assert 1 >= max(abs(_ORDER.index(name) - place) for place, name in enumerate(places)), places
+    assert [] == [*one.listener.errors, *other.listener.errors]
