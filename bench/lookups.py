@@ -21,7 +21,7 @@ _MODELS = 400
 #: Readings that are written in one transaction.
 _AT_ONCE = 100
 _START = datetime(2024, 1, 1, tzinfo=UTC)
-_HOURS = 6
+_HOURS = 1
 _PROVIDER, _MODEL = "openrouter", "maker/model-7"
 _INSERT = (
     "INSERT INTO pricing_ledger (card_id, provider, model, since, until, recorded_at,"
@@ -76,7 +76,7 @@ def _fill(app: PricingSync, readings: int) -> None:
 
 
 def _questions(app: PricingSync, readings: int) -> dict[str, Callable[[], object]]:
-    middle, usage = _instant(readings // 2) + timedelta(hours=1), Usage(input=1000, output=500)
+    middle, usage = _instant(readings // 2) + timedelta(minutes=30), Usage(input=1000, output=500)
     return {
         "one price now": lambda: app.price(_PROVIDER, _MODEL),
         "one price at an instant": lambda: app.price(_PROVIDER, _MODEL, at=middle),
