@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from books import book_table
 from exporting import exporting
 from pages import pages
 from rerating_bulk import rerating_table
@@ -101,69 +102,31 @@ def first_price() -> float:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer and smaller measurements, about a minute"
-    )
-    parser.add_argument(
-        "--service", action="store_true", help="only the measurements in a host's app"
-    )
-    parser.add_argument(
-        "--serve", action="store_true", help="only the measurements of `pricing-sync serve`"
-    )
-    parser.add_argument(
-        "--readings", action="store_true", help="only what a reading costs, on both databases"
-    )
-    parser.add_argument(
-        "--cluster", action="store_true", help="only many providers through several workers"
-    )
-    parser.add_argument(
-        "--lookups", action="store_true", help="only prices of an instant, up to 10⁷ rows"
-    )
-    parser.add_argument("--pages", action="store_true", help="only the measurements of the pages")
-    arguments = parser.parse_args()
-    console = Console(width=110, markup=False)
-    effort = QUICK if arguments.quick else Effort()
-    sizes, rows = ((400,), 100_000) if arguments.quick else ((400, 3_000, 11_000), 1_000_000)
-    if arguments.readings:
-        for table in reading_table(sizes):
-            console.print(table)
-        return
-    if arguments.cluster:
-        size = 60 if arguments.quick else 1_000
-        console.print(cluster_table(size, 1_000, (1, 2, 4)))
-        return
-    ledgers = (10_000, 100_000) if arguments.quick else (10_000, 100_000, 1_000_000)
-    if arguments.lookups:
-        _print_lookups(console, ledgers if arguments.quick else (*ledgers, 10_000_000))
-        return
-    if arguments.pages:
-        with tempfile.TemporaryDirectory() as folder:
-            console.print(_service_table(_PAGES, pages, Path(folder), effort))
-        return
-    if not (arguments.service or arguments.serve):
-        for table in reading_table(sizes):
-            console.print(table)
-        console.print(_library_table(rows))
-        console.print(cost_table())
-        _print_lookups(console, ledgers)
-        with tempfile.TemporaryDirectory() as folder:
-            usages = (100_000,) if arguments.quick else (100_000, 1_000_000, 10_000_000)
-            console.print(rerating_table(Path(folder), usages))
-    with tempfile.TemporaryDirectory() as folder:
-        if not arguments.serve:
-            console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))
-        if not arguments.service:
-            console.print(_service_table("over HTTP", serving, Path(folder), effort))
-            console.print(_service_table("exports", exporting, Path(folder), effort))
-            console.print(_service_table(_PAGES, pages, Path(folder), effort))
+def _print_readings(console: Console, effort: Effort) -> None:
+    for table in reading_table((400,) if effort is QUICK else (400, 3_000, 11_000)):
+        console.print(table)
 
 
-def _print_lookups(console: Console, sizes: Sequence[int]) -> None:
+def _print_cluster(console: Console, effort: Effort) -> None:
+    console.print(cluster_table(60 if effort is QUICK else 1_000, 1_000, (1, 2, 4)))
+
+
+def _print_lookups(console: Console, effort: Effort) -> None:
+    sizes = (10_000, 100_000) if effort is QUICK else (10_000, 100_000, 1_000_000, 10_000_000)
     with tempfile.TemporaryDirectory() as folder:
         for table in lookup_tables(Path(folder), sizes):
             console.print(table)
+
+
+def _print_books(console: Console, effort: Effort) -> None:
+    sizes = ((20, 250),) if effort is QUICK else ((20, 250), (1_000, 1_000))
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(book_table(Path(folder), sizes))
+
+
+def _print_pages(console: Console, effort: Effort) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(_service_table(_PAGES, pages, Path(folder), effort))
 
 
 def _service_table(title: str, measure: Measure, folder: Path, effort: Effort) -> Table:
@@ -182,6 +145,55 @@ def _library_table(rows: int) -> Table:
     ms, mib = first_book()
     table.add_row("import and PriceBook of 5,000 models", f"{ms:.0f} ms, {mib:.0f} MiB")
     return table
+
+
+#: What can be measured alone: the text for `--help`, and what prints it, in full or quickly.
+_PARTS: dict[str, tuple[str, Callable[[Console, Effort], None]]] = {
+    "readings": ("what a reading costs, on both databases", _print_readings),
+    "cluster": ("many providers through several workers", _print_cluster),
+    "lookups": ("prices of an instant, up to 10⁷ rows", _print_lookups),
+    "books": ("the price book of up to a million models", _print_books),
+    "pages": ("the measurements of the pages", _print_pages),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer and smaller measurements, about a minute"
+    )
+    parser.add_argument(
+        "--service", action="store_true", help="only the measurements in a host's app"
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="only the measurements of `pricing-sync serve`"
+    )
+    for name, (title, _) in _PARTS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=f"only {title}")
+    arguments = parser.parse_args()
+    console = Console(width=110, markup=False)
+    effort = QUICK if arguments.quick else Effort()
+    chosen = [show for name, (_, show) in _PARTS.items() if getattr(arguments, name)]
+    for show in chosen:
+        show(console, effort)
+    if chosen:
+        return
+    if not (arguments.service or arguments.serve):
+        _print_readings(console, effort)
+        console.print(_library_table(100_000 if arguments.quick else 1_000_000))
+        console.print(cost_table())
+        _print_lookups(console, QUICK)
+        _print_books(console, QUICK)
+        with tempfile.TemporaryDirectory() as folder:
+            usages = (100_000,) if arguments.quick else (100_000, 1_000_000, 10_000_000)
+            console.print(rerating_table(Path(folder), usages))
+    with tempfile.TemporaryDirectory() as folder:
+        if not arguments.serve:
+            console.print(_service_table("in a host's FastAPI app", service, Path(folder), effort))
+        if not arguments.service:
+            console.print(_service_table("over HTTP", serving, Path(folder), effort))
+            console.print(_service_table("exports", exporting, Path(folder), effort))
+            console.print(_service_table(_PAGES, pages, Path(folder), effort))
 
 
 if __name__ == "__main__":

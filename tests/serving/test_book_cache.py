@@ -35,6 +35,7 @@ from pricing_sync.serving import book_cache
 from pricing_sync.serving.book_cache import REFRESH_SECONDS
 from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
+from pricing_sync.store.books import Revision
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
 from readings import reading
@@ -242,7 +243,7 @@ def test_a_book_of_a_span_and_the_ledger_give_the_same_price(
         for number, step in enumerate(names):
             _STEPS[step](store, DAY + number * HOUR / 2, number)
         book = store.book(since)
-        again = read_snapshot(write_snapshot(store.book_snapshot(since))).book()
+        again = read_snapshot(write_snapshot(store.books.snapshot(since))).book()
         for at in instants:
             if at < since:
                 with pytest.raises(NoPrice, match="is before the price book"):
@@ -349,7 +350,8 @@ def test_threads_do_not_wait_while_another_thread_reads_a_book(app: PricingSync)
     read_once(app, catalogue(3))
     before = app.book()
     override(app)
-    app._parts.book_cache.last = before
+    cache = app._parts.book_cache
+    cache.last, cache._revision = before, Revision(0, None)
     reader = threading.Thread(target=app.book)
     with app.store.snapshot():
         reader.start()
@@ -445,7 +447,7 @@ def test_eight_threads_see_one_committed_revision_during_a_thousand_updates(
         with app.store.transaction():
             values = {"rate": 2_500_000_000 + 100 * number}
             app.store._connection.execute("UPDATE pricing_ledger SET input = :rate", values)
-            app.store._connection.new_revision()
+            app.store._connection.new_revision({"openrouter"})
     stop.set()
     for thread in threads:
         thread.join()

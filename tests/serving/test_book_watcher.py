@@ -11,7 +11,7 @@ import pytest
 from pricing_sync.app import PricingSync
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Rate, RateCard
-from pricing_sync.store import Store
+from pricing_sync.store.books import Books, Revision
 
 from counting import counted
 from databases import server
@@ -118,7 +118,7 @@ def test_a_fault_of_ours_does_not_end_it(tmp_path: Path, monkeypatch: pytest.Mon
     recorder = RecordingListener()
     faults = 0
 
-    def revision(_: Store) -> str:
+    def revision(_: Books) -> Revision:
         nonlocal faults
         faults += 1
         raise ZeroDivisionError(f"number {faults}")
@@ -130,7 +130,7 @@ def test_a_fault_of_ours_does_not_end_it(tmp_path: Path, monkeypatch: pytest.Mon
             async with replica.lifespan():
                 await until(lambda: replica.checked_book is not None)
                 with monkeypatch.context() as broken:
-                    broken.setattr(Store, "revision", revision)
+                    broken.setattr(Books, "revision", revision)
                     await until(lambda: faults > 2)
                     assert replica.stale_since is not None
                     assert replica.checked_book is not None

@@ -286,7 +286,7 @@ def test_stored_overrides_in_two_currencies_do_not_mix(app: PricingSync) -> None
     app.store._connection.execute(
         "UPDATE pricing_overrides SET currency = 'EUR' WHERE layer = 2", {}
     )
-    app.store._connection.new_revision()
+    app.store._connection.new_revision({"openrouter"})
     app._refresh_book()
     assert RateCard({Meter.INPUT: Rate.of(3, Per.MILLION)}, currency="EUR") == card(
         agreed_price(app)

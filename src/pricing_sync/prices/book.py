@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -107,6 +108,43 @@ class _PriceTimeline:
         return self.boundaries[-1] > instant
 
 
+@dataclass(frozen=True, slots=True)
+class _OfProvider:
+    """The prices of one provider, by model."""
+
+    #: The prices of now that do not change any more.
+    settled: dict[str, Price] = field(default_factory=dict)
+    #: The beginning of each price that counts before its `since`.
+    earlier: dict[str, datetime] = field(default_factory=dict)
+    #: For the models that have more than one price in the book.
+    timelines: dict[str, _PriceTimeline] = field(default_factory=dict)
+    #: The models that other names stand for.
+    aliases: dict[str, str] = field(default_factory=dict)
+    #: Models whose price is not confirmed.
+    unconfirmed: dict[str, ModelState] = field(default_factory=dict)
+
+    def now(self, model: str) -> Price | None:
+        price = self.settled.get(model)
+        if price is not None:
+            return price
+        timeline = self.timelines.get(model)
+        return None if timeline is None else timeline.at(datetime.now(UTC))
+
+    def prices_now(self, now: datetime) -> Iterator[Price]:
+        yield from self.settled.values()
+        for model, timeline in self.timelines.items():
+            price = None if model in self.settled else timeline.at(now)
+            if price is not None:
+                yield price
+
+    def edges(self, model: str) -> Iterator[datetime]:
+        """The instants at which the price of a model begins."""
+        timeline, settled = self.timelines.get(model), self.settled.get(model)
+        yield from timeline.boundaries if timeline is not None else ()
+        if settled is not None:
+            yield from (settled.since, self.earlier.get(model, settled.since))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
     """An immutable snapshot of prices, as the ledger knew them at `read_at`.
@@ -137,16 +175,7 @@ class PriceBook:
     confirmations: InitVar[Confirmations | None] = None
     aliases: InitVar[Mapping[_Key, str] | None] = None
     notices: InitVar[Mapping[_Key, Notice] | None] = None
-    #: Models whose price is not confirmed, by provider and model.
-    _unconfirmed: Mapping[_Key, ModelState] = field(init=False, repr=False)
-    #: By provider and model, the beginning of each price that counts before its `since`.
-    _earlier: dict[_Key, datetime] = field(init=False, repr=False)
-    #: By provider and another name of a model.
-    _aliases: Mapping[_Key, str] = field(init=False, repr=False)
-    #: By provider and model, the prices of now that do not change any more.
-    _settled: dict[_Key, Price] = field(init=False, repr=False)
-    #: By provider and model, for the models that have more than one price in the book.
-    _timelines: dict[_Key, _PriceTimeline] = field(init=False, repr=False)
+    _by_provider: dict[str, _OfProvider] = field(init=False, repr=False)
 
     def __post_init__(
         self,
@@ -158,31 +187,40 @@ class PriceBook:
     ) -> None:
         refuse_naive(self.read_at, self.since)
         names, notices = aliases or {}, notices or {}
+        found: dict[str, _OfProvider] = defaultdict(_OfProvider)
         cards, by_model = _by_model(statements), _by_model(overrides)
-        settled: dict[_Key, Price] = {}
-        earlier: dict[_Key, datetime] = {}
-        timelines: dict[_Key, _PriceTimeline] = {}
         for key in cards.keys() | by_model.keys():
-            of_model, own = cards.get(key, ()), by_model.get(key, ())
+            provider, model = key
+            of_model, own, into = cards.get(key, ()), by_model.get(key, ()), found[provider]
             if len(of_model) == 1 and of_model[0].until is None and not own:
                 price = _described(_published(of_model[0], confirmations), names, notices)
-                settled[key] = price
+                into.settled[model] = price
                 if price.since > self.read_at:
-                    earlier[key] = begin_and_end(of_model[0], self.read_at)[0]
+                    into.earlier[model] = begin_and_end(of_model[0], self.read_at)[0]
                 continue
             timeline = _timeline(
                 of_model, own, self.read_at, self.since, confirmations, names, notices
             )
-            timelines[key] = timeline
+            into.timelines[model] = timeline
             last = timeline.prices[-1]
             if last is not None and not timeline.changes_after(self.read_at):
-                settled[key] = last
-        unconfirmed = confirmations.unconfirmed if confirmations else {}
-        object.__setattr__(self, "_unconfirmed", unconfirmed)
-        object.__setattr__(self, "_earlier", earlier)
-        object.__setattr__(self, "_aliases", names)
-        object.__setattr__(self, "_settled", settled)
-        object.__setattr__(self, "_timelines", timelines)
+                into.settled[model] = last
+        for (provider, name), target in names.items():
+            found[provider].aliases[name] = target
+        for (provider, model), state in (
+            confirmations.unconfirmed if confirmations else {}
+        ).items():
+            found[provider].unconfirmed[model] = state
+        object.__setattr__(self, "_by_provider", dict(found))
+
+    def with_providers(self, providers: Iterable[str], part: PriceBook) -> PriceBook:
+        """This book with everything of some providers from *part*, a newer one of these alone."""
+        by_provider = {**self._by_provider}
+        for provider in providers:
+            by_provider.pop(provider, None)
+        book = PriceBook((), (), read_at=part.read_at, since=self.since, revision=part.revision)
+        object.__setattr__(book, "_by_provider", by_provider | part._by_provider)
+        return book
 
     def find(self, provider: str, model: str, at: datetime | None = None) -> Price | None:
         """The price of a model now or at an instant; None when the book has none.
@@ -193,35 +231,32 @@ class PriceBook:
             NoPrice: the instant is before the first price that the book has of the model.
             ValueError: the instant has no time zone.
         """
-        if at is not None and at.utcoffset() is None:
-            refuse_naive(at)
-        key = provider, model
-        found = self._now(key) if at is None else self._at(key, at)
-        target = self._aliases.get(key) if found is None else None
+        if at is not None:
+            if at.utcoffset() is None:
+                refuse_naive(at)
+            if self.since is not None:
+                _refuse_before(self.since, provider, model, at)
+        own = self._by_provider.get(provider)
+        if own is None:
+            return None
+        found = own.now(model) if at is None else self._at(own, provider, model, at)
+        target = own.aliases.get(model) if found is None else None
         if target is None:
             return found
-        key = provider, target
-        return renamed(self._now(key) if at is None else self._at(key, at), model)
+        return renamed(
+            own.now(target) if at is None else self._at(own, provider, target, at), model
+        )
 
-    def _now(self, key: _Key) -> Price | None:
-        price = self._settled.get(key)
-        if price is not None:
-            return price
-        timeline = self._timelines.get(key)
-        return None if timeline is None else timeline.at(datetime.now(UTC))
-
-    def _at(self, key: _Key, at: datetime) -> Price | None:
-        if self.since is not None:
-            _refuse_before(self.since, key, at)
-        timeline = self._timelines.get(key)
+    def _at(self, own: _OfProvider, provider: str, model: str, at: datetime) -> Price | None:
+        timeline = own.timelines.get(model)
         if timeline is not None:
-            _refuse_before(timeline.boundaries[0], key, at)
+            _refuse_before(timeline.boundaries[0], provider, model, at)
             return timeline.at(at)
-        price = self._settled.get(key)
-        if price is None or at >= price.since or at >= self._earlier.get(key, price.since):
+        price = own.settled.get(model)
+        if price is None or at >= price.since or at >= own.earlier.get(model, price.since):
             return price
         if self.since is None:
-            _refuse_before(price.since, key, at)
+            _refuse_before(price.since, provider, model, at)
         return None
 
     def periods(
@@ -235,12 +270,10 @@ class PriceBook:
             NoPrice, ValueError: as in `find`.
         """
         edges = {since}
-        for name in (model, self._aliases.get((provider, model), model)):
-            key = provider, name
-            timeline, settled = self._timelines.get(key), self._settled.get(key)
-            edges.update(timeline.boundaries if timeline is not None else ())
-            if settled is not None:
-                edges.update((settled.since, self._earlier.get(key, settled.since)))
+        own = self._by_provider.get(provider)
+        if own is not None:
+            edges.update(own.edges(model))
+            edges.update(own.edges(own.aliases.get(model, model)))
         for edge in sorted(edges):
             if since <= edge <= until:
                 yield edge, self.find(provider, model, edge)
@@ -272,9 +305,11 @@ class PriceBook:
 
     def reason_without_price(self, provider: str, model: str) -> str | None:
         """`held: band: …`: why a model has no price; None if no provider ever listed it."""
-        key = provider, model
-        target = provider, self._aliases.get(key, model)
-        state = self._unconfirmed.get(key) or self._unconfirmed.get(target)
+        own = self._by_provider.get(provider)
+        if own is None:
+            return None
+        target = own.aliases.get(model, model)
+        state = own.unconfirmed.get(model) or own.unconfirmed.get(target)
         return state.reason if state else None
 
     def _not_found(self, provider: str, model: str) -> str:
@@ -283,12 +318,17 @@ class PriceBook:
 
     def without_price(self, provider: str, model: str) -> ModelState | None:
         """The state of a model that a provider lists or has listed and that has no price now."""
-        key = provider, model
-        return None if self._now(key) else self._unconfirmed.get(key)
+        own = self._by_provider.get(provider)
+        return None if own is None or own.now(model) else own.unconfirmed.get(model)
 
     def models_without_price(self) -> list[ModelState]:
         """The models that a provider lists or has listed and that have no price now, sorted."""
-        return [self._unconfirmed[key] for key in sorted(self._unconfirmed) if not self._now(key)]
+        return [
+            own.unconfirmed[model]
+            for _, own in sorted(self._by_provider.items())
+            for model in sorted(own.unconfirmed)
+            if not own.now(model)
+        ]
 
     def __len__(self) -> int:
         """The number of models in force now, including unpriced ones."""
@@ -300,15 +340,15 @@ class PriceBook:
 
     def _prices_now(self) -> Iterator[Price]:
         now = datetime.now(UTC)
-        yield from self._settled.values()
-        for key, timeline in self._timelines.items():
-            price = None if key in self._settled else timeline.at(now)
-            if price is not None:
-                yield price
+        for own in self._by_provider.values():
+            yield from own.prices_now(now)
 
     def providers(self) -> list[str]:
         """The providers of the models that have a price now, sorted."""
-        return sorted({price.provider for price in self._prices_now()})
+        now = datetime.now(UTC)
+        return sorted(
+            provider for provider, own in self._by_provider.items() if any(own.prices_now(now))
+        )
 
 
 #: A card or an override, and from when until when it counts.
@@ -366,9 +406,8 @@ def _in_force(spans: Iterable[_Span[_R]], instant: datetime) -> list[_R]:
     return [one for one, begin, end in spans if begin <= instant and (not end or instant < end)]
 
 
-def _refuse_before(begin: datetime, key: _Key, at: datetime) -> None:
+def _refuse_before(begin: datetime, provider: str, model: str, at: datetime) -> None:
     if at < begin:
-        provider, model = key
         raise NoPrice(
             f"{provider}: {model}: {at.isoformat()} is before the price book, which knows of it"
             f" from {begin.isoformat()} on: ask the ledger"

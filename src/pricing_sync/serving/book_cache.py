@@ -14,6 +14,7 @@ from pricing_sync.prices.rates import RateCard
 from pricing_sync.prices.usage import Usage
 from pricing_sync.serving.prices import ledger_prices, no_price_error
 from pricing_sync.store import Store
+from pricing_sync.store.books import Revision
 
 #: The shortest time between two queries for the revision. A change by another process is in the
 #: book after at most this time plus the time that reading a book takes.
@@ -40,6 +41,8 @@ class BookCache:
         self.unpriced: Counter[str] = Counter(dict.fromkeys(UNPRICED_REASONS, 0))
         #: Whether something calls `refresh` all the time, so that readers need not query.
         self.is_watched = False
+        #: The revision of the last book.
+        self._revision = Revision(0, None)
         self._confirmed_at = datetime.now(UTC)
         self._next_check_at = 0.0
         self._refresh_lock, self._count_lock = threading.Lock(), threading.Lock()
@@ -116,14 +119,16 @@ class BookCache:
 
     def _read_first(self) -> PriceBook:
         self._next_check_at, self._confirmed_at = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
-        self.last = self._store.book()
+        self._revision, self.last = self._store.books.whole()
         return self.last
 
     def _refreshed(self, last: PriceBook) -> PriceBook:
         """The book of the current revision, or the last book while the database cannot be read."""
         self._next_check_at, now = monotonic() + REFRESH_SECONDS, datetime.now(UTC)
         try:
-            book = last if self._store.revision() == last.revision else self._store.book()
+            book, books = last, self._store.books
+            if books.revision() != self._revision:
+                self._revision, book = books.after(last, self._revision)
         except Exception as error:
             self.stale_since = self._confirmed_at
             if isinstance(error, StoreError):

@@ -64,5 +64,5 @@ class BookSnapshots:
 
     def _render(self) -> RenderedBook:
         days = timedelta(days=self._days)
-        snapshot = self._store.book_snapshot(datetime.now(UTC) - days if days else None)
+        snapshot = self._store.books.snapshot(datetime.now(UTC) - days if days else None)
         return RenderedBook(write_snapshot(snapshot), snapshot.revision, snapshot.read_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -77,11 +77,12 @@ class Connection(Protocol):
             StoreBusy: another process did not release the write lock in time, by default 10 s.
         """
 
-    def new_revision(self) -> None:
-        """Count a change of cards or overrides. Call it in the transaction that makes the change.
+    def new_revision(self, providers: Set[str]) -> None:
+        """Count a change of the price book, and note the providers that it is about.
 
-        It is a counter, because the newest time in the tables would miss changes: a card may end
-        without a new row, and clocks may be set back.
+        Call it in the transaction that makes the change. It is a counter, because the newest time
+        in the tables would miss changes: a card may end without a new row, and clocks may be set
+        back.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:

@@ -37,7 +37,7 @@ class Names(NamedQueries):
         """
         aliases = self._save_aliases(provider, at, answer)
         if self._save_notices(provider, answer) or aliases:
-            self._connection.new_revision()
+            self._connection.new_revision({provider})
 
     def _save_aliases(self, provider: str, at: datetime, answer: Answer) -> bool:
         wanted = answer.aliases()

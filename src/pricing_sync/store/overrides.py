@@ -103,7 +103,7 @@ class OverrideLayers(NamedQueries):
             self._execute_many(
                 "add_override", [rows.write_override(override) for override in added]
             )
-            self._connection.new_revision()
+            self._connection.new_revision({provider})
         return added
 
     def end_overrides(
@@ -136,7 +136,7 @@ class OverrideLayers(NamedQueries):
                 self._close_overrides(ending, at, now)
                 entries = [override_end(override, at) for override in ending]
                 self.audit_log.add(Action("override_end", author, reason, now), entries)
-                self._connection.new_revision()
+                self._connection.new_revision({provider})
         return ending
 
     def _close_overrides(

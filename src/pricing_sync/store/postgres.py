@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -22,6 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pricing_sync.errors import SettingsError, StoreBusy, StoreError, masked
 from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
+from pricing_sync.store.ids import new_id
 from pricing_sync.store.postgres_types import register_types
 from pricing_sync.store.rows import write_json
 
@@ -48,6 +49,10 @@ WITH counted AS (
     INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
     ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
     RETURNING value
+), noted AS (
+    INSERT INTO pricing_revisions (revision, provider, token)
+    SELECT counted.value, named.provider, :token
+    FROM counted, jsonb_array_elements_text(CAST(:providers AS jsonb)) AS named (provider)
 )
 SELECT pg_notify('pricing_revision', CAST(value AS text)) FROM counted
 """
@@ -203,8 +208,8 @@ class PostgresConnection:
         if self._own.is_revised and self.on_revision is not None:
             self.on_revision()
 
-    def new_revision(self) -> None:
-        self.execute(_NEW_REVISION, {})
+    def new_revision(self, providers: Set[str]) -> None:
+        self.execute(_NEW_REVISION, {"token": new_id(), "providers": write_json(sorted(providers))})
         self._own.is_revised = True
 
     @contextmanager

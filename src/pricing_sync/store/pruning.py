@@ -48,6 +48,7 @@ class Pruning(NamedQueries):
         yield from self._by_rows("delete_usage_batches", before, _ROWS)
         while deleted := self._execute("delete_usage", before=write_instant(before)):
             yield deleted
+        yield self._execute("delete_revisions")
         yield from self._by_runs(before)
 
     def _by_rows(self, query: str, before: datetime, limit: int) -> Iterator[int]:

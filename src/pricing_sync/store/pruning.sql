@@ -88,3 +88,9 @@ DELETE FROM pricing_usage WHERE hour = (
 DELETE FROM pricing_usage_batches WHERE key IN (
     SELECT key FROM pricing_usage_batches WHERE received_at < :before LIMIT :limit
 );
+
+-- name: delete_revisions
+-- All but the newest thousands. Who has an older book reads all of it.
+DELETE FROM pricing_revisions WHERE revision < (
+    SELECT MAX(value) FROM pricing_counters WHERE name = 'revision' AND labels = '{}'
+) - 10000;

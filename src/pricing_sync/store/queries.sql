@@ -88,6 +88,12 @@ JOIN pricing_readings r ON r.id = (
     LIMIT 1
 );
 
+-- name: last_success
+SELECT provider, finished_at, at, ignored FROM pricing_readings
+WHERE provider = :provider AND status IN ('read', 'unchanged') AND dry_run = 0
+ORDER BY at DESC, id DESC
+LIMIT 1;
+
 -- name: latest_successes [postgres]
 SELECT r.provider, r.finished_at, r.at, r.ignored
 FROM {providers} p
@@ -189,19 +195,6 @@ WHERE {begun}
     [model: AND l.model = :model]
 ORDER BY l.provider, l.model;
 
--- name: cards_of_book
--- The cards in force, and those that are scheduled.
-SELECT {statement} FROM {not_ended} l
-ORDER BY l.provider, l.model;
-
--- name: cards_since
--- The cards that were in force since an instant, as known now.
-SELECT {statement} FROM pricing_ledger l
-WHERE l.superseded_at IS NULL AND l.until IS NULL
-UNION ALL
-SELECT {statement} FROM pricing_ledger l
-WHERE l.superseded_at IS NULL AND l.until IS NOT NULL AND l.until > :since;
-
 -- name: history
 -- Every card of a model, oldest first.
 SELECT {statement} FROM pricing_ledger l
@@ -239,22 +232,6 @@ WHERE superseded_at IS NULL AND until > :at AND until <= :before
     [provider: AND provider = :provider]
     [model: AND model = :model]
 ORDER BY until, provider, model, meter, layer;
-
--- name: overrides_of_book
--- Overrides that end after the card in force began or, without such a card, after :at.
-SELECT {override} FROM pricing_overrides o
-WHERE superseded_at IS NULL AND (
-    until IS NULL OR until > COALESCE(
-        (
-            SELECT CASE WHEN MIN(l.since) < :at THEN MIN(l.since) ELSE :at END
-            FROM pricing_ledger l
-            WHERE l.provider = o.provider AND l.model = o.model
-                AND l.superseded_at IS NULL AND (l.until IS NULL OR l.until > :at)
-        ),
-        :at
-    )
-)
-ORDER BY provider, model, meter, since, layer;
 
 -- name: knows_provider
 -- Whether anything of a provider is stored: a model that it listed, or a person's rate.

@@ -162,7 +162,7 @@ class Review(NamedQueries):
         with self._audit_log.transaction(action, what, **_about(list(unique.values()))):
             items = [self._unchanged(item) for item in unique.values()]
             if items:
-                self._connection.new_revision()
+                self._connection.new_revision({item.provider for item in items})
             if state is State.ACCEPTED and items:
                 self._amend_ledger(items, action)
             elif state is State.REJECTED:
@@ -194,7 +194,7 @@ class Review(NamedQueries):
             ]
             if not items:
                 raise UnknownName(f"{provider}: {model}: nothing was rejected")
-            self._connection.new_revision()
+            self._connection.new_revision({provider})
             self._execute("reconsider", provider=provider, model=model)
             self._audit_log.add(action, [_audit_entry(item) for item in items])
         return [replace(item, state=State.LAPSED) for item in items]

@@ -138,7 +138,7 @@ class Rollbacks(NamedQueries):
             for number, card in enumerate(card for one in found for card in one.added)
         ]
         superseded = [card for one in found for card in one.superseded]
-        self._connection.new_revision()
+        self._connection.new_revision({one.provider for one in found})
         self._ledger.rewrite(superseded, added, next_recorded_at(self._connection, now))
 
     def _mark(self, found: Sequence[ModelRollback], to: datetime) -> None:

@@ -106,7 +106,7 @@ class ScheduledCards(NamedQueries):
         }
         if new:
             # So that each comes after what was told before of its models.
-            self._connection.new_revision()
+            self._connection.new_revision({changes[0].provider for _, changes in new.values()})
         for event_id, (reading_id, changes) in new.items():
             self._outbox.add_changed(
                 event_id,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pricing_sync.errors import StoreBusy, StoreError
 from pricing_sync.store.connection import Dialect, Row, Table, Values, tables_of
+from pricing_sync.store.ids import new_id
 
 BUSY_SECONDS = 10
 #: The errors of a file that cannot be written, or of a folder in which no file can be made.
@@ -22,6 +23,10 @@ _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _NEW_REVISION = """
 INSERT INTO pricing_counters (name, labels, value) VALUES ('revision', '{}', 1)
 ON CONFLICT (name, labels) DO UPDATE SET value = pricing_counters.value + 1
+"""
+_NOTE_REVISION = """
+INSERT INTO pricing_revisions (revision, provider, token)
+SELECT value, :provider, :token FROM pricing_counters WHERE name = 'revision' AND labels = '{}'
 """
 _COLUMNS = """
 SELECT m.name, c.name, c.type, c.pk FROM sqlite_master m, pragma_table_info(m.name) c
@@ -198,8 +203,12 @@ class SqliteConnection:
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
-    def new_revision(self) -> None:
+    def new_revision(self, providers: Set[str]) -> None:
         self.execute(_NEW_REVISION, {})
+        token = new_id()
+        self.execute_many(
+            _NOTE_REVISION, [{"token": token, "provider": one} for one in sorted(providers)]
+        )
         self._is_revised = True
 
     @contextmanager

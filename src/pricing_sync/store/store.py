@@ -14,7 +14,6 @@ from pricing_sync.changes.plan import ChangePlan
 from pricing_sync.changes.run import Reading, Run
 from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
-from pricing_sync.prices.snapshot import Snapshot
 from pricing_sync.prices.statements import (
     Confirmations,
     MeterOverride,
@@ -25,6 +24,7 @@ from pricing_sync.prices.statements import (
 from pricing_sync.store import as_of, rows
 from pricing_sync.store.announcements import Announcements
 from pricing_sync.store.audit_log import AuditLog
+from pricing_sync.store.books import Books
 from pricing_sync.store.changes import ChangeLog
 from pricing_sync.store.conditions import Conditions
 from pricing_sync.store.connection import (
@@ -144,6 +144,7 @@ class Store(OverrideLayers):
         self.exchange_rates = ExchangeRateTable(connection)
         self.usage = UsageTable(connection)
         self.known_books = KnownBooks(connection, self.names)
+        self.books = Books(connection, self.names, self.confirmations)
 
     def on_revision(self, tell: Callable[[], None]) -> None:
         """Call *tell* whenever this process has committed a new revision, in the same thread."""
@@ -220,7 +221,7 @@ class Store(OverrideLayers):
 
     def save_reading(self, reading: Reading, plan: ChangePlan) -> None:
         """Store a reading and its changes. Call it inside `transaction`."""
-        self._connection.new_revision()
+        self._connection.new_revision({reading.provider})
         self._change_cards(reading, plan)
         self._mark_models(reading, plan)
         self.review.save_reading(reading, plan)
@@ -389,15 +390,19 @@ class Store(OverrideLayers):
         """When each provider was last read successfully."""
         return {row[0]: rows.read_instant(row[1]) for row in self._fetch("latest_successes")}
 
-    def last_confirmations(self) -> dict[str, datetime]:
-        """When each provider gave the answer of its last successful reading.
+    def last_confirmations(self, provider: str | None = None) -> dict[str, datetime]:
+        """When each provider (or one) gave the answer of its last successful reading.
 
         That is long ago for a recorded answer. An answer cannot be newer than its reading, so the
         end of the reading counts when a clock that was ahead has dated the answer.
         """
+        if provider is None:
+            found = self._fetch("latest_successes")
+        else:
+            found = self._fetch("last_success", provider=provider)
         return {
             provider: rows.read_instant(min(finished_at, at))
-            for provider, finished_at, at, _ in self._fetch("latest_successes")
+            for provider, finished_at, at, _ in found
         }
 
     def unread_keys(self) -> dict[str, dict[str, int]]:
@@ -469,53 +474,8 @@ class Store(OverrideLayers):
         return str(found[0][0]) if found else "0"
 
     def book(self, since: datetime | None = None) -> PriceBook:
-        """The price book of now, read in one snapshot, with the state of each price.
-
-        With *since* it has every card that was in force since then, as known now.
-
-        Raises:
-            StoreError: the database, or a row in it, cannot be read.
-            ValueError: *since* has no time zone.
-        """
-        snapshot = self.book_snapshot(since)
-        try:
-            return snapshot.book()
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"database: the price book: {error}") from error
-
-    def book_snapshot(self, since: datetime | None = None) -> Snapshot:
-        """What the price book of now is made of; see `book`.
-
-        Raises:
-            StoreError: the database, or a row in it, cannot be read.
-            ValueError: *since* has no time zone.
-        """
-        read_at = datetime.now(UTC)
-        with self.snapshot():
-            revision = self.revision()
-            if since is None:
-                cards = self._fetch("cards_of_book", now=write_instant(read_at))
-                overrides = self._fetch("overrides_of_book", at=write_instant(read_at))
-            else:
-                cards = self._fetch("cards_since", since=write_instant(since))
-                overrides = self._fetch(
-                    "overrides_not_ended", provider=None, model=None, at=write_instant(since)
-                )
-            confirmations = self.confirmations()
-            aliases, notices = self.names.aliases(), self.names.notices()
-        try:
-            return Snapshot(
-                revision=revision,
-                read_at=read_at,
-                since=since,
-                cards=sorted(map(rows.read_statement, cards), key=_place),
-                overrides=[rows.read_override(row) for row in overrides],
-                confirmations=confirmations,
-                aliases=aliases,
-                notices=notices,
-            )
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"database: the price book: {error}") from error
+        """See `Books.book`."""
+        return self.books.book(since)
 
     def history(self, provider: str, model: str, *, everything: bool = False) -> list[Statement]:
         """Every card of a model, oldest first; with *everything*, superseded rows too."""
@@ -536,7 +496,8 @@ class Store(OverrideLayers):
         found = self._fetch("model_states", provider=provider, model=model, unconfirmed_only=True)
         states = [rows.read_model_state(row, {}) for row in found]
         return Confirmations(
-            self.last_confirmations(), {(state.provider, state.model): state for state in states}
+            self.last_confirmations(provider),
+            {(state.provider, state.model): state for state in states},
         )
 
     def cards_ahead(self) -> dict[str, tuple[int, datetime]]:
@@ -565,10 +526,6 @@ class Store(OverrideLayers):
         """The overrides in force at an instant (now), as known at another (now)."""
         found = self._fetch("overrides_at", provider=provider, model=model, **clocks(at, known_at))
         return [rows.read_override(row) for row in found]
-
-
-def _place(card: Statement) -> tuple[str, str, datetime]:
-    return card.provider, card.model, card.since
 
 
 def _model_counts(of_state: Sequence[Row]) -> ModelCounts:
