@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
@@ -79,6 +79,28 @@ def test_one_of_two_processes_gets_a_claim_and_the_other_is_refused(tmp_path: Pa
                 _, (reading,) = loser_store.run(run.id)
                 with pytest.raises(LostClaim), store.transaction():
                     finish(store, reading, None)
+
+
+def test_two_workers_that_plan_at_once_start_what_is_due_once(tmp_path: Path) -> None:
+    """One plans and starts while the other one, which leads too, is about to save its plans."""
+    settings = settings_of(tmp_path, None, PROVIDERS, first_delay_seconds=0)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(open_store(settings.database, create=True)) for _ in range(2)]
+        slow, other = [Clockwork(settings, store, leads_as=WORKERS) for store in stores]
+        threads = stack.enter_context(ThreadPoolExecutor(1))
+        latest = stores[0].latest_successes
+
+        def meanwhile() -> dict[str, datetime]:
+            found = latest()
+            ticking = threads.submit(other.tick, START)
+            with suppress(TimeoutError):  # it has to wait until this one has planned
+                ticking.result(0.5)
+            return found
+
+        stores[0].latest_successes = meanwhile  # type: ignore[method-assign]
+        slow.tick(START)
+        threads.shutdown()
+        assert [START] * len(PROVIDERS) == [at for _, at in slow.read + other.read]
 
 
 def test_of_100_slots_three_workers_read_each_once(tmp_path: Path) -> None:

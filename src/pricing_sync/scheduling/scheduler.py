@@ -220,20 +220,30 @@ class Scheduler:
         Raises:
             StoreError: the database cannot be read or written.
         """
-        leader = self._queue.leader()
         owner, until = self._leads_as, now + self._lease
-        if leader is not None and leader.owner == owner:
-            # Renewed three times in a lease, and not at every tick.
-            fresh = now < leader.until and leader.until - now > self._lease * 2 / 3
-            if (fresh and leader.until <= until) or self._queue.renew_leadership(owner, until):
+        if self._has_led and self._leads_freshly(now):
+            return True
+        # In one transaction: another worker that leads too would start what is due again, if it
+        # planned by due times of before.
+        with self._queue.transaction():
+            if self._queue.renew_leadership(owner, until):
                 if not self._has_led:  # others lead with it, maybe by older plans
                     self._update_due_times(now, is_start=False)
-                return True
-        if not self._queue.acquire_leadership(owner, now, until):
-            return False
-        is_start = now - self._started_at <= self._delay + self._lease
-        self._update_due_times(now, is_start=is_start)
+            elif self._queue.acquire_leadership(owner, now, until):
+                is_start = now - self._started_at <= self._delay + self._lease
+                self._update_due_times(now, is_start=is_start)
+            else:
+                return False
         return True
+
+    def _leads_freshly(self, now: datetime) -> bool:
+        """Whether the lease need not be renewed: that is done three times in a lease."""
+        leader = self._queue.leader()
+        return (
+            leader is not None
+            and leader.owner == self._leads_as
+            and now + self._lease * 2 / 3 < leader.until <= now + self._lease
+        )
 
     def _update_due_times(self, now: datetime, *, is_start: bool) -> None:
         """Save due times: of all providers after a start, else of new or changed plans only."""
