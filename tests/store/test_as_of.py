@@ -159,6 +159,35 @@ def test_a_card_of_an_instant_is_sought(store: Store, known_at: datetime | None)
     assert 3 == sum("since>?" in step or "since<?" in step for step in seeks), seeks
 
 
+_ROW = (
+    "INSERT INTO pricing_ledger (card_id, provider, model, since, until, recorded_at,"
+    " superseded_at, source, url, reading_id, currency, input) VALUES (:id, 'acme', :model, :at,"
+    " :until, :recorded, :superseded, 'api', '', 'r', 'USD', 1)"
+)
+
+
+@pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
+@pytest.mark.parametrize("known_at", [None, AT])
+def test_statistics_of_a_long_history_change_no_plan(
+    tmp_path: Path, store: Store, known_at: datetime | None
+) -> None:
+    """A tool of the operator may run `ANALYZE`. Each card ends with a row of its own."""
+    rows = [
+        {"id": f"{model}-{n}", "model": f"m{model}", "at": written(n), "recorded": recorded}
+        | {"until": until, "superseded": superseded}
+        for model in range(100)
+        for n in range(100)
+        for until, recorded, superseded in (
+            (None, written(n), written(n + 1)),
+            (written(n + 1), written(n + 1), None),
+        )
+    ]
+    store._connection.execute_many(_ROW, rows)
+    store._connection.execute("ANALYZE", {})
+    with closing(open_store(database_url(tmp_path, "x"))) as opened:
+        test_a_card_of_an_instant_is_sought(opened, known_at)
+
+
 @pytest.mark.sqlite("of the plans of PostgreSQL: test_postgres_plans.py")
 @pytest.mark.parametrize(
     ("query", "values"),

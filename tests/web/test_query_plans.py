@@ -39,6 +39,7 @@ GROWING = {
     "pricing_queue",
     "pricing_readings",
     "pricing_reference_reads",
+    "pricing_revisions",
     "pricing_runs",
     "pricing_usage",
     "pricing_usage_batches",

@@ -26,6 +26,13 @@ KNOWN = """[known_now: AND {0}.superseded_at IS NULL] [known_at: AND (
                 AND NOT ({0}.superseded_at > :now AND :lately <= :known_at))
         )]"""
 
+#: `KNOWN` for the rows `n` that are passed over. SQLite that knows how many rows there are
+#: (`ANALYZE`) would else search for `superseded_at`, and sort all the history of a model.
+KNOWN_ON_THE_WAY = KNOWN.format("n").replace(
+    "[known_now: AND n.superseded_at IS NULL]",
+    "[known_now: AND COALESCE(n.superseded_at, NULL) IS NULL]",
+)
+
 
 def instants(at: datetime | None, known_at: datetime | None) -> dict[str, str | bool | None]:
     """The values of `cards_at`; None is now.

@@ -90,7 +90,7 @@ _QUERIES = load_queries(
     {
         "model_state": ", ".join(MODEL_STATE_COLUMNS),
         "held_or_rejected": _HELD_OR_REJECTED,
-        "known_n": as_of.KNOWN.format("n"),
+        "known_n": as_of.KNOWN_ON_THE_WAY,
         "known_l": as_of.KNOWN.format("l"),
         **FRAGMENTS,
         "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
