@@ -45,7 +45,8 @@ LOOKS: tuple[tuple[tuple[int, int], Literal["light", "dark"], tuple[str, ...]], 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(served: Served) -> Iterator[Browser]:  # noqa: ARG001
+    """It comes after the service, which cannot be filled while the browser's loop runs here."""
     with chromium() as running:
         yield running
 
