@@ -16,6 +16,7 @@ from typing import TypeAlias
 from books import book_table
 from exporting import exporting
 from pages import pages
+from readings import openrouter_list, reading_table
 from rerating_bulk import rerating_table
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +25,6 @@ from pricing_sync import PriceBook
 from pricing_sync.app import PricingSync
 from pricing_sync.settings import Settings
 from pricing_sync.sync.recorded import RecordedAnswer
-from readings import openrouter_list, reading_table
 from serving import serving
 
 from cluster import cluster_table

@@ -25,12 +25,12 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.queue import MODELS
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.timetable import Plan
-from readings import reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
 from databases import database_url
 from fault_server import FaultServer, response
+from invented_readings import reading
 from scheduled import run_schedule_once, two_providers
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)

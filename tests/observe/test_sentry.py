@@ -15,12 +15,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import readings
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
-import readings
 from pricing_sync.changes.run import ABANDONED, CANCELLED, INTERNAL, STORE, Reading, Status
 from pricing_sync.errors import StoreError, TransportError
 from pricing_sync.observe.logs import LogListener

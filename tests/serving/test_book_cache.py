@@ -38,11 +38,11 @@ from pricing_sync.store import Store, open_store
 from pricing_sync.store.books import Revision
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.web.prices import price_in_memory
-from readings import reading
 
 from built import catalogue, openrouter, priced
 from counting import counted
 from databases import console, database_url, databases
+from invented_readings import reading
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

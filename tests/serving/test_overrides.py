@@ -43,10 +43,10 @@ from pricing_sync.settings import Settings
 from pricing_sync.store.ids import new_id
 from pricing_sync.store.rows import write_instant
 from pricing_sync.sync.recorded import RecordedAnswer
-from readings import reading
 
 from built import catalogue
 from databases import database_url, databases, require_server
+from invented_readings import reading
 
 DAY = timedelta(days=1)
 MODEL = "maker/model-0"

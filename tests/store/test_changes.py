@@ -17,9 +17,9 @@ from pricing_sync.prices.rates import Answer, Listing, Meter, Per, Rate, RateCar
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.changes import _QUERIES, LedgerChange
 from pricing_sync.store.connection import applicable
-from readings import reading
 
 from databases import database_url
+from invented_readings import reading
 
 DAY = datetime(2026, 7, 17, tzinfo=UTC)
 

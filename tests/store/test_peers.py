@@ -17,10 +17,10 @@ from pricing_sync.gate import Quote
 from pricing_sync.prices.rates import ConditionalRates, Meter, Per, Rate, RateCard, When
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.peers import CatalogPrice, CatalogRead, PeerTable, ReadStatus, catalog_price
-from readings import reading
 
 from counting import counted
 from databases import database_url
+from invented_readings import reading
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 

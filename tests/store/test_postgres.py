@@ -24,9 +24,9 @@ from pricing_sync.prices.rates import Meter, Rate, RateCard
 from pricing_sync.store import Store, connect, open_store, postgres
 from pricing_sync.store.audit_log import Action
 from pricing_sync.store.connection import migrations, newest_version
-from readings import reading
 
 from databases import WITH_PASSWORD, PostgresServer, database_url, require_server
+from invented_readings import reading
 
 pytestmark = pytest.mark.postgres
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)

@@ -21,10 +21,10 @@ from pricing_sync.settings import Settings
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.ids import new_id
 from pricing_sync.sync.recorded import RecordedAnswer
-from readings import reading as reading_at
 
 from built import catalogue
 from databases import database_url
+from invented_readings import reading as reading_at
 from service import TWO, RecordingListener, service, settings_of, until
 
 NOW = datetime(2026, 7, 17, 12, tzinfo=UTC)

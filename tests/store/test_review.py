@@ -10,10 +10,10 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import readings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import readings
 from pricing_sync.changes.diff import Change, Kind, Known, diff
 from pricing_sync.changes.held import HeldChange, State
 from pricing_sync.changes.plan import ChangePlan, plan_changes

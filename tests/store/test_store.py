@@ -33,10 +33,10 @@ from pricing_sync.prices.rates import (
     Why,
 )
 from pricing_sync.store import Store, open_store
-from readings import reading
 
 from counting import counted
 from databases import database_url, databases
+from invented_readings import reading
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
 CHEAP = RateCard({Meter.INPUT: Rate.of("2.5", Per.MILLION), Meter.OUTPUT: Rate.of(10, Per.MILLION)})

@@ -25,11 +25,11 @@ from pricing_sync.store import Store
 from pricing_sync.sync.decide import StoredFacts, decide
 from pricing_sync.sync.gather import gather
 from pricing_sync.sync.recorded import RecordedAnswer
-from readings import reading
 
 from built import catalogue
 from counting import counted
 from databases import database_url
+from invented_readings import reading
 
 PROVIDER, THRESHOLDS = find("openrouter"), Thresholds()
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
