@@ -15,7 +15,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import readings
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.logging import LoggingIntegration
@@ -28,6 +27,7 @@ from pricing_sync.observe.sentry import SentryListener, init
 from pricing_sync.sync.recorded import RecordedAnswer
 from pricing_sync.version import VERSION
 
+import invented_readings as readings
 from built import catalogue
 from fault_server import FaultServer, response
 from scheduled import two_providers

@@ -10,7 +10,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-import readings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +35,7 @@ from pricing_sync.prices.statements import Statement
 from pricing_sync.store import Store, open_store
 from pricing_sync.store.review import HeldCount, Review
 
+import invented_readings as readings
 from databases import database_url, databases
 
 DAY = datetime(2026, 7, 17, 12, tzinfo=UTC)
