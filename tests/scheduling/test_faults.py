@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from clockwork import Clockwork, clockwork
 from pricing_sync.background import Guard
 from pricing_sync.changes.run import Outcome
 from pricing_sync.demo.server import DemoServer
 from pricing_sync.errors import StoreError
 from pricing_sync.observe.listener import Listener, report_error
 from pricing_sync.scheduling import catalog_reads, pruning, runs
+from pricing_sync.scheduling.readings import Readings
 from pricing_sync.scheduling.scheduler import Scheduler
+from pricing_sync.store.queue import Claim
 
 from service import RecordingListener, service, settings_of, until
 
@@ -172,3 +177,30 @@ def test_the_retries_of_a_host_without_its_database_go_on(
 
     asyncio.run(work())
     assert [("database", "StoreError"), ("database", "ZeroDivisionError")] == kinds(recorder)
+
+
+def test_a_reading_that_is_cancelled_twice_is_stored_as_cancelled(tmp_path: Path) -> None:
+    """The second time comes while no thread is free to store it."""
+    busy = Event()
+
+    async def hang(_: Claim) -> Any:
+        await asyncio.Event().wait()
+
+    async def work(clock: Clockwork) -> None:
+        asyncio.get_running_loop().set_default_executor(threads)
+        clock.scheduler.trigger(["openrouter"], started_by="test", now=clock.now)
+        (claim,) = clock.scheduler.claim(clock.now, most=1, runs=None)
+        readings = Readings(clock.scheduler, clock.store, hang, lease_seconds=15)
+        task = readings.start(claim, lambda _: None)
+        threads.submit(busy.wait)
+        for _ in range(3):  # as each tick does, while the store knows no end
+            await asyncio.sleep(0)
+            readings.cancel(readings.claims)
+        await asyncio.sleep(0)
+        busy.set()
+        await asyncio.wait([task])
+        (_, (reading,)) = clock.store.runs(1)[0]
+        assert "cancelled" == reading.error_kind
+
+    with ThreadPoolExecutor(1) as threads, clockwork(tmp_path) as clock:
+        asyncio.run(work(clock))

@@ -92,9 +92,13 @@ class Readings:
         return self._scheduler.cancelled(claims)
 
     def cancel(self, claims: Sequence[Claim]) -> None:
-        """Cancel the readings of these claims."""
+        """Cancel the readings of these claims, each once.
+
+        A second time it would cancel what stores that the reading was cancelled.
+        """
         for claim in claims:
-            if task := self._tasks.get(claim):
+            task = self._tasks.get(claim)
+            if task is not None and not task.cancelling():
                 task.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
