@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pricing_sync.app import PricingSync
@@ -186,6 +186,7 @@ def _at(book: PriceBook, provider: str, model: str, at: datetime | None) -> obje
 
 @settings(max_examples=60)
 @given(steps=st.lists(_steps, min_size=1, max_size=12))
+@example(steps=[("hold", "acme", "a"), ("reject", "acme"), ("reconsider", "acme", "a")])
 def test_whatever_happens_a_refreshed_book_is_that_of_the_ledger(
     tmp_path_factory: pytest.TempPathFactory, steps: Sequence[tuple[Any, ...]]
 ) -> None:
