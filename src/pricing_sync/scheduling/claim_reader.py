@@ -45,6 +45,7 @@ class ClaimReader:
         self.catalogs = catalogs
         self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._worker_slots = asyncio.Semaphore(_MAX_WORKERS)
+        self._thread_slot = asyncio.Semaphore(1)
 
     async def close(self) -> None:
         """End the read of the catalogs, and close the HTTP client."""
@@ -96,12 +97,25 @@ class ClaimReader:
 
     async def _process_here(self, pending: PendingAnswer, store: Store) -> ReadingResult:
         await self.catalogs.wait()
-        return await process_in_thread(pending, store)
+        return await self._process_in_thread(pending, store)
+
+    async def _process_in_thread(self, pending: PendingAnswer, store: Store) -> ReadingResult:
+        """One answer at a time, while others are fetched.
+
+        More threads would take turns with the one that has the database's write lock, and so keep
+        all processes waiting.
+        """
+        async with self._thread_slot:
+            return await process_in_thread(pending, store)
 
     async def _process_in_worker(self, pending: PendingAnswer, store: Store) -> ReadingResult:
         await self.catalogs.wait()
         return await process_in_worker(
-            pending, store, database=self._settings.database, at_once=self._worker_slots
+            pending,
+            store,
+            database=self._settings.database,
+            at_once=self._worker_slots,
+            in_thread=self._process_in_thread,
         )
 
     def _provider_of(self, claim: Claim) -> Provider:

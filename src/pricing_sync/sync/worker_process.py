@@ -27,6 +27,7 @@ from pricing_sync.sources.http import Body, Fetched
 from pricing_sync.store import Store, connect
 from pricing_sync.sync.reading import (
     PendingAnswer,
+    ProcessAnswer,
     ReadingResult,
     process_answer,
     process_in_thread,
@@ -53,9 +54,14 @@ class NotPicklable(Exception):
 
 
 async def process_in_worker(
-    pending: PendingAnswer, store: Store, *, database: str, at_once: asyncio.Semaphore
+    pending: PendingAnswer,
+    store: Store,
+    *,
+    database: str,
+    at_once: asyncio.Semaphore,
+    in_thread: ProcessAnswer = process_in_thread,
 ) -> ReadingResult:
-    """Process a large answer in a worker, any other in a thread. Errors as `process_answer`.
+    """Process a large answer in a worker, any other *in_thread*. Errors as `process_answer`.
 
     *at_once* limits the number of workers. An answer whose provider cannot be pickled is processed
     in a thread too.
@@ -74,7 +80,7 @@ async def process_in_worker(
                 )
             await asyncio.to_thread(store.revision_made)
             return result
-    return await process_in_thread(pending, store)
+    return await in_thread(pending, store)
 
 
 def _process_pages(
