@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from pricing_sync.app import PricingSync
+from pricing_sync.background import Guard
 from pricing_sync.prices.book import Price
 from pricing_sync.prices.rates import Meter, Rate, RateCard
+from pricing_sync.serving.book_watcher import BookWatcher
 from pricing_sync.store.books import Books, Revision
 
 from counting import counted
@@ -140,3 +143,41 @@ def test_a_fault_of_ours_does_not_end_it(tmp_path: Path, monkeypatch: pytest.Mon
 
     asyncio.run(work())
     assert [("book", ZeroDivisionError)] == [(where, type(e)) for where, e in recorder.errors]
+
+
+class _Deaf:
+    """Notifications that take the first cancellations for timeouts, as a library may."""
+
+    def __init__(self) -> None:
+        self.cancellations = 0
+
+    async def wait(self, seconds: float) -> bool:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self.cancellations += 1
+            if self.cancellations > 2:
+                raise
+        return False
+
+
+def test_a_stop_ends_what_does_not_hear_it(tmp_path: Path) -> None:
+    """It is cancelled until it ends."""
+    deaf = _Deaf()
+
+    @asynccontextmanager
+    async def listen() -> AsyncIterator[_Deaf]:
+        yield deaf
+
+    async def work(pricing: PricingSync) -> None:
+        guard = Guard(lambda *_: None)
+        watcher = BookWatcher(pricing._parts.book_cache, listen, guard, "redis")
+        watcher.start()
+        await until(lambda: pricing.checked_book is not None)
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await watcher.stop()
+
+    with service(settings_of(tmp_path, None, enabled=False)) as pricing:
+        asyncio.run(work(pricing))
+    assert 3 == deaf.cancellations

@@ -16,6 +16,8 @@ from pricing_sync.background import Guard
 from pricing_sync.errors import StoreError
 from pricing_sync.serving.book_cache import REFRESH_SECONDS, BookCache
 
+#: Between two cancellations of what watches.
+_CANCEL_SECONDS = 0.5
 #: How a process learned of the revision that it serves.
 LearnedBy: TypeAlias = Literal["notify", "redis", "poll"]
 
@@ -51,9 +53,10 @@ class BookWatcher:
     async def stop(self) -> None:
         """Watch no more; readers query again. Stopping twice is harmless."""
         task, self._task = self._task, None
-        if task is not None:
+        while task is not None and not task.done():
+            # Again and again: the client of Redis may take a cancellation for a timeout.
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=_CANCEL_SECONDS)
 
     async def _run(self) -> None:
         try:
