@@ -159,10 +159,12 @@ def _do(ledger: Ledger, step: tuple[Any, ...]) -> None:
             getattr(ledger, name)(*arguments)
 
 
+#: The same for all books: errors name it.
+_LATER = [datetime.now(UTC) + days * 24 * _HOUR for days in (1, 400)]
+
+
 def content(book: PriceBook) -> object:
     """Everything that a book says, now and at other instants."""
-    now = datetime.now(UTC)
-    instants = [now + days * 24 * _HOUR for days in (1, 400)]
     names = [*MODELS, *(f"{model}-latest" for model in MODELS)]
     return (
         list(book),
@@ -171,7 +173,7 @@ def content(book: PriceBook) -> object:
             (provider, name, _at(book, provider, name, at))
             for provider in PROVIDERS
             for name in names
-            for at in (None, *instants)
+            for at in (None, *_LATER)
         ],
         book.revision,
     )
