@@ -12,7 +12,7 @@ from pricing_sync.prices.rates import Notice
 from pricing_sync.prices.snapshot import Snapshot
 from pricing_sync.prices.statements import Confirmations, Statement
 from pricing_sync.store import rows
-from pricing_sync.store.connection import Connection, NamedQueries, Row, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, Row, load_queries, quoted
 from pricing_sync.store.in_force import FRAGMENTS
 from pricing_sync.store.names import Names
 from pricing_sync.store.rows import (
@@ -25,8 +25,8 @@ from pricing_sync.store.rows import (
 _QUERIES = load_queries(
     {
         **FRAGMENTS,
-        "statement": ", ".join(f'l."{name}"' for name in (*STATEMENT_COLUMNS, *CARD_COLUMNS)),
-        "override": ", ".join(f'"{name}"' for name in OVERRIDE_COLUMNS),
+        "statement": quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
+        "override": quoted(OVERRIDE_COLUMNS),
     },
     "books.sql",
 )

@@ -297,6 +297,11 @@ def tables_of(columns: Iterable[Row]) -> dict[str, Table]:
     }
 
 
+def quoted(columns: Iterable[str], prefix: str = "") -> str:
+    """SQL: `"input", "output"`, or with the prefix `l.`: `l."input", l."output"`."""
+    return ", ".join(f'{prefix}"{column}"' for column in columns)
+
+
 def placeholders(names: Iterable[str]) -> str:
     """`:a, :b` for `a, b`."""
     return ", ".join(f":{name}" for name in names)

@@ -8,7 +8,7 @@ from pricing_sync.errors import StoreError
 from pricing_sync.prices.book import PriceBook
 from pricing_sync.prices.instants import refuse_naive
 from pricing_sync.store import as_of, rows
-from pricing_sync.store.connection import Connection, NamedQueries, load_queries
+from pricing_sync.store.connection import Connection, NamedQueries, load_queries, quoted
 from pricing_sync.store.names import Names
 from pricing_sync.store.rows import (
     CARD_COLUMNS,
@@ -19,8 +19,8 @@ from pricing_sync.store.rows import (
 
 _QUERIES = load_queries(
     {
-        "statement": ", ".join(f'l."{name}"' for name in (*STATEMENT_COLUMNS, *CARD_COLUMNS)),
-        "override": ", ".join(f'o."{name}"' for name in OVERRIDE_COLUMNS),
+        "statement": quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
+        "override": quoted(OVERRIDE_COLUMNS, "o."),
         "known_l": as_of.KNOWN.format("l"),
         "known_o": as_of.KNOWN.format("o"),
     },

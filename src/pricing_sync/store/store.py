@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from pricing_sync.store.connection import (
     newest_version,
     next_recorded_at,
     placeholders,
+    quoted,
     refuse_newer,
     schema_version,
 )
@@ -67,11 +68,6 @@ from pricing_sync.store.scheduled import Origin, Rewrite, ScheduledCards
 from pricing_sync.store.transport_tables import migrate_transport
 from pricing_sync.store.usage import UsageTable
 
-
-def _quoted(columns: Iterable[str], prefix: str = "") -> str:
-    return ", ".join(f'{prefix}"{column}"' for column in columns)
-
-
 #: SQL: the held change that the state of a model refers to.
 _HELD_OR_REJECTED = """h.id = CASE m.state
     WHEN 'held' THEN (
@@ -93,12 +89,12 @@ _QUERIES = load_queries(
         "known_n": as_of.KNOWN_ON_THE_WAY,
         "known_l": as_of.KNOWN.format("l"),
         **FRAGMENTS,
-        "statement": _quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
-        "reading": _quoted(READING_COLUMNS),
-        "failing_reading": _quoted(READING_COLUMNS, "f."),
+        "statement": quoted((*STATEMENT_COLUMNS, *CARD_COLUMNS), "l."),
+        "reading": quoted(READING_COLUMNS),
+        "failing_reading": quoted(READING_COLUMNS, "f."),
         "reading_places": placeholders(READING_COLUMNS),
-        "run": _quoted(RUN_COLUMNS, "r."),
-        "override": _quoted(OVERRIDE_COLUMNS),
+        "run": quoted(RUN_COLUMNS, "r."),
+        "override": quoted(OVERRIDE_COLUMNS),
         "override_places": placeholders(OVERRIDE_COLUMNS),
     }
 )
